@@ -1,0 +1,224 @@
+package hackagetest
+
+import (
+	"archive/tar"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+)
+
+// An UploadOption says how an upload differs from the usual.
+type UploadOption func(*upload)
+
+type upload struct {
+	known    release
+	unsigned bool
+}
+
+// Unsigned leaves package.json out, as some early uploads to Hackage did. It
+// can be added by AddTargets.
+func Unsigned() UploadOption { return func(u *upload) { u.unsigned = true } }
+
+// In writes the release's index entries in the given form.
+func In(form Form) UploadOption { return func(u *upload) { u.known.form = form } }
+
+// By names the uploader, who in real Hackage's form owns the index entries.
+func By(name string) UploadOption { return func(u *upload) { u.known.uploader = name } }
+
+// Upload adds a release. A nil cabal stands for a small .cabal file, a nil
+// tarball for a small sdist with cabal in it; otherwise the bytes are taken as
+// they are, unread.
+func (h *Hackage) Upload(name, version string, cabal, tarball []byte, how ...UploadOption) index.Release {
+	r := index.Release{Package: name, Version: version}
+	if cabal == nil {
+		cabal = plainCabal(r)
+	}
+	if tarball == nil {
+		tarball = Sdist(r, cabal)
+	}
+	u := upload{known: release{form: h.options.Form, uploader: "uploader", tarball: tarball}}
+	for _, option := range how {
+		option(&u)
+	}
+	if u.known.form == Reference {
+		u.known.targets = 1
+	}
+	h.change(Snapshot, func(s *state) {
+		if _, ok := s.releases[r]; ok {
+			panic(fmt.Sprintf("hackagetest: release %s was uploaded before; use Revise or Replace", r))
+		}
+		s.releases[r] = u.known
+		s.addUpload(r, u, cabal)
+	})
+	return r
+}
+
+// addUpload appends the entries of an upload in the order of its form.
+func (s *state) addUpload(r index.Release, u upload, cabal []byte) {
+	if u.known.form == Reference && !u.unsigned {
+		s.addTargets(r, u.known)
+	}
+	s.add(r.CabalPath(), u.known, cabal)
+	if u.known.form == Real && !u.unsigned {
+		s.addTargets(r, u.known)
+	}
+}
+
+// UploadTarball adds a release from its tarball, taking name, version and
+// .cabal file out of it.
+func (h *Hackage) UploadTarball(tarball []byte, how ...UploadOption) index.Release {
+	r, cabal, err := ReadSdist(tarball)
+	if err != nil {
+		panic("hackagetest: " + err.Error())
+	}
+	return h.Upload(r.Package, r.Version, cabal, tarball, how...)
+}
+
+// AddTargets adds the package.json of a release that has none yet, or repeats
+// it as it is.
+func (h *Hackage) AddTargets(name, version string) {
+	r := index.Release{Package: name, Version: version}
+	h.change(Snapshot, func(s *state) { s.addTargets(r, s.mustHave(r)) })
+}
+
+// Revise adds the next revision of a release's .cabal file.
+func (h *Hackage) Revise(name, version string, cabal []byte) {
+	r := index.Release{Package: name, Version: version}
+	h.change(Snapshot, func(s *state) {
+		known := s.mustHave(r)
+		known.uploader = "trustee"
+		s.add(r.CabalPath(), known, cabal)
+	})
+}
+
+// Prefer sets a package's preferred-versions, such as "foo <2"; the empty text
+// takes the constraint away.
+func (h *Hackage) Prefer(name, text string) {
+	h.change(Snapshot, func(s *state) {
+		known := release{form: h.options.Form, uploader: "trustee"}
+		s.add(name+"/preferred-versions", known, []byte(text))
+	})
+}
+
+// Replace gives a release other bytes under the same version, as Hackage had to
+// do once: package.json is repeated with its version one higher. A tarball that
+// was withdrawn is back by it.
+func (h *Hackage) Replace(name, version string, tarball []byte) {
+	r := index.Release{Package: name, Version: version}
+	h.change(Snapshot, func(s *state) {
+		known := s.mustHave(r)
+		known.tarball = tarball
+		known.targets++
+		s.releases[r] = known
+		delete(s.gone, r)
+		s.addTargets(r, known)
+	})
+}
+
+// Withdraw takes a release's tarball away: the status is what HTTP says from
+// now on (404, 410 or 451), a folder just lacks the file. The index does not
+// change.
+func (h *Hackage) Withdraw(name, version string, status int) {
+	if http.StatusText(status) == "" || status < 400 {
+		panic(fmt.Sprintf("hackagetest: withdraw with status %d", status))
+	}
+	r := index.Release{Package: name, Version: version}
+	h.change("", func(s *state) {
+		s.mustHave(r)
+		s.gone[r] = status
+	})
+}
+
+// Reinstate brings a withdrawn tarball back.
+func (h *Hackage) Reinstate(name, version string) {
+	r := index.Release{Package: name, Version: version}
+	h.change("", func(s *state) {
+		s.mustHave(r)
+		delete(s.gone, r)
+	})
+}
+
+// Deprecate sets packages/deprecated.json, which the metadata do not cover; nil
+// takes it away.
+func (h *Hackage) Deprecate(raw []byte) {
+	h.change("", func(s *state) { s.deprecated = slices.Clone(raw) })
+}
+
+// Raw appends any tar entry to the index, however odd. Of the header these
+// count: Name (up to 255 bytes), Typeflag (0 is a file), Mode (0 is 0644),
+// Linkname, Uid, Gid, Uname, Gname, ModTime (zero is the clock) and Size: if it
+// is larger than the content, zeros follow, which are made while they are read
+// and never held in memory.
+func (h *Hackage) Raw(header tar.Header, content []byte) {
+	h.change(Snapshot, func(s *state) {
+		if header.Typeflag == 0 {
+			header.Typeflag = tar.TypeReg
+		}
+		if header.Mode == 0 {
+			header.Mode = 0o644
+		}
+		if header.ModTime.IsZero() {
+			header.ModTime = s.now
+		}
+		s.entries = append(s.entries, newEntry(header, content))
+	})
+}
+
+// RawBytes appends bytes to the index as they are, before the closing blocks:
+// what no header of Raw can say. They should fill whole blocks of 512.
+func (h *Hackage) RawBytes(raw []byte) {
+	h.change(Snapshot, func(s *state) {
+		s.entries = append(s.entries, entry{data: slices.Clone(raw), time: s.now})
+	})
+}
+
+// Truncate signs an index that lacks its last n entries: shorter than one that
+// was signed before, which must not happen.
+func (h *Hackage) Truncate(n int) {
+	h.change(Snapshot, func(s *state) {
+		if n > len(s.entries) {
+			panic(fmt.Sprintf("hackagetest: truncate %d of %d entries", n, len(s.entries)))
+		}
+		s.entries = slices.Clip(s.entries[:len(s.entries)-n])
+	})
+}
+
+// Rewrite signs an index whose n-th entry, counted from 0 or from the end (-1),
+// has its time moved by one second: the same length, another history.
+func (h *Hackage) Rewrite(n int) {
+	h.change(Snapshot, func(s *state) {
+		if n < 0 {
+			n += len(s.entries)
+		}
+		e := s.entries[n]
+		e.time = e.time.Add(-time.Second)
+		e.data = slices.Clone(e.data)
+		block := (*[blockSize]byte)(e.data)
+		octal(block[136:148], e.time.Unix())
+		seal(block)
+		s.entries = slices.Clone(s.entries)
+		s.entries[n] = e
+	})
+}
+
+// OmitTar decides whether 01-index.tar is left out of the repository and of the
+// snapshot, which may name only 01-index.tar.gz.
+func (h *Hackage) OmitTar(omit bool) {
+	h.change(Snapshot, func(s *state) { s.noTar = omit })
+}
+
+func (s *state) addTargets(r index.Release, known release) {
+	s.add(r.Package+"/"+r.Version+"/package.json", known, packageJSON(r, known))
+}
+
+// add appends a plain file to the index, owned as its form has it.
+func (s *state) add(path string, known release, content []byte) {
+	header := tar.Header{Name: path, Mode: 0o644, ModTime: s.now, Typeflag: tar.TypeReg}
+	if known.form == Real {
+		header.Uname, header.Gname = known.uploader, "Hackage"
+	}
+	s.entries = append(s.entries, newEntry(header, content))
+}

@@ -1,0 +1,113 @@
+package hackagetest
+
+import (
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+)
+
+// Paths of a repository.
+const (
+	indexTar   = "01-index.tar"
+	indexTarGz = "01-index.tar.gz"
+	deprecated = "packages/deprecated.json"
+)
+
+// files renders the whole repository.
+func (s *state) files(form Form) map[string]*content {
+	files := map[string]*content{}
+	for r, known := range s.releases {
+		if s.gone[r] == 0 {
+			files[r.TarballKey()] = newContent(known.tarball)
+		}
+	}
+	if s.deprecated != nil {
+		files[deprecated] = newContent(s.deprecated)
+	}
+	files[indexTar] = newIndex(s.entries)
+	files[indexTarGz] = files[indexTar].compressed()
+	vouched := []string{indexTarGz, indexTar, Root.file(), Mirrors.file()}
+	if s.noTar {
+		delete(files, indexTar)
+		vouched = []string{indexTarGz, Root.file(), Mirrors.file()}
+	}
+	s.put(files, Root, "Root", s.rootBody())
+	s.put(files, Mirrors, "Mirrorlist", s.mirrorsBody())
+	s.put(files, Snapshot, "Snapshot", object{"meta": meta(files, form, vouched...)})
+	s.put(files, Timestamp, "Timestamp", object{"meta": meta(files, form, Snapshot.file())})
+	return files
+}
+
+// put signs a role's file and adds it to files.
+func (s *state) put(files map[string]*content, role Role, kind string, body object) {
+	body["_type"] = kind
+	body["version"] = s.version[role]
+	body["expires"] = nil
+	if at := s.expires[role]; !at.IsZero() {
+		body["expires"] = at.Format(time.RFC3339)
+	}
+	files[role.file()] = newContent(envelope(body, s.keys.signers(role)))
+}
+
+func (s *state) rootBody() object {
+	keys, roles := object{}, object{}
+	for role, owned := range s.keys.keys {
+		for _, key := range owned {
+			keys[keyID(key)] = publicKey(key)
+		}
+		threshold := 1
+		if role == Root {
+			threshold = rootThreshold
+		}
+		roles[string(role)] = object{"keyids": s.keys.ids(role), "threshold": threshold}
+	}
+	// A signature counts only if the file itself lists its key.
+	for _, key := range s.keys.outgoing {
+		keys[keyID(key)] = publicKey(key)
+	}
+	return object{"keys": keys, "roles": roles}
+}
+
+func (s *state) mirrorsBody() object {
+	list := []any{}
+	for _, address := range s.mirrors {
+		list = append(list, object{"urlbase": address})
+	}
+	return object{"mirrors": list}
+}
+
+// meta lists what a file vouches for.
+func meta(files map[string]*content, form Form, paths ...string) object {
+	list := object{}
+	for _, path := range paths {
+		c := files[path]
+		list["<repo>/"+path] = fileInfo(form, c.size, c.md5, c.sha256)
+	}
+	return list
+}
+
+// fileInfo is the JSON of a file's length and digests.
+func fileInfo(form Form, size int64, weak [md5.Size]byte, strong [sha256.Size]byte) object {
+	digests := object{"sha256": hex.EncodeToString(strong[:])}
+	if form == Real {
+		digests["md5"] = hex.EncodeToString(weak[:])
+	}
+	return object{"length": size, "hashes": digests}
+}
+
+// packageJSON is the index's word on a tarball.
+func packageJSON(r index.Release, known release) []byte {
+	info := fileInfo(known.form, int64(len(known.tarball)), md5.Sum(known.tarball), sha256.Sum256(known.tarball))
+	return Canonical(object{
+		"signatures": []any{},
+		"signed": object{
+			"_type":   "Targets",
+			"expires": nil,
+			"targets": object{"<repo>/" + r.TarballKey(): info},
+			"version": known.targets,
+		},
+	})
+}

@@ -1,0 +1,195 @@
+package hackagetest
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A Handler serves a Hackage as it is at each request, in the layout of
+// hackage.haskell.org: what Generation.Paths lists, and each tarball also as
+// package/N-V/N-V.tar.gz and package/N/N-V.tar.gz. It has ETag, If-None-Match,
+// Range and Cache-Control as real Hackage has.
+type Handler struct {
+	current func() *Generation
+	done    chan struct{}
+	close   sync.Once
+
+	mu     sync.Mutex
+	shown  *Generation
+	faults []*placed
+	log    []*Request
+}
+
+// placed is a fault on a pattern with the number of times left.
+type placed struct {
+	Fault
+	pattern string
+	left    int
+}
+
+// Handler returns a new handler of h, without faults.
+func (h *Hackage) Handler() *Handler {
+	return &Handler{current: h.Generation, done: make(chan struct{})}
+}
+
+// A Server is a Handler that listens on loopback.
+type Server struct {
+	*Handler
+	// URL is the repository's address, without a slash at the end.
+	URL string
+
+	http *httptest.Server
+}
+
+// Serve starts a server of h on a port that the system picks. Close ends it.
+func (h *Hackage) Serve() *Server {
+	handler := h.Handler()
+	s := httptest.NewServer(handler)
+	return &Server{Handler: handler, URL: s.URL, http: s}
+}
+
+// Close ends stalled answers and the server.
+func (s *Server) Close() {
+	s.Handler.Close()
+	s.http.Close()
+}
+
+// Close ends all stalled answers, now and later.
+func (h *Handler) Close() { h.close.Do(func() { close(h.done) }) }
+
+// Show serves g from now on, whatever the Hackage becomes; nil serves the
+// Hackage again.
+func (h *Handler) Show(g *Generation) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.shown = g
+}
+
+// Fault lets something go wrong with the paths of a pattern. One that ends in a
+// slash takes all paths below it ("/" every path), any other is that of
+// path.Match: "/*.json", "/package/foo-1.0.tar.gz". Of several faults that fit
+// a request, the one placed first happens, until its times are over.
+func (h *Handler) Fault(pattern string, f Fault) {
+	if _, err := path.Match(pattern, ""); err != nil || !strings.HasPrefix(pattern, "/") {
+		panic(fmt.Sprintf("hackagetest: bad pattern %q of a fault", pattern))
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.faults = append(h.faults, &placed{Fault: f, pattern: pattern, left: f.times})
+}
+
+// Heal takes all faults away.
+func (h *Handler) Heal() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.faults = nil
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	out := &recorder{ResponseWriter: w, handler: h, request: h.record(r), stallAt: -1, cutAt: -1}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		out.refuse(http.StatusMethodNotAllowed, http.Header{})
+		return
+	}
+	h.mu.Lock()
+	g := h.shown
+	h.mu.Unlock()
+	if g == nil {
+		g = h.current()
+	}
+	a := answer{header: w.Header(), path: filePath(r.URL.Path), stallAt: -1, cutAt: -1}
+	a.file, a.status = g.files()[a.path], g.withdrawn(a.path)
+	r = r.Clone(r.Context())
+	if f, ok := h.due(r); ok {
+		f.apply(r, &a)
+	}
+	out.send(r, a)
+}
+
+// due finds the fault that happens to a request and counts it.
+func (h *Handler) due(r *http.Request) (Fault, bool) {
+	control := r.Header.Get("Cache-Control")
+	fresh := strings.Contains(control, "max-age=0") || strings.Contains(control, "no-cache")
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, f := range h.faults {
+		if !matches(f.pattern, r.URL.Path) || f.cachedOnly && fresh || f.times > 0 && f.left == 0 {
+			continue
+		}
+		f.left--
+		return f.Fault, true
+	}
+	return Fault{}, false
+}
+
+// matches says whether a path fits a pattern as Handler.Fault has them.
+func matches(pattern, name string) bool {
+	if strings.HasSuffix(pattern, "/") {
+		return strings.HasPrefix(name, pattern)
+	}
+	ok, _ := path.Match(pattern, name)
+	return ok
+}
+
+// filePath maps the path of a request to that of the file, folding Hackage's
+// other names of a tarball into one.
+func filePath(name string) string {
+	name = strings.TrimPrefix(name, "/")
+	if parts := strings.Split(name, "/"); len(parts) == 3 && parts[0] == "package" {
+		id, ok := strings.CutSuffix(parts[2], ".tar.gz")
+		dash := strings.LastIndexByte(id, '-')
+		if ok && (parts[1] == id || dash > 0 && parts[1] == id[:dash]) {
+			return "package/" + parts[2]
+		}
+	}
+	return name
+}
+
+// send writes an answer.
+func (w *recorder) send(r *http.Request, a answer) {
+	w.cutAt, w.stallAt, w.context = a.cutAt, a.stallAt, r.Context()
+	if a.stallAt == 0 {
+		w.wait()
+	}
+	if a.location != "" {
+		a.header.Set("Location", a.location)
+	}
+	if a.status == 0 && a.file == nil {
+		a.status = http.StatusNotFound
+	}
+	if a.status != 0 {
+		w.refuse(a.status, a.header)
+		return
+	}
+	a.header.Set("ETag", `"`+hex.EncodeToString(a.file.md5[:])+`"`)
+	a.header.Set("Content-Type", contentType(a.path))
+	a.header.Set("Cache-Control", "public, no-transform, max-age=60")
+	if isTarball(a.path) {
+		a.header.Set("Cache-Control", "public, no-transform, max-age=2592000")
+	}
+	http.ServeContent(w, r, "", time.Time{}, a.file.reader())
+}
+
+// refuse writes a status with its name as text.
+func (w *recorder) refuse(status int, header http.Header) {
+	header.Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	fmt.Fprintln(w, status, http.StatusText(status))
+}
+
+func contentType(name string) string {
+	switch path.Ext(name) {
+	case ".json":
+		return "application/json"
+	case ".tar":
+		return "application/x-tar"
+	}
+	return "application/x-gzip"
+}

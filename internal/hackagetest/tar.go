@@ -1,0 +1,88 @@
+package hackagetest
+
+import (
+	"archive/tar"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// blockSize is the unit of a tar file.
+const blockSize = 512
+
+// entry is one entry of the index as it stands in the file: header and content,
+// then zeros up to the next header. The zeros are mostly padding; an entry that
+// declares more than it has gets the rest of its content from them.
+type entry struct {
+	path  string
+	time  time.Time
+	data  []byte
+	size  int64
+	zeros int64
+}
+
+// length is the number of bytes that the entry takes in the index.
+func (e entry) length() int64 { return int64(len(e.data)) + e.zeros }
+
+// newEntry renders an entry. A size in the header that is larger than the
+// content stands for zeros behind it.
+func newEntry(h tar.Header, content []byte) entry {
+	h.Size = max(h.Size, int64(len(content)))
+	block := header(h)
+	e := entry{path: h.Name, time: h.ModTime, size: h.Size}
+	e.data = append(block[:], content...)
+	padding := -h.Size & (blockSize - 1)
+	e.zeros = h.Size - int64(len(content)) + padding
+	return e
+}
+
+// header renders a ustar header block. Unlike archive/tar it takes any name,
+// since refusing bad ones is the business of the reader under test.
+func header(h tar.Header) (block [blockSize]byte) {
+	name, prefix := splitName(h.Name)
+	copy(block[0:100], name)
+	octal(block[100:108], h.Mode)
+	octal(block[108:116], int64(h.Uid))
+	octal(block[116:124], int64(h.Gid))
+	octal(block[124:136], h.Size)
+	octal(block[136:148], h.ModTime.Unix())
+	block[156] = h.Typeflag
+	copy(block[157:257], h.Linkname)
+	copy(block[257:265], "ustar\x0000")
+	copy(block[265:297], h.Uname)
+	copy(block[297:329], h.Gname)
+	octal(block[329:337], 0)
+	octal(block[337:345], 0)
+	copy(block[345:500], prefix)
+	seal(&block)
+	return block
+}
+
+// seal puts the checksum into a header block, counted with blanks in its place.
+func seal(block *[blockSize]byte) {
+	copy(block[148:156], "        ")
+	var sum int64
+	for _, b := range block {
+		sum += int64(b)
+	}
+	copy(block[148:156], fmt.Sprintf("%06o\x00 ", sum))
+}
+
+// octal fills a field with a number and its closing zero byte.
+func octal(field []byte, n int64) {
+	copy(field, fmt.Sprintf("%0*o", len(field)-1, n))
+}
+
+// splitName cuts a name that is longer than its field at a slash, the rest
+// going into the prefix field.
+func splitName(name string) (last, prefix string) {
+	if len(name) <= 100 {
+		return name, ""
+	}
+	cut := strings.IndexByte(name[len(name)-101:], '/')
+	if cut < 0 || len(name)-101+cut > 155 {
+		panic(fmt.Sprintf("hackagetest: name %.60q... does not fit a ustar header; use RawBytes", name))
+	}
+	cut += len(name) - 101
+	return name[cut+1:], name[:cut]
+}
