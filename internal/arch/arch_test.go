@@ -1,0 +1,294 @@
+package arch_test
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/hackage-mirror/hackage-mirror"
+
+// A graph has, by room, the import paths of all its files that are no tests. A
+// room is named by its folder below the module's root, "." for the root.
+type graph map[string][]string
+
+// A room is a line of the table.
+type room struct {
+	imports []string // the rooms it may import
+	stdOnly bool     // no other modules
+}
+
+// rules are what a graph is held against.
+type rules struct {
+	rooms map[string]room
+	// only has packages that just the rooms named may import. A path that ends
+	// with a slash stands for all below it.
+	only map[string][]string
+}
+
+// design is section "Rooms" of the design, as rules.
+func design() rules {
+	return rules{
+		rooms: map[string]room{
+			"internal/arch":     {stdOnly: true},
+			"internal/tuf":      {stdOnly: true},
+			"internal/bucket":   {},
+			"internal/gitrepo":  {},
+			"testdata/demo":     {stdOnly: true},
+			"internal/index":    {imports: internal("tuf")},
+			"internal/hashes":   {imports: internal("index")},
+			"internal/hackage":  {imports: internal("index", "tuf")},
+			"internal/state":    {imports: internal("hackage", "index", "tuf")},
+			"internal/mirror":   {imports: internal("bucket", "hackage", "hashes", "index", "state", "tuf")},
+			"internal/allcabal": {imports: internal("gitrepo", "hackage", "hashes", "index", "state")},
+			"internal/report":   {imports: internal("hackage", "index", "state", "tuf")},
+			"internal/run": {imports: append(internal("allcabal", "bucket", "gitrepo", "hackage", "hashes",
+				"index", "mirror", "report", "state", "tuf"), "testdata/demo")},
+			// For tests only: no room has it among its imports.
+			"internal/hackagetest": {imports: internal("hashes", "index", "tuf")},
+			".":                    {imports: internal("run")},
+		},
+		only: map[string][]string{
+			"log":                    {},
+			"log/slog":               {"internal/run"},
+			"github.com/aead/skein/": {"internal/hashes"},
+			"github.com/aws/":        {"internal/bucket"},
+		},
+	}
+}
+
+// internal returns the rooms of these names.
+func internal(names ...string) []string {
+	rooms := make([]string, len(names))
+	for i, name := range names {
+		rooms[i] = "internal/" + name
+	}
+	return rooms
+}
+
+// check returns what a graph does against the rules, in order.
+func (r rules) check(g graph) []string {
+	var wrong []string
+	for from, imports := range g {
+		if _, known := r.rooms[from]; !known {
+			wrong = append(wrong, fmt.Sprintf("%s is not in the table of rooms", from))
+			continue
+		}
+		for _, to := range imports {
+			if complaint := r.checkImport(from, to); complaint != "" {
+				wrong = append(wrong, complaint)
+			}
+		}
+	}
+	slices.Sort(wrong)
+	return slices.Compact(wrong)
+}
+
+// checkImport returns what is wrong with one import, or nothing.
+func (r rules) checkImport(from, to string) string {
+	if inside, ok := roomOf(to); ok {
+		if !slices.Contains(r.rooms[from].imports, inside) {
+			return fmt.Sprintf("%s may not import the room %s", from, inside)
+		}
+		return ""
+	}
+	for banned, allowed := range r.only {
+		below := strings.HasSuffix(banned, "/") && strings.HasPrefix(to+"/", banned)
+		if (to == banned || below) && !slices.Contains(allowed, from) {
+			return fmt.Sprintf("%s may not import %s", from, to)
+		}
+	}
+	if r.rooms[from].stdOnly && !standard(to) {
+		return fmt.Sprintf("%s may import the standard library only, not %s", from, to)
+	}
+	return ""
+}
+
+// roomOf returns the room that an import path of this module names.
+func roomOf(importPath string) (string, bool) {
+	if importPath == module {
+		return ".", true
+	}
+	return strings.CutPrefix(importPath, module+"/")
+}
+
+// standard tells whether an import path is one of the standard library: all
+// others have a dot in their first element.
+func standard(importPath string) bool {
+	first, _, _ := strings.Cut(importPath, "/")
+	return !strings.Contains(first, ".")
+}
+
+// load reads the imports of all Go files below root that are no tests, those
+// for other systems too, and the same folders as the go command would.
+func load(root string) (graph, error) {
+	g := graph{}
+	tree := os.DirFS(root)
+	err := fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		base := path.Base(name)
+		hidden := name != "." && (strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_"))
+		switch {
+		case d.IsDir() && (hidden || base == "testdata" && name != "testdata"):
+			return fs.SkipDir
+		case d.IsDir(), hidden, path.Ext(name) != ".go", strings.HasSuffix(name, "_test.go"):
+			return nil
+		}
+		raw, err := fs.ReadFile(tree, name)
+		if err != nil {
+			return err
+		}
+		return g.add(name, raw)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read imports below %q: %w", root, err)
+	}
+	return g, nil
+}
+
+// add puts the imports of one file into the graph.
+func (g graph) add(name string, raw []byte) error {
+	file, err := parser.ParseFile(token.NewFileSet(), name, raw, parser.ImportsOnly)
+	if err != nil {
+		return err
+	}
+	from := path.Dir(name)
+	imports := g[from] // A file without imports makes a room, too.
+	for _, spec := range file.Imports {
+		to, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			return err
+		}
+		imports = append(imports, to)
+	}
+	g[from] = imports
+	return nil
+}
+
+func TestImportsPointBackAlongTheFlow(t *testing.T) {
+	t.Parallel()
+	g, err := load(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, anchor := range []string{"internal/arch", "internal/index", "testdata/demo"} {
+		if _, ok := g[anchor]; !ok {
+			t.Errorf("%s was not found: is this the whole repository?", anchor)
+		}
+	}
+	for _, wrong := range design().check(g) {
+		t.Error(wrong)
+	}
+}
+
+func TestCheckTakesWhatTheDesignAllows(t *testing.T) {
+	t.Parallel()
+	g := graph{
+		".":                {"context", "os", module + "/internal/run"},
+		"internal/run":     {"log/slog", module + "/internal/mirror", module + "/testdata/demo", "github.com/x/y"},
+		"internal/mirror":  {module + "/internal/bucket", module + "/internal/tuf"},
+		"internal/bucket":  {"github.com/aws/aws-sdk-go-v2/service/s3"},
+		"internal/hashes":  {"github.com/aead/skein/skein512", "github.com/aead/skein"},
+		"internal/tuf":     {"crypto/ed25519"},
+		"internal/gitrepo": {"github.com/ProtonMail/go-crypto/openpgp"},
+	}
+	for _, wrong := range design().check(g) {
+		t.Error(wrong)
+	}
+}
+
+func TestCheckRefuses(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ from, to, want string }{
+		{"internal/index", module + "/internal/hackage", "internal/index may not import the room internal/hackage"},
+		{"internal/tuf", module + "/internal/index", "internal/tuf may not import the room internal/index"},
+		{"internal/bucket", module + "/internal/hackage", "internal/bucket may not import the room internal/hackage"},
+		{"internal/gitrepo", module + "/internal/index", "internal/gitrepo may not import the room internal/index"},
+		{"internal/mirror", module + "/internal/allcabal", "internal/mirror may not import the room internal/allcabal"},
+		{"internal/report", module + "/internal/run", "internal/report may not import the room internal/run"},
+		{"internal/run", module + "/internal/hackagetest", "internal/run may not import the room internal/hackagetest"},
+		{"internal/run", module, "internal/run may not import the room ."},
+		{".", module + "/internal/mirror", ". may not import the room internal/mirror"},
+		{"internal/tuf", "github.com/x/y", "internal/tuf may import the standard library only, not github.com/x/y"},
+		{"internal/mirror", "log/slog", "internal/mirror may not import log/slog"},
+		{"internal/run", "log", "internal/run may not import log"},
+		{"internal/mirror", "github.com/aws/aws-sdk-go-v2/aws", "internal/mirror may not import github.com/aws/aws-sdk-go-v2/aws"},
+		{"internal/allcabal", "github.com/aead/skein", "internal/allcabal may not import github.com/aead/skein"},
+		{"internal/attic", "fmt", "internal/attic is not in the table of rooms"},
+	} {
+		got := design().check(graph{c.from: {"fmt", c.to, c.to}})
+		if !slices.Equal(got, []string{c.want}) {
+			t.Errorf("%s imports %s: got %q, want %q", c.from, c.to, got, c.want)
+		}
+	}
+}
+
+func TestOnlyTheCommandImportsRun(t *testing.T) {
+	t.Parallel()
+	for from, r := range design().rooms {
+		if from != "." && slices.Contains(r.imports, "internal/run") {
+			t.Errorf("%s may import run", from)
+		}
+		if slices.Contains(r.imports, "internal/hackagetest") {
+			t.Errorf("%s may import hackagetest", from)
+		}
+	}
+}
+
+func TestLoadReadsWhatIsBuilt(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	for name, content := range map[string]string{
+		"main.go":                  "package main\nimport \"os\"\n",
+		"a/a.go":                   "package a\nimport b \"x.org/b\"\n",
+		"a/a_windows.go":           "//go:build windows\npackage a\nimport _ \"unsafe\"\n",
+		"a/a_test.go":              "package a\nimport \"testing\"\n",
+		"a/testdata/broken.go":     "no Go",
+		"a/.hidden/h.go":           "no Go",
+		"_old/o.go":                "no Go",
+		"docs/readme.md":           "no Go",
+		"testdata/demo/nothing.go": "package demo\n",
+	} {
+		name = filepath.Join(root, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g, err := load(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := graph{".": {"os"}, "a": {"x.org/b", "unsafe"}, "testdata/demo": {}}
+	if len(g) != len(want) {
+		t.Errorf("got the rooms %v, want %v", g, want)
+	}
+	for from, imports := range want {
+		if got, ok := g[from]; !ok || !slices.Equal(got, imports) {
+			t.Errorf("%s imports %q, want %q", from, got, imports)
+		}
+	}
+}
+
+func TestLoadNamesABrokenFile(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "broken.go"), []byte("no Go"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := load(root); err == nil || !strings.Contains(err.Error(), "broken.go") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,17 @@
+// Package arch holds no code, only a test of how the packages of this
+// repository may depend on one another.
+//
+// Every room (a folder with Go files) has a line in the test's table with the
+// rooms that it may import. Imports point back along the flow of a run, from
+// run through the destinations to the verified values of tuf and index:
+//
+//   - A room that is not in the table fails the test, so a new room's place is
+//     decided on purpose.
+//   - tuf takes bytes and a time and returns verified values. It may use the
+//     standard library only.
+//   - gitrepo knows nothing of Hackage, bucket nothing of what is put into it.
+//   - Nothing but the command itself imports run, and only tests import
+//     hackagetest.
+//   - Errors are returned. Only run logs, so only run may import log/slog, and
+//     nobody the older log.
+package arch
