@@ -46,15 +46,16 @@ func design() rules {
 			"internal/index":    {imports: internal("tuf")},
 			"internal/hashes":   {imports: internal("index")},
 			"internal/hackage":  {imports: internal("index", "tuf")},
-			"internal/state":    {imports: internal("hackage", "index", "tuf")},
+			"internal/state":    {imports: internal("hackage", "hashes", "index", "tuf")},
 			"internal/mirror":   {imports: internal("bucket", "hackage", "hashes", "index", "state", "tuf")},
 			"internal/allcabal": {imports: internal("gitrepo", "hackage", "hashes", "index", "state")},
 			"internal/report":   {imports: internal("hackage", "index", "state", "tuf")},
 			"internal/run": {imports: append(internal("allcabal", "bucket", "gitrepo", "hackage", "hashes",
 				"index", "mirror", "report", "state", "tuf"), "testdata/demo")},
-			// For tests only: no room has it among its imports.
-			"internal/hackagetest": {imports: internal("hashes", "index", "tuf")},
-			".":                    {imports: internal("run")},
+			// For tests only: no room has them among its imports.
+			"internal/hackagetest":       {imports: internal("hashes", "index", "tuf")},
+			"internal/bucket/buckettest": {imports: internal("bucket")},
+			".":                          {imports: internal("run")},
 		},
 		only: map[string][]string{
 			"log":                    {},
@@ -217,6 +218,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"internal/mirror", module + "/internal/allcabal", "internal/mirror may not import the room internal/allcabal"},
 		{"internal/report", module + "/internal/run", "internal/report may not import the room internal/run"},
 		{"internal/run", module + "/internal/hackagetest", "internal/run may not import the room internal/hackagetest"},
+		{"internal/mirror", module + "/internal/bucket/buckettest", "internal/mirror may not import the room internal/bucket/buckettest"},
 		{"internal/run", module, "internal/run may not import the room ."},
 		{".", module + "/internal/mirror", ". may not import the room internal/mirror"},
 		{"internal/tuf", "github.com/x/y", "internal/tuf may import the standard library only, not github.com/x/y"},
@@ -239,8 +241,10 @@ func TestOnlyTheCommandImportsRun(t *testing.T) {
 		if from != "." && slices.Contains(r.imports, "internal/run") {
 			t.Errorf("%s may import run", from)
 		}
-		if slices.Contains(r.imports, "internal/hackagetest") {
-			t.Errorf("%s may import hackagetest", from)
+		for _, to := range r.imports {
+			if strings.HasSuffix(to, "test") {
+				t.Errorf("%s may import %s, which is for tests", from, to)
+			}
 		}
 	}
 }

@@ -10,8 +10,8 @@
 //   - tuf takes bytes and a time and returns verified values. It may use the
 //     standard library only.
 //   - gitrepo knows nothing of Hackage, bucket nothing of what is put into it.
-//   - Nothing but the command itself imports run, and only tests import
-//     hackagetest.
+//   - Nothing but the command itself imports run, and only tests import the
+//     rooms whose names end with test.
 //   - Errors are returned. Only run logs, so only run may import log/slog, and
 //     nobody the older log.
 package arch
