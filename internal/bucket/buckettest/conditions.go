@@ -1,0 +1,194 @@
+package buckettest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+)
+
+func testAlways(t *testing.T, b bucket.Bucket) {
+	put(t, b, "k", "one", bucket.Always())
+	_, one := get(t, b, "k")
+	put(t, b, "k", "two", bucket.Always()) // the same size
+	put(t, b, "k", "three", bucket.Always())
+	put(t, b, "k", "three", bucket.Condition{})
+	holds(t, b, "k", "three")
+	if _, three := get(t, b, "k"); three.ETag == one.ETag {
+		t.Errorf("other content has the same ETag %q", one.ETag)
+	}
+}
+
+func testIfAbsent(t *testing.T, b bucket.Bucket) {
+	put(t, b, "k", "one", bucket.IfAbsent())
+	put(t, b, "k", "one", bucket.IfAbsent())
+	for _, other := range []string{"two", "longer"} {
+		err := b.Put(t.Context(), "k", bucket.NewObject([]byte(other)), bucket.IfAbsent())
+		if !errors.Is(err, bucket.ErrDiffers) {
+			t.Fatalf("put other bytes: %v, want ErrDiffers", err)
+		}
+		for _, content := range []string{"one", other} {
+			digest := sha256.Sum256([]byte(content))
+			if !strings.Contains(err.Error(), hex.EncodeToString(digest[:])) {
+				t.Errorf("the error does not name the digest of %q: %v", content, err)
+			}
+		}
+	}
+	holds(t, b, "k", "one")
+}
+
+func testIfMatch(t *testing.T, b bucket.Bucket) {
+	conflict := func(etag string) {
+		t.Helper()
+		err := b.Put(t.Context(), "k", bucket.NewObject([]byte("late")), bucket.IfMatch(etag))
+		if !errors.Is(err, bucket.ErrConflict) {
+			t.Errorf("put if match %q: %v, want ErrConflict", etag, err)
+		}
+	}
+	put(t, b, "k", "one", bucket.Always())
+	_, one := get(t, b, "k")
+	put(t, b, "k", "two", bucket.IfMatch(one.ETag))
+	_, two := get(t, b, "k")
+	conflict(one.ETag)
+	conflict("no such version")
+	conflict("")
+	holds(t, b, "k", "two")
+	put(t, b, "k", "two", bucket.IfMatch(two.ETag))
+	holds(t, b, "k", "two")
+
+	err := b.Put(t.Context(), "missing", bucket.NewObject([]byte("x")), bucket.IfMatch(two.ETag))
+	if !errors.Is(err, bucket.ErrConflict) {
+		t.Errorf("put if match, nothing there: %v, want ErrConflict", err)
+	}
+	absent(t, b, "missing")
+}
+
+func testIfMatchNothing(t *testing.T, b bucket.Bucket) {
+	put(t, b, "k", "one", bucket.IfMatch(""))
+	for _, content := range []string{"one", "two"} {
+		err := b.Put(t.Context(), "k", bucket.NewObject([]byte(content)), bucket.IfMatch(""))
+		if !errors.Is(err, bucket.ErrConflict) {
+			t.Errorf("put %q over it: %v, want ErrConflict", content, err)
+		}
+	}
+	holds(t, b, "k", "one")
+}
+
+func testWrongDeclaration(t *testing.T, b bucket.Bucket) {
+	good := bucket.NewObject([]byte("content"))
+	short, long, other := good, good, good
+	short.Size--
+	long.Size++
+	other.SHA256[31] ^= 1
+	negative, none := good, good
+	negative.Size = -1
+	none.Body = nil
+	put(t, b, "old", "old", bucket.Always())
+	_, old := get(t, b, "old")
+	for name, o := range map[string]bucket.Object{"short": short, "long": long, "other": other, "negative": negative, "no body": none} {
+		for _, c := range []bucket.Condition{bucket.Always(), bucket.IfAbsent(), bucket.IfMatch("")} {
+			if err := b.Put(t.Context(), "new", o, c); !errors.Is(err, bucket.ErrBody) {
+				t.Errorf("put %s (%s): %v, want ErrBody", name, c, err)
+			}
+		}
+		for _, c := range []bucket.Condition{bucket.Always(), bucket.IfMatch(old.ETag)} {
+			if err := b.Put(t.Context(), "old", o, c); !errors.Is(err, bucket.ErrBody) {
+				t.Errorf("put %s over another (%s): %v, want ErrBody", name, c, err)
+			}
+		}
+	}
+	// A body that is not what it claims is refused even where the claim is
+	// what the bucket has.
+	lie := bucket.NewObject([]byte("old"))
+	lie.Body = strings.NewReader("lie")
+	for _, c := range []bucket.Condition{bucket.Always(), bucket.IfAbsent(), bucket.IfMatch(old.ETag)} {
+		if err := b.Put(t.Context(), "old", lie, c); !errors.Is(err, bucket.ErrBody) {
+			t.Errorf("put a lie (%s): %v, want ErrBody", c, err)
+		}
+	}
+	absent(t, b, "new")
+	holds(t, b, "old", "old")
+}
+
+// A stepBody calls step once a part of it was read, and fails with its error.
+type stepBody struct {
+	*strings.Reader
+	step func() error
+}
+
+func (s *stepBody) Read(p []byte) (int, error) {
+	if s.Len() < int(s.Size()) {
+		if err := s.step(); err != nil {
+			return 0, err
+		}
+	}
+	return s.Reader.Read(p[:min(len(p), 1)])
+}
+
+func testFailingBody(t *testing.T, b bucket.Bucket) {
+	broken := errors.New("broken")
+	o := bucket.NewObject([]byte("content"))
+	o.Body = &stepBody{strings.NewReader("content"), func() error { return broken }}
+	put(t, b, "old", "old", bucket.Always())
+	for key, c := range map[string]bucket.Condition{"new": bucket.IfAbsent(), "old": bucket.Always()} {
+		if err := b.Put(t.Context(), key, o, c); !errors.Is(err, broken) {
+			t.Errorf("put %q: %v, want the body's error", key, err)
+		}
+	}
+	absent(t, b, "new")
+	holds(t, b, "old", "old")
+}
+
+func testDoneContext(t *testing.T, b bucket.Bucket) {
+	put(t, b, "old", "old", bucket.Always())
+	ctx, cancel := context.WithCancel(t.Context())
+	open, _, err := b.Get(ctx, "old")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if _, err := io.ReadAll(open); !errors.Is(err, context.Canceled) {
+		t.Errorf("read on: %v, want context.Canceled", err)
+	}
+	if err := open.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := b.Get(ctx, "old"); !errors.Is(err, context.Canceled) {
+		t.Errorf("get: %v, want context.Canceled", err)
+	}
+	if _, err := b.Head(ctx, "old"); !errors.Is(err, context.Canceled) {
+		t.Errorf("head: %v, want context.Canceled", err)
+	}
+	for key, c := range map[string]bucket.Condition{"new": bucket.IfAbsent(), "old": bucket.Always()} {
+		if err := b.Put(ctx, key, bucket.NewObject([]byte("new")), c); !errors.Is(err, context.Canceled) {
+			t.Errorf("put %q: %v, want context.Canceled", key, err)
+		}
+	}
+	absent(t, b, "new")
+	holds(t, b, "old", "old")
+}
+
+func testContextMidway(t *testing.T, b bucket.Bucket) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	o := bucket.NewObject([]byte("content"))
+	o.Body = &stepBody{strings.NewReader("content"), func() error { cancel(); return nil }}
+	if err := b.Put(ctx, "k", o, bucket.IfAbsent()); !errors.Is(err, context.Canceled) {
+		t.Errorf("put: %v, want context.Canceled", err)
+	}
+	absent(t, b, "k")
+}
+
+// absent fails the test if key has an object.
+func absent(t *testing.T, b bucket.Bucket, key string) {
+	t.Helper()
+	if info, err := b.Head(t.Context(), key); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%q has an object of %d bytes (error %v), want none", key, info.Size, err)
+	}
+}

@@ -1,0 +1,281 @@
+package buckettest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+)
+
+// An Op is a kind of operation on a bucket.
+type Op string
+
+// The operations of bucket.Bucket.
+const (
+	Get  Op = "get"
+	Head Op = "head"
+	Put  Op = "put"
+)
+
+// A Call is one operation that a Memory was asked for.
+type Call struct {
+	Op  Op
+	Key string
+}
+
+// Rules are what a Memory fails the test for. The zero Rules are none.
+type Rules struct {
+	// Immutable says of a key that its content never changes.
+	Immutable func(key string) bool
+	// Order is called before an object is put in place, with a view of what is
+	// there. An error means that it comes too early (or at all), as with a
+	// pointer to something that view lacks. It must not call the Memory.
+	Order func(view func(key string) ([]byte, bool), key string, content []byte) error
+}
+
+// A Reporter is the part of testing.TB that a Memory needs.
+type Reporter interface {
+	Helper()
+	Errorf(format string, args ...any)
+}
+
+// A Memory is a bucket in memory for tests of those who write into buckets. It
+// fails the test when its Rules are broken, counts its calls, and fails when it
+// is told to. Its ETags are numbers, so nobody gets away with taking an ETag
+// for a digest. A broken rule fails the test, but the put goes on.
+type Memory struct {
+	t     Reporter
+	rules Rules
+
+	// Hook, if set, is asked before each operation takes effect; set it while
+	// none runs. Apply false with an error fails the operation without effect,
+	// true with an error fails it after it took effect (a reply that was
+	// lost). Apply false without an error is a store that lies; that fails the
+	// test. For Get and Head only the error counts.
+	Hook func(op Op, key string) (apply bool, err error)
+
+	mu      sync.Mutex
+	objects map[string]stored
+	version int
+	calls   []Call
+	writes  int
+}
+
+type stored struct {
+	content                   []byte
+	info                      bucket.Info
+	contentType, cacheControl string
+}
+
+// NewMemory returns an empty bucket that reports to t.
+func NewMemory(t Reporter, rules Rules) *Memory {
+	return &Memory{t: t, rules: rules, objects: make(map[string]stored)}
+}
+
+// String implements bucket.Bucket.
+func (m *Memory) String() string { return "bucket in memory" }
+
+// Get implements bucket.Bucket.
+func (m *Memory) Get(ctx context.Context, key string) (io.ReadCloser, bucket.Info, error) {
+	o, err := m.find(ctx, Get, key)
+	if err != nil {
+		return nil, bucket.Info{}, err
+	}
+	return io.NopCloser(reader{ctx, bytes.NewReader(o.content)}), o.info, nil
+}
+
+// Head implements bucket.Bucket.
+func (m *Memory) Head(ctx context.Context, key string) (bucket.Info, error) {
+	o, err := m.find(ctx, Head, key)
+	return o.info, err
+}
+
+func (m *Memory) find(ctx context.Context, op Op, key string) (stored, error) {
+	if _, err := m.begin(ctx, op, key); err != nil {
+		return stored{}, fmt.Errorf("%s %q from %s: %w", op, key, m, err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	o, ok := m.objects[key]
+	if !ok {
+		return stored{}, fmt.Errorf("%s %q from %s: %w", op, key, m, fs.ErrNotExist)
+	}
+	return o, nil
+}
+
+// begin counts the call and asks the hook.
+func (m *Memory) begin(ctx context.Context, op Op, key string) (apply bool, err error) {
+	if err := bucket.CheckKey(key); err != nil {
+		return false, err
+	}
+	m.mu.Lock()
+	m.calls = append(m.calls, Call{op, key})
+	m.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	if m.Hook == nil {
+		return true, nil
+	}
+	apply, err = m.Hook(op, key)
+	if !apply && err == nil {
+		m.t.Helper()
+		m.t.Errorf("hook of %s: %s %q is neither applied nor failed", m, op, key)
+	}
+	return apply, err
+}
+
+// Put implements bucket.Bucket.
+func (m *Memory) Put(ctx context.Context, key string, o bucket.Object, c bucket.Condition) error {
+	m.t.Helper()
+	apply, fault := m.begin(ctx, Put, key)
+	if apply {
+		if err := m.put(ctx, key, o, c); err != nil {
+			return fmt.Errorf("put %q into %s: %w", key, m, err)
+		}
+	}
+	if fault != nil {
+		return fmt.Errorf("put %q into %s: %w", key, m, fault)
+	}
+	return nil
+}
+
+func (m *Memory) put(ctx context.Context, key string, o bucket.Object, c bucket.Condition) error {
+	m.t.Helper()
+	var body bytes.Buffer
+	if err := o.Copy(ctx, &body); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	have, exists := m.objects[key]
+	write, err := c.Decide(o.SHA256, have.info, exists)
+	if err != nil || !write {
+		return err
+	}
+	if exists && m.rules.Immutable != nil && m.rules.Immutable(key) {
+		m.t.Errorf("put %q (%s): an immutable object changes", key, c)
+	}
+	if m.rules.Order != nil {
+		if err := m.rules.Order(m.view, key, body.Bytes()); err != nil {
+			m.t.Errorf("put %q (%s): out of order: %v", key, c, err)
+		}
+	}
+	m.store(key, body.Bytes(), o.ContentType, o.CacheControl)
+	m.writes++
+	return nil
+}
+
+// view is for Rules.Order; the lock is held.
+func (m *Memory) view(key string) ([]byte, bool) {
+	o, ok := m.objects[key]
+	return o.content, ok
+}
+
+// store puts an object in place; the lock is held.
+func (m *Memory) store(key string, content []byte, contentType, cacheControl string) {
+	m.version++
+	m.objects[key] = stored{
+		content:      content,
+		info:         bucket.Info{Size: int64(len(content)), SHA256: sha256.Sum256(content), ETag: "v" + strconv.Itoa(m.version)},
+		contentType:  contentType,
+		cacheControl: cacheControl,
+	}
+}
+
+// Set puts content under key behind the back of rules, hook and counters, as
+// another program would.
+func (m *Memory) Set(key string, content []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.store(key, bytes.Clone(content), "", "")
+}
+
+// Delete removes the object behind the back of rules, hook and counters.
+func (m *Memory) Delete(key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.objects, key)
+}
+
+// Contents returns all objects by key.
+func (m *Memory) Contents() map[string][]byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make(map[string][]byte, len(m.objects))
+	for key, o := range m.objects {
+		all[key] = bytes.Clone(o.content)
+	}
+	return all
+}
+
+// Keys returns the keys of all objects, sorted.
+func (m *Memory) Keys() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Keys(m.objects))
+}
+
+// Headers returns what the object was put with.
+func (m *Memory) Headers(key string) (contentType, cacheControl string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	o := m.objects[key]
+	return o.contentType, o.cacheControl
+}
+
+// Calls returns all operations so far, failed ones too, in the order they began.
+func (m *Memory) Calls() []Call {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.calls)
+}
+
+// Count returns how often op was asked for on key; an empty key is all keys.
+func (m *Memory) Count(op Op, key string) int {
+	n := 0
+	for _, c := range m.Calls() {
+		if c.Op == op && (key == "" || c.Key == key) {
+			n++
+		}
+	}
+	return n
+}
+
+// Writes returns how many puts changed the bucket.
+func (m *Memory) Writes() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.writes
+}
+
+// ResetCounts forgets the calls and writes so far.
+func (m *Memory) ResetCounts() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.calls, m.writes = nil, 0
+}
+
+// A reader reads until its context is done.
+type reader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r reader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
+}

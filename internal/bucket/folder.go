@@ -1,0 +1,214 @@
+package bucket
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/gofrs/flock"
+)
+
+// A Folder is a bucket in a folder of a file system: an object is the file whose
+// path below the folder is its key, so any web server can serve it as it is.
+//
+// A file is written under another name in the folder .hackage-mirror inside the
+// bucket (the same file system, hence one atomic step from there to its key),
+// flushed to the disk, and only then linked or renamed to its key. One Folder
+// writes at a time: from the first write until Close it holds an advisory lock
+// on .hackage-mirror/lock, the one file that stays of its own. Reading takes no
+// lock and leaves no trace; nor does opening.
+//
+// Symbolic links inside the folder are followed only if they stay inside. The
+// folder itself may be a link, for its path is the operator's own word.
+//
+// The ETag of an object is its SHA-256. Head and Get read the whole file for it,
+// so they cost what the file's size costs.
+type Folder struct {
+	path    string
+	disk    disk
+	pending pending
+
+	// replacing is held from the look at an object to its replacement.
+	replacing sync.Mutex
+	// temps counts the temporary files, for their names.
+	temps atomic.Uint64
+
+	// mu guards what follows.
+	mu     sync.Mutex
+	root   *os.Root // nil until the folder exists
+	lock   *flock.Flock
+	folds  bool // the file system takes "A" and "a" for one name
+	closed bool
+}
+
+// NewFolder returns the bucket in the folder path. A folder that does not exist
+// is an empty bucket; the first Put makes it. The caller closes the Folder.
+func NewFolder(path string) (*Folder, error) {
+	if path == "" {
+		return nil, errors.New("open folder \"\": the path is empty")
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open folder %q: %w", path, err)
+	}
+	info, err := os.Stat(abs)
+	switch {
+	case err == nil && !info.IsDir():
+		return nil, fmt.Errorf("open folder %q: it is a file, and a bucket needs a folder: %w", path, syscall.ENOTDIR)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("open folder %q: %w", path, advise(abs, "read", err))
+	}
+	f := &Folder{path: abs, disk: systemDisk()}
+	if _, err := f.open(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("open folder %q: %w", path, err)
+	}
+	return f, nil
+}
+
+// String returns the folder's absolute path.
+func (f *Folder) String() string { return "folder " + f.path }
+
+// open returns the folder, or fs.ErrNotExist while nobody has made it.
+func (f *Folder) open() (*os.Root, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.openLocked()
+}
+
+func (f *Folder) openLocked() (*os.Root, error) {
+	if f.closed {
+		return nil, fs.ErrClosed
+	}
+	if f.root == nil {
+		root, err := os.OpenRoot(f.path)
+		if err != nil {
+			return nil, advise(f.path, "read", err)
+		}
+		f.root = root
+	}
+	return f.root, nil
+}
+
+// Close makes everything that was put durable, gives up the lock and closes the
+// folder. A second Close does nothing.
+func (f *Folder) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return nil
+	}
+	f.closed = true
+	var errs []error
+	if f.root != nil {
+		errs = append(errs, f.pending.settle(f.root), f.root.Close())
+	}
+	if f.lock != nil {
+		errs = append(errs, f.lock.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("close %s: %w", f, err)
+	}
+	return nil
+}
+
+// Head implements Bucket.
+func (f *Folder) Head(ctx context.Context, key string) (Info, error) {
+	body, info, err := f.Get(ctx, key)
+	if err != nil {
+		return Info{}, err
+	}
+	return info, body.Close()
+}
+
+// Get implements Bucket. It reads the file twice, for the digest comes first.
+func (f *Folder) Get(ctx context.Context, key string) (io.ReadCloser, Info, error) {
+	name, err := localName(key)
+	if err != nil {
+		return nil, Info{}, err
+	}
+	root, err := f.open()
+	if err != nil {
+		return nil, Info{}, fmt.Errorf("get %q from %s: %w", key, f, err)
+	}
+	body, info, err := read(ctx, root, name)
+	if err != nil {
+		return nil, Info{}, fmt.Errorf("get %q from %s: %w", key, f, err)
+	}
+	return body, info, nil
+}
+
+// read opens the regular file name and digests it. Files below the root are
+// never changed in place, so the digest holds for what is read afterwards.
+func read(ctx context.Context, root *os.Root, name string) (io.ReadCloser, Info, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, Info{}, err
+	}
+	// A look before opening: to open a named pipe would wait for its writer.
+	if err := checkObject(root, name); err != nil {
+		return nil, Info{}, err
+	}
+	file, err := root.Open(name)
+	if err != nil {
+		return nil, Info{}, err
+	}
+	body := fileReader{contextReader{ctx, file}, file}
+	digest := sha256.New()
+	size, err := io.Copy(digest, body)
+	if err == nil {
+		_, err = file.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return nil, Info{}, errors.Join(err, file.Close())
+	}
+	sum := [sha256.Size]byte(digest.Sum(nil))
+	return body, Info{Size: size, SHA256: sum, ETag: hex.EncodeToString(sum[:])}, nil
+}
+
+// checkObject says fs.ErrNotExist of what would be no object in other stores: a
+// folder, and a path below a file.
+func checkObject(root *os.Root, name string) error {
+	info, err := root.Stat(name)
+	switch {
+	case errors.Is(err, syscall.ENOTDIR):
+		return fs.ErrNotExist
+	case err != nil:
+		return err
+	case info.IsDir():
+		return fmt.Errorf("it is a folder: %w", fs.ErrNotExist)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("it is not a regular file (%s): %w", info.Mode().Type(), fs.ErrInvalid)
+	}
+	return nil
+}
+
+// A fileReader reads a file until a context is done.
+type fileReader struct {
+	contextReader
+	io.Closer
+}
+
+// localName checks key and returns its path below the folder in the system's
+// own form. A key inside the private folder is no key.
+func localName(key string) (string, error) {
+	if err := CheckKey(key); err != nil {
+		return "", err
+	}
+	if first, _, _ := strings.Cut(key, "/"); strings.EqualFold(first, privateFolder) {
+		return "", fmt.Errorf("check key %q: %s is the bucket's own: %w", key, privateFolder, ErrKey)
+	}
+	name, err := filepath.Localize(key)
+	if err != nil {
+		return "", fmt.Errorf("check key %q: no file can have this name here: %w", key, ErrKey)
+	}
+	return name, nil
+}

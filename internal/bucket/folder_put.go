@@ -1,0 +1,211 @@
+package bucket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Put implements Bucket.
+//
+// On a file system that takes "A" and "a" for one name, an object whose name
+// differs only in case from one in place is never written over it: ErrDiffers.
+//
+// When a Put returns, readers see the object. It outlives a loss of power from
+// the next Put with Always or IfMatch on, or from Close: see pending.
+func (f *Folder) Put(ctx context.Context, key string, o Object, c Condition) error {
+	name, err := localName(key)
+	if err != nil {
+		return err
+	}
+	if err := f.put(ctx, name, o, c); err != nil {
+		return fmt.Errorf("put %q into %s: %w", key, f, err)
+	}
+	return nil
+}
+
+func (f *Folder) put(ctx context.Context, name string, o Object, c Condition) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	// The first look spares the work and the lock when there is nothing to
+	// write; the one that counts is publish's.
+	write, err := f.look(ctx, name, o, c)
+	if err != nil {
+		return err
+	}
+	if !write {
+		if err := o.Copy(ctx, io.Discard); err != nil {
+			return err
+		}
+		f.pending.add(name)
+		return nil
+	}
+	root, err := f.writable()
+	if err != nil {
+		return err
+	}
+	temp, err := f.stage(ctx, root, o)
+	if err != nil {
+		return err
+	}
+	// After a rename there is nothing left to remove. What cannot be removed
+	// is swept by the next writer.
+	defer func() { _ = root.Remove(temp) }()
+	if err := f.publish(ctx, root, temp, name, o, c); err != nil {
+		return err
+	}
+	f.pending.add(name)
+	return nil
+}
+
+// look decides by the object in place what a put of o has to do.
+func (f *Folder) look(ctx context.Context, name string, o Object, c Condition) (write bool, err error) {
+	root, err := f.open()
+	if errors.Is(err, fs.ErrNotExist) {
+		return c.Decide(o.SHA256, Info{}, false)
+	}
+	if err != nil {
+		return false, err
+	}
+	if c.kind == always {
+		// Another size is other content; a large file need not be read for it.
+		if info, err := root.Stat(name); err == nil && info.Mode().IsRegular() && info.Size() != o.Size {
+			return true, nil
+		}
+	}
+	body, have, err := read(ctx, root, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c.Decide(o.SHA256, Info{}, false)
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := body.Close(); err != nil {
+		return false, err
+	}
+	return c.Decide(o.SHA256, have, true)
+}
+
+// stage writes the body, checked and flushed, to a new temporary file and
+// returns its name. After an error there is none.
+func (f *Folder) stage(ctx context.Context, root *os.Root, o Object) (string, error) {
+	temp := filepath.Join(privateFolder, tempPrefix+strconv.FormatUint(f.temps.Add(1), 10))
+	file, err := f.disk.create(root, temp)
+	if err != nil {
+		return "", f.adviseWrite(privateFolder, err)
+	}
+	err = o.Copy(ctx, file)
+	if err == nil {
+		// Before the name, the bytes: after a loss of power a name without
+		// its bytes would be an object that is not whole.
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		_ = root.Remove(temp) // the next writer sweeps it otherwise
+		return "", f.adviseWrite(privateFolder, err)
+	}
+	return temp, nil
+}
+
+// publish gives the staged file its name, if c holds at that instant.
+func (f *Folder) publish(ctx context.Context, root *os.Root, temp, name string, o Object, c Condition) error {
+	if c.kind != ifAbsent {
+		if err := f.pending.settle(root); err != nil {
+			return err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !c.creates() {
+		return f.replace(ctx, root, temp, name, o, c)
+	}
+	err := f.create(root, temp, name)
+	if !errors.Is(err, fs.ErrExist) {
+		return f.adviseWrite(filepath.Dir(name), err)
+	}
+	write, lookErr := f.look(ctx, name, o, c)
+	if lookErr == nil && write {
+		// There is a name without an object: a folder, a dangling link.
+		return err
+	}
+	return lookErr
+}
+
+// create gives temp the name if nothing has it, else it is fs.ErrExist. A hard
+// link is the one step that does both on every system of ours.
+func (f *Folder) create(root *os.Root, temp, name string) error {
+	err := withParents(root, name, func() error { return f.disk.link(root, temp, name) })
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	// Not every file system has hard links, and each has its own error for it.
+	// There a look and a rename must do: the lock keeps other writers out.
+	f.replacing.Lock()
+	defer f.replacing.Unlock()
+	if _, err := root.Lstat(name); err == nil {
+		return fmt.Errorf("create %q: %w", name, fs.ErrExist)
+	}
+	return withParents(root, name, func() error { return root.Rename(temp, name) })
+}
+
+// replace gives temp the name, which may have an object.
+func (f *Folder) replace(ctx context.Context, root *os.Root, temp, name string, o Object, c Condition) error {
+	f.replacing.Lock()
+	defer f.replacing.Unlock()
+	if c.kind == ifMatch {
+		if write, err := f.look(ctx, name, o, c); err != nil || !write {
+			return err
+		}
+	}
+	if err := f.checkSpelling(root, name); err != nil {
+		return err
+	}
+	err := withParents(root, name, func() error { return root.Rename(temp, name) })
+	return f.adviseWrite(filepath.Dir(name), err)
+}
+
+// checkSpelling refuses to replace a file whose path has letters of the other
+// case, where the file system does not tell them apart.
+func (f *Folder) checkSpelling(root *os.Root, name string) error {
+	if !f.foldsCase() {
+		return nil
+	}
+	if _, err := root.Lstat(name); err != nil {
+		return nil // nothing is there to be replaced
+	}
+	dir := "."
+	for segment := range strings.SplitSeq(name, string(filepath.Separator)) {
+		names, err := f.disk.names(root, dir)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(names, segment) {
+			return fmt.Errorf("%q is there in other letter case, which this file system takes for the same; "+
+				"use one that tells upper from lower case: %w", segment, ErrDiffers)
+		}
+		dir = filepath.Join(dir, segment)
+	}
+	return nil
+}
+
+// withParents calls try, and once more with the folders above name made if they
+// were missing. Most names have theirs, so this saves looking.
+func withParents(root *os.Root, name string, try func() error) error {
+	err := try()
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return try()
+}

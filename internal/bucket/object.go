@@ -1,0 +1,69 @@
+package bucket
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+)
+
+// An Object is what Put stores: a body, and what the caller knows it to be.
+type Object struct {
+	// Body is read from its start.
+	Body io.ReadSeeker
+	// Size is the length of Body in bytes.
+	Size int64
+	// SHA256 is the digest of Body.
+	SHA256 [sha256.Size]byte
+	// ContentType and CacheControl are the headers that a store which answers
+	// HTTP itself gives with the object; a folder drops them. Empty is none.
+	ContentType, CacheControl string
+}
+
+// NewObject returns the object that holds raw, without headers.
+func NewObject(raw []byte) Object {
+	return Object{Body: bytes.NewReader(raw), Size: int64(len(raw)), SHA256: sha256.Sum256(raw)}
+}
+
+// Copy writes the body to w and compares it with the declared size and digest.
+// Only after a nil error is what w took in the object; a body that is not what
+// o declares is ErrBody.
+func (o Object) Copy(ctx context.Context, w io.Writer) error {
+	if o.Body == nil || o.Size < 0 {
+		return fmt.Errorf("read body of %d bytes: no such body: %w", o.Size, ErrBody)
+	}
+	if _, err := o.Body.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("rewind body: %w", err)
+	}
+	digest := sha256.New()
+	// One byte more than declared tells a longer body without reading all of it.
+	limited := io.LimitReader(contextReader{ctx, o.Body}, o.Size+1)
+	n, err := io.Copy(io.MultiWriter(digest, w), limited)
+	if err != nil {
+		return fmt.Errorf("copy body: %w", err)
+	}
+	if n > o.Size {
+		return fmt.Errorf("read body: declared %d bytes, got more: %w", o.Size, ErrBody)
+	}
+	if n < o.Size {
+		return fmt.Errorf("read body: declared %d bytes, got %d: %w", o.Size, n, ErrBody)
+	}
+	if got := [sha256.Size]byte(digest.Sum(nil)); got != o.SHA256 {
+		return fmt.Errorf("read body: declared SHA-256 %x, got %x: %w", o.SHA256, got, ErrBody)
+	}
+	return nil
+}
+
+// A contextReader fails once its context is done.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r contextReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
+}
