@@ -1,0 +1,76 @@
+package hackage
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// allowed ends each refusal of an address.
+const allowed = "give an address such as https://hackage.haskell.org, or a folder in the layout of a Hackage repository"
+
+// parseAddress returns either a URL to fetch from or the absolute path of a
+// folder.
+func parseAddress(address string) (*url.URL, string, error) {
+	if strings.TrimSpace(address) == "" {
+		return nil, "", errors.New("open upstream: the address is empty: " + allowed)
+	}
+	scheme, _, found := strings.Cut(address, ":")
+	// A single letter before the colon is a Windows drive.
+	if !found || len(scheme) < 2 || strings.ContainsAny(scheme, `/\.`) {
+		folder, err := filepath.Abs(address)
+		if err != nil {
+			return nil, "", fmt.Errorf("open upstream %q: %w", address, err)
+		}
+		return nil, folder, nil
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		// The parser's error quotes the address, and with it a password.
+		return nil, "", errors.New("open upstream: the address is not a URL: " + allowed)
+	}
+	switch u.Scheme {
+	case "http", "https":
+		return webAddress(u)
+	case "file":
+		folder, err := fileURL(u, runtime.GOOS == "windows")
+		return nil, folder, err
+	}
+	return nil, "", fmt.Errorf("open upstream: nothing here speaks %q: %s", u.Scheme, allowed)
+}
+
+// webAddress refuses URLs that files cannot be joined to.
+func webAddress(u *url.URL) (*url.URL, string, error) {
+	if u.Hostname() == "" {
+		return nil, "", fmt.Errorf("open upstream %q: no host in it: %s", withoutUser(u), allowed)
+	}
+	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return nil, "", fmt.Errorf("open upstream %q: a query or fragment cannot be part of it: %s", withoutUser(u), allowed)
+	}
+	return u, "", nil
+}
+
+// fileURL returns the folder that a file URL names.
+func fileURL(u *url.URL, windows bool) (string, error) {
+	if u.Host != "" && u.Host != "localhost" {
+		return "", fmt.Errorf("open upstream %q: a file URL cannot name another host; write file:///path: %s", withoutUser(u), allowed)
+	}
+	path := u.Path
+	if path == "" {
+		return "", fmt.Errorf("open upstream %q: a file URL needs an absolute path, file:///path: %s", withoutUser(u), allowed)
+	}
+	if windows && len(path) > 2 && path[0] == '/' && path[2] == ':' {
+		path = path[1:] // file:///C:/mirror
+	}
+	return filepath.FromSlash(path), nil
+}
+
+// withoutUser returns u as text without user name and password.
+func withoutUser(u *url.URL) string {
+	bare := *u
+	bare.User = nil
+	return bare.String()
+}

@@ -1,0 +1,128 @@
+package hackage
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
+)
+
+// notes collects what Options.Notify is told.
+type notes struct {
+	mu   sync.Mutex
+	list []Retry
+}
+
+func (n *notes) add(r Retry) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.list = append(n.list, r)
+}
+
+func (n *notes) all() []Retry {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return append([]Retry(nil), n.list...)
+}
+
+// hasty are options for tests: h's keys and clock, and hardly any wait.
+func hasty(h *hackagetest.Hackage) Options {
+	return Options{
+		Pinned:    tuf.Pinned{KeyIDs: h.KeyIDs(), Threshold: h.Threshold()},
+		Now:       h.Now,
+		FirstWait: time.Millisecond,
+		Timeout:   time.Minute,
+	}
+}
+
+// serve serves h and ends with the test.
+func serve(t *testing.T, h *hackagetest.Hackage) *hackagetest.Server {
+	t.Helper()
+	s := h.Serve()
+	t.Cleanup(s.Close)
+	return s
+}
+
+func open(t *testing.T, address string, o Options) *Upstream {
+	t.Helper()
+	u, err := Open(address, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func metadata(t *testing.T, u *Upstream, seen Seen) *Metadata {
+	t.Helper()
+	m, err := u.Metadata(t.Context(), seen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// both runs a test on the generation over HTTP and as a folder, which must not
+// differ.
+func both(t *testing.T, h *hackagetest.Hackage, g *hackagetest.Generation, o Options, test func(t *testing.T, u *Upstream)) {
+	t.Helper()
+	t.Run("http", func(t *testing.T) {
+		t.Parallel()
+		s := serve(t, h)
+		s.Show(g)
+		test(t, open(t, s.URL, o))
+	})
+	t.Run("folder", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		if err := g.Write(dir); err != nil {
+			t.Fatal(err)
+		}
+		test(t, open(t, dir, o))
+	})
+}
+
+// target returns what the index of g signs for a release.
+func target(g *hackagetest.Generation, r index.Release) index.Target {
+	raw := g.Tarball(r)
+	return index.Target{Length: int64(len(raw)), SHA256: sum(raw)}
+}
+
+// alpha is a release of hackagetest.Small.
+func alpha() index.Release { return index.Release{Package: "alpha", Version: "0.2"} }
+
+// fetchTarball returns what the last sink got.
+func fetchTarball(ctx context.Context, u *Upstream, r index.Release, want index.Target) ([]byte, error) {
+	var last *bytes.Buffer
+	err := u.Tarball(ctx, r, want, func() io.Writer {
+		last = &bytes.Buffer{}
+		return last
+	})
+	if last == nil {
+		return nil, err
+	}
+	return last.Bytes(), err
+}
+
+// roundTrip is a network of one function.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// respond makes a response to req.
+func respond(req *http.Request, status int, body io.Reader, header ...string) *http.Response {
+	resp := &http.Response{
+		StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{}, Body: io.NopCloser(body), ContentLength: -1, Request: req,
+	}
+	for i := 0; i < len(header); i += 2 {
+		resp.Header.Set(header[i], header[i+1])
+	}
+	return resp
+}

@@ -1,0 +1,189 @@
+package hackage
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
+)
+
+// The metadata files.
+const (
+	rootFile      = "root.json"
+	timestampFile = "timestamp.json"
+	snapshotFile  = "snapshot.json"
+	mirrorsFile   = "mirrors.json"
+)
+
+// Seen is what a destination remembers of the metadata that it was last brought
+// up to. The zero value remembers nothing.
+type Seen struct {
+	// Root, Timestamp, Snapshot and Mirrors are versions; upstream's must not
+	// be lower.
+	Root, Timestamp, Snapshot, Mirrors int64
+	// ETag is that of timestamp.json, as upstream sent it; may be empty.
+	ETag string
+	// Digest is the SHA-256 of timestamp.json in lower-case hexadecimal digits.
+	Digest string
+	// Expires is when the first of the files expires; zero means never.
+	Expires time.Time
+}
+
+// Metadata is a set of verified files that fit together.
+type Metadata struct {
+	Root      *tuf.Root
+	Timestamp *tuf.Timestamp
+	Snapshot  *tuf.Snapshot
+	Mirrors   *tuf.Mirrors
+	// ETag is that of timestamp.json, or empty.
+	ETag string
+}
+
+// Seen returns what to remember of the set.
+func (m *Metadata) Seen() Seen {
+	digest := sha256.Sum256(m.Timestamp.Raw())
+	seen := Seen{
+		Root:      m.Root.Version(),
+		Timestamp: m.Timestamp.Version(),
+		Snapshot:  m.Snapshot.Version(),
+		Mirrors:   m.Mirrors.Version(),
+		Digest:    hex.EncodeToString(digest[:]),
+	}
+	if validETag(m.ETag) {
+		seen.ETag = m.ETag
+	}
+	for _, expires := range []time.Time{
+		m.Root.Expires(), m.Timestamp.Expires(), m.Snapshot.Expires(), m.Mirrors.Expires(),
+	} {
+		if !expires.IsZero() && (seen.Expires.IsZero() || expires.Before(seen.Expires)) {
+			seen.Expires = expires
+		}
+	}
+	return seen
+}
+
+// Metadata reads and verifies the metadata. It returns ErrUnchanged, after one
+// small request, if timestamp.json is the one that seen names and nothing has
+// expired since. Other errors are those of package tuf (ErrExpired, ErrRollback,
+// ErrThreshold, ...), ErrTorn, and what keeps a file from being read.
+func (u *Upstream) Metadata(ctx context.Context, seen Seen) (*Metadata, error) {
+	if err := u.o.Pinned.Check(); err != nil {
+		return nil, fmt.Errorf("read metadata of %s: %w", u, err)
+	}
+	known := u.known()
+	round := 0
+	m, err := backoff.Retry(ctx, func() (*Metadata, error) {
+		round++
+		m, err := u.round(ctx, known, seen, round > 1)
+		var r *refusal
+		if err != nil && (!errors.As(err, &r) || !r.torn && round > 1) {
+			err = backoff.Permanent(err)
+		}
+		return m, err
+	},
+		backoff.WithBackOff(&backoff.ExponentialBackOff{
+			InitialInterval:     2 * u.o.FirstWait,
+			RandomizationFactor: 0.2,
+			Multiplier:          3,
+			MaxInterval:         max(2*maxWait, 2*u.o.FirstWait),
+		}),
+		backoff.WithMaxTries(uint(max(2, u.o.Rounds))),
+		backoff.WithMaxElapsedTime(0),
+		backoff.WithNotify(func(err error, wait time.Duration) {
+			u.o.Notify(Retry{What: u.String(), Attempt: round, Wait: wait, Err: err})
+		}),
+	)
+	var r *refusal
+	switch {
+	case err == nil:
+		return m, nil
+	case errors.Is(err, ErrUnchanged):
+		return nil, ErrUnchanged
+	case errors.As(err, &r) && r.torn:
+		return nil, fmt.Errorf("read metadata of %s: %w after %d rounds: %w; upstream or a cache before it mixes files of different times: try again later",
+			u, ErrTorn, round, r)
+	}
+	return nil, fmt.Errorf("read metadata of %s: %w", u, err)
+}
+
+// A refusal is a file that was read but not accepted.
+type refusal struct {
+	err error
+	// torn says that files of different times would explain it.
+	torn bool
+}
+
+func (r *refusal) Error() string { return r.err.Error() }
+
+func (r *refusal) Unwrap() error { return r.err }
+
+// refuse makes a refusal that says which file was held against which. A wrong
+// length or digest means another edition of the file than its signer saw; a
+// wrong signature, by keys that a root names, may mean another root.
+func refuse(file, against string, err error) error {
+	torn := isMismatch(err) || errors.Is(err, tuf.ErrSignature) ||
+		errors.Is(err, tuf.ErrUnknownKey) || errors.Is(err, tuf.ErrThreshold)
+	return &refusal{err: fmt.Errorf("%s does not stand against %s: %w", file, against, err), torn: torn}
+}
+
+// round reads the set once. A fresh round goes past all caches and takes no
+// answer for unchanged on the server's word.
+func (u *Upstream) round(ctx context.Context, known []*tuf.Root, seen Seen, fresh bool) (*Metadata, error) {
+	raw, etag, err := u.timestamp(ctx, seen, fresh)
+	if err != nil {
+		return nil, err
+	}
+	v := verification{u: u, seen: seen, fresh: fresh, now: u.o.Now()}
+	// A root that is known already saves asking for it: the snapshot tells
+	// whether upstream has another one.
+	if root := current(known, seen, v.now); root != nil {
+		m, err := v.under(ctx, root, raw)
+		var r *refusal
+		if err == nil || !errors.As(err, &r) || !r.torn {
+			return withETag(m, etag), err
+		}
+	}
+	root, err := v.root(ctx, known)
+	if err != nil {
+		return nil, err
+	}
+	m, err := v.under(ctx, root, raw)
+	return withETag(m, etag), err
+}
+
+func withETag(m *Metadata, etag string) *Metadata {
+	if m != nil {
+		m.ETag = etag
+	}
+	return m
+}
+
+// timestamp fetches timestamp.json, or returns ErrUnchanged.
+func (u *Upstream) timestamp(ctx context.Context, seen Seen, fresh bool) ([]byte, string, error) {
+	r := request{key: timestampFile, limit: tuf.MaxTimestamp, fresh: fresh}
+	if !fresh && seen.Digest != "" {
+		r.etag = seen.ETag
+	}
+	raw, got, err := u.fetchBytes(ctx, r)
+	if errors.Is(err, ErrTooLarge) {
+		return nil, "", &refusal{err: err}
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	digest := sha256.Sum256(raw)
+	if !got.current && hex.EncodeToString(digest[:]) != seen.Digest {
+		return raw, got.etag, nil
+	}
+	if !seen.Expires.IsZero() && u.o.Now().After(seen.Expires) {
+		return nil, "", &refusal{err: fmt.Errorf("%s is still the one seen before, and what it stands for expired at %s; "+
+			"upstream must sign anew: %w", u.src.name(timestampFile), seen.Expires.UTC().Format(time.RFC3339), tuf.ErrExpired)}
+	}
+	return nil, "", ErrUnchanged
+}

@@ -1,0 +1,70 @@
+package hackage
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// statusError says what an HTTP status other than success means, and whether to
+// ask again.
+func (w *web) statusError(resp *http.Response) error {
+	status := fmt.Sprintf("status %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+	switch code := resp.StatusCode; {
+	case code == http.StatusNotFound:
+		return backoff.Permanent(fmt.Errorf("%s: %w", status, ErrMissing))
+	case code == http.StatusGone, code == http.StatusUnavailableForLegalReasons:
+		return backoff.Permanent(fmt.Errorf("%s: %w", status, ErrWithdrawn))
+	case code == http.StatusUnauthorized, code == http.StatusForbidden:
+		return backoff.Permanent(errors.New(status + ": upstream wants credentials or turns this machine away: check the address, or ask its operator"))
+	case code == http.StatusProxyAuthRequired:
+		return backoff.Permanent(errors.New(status + ": the proxy wants credentials: put them into HTTPS_PROXY"))
+	case code == http.StatusTooManyRequests:
+		return w.later(resp, errors.New(status+": upstream limits how often it is asked: lower the concurrency"))
+	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code >= 500:
+		return w.later(resp, errors.New(status+": upstream is unwell"))
+	case code < 400:
+		return backoff.Permanent(errors.New(status + ", which is no answer to what was asked: check that the address is a Hackage repository"))
+	}
+	return backoff.Permanent(errors.New(status + ": check the address"))
+}
+
+// later gives err the wait that the server asked for. One that is longer than
+// our patience is not cut short: coming back early would make things worse.
+func (w *web) later(resp *http.Response, err error) error {
+	wait, ok := retryAfter(resp.Header.Get("Retry-After"), w.now())
+	if !ok {
+		return err
+	}
+	if wait > w.patience {
+		return backoff.Permanent(fmt.Errorf("%w; it asks to come back after %s: try again then", err, wait))
+	}
+	return &delayed{err: err, after: &backoff.RetryAfterError{Duration: wait}}
+}
+
+// retryAfter reads a Retry-After header: seconds or an HTTP date.
+func retryAfter(header string, now time.Time) (time.Duration, bool) {
+	header = strings.TrimSpace(header)
+	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second, true
+	}
+	if date, err := http.ParseTime(header); err == nil {
+		return max(0, date.Sub(now)), true
+	}
+	return 0, false
+}
+
+// delayed is an error after which the server named the time to wait.
+type delayed struct {
+	err   error
+	after *backoff.RetryAfterError
+}
+
+func (d *delayed) Error() string { return d.err.Error() }
+
+func (d *delayed) Unwrap() []error { return []error{d.err, d.after} }

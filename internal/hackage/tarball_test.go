@@ -1,0 +1,198 @@
+package hackage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+)
+
+func TestTarballIsExactlyTheSignedOne(t *testing.T) {
+	t.Parallel()
+	h := hackagetest.Small()
+	g := h.Generation()
+	both(t, h, g, hasty(h), func(t *testing.T, u *Upstream) {
+		releases := g.Releases()
+		if len(releases) == 0 {
+			t.Fatal("no releases")
+		}
+		for _, r := range releases {
+			raw, err := fetchTarball(t.Context(), u, r, target(g, r))
+			if err != nil || !bytes.Equal(raw, g.Tarball(r)) {
+				t.Errorf("%s: %d bytes, %v", r, len(raw), err)
+			}
+		}
+	})
+}
+
+func TestTarballRefuses(t *testing.T) {
+	t.Parallel()
+	h := hackagetest.Small()
+	g := h.Generation()
+	raw := g.Tarball(alpha())
+	flipped := bytes.Clone(raw)
+	flipped[len(raw)/2] ^= 1
+	for name, test := range map[string]struct {
+		raw  []byte
+		want error
+	}{
+		"flipped": {raw: flipped, want: ErrMismatch},
+		"cut":     {raw: raw[:len(raw)-1], want: ErrMismatch},
+		"longer":  {raw: append(bytes.Clone(raw), 0), want: ErrMismatch},
+		"empty":   {raw: []byte{}, want: ErrMismatch},
+		"absent":  {raw: nil, want: ErrMissing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			both(t, h, g.With(alpha().TarballKey(), test.raw), hasty(h), func(t *testing.T, u *Upstream) {
+				_, err := fetchTarball(t.Context(), u, alpha(), target(g, alpha()))
+				if !errors.Is(err, test.want) || !strings.Contains(err.Error(), "alpha-0.2") {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// The error of a mismatch says what is signed and what came.
+func TestMismatchNamesBoth(t *testing.T) {
+	t.Parallel()
+	h := hackagetest.Small()
+	g := h.Generation()
+	other := bytes.Clone(g.Tarball(alpha()))
+	other[0] ^= 1
+	both(t, h, g.With(alpha().TarballKey(), other), hasty(h), func(t *testing.T, u *Upstream) {
+		want := target(g, alpha())
+		_, err := fetchTarball(t.Context(), u, alpha(), want)
+		for _, part := range []string{fmt.Sprintf("%x", want.SHA256), fmt.Sprintf("%x", sum(other)), u.String()} {
+			if err == nil || !strings.Contains(err.Error(), part) {
+				t.Errorf("error lacks %q: %v", part, err)
+			}
+		}
+		want.Length++
+		_, err = fetchTarball(t.Context(), u, alpha(), want)
+		for _, part := range []int64{want.Length, want.Length - 1} {
+			if err == nil || !strings.Contains(err.Error(), fmt.Sprint(part)) {
+				t.Errorf("error lacks %d: %v", part, err)
+			}
+		}
+	})
+}
+
+func TestTarballFromAStaleCache(t *testing.T) {
+	t.Parallel()
+	h := hackagetest.Small()
+	s := serve(t, h)
+	s.Fault("/package/", hackagetest.Stale(h.Generation()))
+	h.Replace("alpha", "0.2", []byte("another tarball"))
+	raw, err := fetchTarball(t.Context(), open(t, s.URL, hasty(h)), alpha(), target(h.Generation(), alpha()))
+	if err != nil || string(raw) != "another tarball" {
+		t.Errorf("got %d bytes: %v", len(raw), err)
+	}
+	asked := s.Requests("/package/")
+	if len(asked) != 2 || asked[0].CacheControl != "" || asked[1].CacheControl != "max-age=0" {
+		t.Errorf("requests: %+v", asked)
+	}
+}
+
+func TestTarballWithdrawn(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]error{404: ErrMissing, 410: ErrWithdrawn, 451: ErrWithdrawn} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			t.Parallel()
+			h := hackagetest.Small()
+			s := serve(t, h)
+			h.Withdraw("alpha", "0.2", status)
+			_, err := fetchTarball(t.Context(), open(t, s.URL, hasty(h)), alpha(), target(h.Generation(), alpha()))
+			if !errors.Is(err, want) || s.Count("/package/") != 1 || !strings.Contains(err.Error(), fmt.Sprint(status)) {
+				t.Errorf("%d requests: %v", s.Count("/package/"), err)
+			}
+			if errors.Is(err, fs.ErrNotExist) != (want == ErrMissing) {
+				t.Errorf("is it fs.ErrNotExist? %v", err)
+			}
+		})
+	}
+}
+
+func TestTarballTooLarge(t *testing.T) {
+	t.Parallel()
+	h := hackagetest.Small()
+	s := serve(t, h)
+	for _, length := range []int64{MaxTarball + 1, -1} {
+		_, err := fetchTarball(t.Context(), open(t, s.URL, hasty(h)), alpha(), index.Target{Length: length})
+		if !errors.Is(err, ErrTooLarge) || s.Count("/") != 0 {
+			t.Errorf("%d requests for %d bytes: %v", s.Count("/"), length, err)
+		}
+	}
+}
+
+// A full disk is no reason to ask again.
+func TestSinkFails(t *testing.T) {
+	t.Parallel()
+	h := hackagetest.Small()
+	full := errors.New("disk is full")
+	g := h.Generation()
+	both(t, h, g, hasty(h), func(t *testing.T, u *Upstream) {
+		sinks := 0
+		err := u.Tarball(t.Context(), alpha(), target(g, alpha()), func() io.Writer {
+			sinks++
+			return writeFunc(func(p []byte) (int, error) { return 0, full })
+		})
+		if !errors.Is(err, full) || sinks != 1 {
+			t.Errorf("%d sinks: %v", sinks, err)
+		}
+	})
+}
+
+type writeFunc func([]byte) (int, error)
+
+func (f writeFunc) Write(p []byte) (int, error) { return f(p) }
+
+func TestDeprecated(t *testing.T) {
+	t.Parallel()
+	large := []byte("[" + strings.Repeat(" ", maxDeprecated) + "]")
+	for name, test := range map[string]struct {
+		raw   []byte
+		fails error
+	}{
+		"a list":     {raw: []byte(` [{"deprecated-package":"a","in-favour-of":[]}]` + "\n")},
+		"empty list": {raw: []byte("[]")},
+		"absent":     {fails: fs.ErrNotExist},
+		"object":     {raw: []byte("{}"), fails: errNotArray},
+		"a page":     {raw: []byte("<html>"), fails: errNotArray},
+		"cut":        {raw: []byte("[{}"), fails: errNotArray},
+		"empty":      {raw: []byte{}, fails: errNotArray},
+		"large":      {raw: large, fails: ErrTooLarge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := hackagetest.Small()
+			both(t, h, h.Generation().With(deprecatedFile, test.raw), hasty(h), func(t *testing.T, u *Upstream) {
+				raw, err := u.Deprecated(t.Context())
+				if !errors.Is(err, test.fails) || err == nil && !bytes.Equal(raw, test.raw) {
+					t.Errorf("got %.60q: %v", raw, err)
+				}
+			})
+		})
+	}
+}
+
+func TestDeprecatedCancelled(t *testing.T) {
+	t.Parallel()
+	h := hackagetest.Small()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	both(t, h, h.Generation(), hasty(h), func(t *testing.T, u *Upstream) {
+		if _, err := u.Deprecated(ctx); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+}

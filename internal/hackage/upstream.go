@@ -1,0 +1,170 @@
+// Package hackage reads a Hackage repository: the signed metadata, the index and
+// the tarballs, over HTTP or from a folder in the same layout
+//
+//	timestamp.json snapshot.json root.json mirrors.json
+//	01-index.tar.gz
+//	package/NAME-VERSION.tar.gz
+//	packages/deprecated.json
+//
+// which is that of hackage-security (its Layout/Repo.hs) and, for the last line,
+// of hackage-server.
+//
+// The rule of the room: nothing leaves it that was not checked against what the
+// pinned root keys vouch for. timestamp.json names length and SHA-256 of
+// snapshot.json, that names those of root.json, mirrors.json and the index, and
+// the index those of every tarball. deprecated.json is the one exception; nothing
+// signs it, and it is only bounded and parsed.
+//
+// Files that do not fit together are mostly no attack: Hackage sits behind caches
+// that keep each file for a minute of its own, and it publishes while we read.
+// So a set that does not fit is read again as a whole with Cache-Control:
+// max-age=0, five rounds as hackage-security does it, but with growing waits
+// that outlast the caches; then it is named. A file that does not fit its
+// signature is fetched once more past the caches. A refusal that time does not
+// heal (expired, rolled back, too few signatures) is also tried once past the
+// caches and then returned as it is.
+//
+// One unexported interface, source, separates HTTP from folders. It only opens
+// files; limits, time-outs, retries and checks lie above it, so both behave alike.
+package hackage
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
+)
+
+// What a caller of this room may branch on. The errors of package tuf (expired,
+// rollback, threshold) come through and are found with errors.Is as well.
+var (
+	// ErrUnchanged says that upstream's timestamp.json is the one seen before.
+	ErrUnchanged = errors.New("upstream has not changed")
+	// ErrMissing says that upstream does not have the file (404); it is also
+	// fs.ErrNotExist.
+	ErrMissing = fmt.Errorf("upstream does not have it: %w", fs.ErrNotExist)
+	// ErrWithdrawn says that upstream had the file and took it away (410, 451).
+	ErrWithdrawn = errors.New("upstream has withdrawn it")
+	// ErrMismatch says that upstream's bytes are not the signed ones, also when
+	// they were asked for past all caches.
+	ErrMismatch = errors.New("bytes differ from the signed ones")
+	// ErrTorn says that upstream's files stayed at odds with each other.
+	ErrTorn = errors.New("files of the repository do not fit together")
+	// ErrTooLarge says that a file whose length nothing signs exceeds its limit.
+	ErrTooLarge = errors.New("file is larger than allowed")
+)
+
+// UserAgent returns the User-Agent header by which operators of an upstream can
+// find out who is asking.
+func UserAgent(version string) string {
+	return "hackage-mirror/" + version + " (+https://github.com/hackage-mirror/hackage-mirror)"
+}
+
+// Options says whom to trust and how patient to be. Zero fields take defaults,
+// except Pinned: without keys nothing verifies.
+type Options struct {
+	// Pinned are the root keys that vouch for the repository.
+	Pinned tuf.Pinned
+	// KnownRoots are root.json files that were verified before, in any order.
+	// They need not be trustworthy: each counts only if Pinned, or another one
+	// that counts, vouches for it. They let keys rotate away from Pinned, and
+	// save a request when upstream still has the newest of them.
+	KnownRoots [][]byte
+	// UserAgent is sent with every request; see the function of that name.
+	UserAgent string
+	// Now is the time that expiry is checked against.
+	Now func() time.Time
+	// Timeout ends an attempt in which no byte arrives for so long: 30 s. An
+	// attempt as a whole may take ten times as long, and a second more for each
+	// 32 KiB that are expected.
+	Timeout time.Duration
+	// Attempts is how often one file is asked for before giving up: 6.
+	Attempts int
+	// FirstWait is the wait before the second attempt: 1 s. It doubles each time
+	// up to 30 s, and varies by half. Rounds wait twice as long, tripled each time.
+	FirstWait time.Duration
+	// Patience bounds the attempts of one file in time, beyond what its transfer
+	// may take: 5 min. A server that asks for a longer wait ends them at once.
+	Patience time.Duration
+	// Rounds is how often a torn set of metadata is read: 5.
+	Rounds int
+	// Notify, if set, is told before each retry. It may be called by several
+	// goroutines at once.
+	Notify func(Retry)
+
+	// transport replaces the network in tests.
+	transport http.RoundTripper
+}
+
+// Retry is a wait before something is tried again.
+type Retry struct {
+	// What is the address of the file, or of the repository when a whole set is
+	// read again. It holds no credentials.
+	What string
+	// Attempt is the number of the attempt that failed, from 1.
+	Attempt int
+	// Wait is how long until the next.
+	Wait time.Duration
+	// Err is why it failed.
+	Err error
+}
+
+// withDefaults fills the zero fields.
+func (o Options) withDefaults() Options {
+	if o.UserAgent == "" {
+		o.UserAgent = UserAgent("unreleased")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 30 * time.Second
+	}
+	if o.Attempts <= 0 {
+		o.Attempts = 6
+	}
+	if o.FirstWait <= 0 {
+		o.FirstWait = time.Second
+	}
+	if o.Patience <= 0 {
+		o.Patience = 5 * time.Minute
+	}
+	if o.Rounds <= 0 {
+		o.Rounds = 5
+	}
+	if o.Notify == nil {
+		o.Notify = func(Retry) {}
+	}
+	return o
+}
+
+// An Upstream is a repository to read from. It may be used by several goroutines
+// at once and holds nothing that must be closed.
+type Upstream struct {
+	src source
+	o   Options
+}
+
+// Open makes an Upstream of an http or https URL, a file URL or the path of a
+// folder. A folder is looked at and must hold root.json; a URL is only parsed.
+func Open(address string, o Options) (*Upstream, error) {
+	o = o.withDefaults()
+	base, folder, err := parseAddress(address)
+	if err != nil {
+		return nil, err
+	}
+	if base != nil {
+		return &Upstream{src: newWeb(base, o), o: o}, nil
+	}
+	src, err := openFolder(folder)
+	if err != nil {
+		return nil, err
+	}
+	return &Upstream{src: src, o: o}, nil
+}
+
+// String returns the address without credentials.
+func (u *Upstream) String() string { return u.src.String() }

@@ -1,0 +1,167 @@
+package hackage
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// maxRedirects is how many redirects one request follows. Hackage needs one.
+const maxRedirects = 5
+
+// web is a repository behind HTTP.
+type web struct {
+	base     *url.URL
+	client   *http.Client
+	agent    string
+	now      func() time.Time
+	patience time.Duration
+}
+
+func newWeb(base *url.URL, o Options) *web {
+	transport := o.transport
+	if transport == nil {
+		transport = newTransport(o.Timeout)
+	}
+	return &web{
+		base:     base,
+		client:   &http.Client{Transport: transport, CheckRedirect: checkRedirect},
+		agent:    o.UserAgent,
+		now:      o.Now,
+		patience: o.Patience,
+	}
+}
+
+// newTransport returns a transport of our own: the default one is shared with
+// whatever else runs in the process, keeps only two idle connections to a host,
+// and asks for compression, which would not leave the bytes as they were signed.
+// The watchdog of each attempt bounds the wait for an answer's header and body.
+func newTransport(timeout time.Duration) *http.Transport {
+	dialer := &net.Dialer{Timeout: min(timeout, 15*time.Second), KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy:                  proxy,
+		DialContext:            dialer.DialContext,
+		ForceAttemptHTTP2:      true,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: timeout / 2, PingTimeout: timeout / 2},
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    min(timeout, 15*time.Second),
+		IdleConnTimeout:        90 * time.Second,
+		MaxIdleConns:           64,
+		MaxIdleConnsPerHost:    64,
+		MaxResponseHeaderBytes: 64 << 10,
+		DisableCompression:     true,
+	}
+}
+
+// proxy takes the proxy from the environment. The standard error quotes the
+// variable's value, which may hold a password.
+func proxy(req *http.Request) (*url.URL, error) {
+	u, err := http.ProxyFromEnvironment(req)
+	if err != nil {
+		return nil, backoff.Permanent(errors.New("the proxy in HTTP_PROXY or HTTPS_PROXY is not a URL: correct the variable"))
+	}
+	return u, nil
+}
+
+// checkRedirect follows a few redirects, and none that gives up encryption.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	last := via[len(via)-1].URL
+	switch {
+	case len(via) > maxRedirects:
+		return backoff.Permanent(fmt.Errorf("more than %d redirects, the last to %s", maxRedirects, withoutUser(req.URL)))
+	case req.URL.Scheme != "https" && req.URL.Scheme != "http":
+		return backoff.Permanent(fmt.Errorf("redirected to %s, which is not a web address", withoutUser(req.URL)))
+	case last.Scheme == "https" && req.URL.Scheme == "http":
+		return backoff.Permanent(fmt.Errorf("redirected from https to %s, which is not encrypted", withoutUser(req.URL)))
+	}
+	return nil
+}
+
+func (w *web) open(ctx context.Context, r request) (*answer, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.base.JoinPath(r.key).String(), nil)
+	if err != nil {
+		return nil, backoff.Permanent(errors.New("make a request of the address: it is not a URL"))
+	}
+	req.Header.Set("User-Agent", w.agent)
+	// Said aloud, because some caches take silence for "anything goes".
+	req.Header.Set("Accept-Encoding", "identity")
+	if r.fresh {
+		req.Header.Set("Cache-Control", "max-age=0")
+	}
+	if validETag(r.etag) {
+		req.Header.Set("If-None-Match", r.etag)
+	}
+	resp, err := w.client.Do(req)
+	if err != nil {
+		return nil, transportError(err)
+	}
+	a, err := w.read(req, resp)
+	if err != nil || a.body == nil {
+		// Nothing of value is in it; the connection is given up rather than
+		// read on for an end that may be far.
+		_ = resp.Body.Close()
+	}
+	return a, err
+}
+
+// read makes an answer of a response.
+func (w *web) read(req *http.Request, resp *http.Response) (*answer, error) {
+	if resp.StatusCode == http.StatusNotModified && req.Header.Get("If-None-Match") != "" {
+		return &answer{etag: req.Header.Get("If-None-Match")}, nil
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, w.statusError(resp)
+	}
+	if coding := resp.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return nil, backoff.Permanent(fmt.Errorf("sent with Content-Encoding %.40q, but signed bytes must come verbatim: "+
+			"turn off compression in the server, proxy or cache that adds it", coding))
+	}
+	return &answer{
+		body:     resp.Body,
+		size:     resp.ContentLength,
+		unframed: resp.ContentLength < 0 && resp.ProtoMajor == 1 && len(resp.TransferEncoding) == 0,
+		etag:     resp.Header.Get("ETag"),
+	}, nil
+}
+
+// validETag reports whether etag can be sent back. It may come from a file that
+// others can write.
+func validETag(etag string) bool {
+	opaque, ok := strings.CutPrefix(strings.TrimPrefix(etag, "W/"), `"`)
+	if !ok || len(etag) > 256 || !strings.HasSuffix(opaque, `"`) {
+		return false
+	}
+	for _, c := range []byte(strings.TrimSuffix(opaque, `"`)) {
+		if c <= ' ' || c == '"' || c >= 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// transportError takes the address out of the client's error, because it may
+// hold credentials and the caller names the file anyway. A certificate that does
+// not verify will not do so in a second either.
+func transportError(err error) error {
+	var inner *url.Error
+	if errors.As(err, &inner) {
+		err = inner.Err
+	}
+	var certificate *tls.CertificateVerificationError
+	if errors.As(err, &certificate) {
+		return backoff.Permanent(fmt.Errorf("%w: check the address, the clock and the installed certificates", err))
+	}
+	return err
+}
+
+func (w *web) name(key string) string { return withoutUser(w.base.JoinPath(key)) }
+
+func (w *web) String() string { return withoutUser(w.base) }
