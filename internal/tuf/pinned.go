@@ -1,0 +1,105 @@
+package tuf
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Pinned is who is trusted before there is a root.json: so many of the keys with
+// these ids must have signed the first one.
+type Pinned struct {
+	// KeyIDs are 64 lower-case hexadecimal digits each.
+	KeyIDs []string
+	// Threshold is at least one and at most the number of keys.
+	Threshold int
+}
+
+// HackagePinned returns the root keys of hackage.haskell.org: the six that cabal
+// and pantry pin, three of which must sign.
+func HackagePinned() Pinned {
+	return Pinned{
+		KeyIDs: []string{
+			"fe331502606802feac15e514d9b9ea83fee8b6ffef71335479a2e68d84adc6b0", // Adam Gundry
+			"1ea9ba32c526d1cc91ab5e5bd364ec5e9e8cb67179a471872f6e26f0ae773d42", // Gershom Bazerman
+			"0a5c7ea47cd1b15f01f5f51a33adda7e655bc0f0b0615baa8e271f4c3351e21d", // John Wiegley
+			"51f0161b906011b52c6613376b1ae937670da69322113a246a09f807c62f6921", // Norman Ramsey
+			"d26e46f3b631aae1433b89379a6c68bd417eb5d1c408f0643dcc07757fece522", // Joachim Breitner
+			"c7de58fc6a224b92b5b513f26fbb8b370f2d97c7cfe0075a951314a55734be93", // Tikhon Jelvis
+		},
+		Threshold: 3,
+	}
+}
+
+// Check refuses ids that cannot be ids, one given twice, and a threshold that
+// anybody or nobody could meet. The error wraps ErrPinned.
+func (p Pinned) Check() error {
+	for i, id := range p.KeyIDs {
+		if _, ok := parseDigest(id); !ok {
+			return fmt.Errorf("key id %.80q is not %d lower-case hexadecimal digits: %w", id, 2*sha256.Size, ErrPinned)
+		}
+		if slices.Contains(p.KeyIDs[:i], id) {
+			return fmt.Errorf("key id %s is given twice: %w", id, ErrPinned)
+		}
+	}
+	if p.Threshold < 1 || p.Threshold > len(p.KeyIDs) {
+		return fmt.Errorf("threshold %d with %d keys: %w", p.Threshold, len(p.KeyIDs), ErrPinned)
+	}
+	return nil
+}
+
+// VerifyRoot verifies a first root.json: enough pinned keys must have signed it,
+// and at the time now it must not be expired. With a zero now an expired one is
+// taken: it can be the start of a chain of roots.
+//
+// The error wraps one of this package's sentinels; ErrThreshold says which
+// pinned keys signed and which did not.
+func (p Pinned) VerifyRoot(raw []byte, now time.Time) (*Root, error) {
+	if err := p.Check(); err != nil {
+		return nil, err
+	}
+	root, signers, err := parseRoot(raw)
+	if err == nil {
+		err = p.checkSigners(signers)
+	}
+	if err == nil {
+		err = root.fresh(root.version, now)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("verify root.json with pinned keys: %w", err)
+	}
+	return root, nil
+}
+
+func (p Pinned) checkSigners(signers []string) error {
+	var signed, absent, others []string
+	for _, id := range p.KeyIDs {
+		if slices.Contains(signers, id) {
+			signed = append(signed, id)
+		} else {
+			absent = append(absent, id)
+		}
+	}
+	for _, id := range signers {
+		if !slices.Contains(p.KeyIDs, id) {
+			others = append(others, id)
+		}
+	}
+	if len(signed) >= p.Threshold {
+		return nil
+	}
+	return fmt.Errorf("%d of %d pinned keys signed and %d must "+
+		"(signed: %s; did not sign: %s; signed but are not pinned: %s; "+
+		"if the repository's keys are others, the option root-keys sets them): %w",
+		len(signed), len(p.KeyIDs), p.Threshold,
+		listed(signed), listed(absent), listed(others), ErrThreshold)
+}
+
+func listed(ids []string) string {
+	if len(ids) == 0 {
+		return "none"
+	}
+	return strings.Join(ids, ", ")
+}
