@@ -1,0 +1,78 @@
+package run
+
+import (
+	"slices"
+	"strings"
+)
+
+// Options are all that a sync can be told. Each field is one option under one
+// name: the flag --name and the Action input name, which the runner hands over
+// as the environment variable INPUT_NAME. The tags below are the only place
+// for names, defaults and help; --help, the README's table and action.yml are
+// made of them or held equal to them.
+//
+// A flag beats the environment. An empty variable counts as not set, because a
+// composite Action hands over every input it was not given as "".
+type Options struct {
+	Upstream     string   `name:"upstream" group:"What to mirror:" default:"https://hackage.haskell.org" placeholder:"ADDRESS" help:"Hackage repository to mirror: an http(s) address or a folder in the same layout."`
+	RootKeys     []string `name:"root-keys" type:"list" group:"What to mirror:" placeholder:"KEYID" help:"Full ids of the root keys to trust, 64 hexadecimal digits each; a list. Without it Hackage's own six."`
+	KeyThreshold int      `name:"key-threshold" group:"What to mirror:" default:"3" placeholder:"N" help:"How many of the root keys must have signed."`
+	Packages     []string `name:"packages" type:"list" group:"What to mirror:" placeholder:"PATTERN" help:"Packages to take, such as aeson or servant-*; !PATTERN leaves out and always wins; a list. Without it all."`
+
+	Bucket           []string `name:"bucket" type:"list" group:"Where to:" placeholder:"FOLDER" help:"Folder to fill with tarballs, .cabal files, index and signed metadata; a list."`
+	PublicURL        string   `name:"public-url" group:"Where to:" placeholder:"URL" help:"Address at which readers find the bucket; it is written into the hashes as the second place to download from."`
+	FilesRepository  string   `name:"files-repository" group:"Where to:" placeholder:"REPOSITORY" help:"Git repository to fill with .cabal files (all-cabal-files): ssh, https or a path."`
+	HashesRepository string   `name:"hashes-repository" group:"Where to:" placeholder:"REPOSITORY" help:"Git repository to fill with .cabal files and hashes (all-cabal-hashes): ssh, https or a path."`
+	Branch           string   `name:"branch" group:"Where to:" default:"hackage" placeholder:"NAME" help:"Branch of the repositories that holds the data."`
+	Tag              string   `name:"tag" group:"Where to:" default:"current-hackage" placeholder:"NAME" help:"Signed tag that moves with the branch."`
+
+	SigningKey        Secret `name:"signing-key" secret:"key" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"OpenPGP private key that signs commits and tags; needed for the repositories."`
+	SigningPassphrase Secret `name:"signing-passphrase" secret:"line" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Passphrase of the signing key, if it has one."`
+	SSHKey            Secret `name:"ssh-key" secret:"key" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Private key (such as a deploy key) for repositories over ssh."`
+	SSHKnownHosts     string `name:"ssh-known-hosts" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Host keys to accept over ssh, in the form of known_hosts: a file or the lines themselves. Without it GitHub's own."`
+	Token             Secret `name:"token" secret:"line" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Token for repositories over https."`
+
+	History       string `name:"history" group:"How:" enum:"daily,snapshot" default:"daily" placeholder:"HISTORY" help:"Commits of a first run: daily makes one for each day of Hackage's history, snapshot one for all of it."`
+	AcceptRewrite bool   `name:"accept-rewrite" group:"How:" help:"Start afresh when upstream rewrote its index; without it such an index is refused."`
+	Concurrency   int    `name:"concurrency" group:"How:" default:"10" placeholder:"N" help:"Downloads at the same time, 1 to 64. Mirrors of Hackage keep to about 10."`
+	DryRun        bool   `name:"dry-run" group:"How:" help:"Verify upstream and say what would be done, but write nothing."`
+	Verbose       bool   `name:"verbose" short:"v" group:"How:" help:"One line for each release."`
+}
+
+// secrets returns the options that are secrets, by name.
+func (o *Options) secrets() map[string]Secret {
+	return map[string]Secret{
+		"signing-key":        o.SigningKey,
+		"signing-passphrase": o.SigningPassphrase,
+		"ssh-key":            o.SSHKey,
+		"token":              o.Token,
+	}
+}
+
+// Masks returns the texts that must not be seen in a log, for the runner's
+// add-mask command: each secret, line by line.
+func (o *Options) Masks() []string {
+	var masks []string
+	for _, s := range []Secret{o.SigningKey, o.SigningPassphrase, o.SSHKey, o.Token} {
+		masks = append(masks, s.Masks()...)
+	}
+	return masks
+}
+
+// Wipe overwrites the secrets in memory, whoever else holds their bytes.
+func (o *Options) Wipe() {
+	for _, s := range o.secrets() {
+		s.Wipe()
+	}
+}
+
+// tidy brings values that can be written in several ways into one, so that two
+// runs can be compared: the order of packages means nothing.
+func (o *Options) tidy() {
+	for i, id := range o.RootKeys {
+		o.RootKeys[i] = strings.ToLower(id)
+	}
+	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
+	slices.Sort(o.Packages)
+	o.Packages = slices.Compact(o.Packages)
+}

@@ -1,0 +1,77 @@
+package run
+
+import (
+	"fmt"
+	"path"
+	"strings"
+)
+
+// Select returns the function that says which packages the patterns take. A
+// pattern is a name or a glob as path.Match reads it; one that starts with !
+// leaves out, and that always wins, in whatever order the patterns come. If no
+// pattern takes (there are none, or all leave out), everything not left out is
+// taken. The returned function is safe for concurrent use.
+func Select(patterns []string) (func(name string) bool, error) {
+	var take, leave matcher
+	for _, pattern := range patterns {
+		into := &take
+		glob, out := strings.CutPrefix(pattern, "!")
+		if out {
+			into = &leave
+		}
+		if err := into.add(glob); err != nil {
+			return nil, fmt.Errorf("read package pattern %q: %w", pattern, err)
+		}
+	}
+	return func(name string) bool {
+		return (take.empty() || take.match(name)) && !leave.match(name)
+	}, nil
+}
+
+// A matcher holds plain names apart from globs: a list of thousands of names
+// must not cost thousands of comparisons for each of a million entries.
+type matcher struct {
+	names map[string]bool
+	globs []string
+}
+
+// Characters of a package name, and those that only patterns have.
+const (
+	nameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
+	globCharacters = `*?[]^\`
+)
+
+func (m *matcher) add(glob string) error {
+	if glob == "" {
+		return fmt.Errorf("it is empty; write a package name or a pattern such as servant-*")
+	}
+	if rest := strings.Trim(glob, nameCharacters+globCharacters); rest != "" {
+		return fmt.Errorf("no package name has %q; write names without versions", rest)
+	}
+	if !strings.ContainsAny(glob, globCharacters) {
+		if m.names == nil {
+			m.names = make(map[string]bool)
+		}
+		m.names[glob] = true
+		return nil
+	}
+	if _, err := path.Match(glob, ""); err != nil {
+		return err
+	}
+	m.globs = append(m.globs, glob)
+	return nil
+}
+
+func (m *matcher) empty() bool { return len(m.names) == 0 && len(m.globs) == 0 }
+
+func (m *matcher) match(name string) bool {
+	if m.names[name] {
+		return true
+	}
+	for _, glob := range m.globs {
+		if ok, err := path.Match(glob, name); err == nil && ok {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,306 @@
+package run
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// parsed returns the options that sync would get.
+func parsed(t *testing.T, variables map[string]string, args ...string) Options {
+	t.Helper()
+	env, _, stderr := testEnv(variables)
+	var got Options
+	c := commands{sync: func(_ context.Context, o *Options, _ Env) error { got = *o; return nil }}
+	if code := c.main(t.Context(), append([]string{"sync", "--bucket=out"}, args...), env); code != CodeDone {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	return got
+}
+
+// refused returns what is said of options that are bad usage.
+func refused(t *testing.T, variables map[string]string, args ...string) string {
+	t.Helper()
+	env, _, stderr := testEnv(variables)
+	c := commands{sync: func(context.Context, *Options, Env) error { t.Error("sync was started"); return nil }}
+	if code := c.main(t.Context(), append([]string{"sync"}, args...), env); code != CodeUsage {
+		t.Fatalf("exit code %d, want %d: %s", code, CodeUsage, stderr)
+	}
+	return stderr.String()
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	want := Options{
+		Upstream: "https://hackage.haskell.org", KeyThreshold: 3, Bucket: []string{"out"},
+		Branch: "hackage", Tag: "current-hackage", History: "daily", Concurrency: 10,
+	}
+	if diff := cmp.Diff(want, parsed(t, nil), cmp.AllowUnexported(Secret{})); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSources(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name      string
+		variables map[string]string
+		args      []string
+		want      string
+	}{
+		{"the runner's name", map[string]string{"INPUT_PUBLIC-URL": "https://a"}, nil, "https://a"},
+		{"a shell's name", map[string]string{"INPUT_PUBLIC_URL": "https://b"}, nil, "https://b"},
+		{"the runner's name first", map[string]string{"INPUT_PUBLIC-URL": "https://a", "INPUT_PUBLIC_URL": "https://b"}, nil, "https://a"},
+		{"an empty variable is not set", map[string]string{"INPUT_PUBLIC-URL": "", "INPUT_PUBLIC_URL": "https://b"}, nil, "https://b"},
+		{"blanks are empty", map[string]string{"INPUT_PUBLIC-URL": " \n"}, nil, ""},
+		{"blanks around", map[string]string{"INPUT_PUBLIC-URL": " https://a/\n"}, nil, "https://a"},
+		{"a flag first", map[string]string{"INPUT_PUBLIC-URL": "https://a"}, []string{"--public-url", "https://c"}, "https://c"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if got := parsed(t, test.variables, test.args...).PublicURL; got != test.want {
+				t.Errorf("public-url %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// The environment must reach every option, and an option without a test of its
+// own must not be one that nobody can set.
+func TestEveryOptionByEnvironment(t *testing.T) {
+	t.Parallel()
+	key := "-----BEGIN KEY-----\nabc\n-----END KEY-----"
+	variables := map[string]string{
+		"INPUT_UPSTREAM": "folder", "INPUT_ROOT-KEYS": strings.Repeat("A", 64), "INPUT_KEY-THRESHOLD": "1",
+		"INPUT_PACKAGES": "a\n!b", "INPUT_PUBLIC-URL": "https://a",
+		"INPUT_FILES-REPOSITORY": "f", "INPUT_HASHES-REPOSITORY": "h", "INPUT_BRANCH": "b", "INPUT_TAG": "t",
+		"INPUT_SIGNING-KEY": key, "INPUT_SIGNING-PASSPHRASE": "p", "INPUT_SSH-KEY": key,
+		"INPUT_SSH-KNOWN-HOSTS": "host ssh-ed25519 AAAA", "INPUT_TOKEN": "t", "INPUT_HISTORY": "snapshot",
+		"INPUT_ACCEPT-REWRITE": "true", "INPUT_CONCURRENCY": "3", "INPUT_DRY-RUN": "True", "INPUT_VERBOSE": "TRUE",
+	}
+	got := parsed(t, variables)
+	value := reflect.ValueOf(got)
+	defaults := reflect.ValueOf(parsed(t, nil))
+	for i := range value.NumField() {
+		if name := value.Type().Field(i).Name; name != "Bucket" && reflect.DeepEqual(value.Field(i).Interface(), defaults.Field(i).Interface()) {
+			t.Errorf("%s is not set by its variable", name)
+		}
+	}
+	if want := strings.Repeat("a", 64); got.RootKeys[0] != want {
+		t.Errorf("root key %q, want lower case", got.RootKeys[0])
+	}
+}
+
+func TestLists(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		input string
+		args  []string
+		want  []string
+	}{
+		{"lines", "a\nb\n", nil, []string{"a", "b"}},
+		{"commas and blanks", " a , b,\r\n\n ,c ", nil, []string{"a", "b", "c"}},
+		{"flags add up", "", []string{"--packages", "a,b", "--packages=c"}, []string{"a", "b", "c"}},
+		{"flags beat the environment", "x", []string{"--packages=!a"}, []string{"!a"}},
+		{"order and repeats mean nothing", "c,a\nc", nil, []string{"a", "c"}},
+		{"nothing", " ,\n", nil, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got := parsed(t, map[string]string{"INPUT_PACKAGES": test.input}, test.args...).Packages
+			if !slices.Equal(got, test.want) {
+				t.Errorf("packages %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestBooleans(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{"true": true, "True": true, "TRUE": true, "false": false, "False": false, "FALSE": false} {
+		if got := parsed(t, map[string]string{"INPUT_DRY-RUN": text}).DryRun; got != want {
+			t.Errorf("dry-run %q by environment is %t", text, got)
+		}
+		if got := parsed(t, nil, "--dry-run="+text).DryRun; got != want {
+			t.Errorf("dry-run %q by flag is %t", text, got)
+		}
+	}
+	if !parsed(t, nil, "--dry-run").DryRun {
+		t.Error("--dry-run alone does not set it")
+	}
+	for _, text := range []string{"yes", "1", "on", "tRUE", "0"} {
+		if got := refused(t, map[string]string{"INPUT_DRY-RUN": text}); !strings.Contains(got, "expected true or false") {
+			t.Errorf("dry-run %q: %s", text, got)
+		}
+	}
+}
+
+func TestCheckRefuses(t *testing.T) {
+	t.Parallel()
+	id := strings.Repeat("0f", 32)
+	key := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(key, []byte("-----BEGIN KEY-----\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name string
+		args []string
+		says string
+	}{
+		{"no destination", []string{}, "give at least one of bucket"},
+		{"unsigned repositories", []string{"--files-repository=f"}, "need a signing-key"},
+		{"equal repositories", []string{"--files-repository=https://h/r.git/", "--hashes-repository=https://h/r", "--signing-key", key}, "are the same"},
+		{"public-url is a path", []string{"--bucket=b", "--public-url=/mirror"}, "https://HOST/PATH"},
+		{"public-url with a query", []string{"--bucket=b", "--public-url=https://h/?a"}, "more than a host and a path"},
+		{"threshold above the keys", []string{"--bucket=b", "--root-keys", id}, "can never be met by 1 root keys"},
+		{"threshold above Hackage's keys", []string{"--bucket=b", "--key-threshold=7"}, "can never be met by 6 root keys"},
+		{"threshold of nobody", []string{"--bucket=b", "--key-threshold=0"}, "would trust anyone"},
+		{"short root key", []string{"--bucket=b", "--root-keys=" + id[1:]}, "all 64 hexadecimal digits"},
+		{"root key of other letters", []string{"--bucket=b", "--root-keys=" + id[1:] + "x"}, "all 64 hexadecimal digits"},
+		{"root key twice", []string{"--bucket=b", "--key-threshold=1", "--root-keys=" + id + "," + id}, "is there twice"},
+		{"bad pattern", []string{"--bucket=b", "--packages=a[b"}, `pattern "a[b"`},
+		{"pattern with a version", []string{"--bucket=b", "--packages=aeson-2.2"}, "names without versions"},
+		{"too few at once", []string{"--bucket=b", "--concurrency=0"}, "use 1 to 64"},
+		{"too many at once", []string{"--bucket=b", "--concurrency=65"}, "use 1 to 64"},
+		{"not a number", []string{"--bucket=b", "--concurrency=many"}, "--concurrency: expected"},
+		{"unknown upstream", []string{"--bucket=b", "--upstream=ftp://h"}, `by "ftp"`},
+		{"empty upstream", []string{"--bucket=b", "--upstream="}, "upstream is empty"},
+		{"bucket elsewhere", []string{"--bucket=s3://name/prefix"}, `by "s3"`},
+		{"bucket twice", []string{"--bucket=b,./b/"}, "is there twice"},
+		{"repository elsewhere", []string{"--files-repository=git://h/r", "--signing-key", key}, `by "git"`},
+		{"branch of the README", []string{"--bucket=b", "--branch=display"}, "choose another name"},
+		{"bad branch", []string{"--bucket=b", "--branch=a..b"}, "branch"},
+		{"bad tag", []string{"--bucket=b", "--tag=-a"}, "tag"},
+		{"bad history", []string{"--bucket=b", "--history=all"}, `must be one of "daily","snapshot"`},
+		{"known hosts that are nothing", []string{"--bucket=b", "--ssh-known-hosts=no/such"}, "neither a file nor lines"},
+		{"missing signing key", []string{"--bucket=b", "--signing-key=no/such"}, "there is no such file"},
+		{"argument that is no option", []string{"--bucket=b", "extra"}, "unexpected argument extra"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got := refused(t, nil, test.args...)
+			if !strings.Contains(got, test.says) {
+				t.Errorf("says %q, want %q", got, test.says)
+			}
+			if !strings.Contains(got, `Run "hackage-mirror sync --help"`) {
+				t.Errorf("%q does not say how to get help", got)
+			}
+		})
+	}
+}
+
+func TestCheckFindsAllAtOnce(t *testing.T) {
+	t.Parallel()
+	got := refused(t, nil, "--concurrency=0", "--tag=", "--packages=!")
+	for _, want := range []string{"no destination", "concurrency 0", `tag ""`, `pattern "!"`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q lacks %q", got, want)
+		}
+	}
+}
+
+func TestPasswordInAddress(t *testing.T) {
+	t.Parallel()
+	for _, option := range []string{"upstream", "files-repository", "hashes-repository", "bucket", "public-url"} {
+		for _, address := range []string{"https://me:hunter2@host/x", "https://me:hunter2@host/%zz"} {
+			got := refused(t, nil, "--"+option, address)
+			if !strings.Contains(got, option) || strings.Contains(got, "hunter2") {
+				t.Errorf("%s %s: %q must name the option and not the password", option, address, got)
+			}
+		}
+	}
+}
+
+func TestCheckWarns(t *testing.T) {
+	t.Parallel()
+	o := parsed(t, nil)
+	if warnings, err := o.Check(); err != nil || len(warnings) > 0 {
+		t.Errorf("options without fault: %q, %v", warnings, err)
+	}
+	o.Upstream = "http://host"
+	if warnings, err := o.Check(); err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "upstream") {
+		t.Errorf("upstream over http: %q, %v; want one warning", warnings, err)
+	}
+	o = parsed(t, nil)
+	o.SigningKey = mustSecret(t, armor, secretKey)
+	o.FilesRepository, o.HashesRepository = "http://host/files", "git@host:hashes.git"
+	if warnings, err := o.Check(); err != nil || len(warnings) != 0 {
+		t.Errorf("repository over http: %q, %v; want no warning", warnings, err)
+	}
+	o.Token = mustSecret(t, "abc", secretLine)
+	if warnings, err := o.Check(); err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "in the clear") {
+		t.Errorf("token over http: %q, %v; want one warning", warnings, err)
+	}
+}
+
+func TestKnownHosts(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "known_hosts")
+	if err := os.WriteFile(file, []byte("a b c\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for value, want := range map[string]string{"": "", file: "a b c\n", "h k v\nh2 k v": "h k v\nh2 k v\n"} {
+		o := Options{SSHKnownHosts: value}
+		if got, err := o.KnownHosts(); err != nil || string(got) != want {
+			t.Errorf("known hosts of %q: %q, %v; want %q", value, got, err, want)
+		}
+	}
+}
+
+func TestSelect(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		patterns    string
+		takes, lets []string
+	}{
+		{"", []string{"aeson", "Cabal"}, nil},
+		{"aeson", []string{"aeson"}, []string{"Aeson", "aeson-pretty", "x"}},
+		{"servant*,aeson", []string{"servant", "servant-auth", "aeson"}, []string{"a-servant"}},
+		{"!servant-*", []string{"servant", "aeson"}, []string{"servant-auth"}},
+		{"!servant-auth,servant*", []string{"servant", "servant-swagger"}, []string{"servant-auth", "aeson"}},
+		{"[a-c]?", []string{"a1", "cx"}, []string{"d1", "a"}},
+	} {
+		t.Run(test.patterns, func(t *testing.T) {
+			t.Parallel()
+			var patterns []string
+			if test.patterns != "" {
+				patterns = strings.Split(test.patterns, ",")
+			}
+			take, err := Select(patterns)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range test.takes {
+				if !take(name) {
+					t.Errorf("leaves out %q", name)
+				}
+			}
+			for _, name := range test.lets {
+				if take(name) {
+					t.Errorf("takes %q", name)
+				}
+			}
+		})
+	}
+}
+
+func TestRefs(t *testing.T) {
+	t.Parallel()
+	good := []string{"hackage", "current-hackage", "a/b", "v1.0", "@"}
+	bad := []string{"", "a b", "a..b", "-a", "/a", "a/", "a//b", ".a", "a/.b", "a.", "a.lock", "a.lock/b", "a~1", "a^", "a:b", "a?", "a*", "a[", `a\b`, "a@{b", "a\nb", "HEAD", "a\x7f"}
+	for _, names := range [][]string{good, bad} {
+		for _, name := range names {
+			c := &checker{}
+			if c.ref("branch", name); (len(c.problems) > 0) != slices.Contains(bad, name) {
+				t.Errorf("%q: %v", name, c.problems)
+			}
+		}
+	}
+}

@@ -1,0 +1,205 @@
+package run
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+)
+
+// A Secret is the value of an option that nobody may read in a log, a process
+// list or an error. Whatever way it is printed, it comes out as "[secret]". The
+// zero Secret is not set. Copies share the bytes, so that one Wipe is enough.
+type Secret struct {
+	// reveal is a function because fmt, which cannot call the methods of a
+	// value in somebody's unexported field, would print a struct and even
+	// follow a pointer to one. Of a function it has only the address.
+	reveal func() *held
+}
+
+// held is what a Secret hides.
+type held struct {
+	text []byte
+	path string      // "" when the text came by environment
+	mode fs.FileMode // of the file
+}
+
+const (
+	redacted = "[secret]"
+	// armorMark is in every key that is lines of text, not plain bytes.
+	armorMark = "-----BEGIN "
+	// maxSecret bounds a secret's file, in bytes; keys have a few thousand.
+	maxSecret = 1 << 20
+	// minMask is the shortest line of a longer secret that is masked: the
+	// few characters at the end of a key would blank out innocent text.
+	minMask = 8
+)
+
+// A secretKind says what a secret's text looks like.
+type secretKind string
+
+// The kinds, as the tag of an option names them.
+const (
+	secretKey  secretKind = "key"  // a private key in lines of armor
+	secretLine secretKind = "line" // a passphrase or token, one line
+)
+
+// IsSet reports whether the option was given.
+func (s Secret) IsSet() bool { return s.reveal != nil }
+
+// Bytes returns the secret itself, nil if it is not set. The caller must not
+// keep it beyond Wipe.
+func (s Secret) Bytes() []byte {
+	if !s.IsSet() {
+		return nil
+	}
+	return s.reveal().text
+}
+
+// Wipe overwrites the secret in memory.
+func (s Secret) Wipe() {
+	if s.IsSet() {
+		h := s.reveal()
+		clear(h.text)
+		h.text = nil
+	}
+}
+
+// String returns "[secret]".
+func (Secret) String() string { return redacted }
+
+// Format prints "[secret]" for every verb.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+// MarshalJSON returns "[secret]" as JSON.
+func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+
+// LogValue returns "[secret]".
+func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// Masks returns what must be masked in a log: the secret, or its lines if there
+// are several, but for those too short to give anything away and the marks
+// around a key, which everybody knows.
+func (s Secret) Masks() []string {
+	text := strings.TrimSpace(string(s.Bytes()))
+	if text == "" {
+		return nil
+	}
+	if !strings.Contains(text, "\n") {
+		return []string{text}
+	}
+	var masks []string
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if len(line) >= minMask && !strings.HasPrefix(line, "-----") {
+			masks = append(masks, line)
+		}
+	}
+	return masks
+}
+
+// file returns the secret's file and its mode, zero if it came by environment.
+func (s Secret) file() (path string, mode fs.FileMode) {
+	if !s.IsSet() || !s.reveal().mode.IsRegular() {
+		return "", 0
+	}
+	return s.reveal().path, s.reveal().mode
+}
+
+// fileSecret reads the secret of a flag, which is the path of a file. Errors do
+// not repeat the path: it may be the secret itself, given by mistake.
+func fileSecret(path string, kind secretKind) (Secret, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Secret{}, errors.New("there is no such file; a flag takes the path of a file, the text itself goes by environment")
+	case err != nil:
+		return Secret{}, fmt.Errorf("the file cannot be read: %w", bare(err))
+	case info.IsDir():
+		return Secret{}, errors.New("that is a folder; give the path of a file")
+	}
+	text, err := readLimited(path, maxSecret)
+	if err != nil {
+		return Secret{}, fmt.Errorf("the file cannot be read: %w", bare(err))
+	}
+	return newSecret(text, kind, path, info.Mode())
+}
+
+// environmentSecret takes the secret of an environment variable: the path of a
+// file if there is such a file, and the text itself otherwise.
+func environmentSecret(value string, kind secretKind) (Secret, error) {
+	if path := strings.TrimSpace(value); !strings.Contains(path, "\n") && isFile(path) {
+		return fileSecret(path, kind)
+	}
+	if kind == secretKey && !strings.Contains(value, armorMark) {
+		return Secret{}, errors.New("that is neither the path of a file nor the text of a key, which has a line -----BEGIN ...-----")
+	}
+	return newSecret([]byte(value), kind, "", 0)
+}
+
+// newSecret brings a secret's text into its kind's form. Editors and shells end
+// a line with a newline that is no part of a passphrase; a key needs one after
+// its last line, which web forms cut off.
+func newSecret(text []byte, kind secretKind, path string, mode fs.FileMode) (Secret, error) {
+	if len(bytes.TrimSpace(text)) == 0 {
+		return Secret{}, errors.New("the secret is empty; leave the option out instead")
+	}
+	if kind == secretLine {
+		text = bytes.TrimRight(text, "\r\n")
+	} else if bytes.Contains(text, []byte(armorMark)) && !bytes.HasSuffix(text, []byte("\n")) {
+		longer := append(bytes.Clone(text), '\n')
+		clear(text)
+		text = longer
+	}
+	h := &held{text: text, path: path, mode: mode}
+	return Secret{reveal: func() *held { return h }}, nil
+}
+
+// looksSecret reports whether an argument is a key or a token rather than a
+// path: armor (a shell may have split it at its blanks), or what hosts put in
+// front of their tokens so that they can be found in the wrong place.
+func looksSecret(argument string) bool {
+	if strings.Contains(argument, strings.TrimSpace(armorMark)) || strings.Contains(argument, "PRIVATE KEY") {
+		return true
+	}
+	_, value, ok := strings.Cut(argument, "=")
+	if !ok || !strings.HasPrefix(argument, "-") {
+		value = argument
+	}
+	for _, prefix := range []string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-"} {
+		if strings.HasPrefix(value, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// readLimited reads a file of at most limit bytes.
+func readLimited(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // nothing was written
+	raw, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(raw)) > limit {
+		clear(raw)
+		return nil, fmt.Errorf("it is longer than %d bytes", limit)
+	}
+	return raw, nil
+}
+
+// bare takes the path out of an error of the file system.
+func bare(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
+}

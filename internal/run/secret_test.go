@@ -1,0 +1,184 @@
+package run
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A key that no scanner takes for one, in the form of one.
+const armor = "-----BEGIN TEST KEY-----\nbm90IGEga2V5IGF0IGFsbA==\nshort\n-----END TEST KEY-----\n"
+
+func writeSecret(t *testing.T, text string, mode os.FileMode) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(file, mode); err != nil { // whatever the umask is
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestSecretIsNeverPrinted(t *testing.T) {
+	t.Parallel()
+	secret, err := environmentSecret("hunter2", secretLine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Token: secret}
+	hidden := struct{ s Secret }{secret}
+	asJSON, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "token", secret, "options", o)
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "token", secret, "options", o)
+	printed := []string{secret.String(), string(asJSON), log.String()}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		printed = append(printed, fmt.Sprintf(verb, secret), fmt.Sprintf(verb, &secret),
+			fmt.Sprintf(verb, o), fmt.Sprintf(verb, &o), fmt.Sprintf(verb, hidden))
+	}
+	bytesInDecimal := strings.Trim(fmt.Sprint([]byte("hunter2")), "[]")
+	for _, text := range printed {
+		for _, leak := range []string{"hunter2", fmt.Sprintf("%x", "hunter2"), bytesInDecimal} {
+			if strings.Contains(text, leak) {
+				t.Errorf("%q gives the secret away", text)
+			}
+		}
+	}
+	if !strings.Contains(string(asJSON), `"Token":"[secret]"`) {
+		t.Errorf("JSON %s does not say that there is a secret", asJSON)
+	}
+}
+
+func TestSecretForms(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name string
+		kind secretKind
+		text string
+		want string
+	}{
+		{"passphrase", secretLine, "a b\n", "a b"},
+		{"passphrase of another system", secretLine, " a\r\n", " a"},
+		{"key", secretKey, armor, armor},
+		{"key without its last newline", secretKey, strings.TrimSpace(armor), armor},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			byText, err := environmentSecret(test.text, test.kind)
+			if err != nil || string(byText.Bytes()) != test.want {
+				t.Errorf("by text: %q, %v; want %q", byText.Bytes(), err, test.want)
+			}
+			file := writeSecret(t, test.text, 0o600)
+			byFile, err := fileSecret(file, test.kind)
+			if err != nil || string(byFile.Bytes()) != test.want {
+				t.Errorf("by file: %q, %v; want %q", byFile.Bytes(), err, test.want)
+			}
+			byPath, err := environmentSecret(file+"\n", test.kind)
+			if err != nil || string(byPath.Bytes()) != test.want {
+				t.Errorf("by path in the environment: %q, %v; want %q", byPath.Bytes(), err, test.want)
+			}
+		})
+	}
+	binary := "\x95\x00no armor"
+	if got, err := fileSecret(writeSecret(t, binary, 0o600), secretKey); err != nil || string(got.Bytes()) != binary {
+		t.Errorf("binary key: %q, %v; want it unchanged", got.Bytes(), err)
+	}
+}
+
+func TestSecretRefusals(t *testing.T) {
+	t.Parallel()
+	large := writeSecret(t, strings.Repeat("hunter2", maxSecret/7+1), 0o600)
+	blank := writeSecret(t, " \n", 0o600)
+	for _, test := range []struct {
+		name      string
+		variables map[string]string
+		args      []string
+		says      string
+	}{
+		{"passphrase by flag", nil, []string{"--signing-passphrase", "hunter2"}, "takes the path of a file"},
+		{"passphrase by flag with a dash", nil, []string{"--signing-passphrase", "-hunter2"}, "takes the path of a file"},
+		{"key by flag", nil, []string{"--signing-key", "-----BEGIN hunter2"}, "argument 3 looks like a key"},
+		{"key by flag and sign", nil, []string{"--ssh-key=-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2"}, "argument 2 looks like a key"},
+		{"key split by a shell", nil, []string{"--ssh-key", "-----BEGIN", "hunter2", "PRIVATE", "KEY-----"}, "argument 3 looks like a key"},
+		{"token by flag", nil, []string{"--token", "ghp_hunter2"}, "argument 3 looks like a key"},
+		{"token by flag and sign", nil, []string{"--token=github_pat_hunter2"}, "argument 2 looks like a key"},
+		{"key in a wrong option", nil, []string{"--branch", "-----BEGIN hunter2"}, "argument 3 looks like a key"},
+		{"nothing by flag", nil, []string{"--token"}, "expected the path of a file"},
+		{"folder", nil, []string{"--token", t.TempDir()}, "that is a folder"},
+		{"large", nil, []string{"--token", large}, "longer than"},
+		{"blank", nil, []string{"--token", blank}, "the secret is empty"},
+		{"not a key", map[string]string{"INPUT_SIGNING-KEY": "hunter2"}, nil, "--signing-key: that is neither"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			env, stdout, stderr := testEnv(test.variables)
+			if code := echo.main(t.Context(), append([]string{"sync"}, test.args...), env); code != CodeUsage {
+				t.Errorf("exit code %d, want %d", code, CodeUsage)
+			}
+			if !strings.Contains(stderr.String(), test.says) {
+				t.Errorf("says %q, want %q", stderr, test.says)
+			}
+			if strings.Contains(stdout.String()+stderr.String(), "hunter2") {
+				t.Errorf("%q repeats the secret", stderr)
+			}
+		})
+	}
+}
+
+func TestSecretOthersCanRead(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no such bits")
+	}
+	for mode, want := range map[os.FileMode]int{0o600: 0, 0o400: 0, 0o640: 1, 0o604: 1} {
+		o := parsed(t, nil, "--token", writeSecret(t, "abc", mode))
+		warnings, err := o.Check()
+		if err != nil || len(warnings) != want {
+			t.Errorf("mode %o: %q, %v; want %d warnings", mode, warnings, err, want)
+		}
+	}
+	if warnings, err := new(Options).Check(); err == nil || len(warnings) != 0 {
+		t.Errorf("no secrets: %q, %v; want no warnings", warnings, err)
+	}
+}
+
+func TestMasks(t *testing.T) {
+	t.Parallel()
+	o := Options{SigningKey: mustSecret(t, armor, secretKey), Token: mustSecret(t, "abc\n", secretLine)}
+	want := []string{"bm90IGEga2V5IGF0IGFsbA==", "abc"}
+	if got := o.Masks(); !slices.Equal(got, want) {
+		t.Errorf("masks %q, want %q", got, want)
+	}
+}
+
+func TestWipe(t *testing.T) {
+	t.Parallel()
+	o := Options{Token: mustSecret(t, "abc", secretLine)}
+	other := o.Token
+	raw := other.Bytes()
+	o.Wipe()
+	if !bytes.Equal(raw, make([]byte, 3)) || other.Bytes() != nil {
+		t.Errorf("after wiping there is %q and %q", raw, other.Bytes())
+	}
+}
+
+func mustSecret(t *testing.T, text string, kind secretKind) Secret {
+	t.Helper()
+	secret, err := environmentSecret(text, kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return secret
+}
