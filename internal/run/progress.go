@@ -1,0 +1,296 @@
+package run
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/dustin/go-humanize"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+)
+
+// Progress tells people how far a run is: by a bar if somebody watches, by a
+// line every few seconds in a log. It writes to standard error only. All
+// methods are safe for concurrent use.
+type Progress interface {
+	// Start begins a phase, ending the one before it. Total counts releases;
+	// 0 means that nobody knows how many there will be.
+	Start(phase string, total int64)
+	// Add counts what the phase has done since the last call. Name is the
+	// release that is done, for --verbose; "" if the call is not for one.
+	Add(releases int, bytes int64, name string)
+	// Note writes a line at once.
+	Note(line string)
+	// Done ends the phase with a line that says what it did. Without a phase
+	// it does nothing.
+	Done()
+}
+
+// logInterval is how often a phase writes to a log.
+const logInterval = 5 * time.Second
+
+// newProgress returns the Progress that fits where standard error goes.
+func newProgress(env Env, verbose bool) Progress {
+	if env.IsTerminal {
+		return &barProgress{w: env.Stderr, now: env.Now, verbose: verbose}
+	}
+	return &logProgress{w: env.Stderr, now: env.Now, verbose: verbose, ticker: func() (<-chan time.Time, func()) {
+		t := time.NewTicker(logInterval)
+		return t.C, t.Stop
+	}}
+}
+
+// A logProgress writes lines.
+type logProgress struct {
+	w       io.Writer
+	now     func() time.Time
+	ticker  func() (ticks <-chan time.Time, stop func())
+	verbose bool
+
+	writing sync.Mutex // one line at a time
+
+	mu    sync.Mutex // guards what follows
+	meter *meter     // nil between phases
+	stop  chan struct{}
+	owned sync.WaitGroup // the goroutine of the phase
+}
+
+func (p *logProgress) Start(phase string, total int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done()
+	p.meter = newMeter(phase, total, p.now())
+	p.stop = make(chan struct{})
+	m, stop := p.meter, p.stop
+	p.owned.Go(func() { p.tell(m, stop) })
+}
+
+// tell writes a line at each tick until stop is closed.
+func (p *logProgress) tell(m *meter, stop <-chan struct{}) {
+	ticks, release := p.ticker()
+	defer release()
+	for {
+		select {
+		case now := <-ticks:
+			p.Note(m.phase + ": " + m.state(now))
+		case <-stop:
+			return
+		}
+	}
+}
+
+func (p *logProgress) Add(releases int, bytes int64, name string) {
+	p.mu.Lock()
+	m := p.meter
+	p.mu.Unlock()
+	m.add(releases, bytes)
+	if p.verbose && name != "" {
+		p.Note(releaseLine(name, bytes))
+	}
+}
+
+func (p *logProgress) Note(line string) {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	writeLine(p.w, line)
+}
+
+func (p *logProgress) Done() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done()
+}
+
+// done is Done for those who hold mu.
+func (p *logProgress) done() {
+	if p.meter == nil {
+		return
+	}
+	close(p.stop)
+	p.owned.Wait()
+	p.Note(p.meter.phase + ": " + p.meter.summary(p.now()))
+	p.meter = nil
+}
+
+// A barProgress draws a bar for the running phase; lines appear above it.
+type barProgress struct {
+	w       io.Writer
+	now     func() time.Time
+	verbose bool
+
+	// mu guards what follows and is never taken by what mpb calls while it
+	// draws: Note waits for mpb with mu held.
+	mu    sync.Mutex
+	meter *meter // nil between phases
+	bars  *mpb.Progress
+	bar   *mpb.Bar
+}
+
+func (p *barProgress) Start(phase string, total int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done()
+	m := newMeter(phase, total, p.now())
+	p.meter = m
+	p.bars = mpb.New(mpb.WithOutput(p.w), mpb.WithAutoRefresh())
+	var filler mpb.BarFillerBuilder = mpb.BarStyle()
+	if total <= 0 {
+		filler = mpb.SpinnerStyle().PositionLeft()
+	}
+	p.bar = p.bars.New(total, filler,
+		mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(decor.Name(phase)),
+		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return m.state(p.now()) })),
+	)
+}
+
+func (p *barProgress) Add(releases int, bytes int64, name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.meter.add(releases, bytes)
+	if p.verbose && name != "" {
+		p.note(releaseLine(name, bytes))
+	}
+	if p.bar != nil {
+		p.bar.IncrBy(releases)
+	}
+}
+
+func (p *barProgress) Note(line string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.note(line)
+}
+
+// note is Note for those who hold mu.
+func (p *barProgress) note(line string) {
+	if p.bars == nil {
+		writeLine(p.w, line)
+		return
+	}
+	writeLine(p.bars, line)
+}
+
+func (p *barProgress) Done() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done()
+}
+
+// done is Done for those who hold mu.
+func (p *barProgress) done() {
+	if p.meter == nil {
+		return
+	}
+	p.bar.Abort(true)
+	p.bars.Wait()
+	p.bars, p.bar = nil, nil
+	p.note(p.meter.phase + ": " + p.meter.summary(p.now()))
+	p.meter = nil
+}
+
+// A meter counts what a phase has done. A nil meter counts nothing.
+type meter struct {
+	phase string
+	total int64
+	begun time.Time
+
+	mu       sync.Mutex
+	releases int64
+	bytes    int64
+}
+
+func newMeter(phase string, total int64, now time.Time) *meter {
+	return &meter{phase: phase, total: total, begun: now}
+}
+
+func (m *meter) add(releases int, bytes int64) {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.releases += int64(releases)
+	m.bytes += bytes
+}
+
+func (m *meter) counts() (releases, bytes int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.releases, m.bytes
+}
+
+// state says how far the phase is, how fast, and how long it will take if it
+// goes on like that.
+func (m *meter) state(now time.Time) string {
+	releases, bytes := m.counts()
+	elapsed := now.Sub(m.begun)
+	parts := m.amounts(releases, bytes)
+	if bytes > 0 && elapsed >= time.Second {
+		parts = append(parts, humanize.IBytes(uint64(float64(bytes)/elapsed.Seconds()))+"/s")
+	}
+	if releases > 0 && releases < m.total {
+		left := time.Duration(float64(elapsed) / float64(releases) * float64(m.total-releases))
+		parts = append(parts, wholeSeconds(left)+" left")
+	}
+	if len(parts) == 0 {
+		parts = append(parts, wholeSeconds(elapsed))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// summary says what the phase did.
+func (m *meter) summary(now time.Time) string {
+	releases, bytes := m.counts()
+	parts := append(m.amounts(releases, bytes), wholeSeconds(now.Sub(m.begun)))
+	return strings.Join(parts, ", ")
+}
+
+// amounts leaves out what the phase does not count.
+func (m *meter) amounts(releases, bytes int64) []string {
+	var parts []string
+	switch {
+	case m.total > 0:
+		parts = append(parts, fmt.Sprintf("%s of %s releases", humanize.Comma(releases), humanize.Comma(m.total)))
+	case releases > 0:
+		parts = append(parts, humanize.Comma(releases)+" releases")
+	}
+	if bytes > 0 {
+		parts = append(parts, humanize.IBytes(uint64(bytes)))
+	}
+	return parts
+}
+
+// releaseLine is what --verbose says of a release.
+func releaseLine(name string, bytes int64) string {
+	if bytes <= 0 {
+		return name
+	}
+	return name + " " + humanize.IBytes(uint64(bytes))
+}
+
+func wholeSeconds(d time.Duration) string { return d.Round(time.Second).String() }
+
+// writeLine writes one line. There is nobody to tell if that does not work.
+func writeLine(w io.Writer, line string) { _, _ = io.WriteString(w, oneLine(line)+"\n") }
+
+// oneLine makes text safe as a line of a log: control characters, which could
+// move a terminal's cursor or begin a new line, become blanks, and what GitHub's
+// runner would take as a command of ours loses its mark.
+func oneLine(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.TrimRight(text, "\r\n"))
+	text = strings.ReplaceAll(text, "##[", "## [")
+	if strings.HasPrefix(strings.TrimSpace(text), "::") {
+		text = "| " + text
+	}
+	return text
+}
