@@ -1,0 +1,260 @@
+// Package run is the command line: it reads the options, wires the rooms
+// together, gives them their order, and is the only place that logs.
+//
+// Results go to standard output, everything else (progress, warnings, errors)
+// to standard error. The exit code is
+//
+//	0  done
+//	1  an error, or interrupted
+//	2  bad usage: nothing was begun
+//	3  degraded: everything else was done, but something needs a person
+//
+// Every option of sync has a flag and an Action input of the same name; see
+// Options. Nothing in this package but ProcessEnv touches the process's own
+// environment, streams or clock: they are handed in as an Env.
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/term"
+)
+
+// program is the command's name in usage and messages.
+const program = "hackage-mirror"
+
+// Exit codes.
+const (
+	CodeDone     = 0
+	CodeError    = 1
+	CodeUsage    = 2
+	CodeDegraded = 3
+)
+
+// Env is what a command may know of the process it runs in.
+type Env struct {
+	Stdout, Stderr io.Writer
+	LookupEnv      func(name string) (value string, set bool)
+	Unsetenv       func(name string) error
+	Now            func() time.Time
+	IsTerminal     bool   // whether somebody watches Stderr
+	Version        string // of this program, such as v1.2.3
+}
+
+// ProcessEnv returns the Env of the running process.
+func ProcessEnv() Env {
+	version := "(devel)"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		version = info.Main.Version
+	}
+	return Env{
+		Stdout: os.Stdout, Stderr: os.Stderr,
+		LookupEnv: os.LookupEnv, Unsetenv: os.Unsetenv,
+		Now:        time.Now,
+		IsTerminal: term.IsTerminal(int(os.Stderr.Fd())) && os.Getenv("TERM") != "dumb",
+		Version:    version,
+	}
+}
+
+// Getenv returns a variable's value, "" if it is not set.
+func (e Env) Getenv(name string) string {
+	value, _ := e.LookupEnv(name)
+	return value
+}
+
+// An ExitError is an error that asks for an exit code of its own.
+type ExitError struct {
+	Code int
+	Err  error  // nil: all has been said already
+	Hint string // a line for the user, apart from the error
+}
+
+// Error returns the message of Err.
+func (e *ExitError) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("exit code %d", e.Code)
+	}
+	return e.Err.Error()
+}
+
+// Unwrap returns Err.
+func (e *ExitError) Unwrap() error { return e.Err }
+
+// commands are what the command line can start.
+type commands struct {
+	sync func(ctx context.Context, o *Options, env Env) error
+	demo func(ctx context.Context, dir string, env Env) error
+}
+
+// grammar is the command line as kong reads it.
+type grammar struct {
+	Sync Options `cmd:"" help:"Bring all destinations up to date with upstream. Each option is also an Action input of the same name: INPUT_NAME in the environment. A list takes commas, newlines or the flag several times."`
+	Demo struct {
+		Dir string `arg:"" optional:"" default:"./demo" help:"Folder to make."`
+	} `cmd:"" help:"Show the whole pipeline on a small Hackage that comes with this program, offline."`
+	Version struct{} `cmd:"" help:"Print the version."`
+	Docs    struct{} `cmd:"" hidden:"" help:"Print the README's table of options."`
+}
+
+// Main runs the command that args name (without the program's name) and returns
+// the exit code.
+func Main(ctx context.Context, args []string, env Env) int {
+	return commands{sync: runSync, demo: runDemo}.main(ctx, args, env)
+}
+
+func (c commands) main(ctx context.Context, args []string, env Env) int {
+	err := c.run(ctx, args, env)
+	if err == nil {
+		return CodeDone
+	}
+	exit, ok := errors.AsType[*ExitError](err)
+	if !ok {
+		exit = &ExitError{Code: CodeError, Err: err}
+		if ctx.Err() != nil {
+			exit.Hint = "Interrupted; the next run goes on from what was reached."
+		}
+	}
+	if exit.Err != nil {
+		say(env.Stderr, "", err.Error())
+	}
+	if exit.Hint != "" {
+		fmt.Fprintln(env.Stderr, exit.Hint)
+	}
+	return exit.Code
+}
+
+func (c commands) run(ctx context.Context, args []string, env Env) error {
+	if len(args) == 0 && env.Getenv("GITHUB_ACTIONS") == "true" {
+		args = []string{"sync"}
+	}
+	g, command, err := parse(args, env)
+	if err != nil {
+		return err
+	}
+	defer g.Sync.Wipe()
+	switch command {
+	case "sync":
+		return c.startSync(ctx, &g.Sync, env)
+	case "demo":
+		return c.demo(ctx, g.Demo.Dir, env)
+	case "version":
+		_, err = fmt.Fprintf(env.Stdout, "%s %s (%s %s/%s)\n", program, env.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	case "docs":
+		_, err = io.WriteString(env.Stdout, OptionsTable())
+	}
+	return err
+}
+
+// startSync checks the options before anything is begun.
+func (c commands) startSync(ctx context.Context, o *Options, env Env) error {
+	warnings, err := o.Check()
+	for _, warning := range warnings {
+		say(env.Stderr, "warning: ", warning)
+	}
+	if err != nil {
+		return usage(err, "sync")
+	}
+	return c.sync(ctx, o, env)
+}
+
+// parse reads arguments and environment. The command is "" when help was asked
+// for and printed.
+func parse(args []string, env Env) (*grammar, string, error) {
+	if err := checkArguments(args); err != nil {
+		return nil, "", usage(err, "")
+	}
+	g := &grammar{}
+	helped := false
+	parser, err := newParser(g, env, func(int) { helped = true })
+	if err != nil {
+		return nil, "", err
+	}
+	variables, err := newEnvironment(env, secretOptions(parser))
+	if err != nil {
+		return nil, "", err
+	}
+	if err := kong.Resolvers(variables).Apply(parser); err != nil {
+		return nil, "", err
+	}
+	parsed, err := parser.Parse(args)
+	switch {
+	case helped:
+		// Kong would have left the process here; what it made of the rest
+		// of the arguments does not matter.
+		g.Sync.Wipe()
+		return g, "", nil
+	case err != nil:
+		return nil, "", usage(err, commandOf(parser, args))
+	}
+	g.Sync.tidy()
+	return g, parsed.Selected().Name, nil
+}
+
+// newParser returns a parser that fills g. Exit is called instead of os.Exit.
+func newParser(g *grammar, env Env, exit func(int)) (*kong.Kong, error) {
+	return kong.New(g,
+		kong.Name(program),
+		kong.Description("Mirrors Hackage, verified: tarballs and signed metadata into a bucket, .cabal files and hashes into signed git repositories."),
+		kong.Writers(env.Stdout, env.Stderr),
+		kong.Exit(exit),
+		kong.ValueFormatter(helpText),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.NamedMapper("list", listMapper{}),
+		kong.KindMapper(reflect.Bool, boolMapper{}),
+		kong.TypeMapper(reflect.TypeFor[Secret](), secretMapper{}),
+	)
+}
+
+// helpText is what --help says of an option.
+func helpText(value *kong.Value) string {
+	if !value.HasDefault {
+		return value.Help
+	}
+	return value.Help + " (default: " + value.Default + ")"
+}
+
+// secretOptions returns the names of the options that are secrets.
+func secretOptions(parser *kong.Kong) []string {
+	var names []string
+	for _, command := range parser.Model.Leaves(false) {
+		for _, flag := range command.Flags {
+			if flag.Target.Type() == reflect.TypeFor[Secret]() {
+				names = append(names, flag.Name)
+			}
+		}
+	}
+	return names
+}
+
+// commandOf returns the command that args begin with, "" if there is none.
+func commandOf(parser *kong.Kong, args []string) string {
+	for _, command := range parser.Model.Leaves(true) {
+		if len(args) > 0 && args[0] == command.Name {
+			return command.Name
+		}
+	}
+	return ""
+}
+
+// usage makes an error one of bad usage, with the way to help.
+func usage(err error, command string) error {
+	help := strings.TrimSpace(program+" "+command) + " --help"
+	return &ExitError{Code: CodeUsage, Err: err, Hint: fmt.Sprintf("Run %q to see what there is.", help)}
+}
+
+// say writes a message for people, each line with the program's name before it.
+func say(w io.Writer, kind, message string) {
+	for line := range strings.Lines(message) {
+		fmt.Fprintf(w, "%s: %s%s\n", program, kind, oneLine(line))
+	}
+}

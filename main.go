@@ -1,0 +1,19 @@
+// Command hackage-mirror mirrors Hackage, verified, into buckets and signed git
+// repositories. Run it with --help, or see the README.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/run"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run.Main(ctx, os.Args[1:], run.ProcessEnv())
+	stop()
+	os.Exit(code)
+}
