@@ -1,0 +1,207 @@
+package state
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+)
+
+// A line is one "Key: value" of a state. The key Pending may repeat; every
+// other key stands at most once.
+type line struct{ key, value string }
+
+// The keys, in the order in which they are written.
+const (
+	keyLength    = "Index-Length"
+	keyTime      = "Index-Time"
+	keyMidstate  = "Index-Midstate"
+	keyRoot      = "Root-Version"
+	keyTimestamp = "Timestamp-Version"
+	keySnapshot  = "Snapshot-Version"
+	keyMirrors   = "Mirrors-Version"
+	keyDigest    = "Timestamp-SHA256"
+	keyETag      = "Timestamp-ETag"
+	keyExpires   = "Timestamp-Expires"
+	keyPackages  = "Packages"
+	keyPending   = "Pending"
+)
+
+// lines returns the written form of s. Empty values have no line.
+func (s State) lines() []line {
+	out := []line{
+		{keyLength, strconv.FormatInt(s.Position.Length, 10)},
+		{keyTime, formatTime(s.Position.Time)},
+		{keyMidstate, s.Position.MidstateHex()},
+		{keyRoot, strconv.FormatInt(s.Seen.Root, 10)},
+		{keyTimestamp, strconv.FormatInt(s.Seen.Timestamp, 10)},
+		{keySnapshot, strconv.FormatInt(s.Seen.Snapshot, 10)},
+		{keyMirrors, strconv.FormatInt(s.Seen.Mirrors, 10)},
+	}
+	for _, l := range []line{
+		{keyDigest, s.Seen.Digest},
+		{keyETag, s.Seen.ETag},
+		{keyExpires, formatTime(s.Seen.Expires)},
+		{keyPackages, s.Packages},
+	} {
+		if l.value != "" {
+			out = append(out, l)
+		}
+	}
+	for _, r := range s.Ledger.Sorted() {
+		out = append(out, line{keyPending, formatPending(r, s.Ledger[r])})
+	}
+	return out
+}
+
+// fromLines reads what lines wrote. Unknown keys are passed over, so that an
+// older program can read what a newer one added.
+func fromLines(in []line) (State, error) {
+	first := map[string]string{}
+	s := State{Ledger: Ledger{}}
+	for _, l := range in {
+		if l.key == keyPending {
+			r, p, err := parsePending(l.value)
+			if err != nil {
+				return State{}, err
+			}
+			s.Ledger[r] = p
+			continue
+		}
+		if _, twice := first[l.key]; twice {
+			return State{}, fmt.Errorf("read state line %q: it stands twice: %w", l.key, ErrForm)
+		}
+		first[l.key] = l.value
+	}
+	return s, s.fill(first)
+}
+
+// fill reads the lines that stand at most once.
+func (s *State) fill(values map[string]string) error {
+	var length int64
+	for key, to := range map[string]*int64{
+		keyLength: &length, keyRoot: &s.Seen.Root, keyTimestamp: &s.Seen.Timestamp,
+		keySnapshot: &s.Seen.Snapshot, keyMirrors: &s.Seen.Mirrors,
+	} {
+		n, err := strconv.ParseInt(values[key], 10, 64)
+		if err != nil || n < 0 {
+			return fmt.Errorf("read state line %q with value %.40q: %w", key, values[key], ErrForm)
+		}
+		*to = n
+	}
+	last, err := parseTime(keyTime, values[keyTime])
+	if err != nil {
+		return err
+	}
+	if s.Seen.Expires, err = parseTime(keyExpires, values[keyExpires]); err != nil {
+		return err
+	}
+	s.Seen.Digest, s.Seen.ETag, s.Packages = values[keyDigest], values[keyETag], values[keyPackages]
+	s.Position, err = index.NewPosition(length, last, values[keyMidstate])
+	return err
+}
+
+// formatPending writes NAME-VERSION REASON and then the facts that are known.
+func formatPending(r index.Release, p Pending) string {
+	out := fmt.Sprintf("%s %s since=%s", r, p.Reason, formatTime(p.Since))
+	if p.Cabal != (index.Span{}) {
+		out += fmt.Sprintf(" cabal=%d+%d:%x", p.Cabal.Offset, p.Cabal.Size, p.CabalSHA256)
+	}
+	if p.Target != (index.Target{}) {
+		out += fmt.Sprintf(" tarball=%d:%x", p.Target.Length, p.Target.SHA256)
+	}
+	return out
+}
+
+// parsePending reads what formatPending wrote.
+func parsePending(value string) (index.Release, Pending, error) {
+	bad := func(err error) (index.Release, Pending, error) {
+		return index.Release{}, Pending{}, fmt.Errorf("read ledger line %.200q: %w", value, err)
+	}
+	fields := strings.Fields(value)
+	if len(fields) < 2 {
+		return bad(ErrForm)
+	}
+	r, err := index.ParseRelease(fields[0])
+	if err != nil {
+		return bad(err)
+	}
+	p := Pending{Reason: Reason(fields[1])}
+	switch p.Reason {
+	case Missing, Withdrawn, Mismatch, Unsigned, Failed:
+	default:
+		return bad(ErrForm)
+	}
+	for _, field := range fields[2:] {
+		key, fact, _ := strings.Cut(field, "=")
+		if err := p.fact(key, fact); err != nil {
+			return bad(err)
+		}
+	}
+	return r, p, nil
+}
+
+// fact reads one KEY=VALUE of a ledger line.
+func (p *Pending) fact(key, value string) (err error) {
+	numbers, digest, _ := strings.Cut(value, ":")
+	switch key {
+	case "since":
+		p.Since, err = parseTime(key, value)
+	case "cabal":
+		offset, size, _ := strings.Cut(numbers, "+")
+		if p.Cabal.Offset, err = parseSize(offset); err != nil {
+			return err
+		}
+		if p.Cabal.Size, err = parseSize(size); err != nil {
+			return err
+		}
+		p.CabalSHA256, err = parseDigest(digest)
+	case "tarball":
+		if p.Target.Length, err = parseSize(numbers); err != nil {
+			return err
+		}
+		p.Target.SHA256, err = parseDigest(digest)
+	}
+	return err
+}
+
+// parseSize reads a length or an offset.
+func parseSize(text string) (int64, error) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("read number %.40q: %w", text, ErrForm)
+	}
+	return n, nil
+}
+
+// parseDigest reads a SHA-256 in hexadecimal.
+func parseDigest(text string) (digest [32]byte, err error) {
+	raw, err := hex.DecodeString(text)
+	if err != nil || len(raw) != len(digest) {
+		return digest, fmt.Errorf("read SHA-256 %.80q: %w", text, ErrForm)
+	}
+	return [32]byte(raw), nil
+}
+
+// formatTime writes a time in UTC to the second, and the zero time as nothing.
+func formatTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// parseTime reads what formatTime wrote.
+func parseTime(key, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read time %.40q of %s: %w", text, key, ErrForm)
+	}
+	return t.UTC(), nil
+}

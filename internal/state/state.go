@@ -1,0 +1,115 @@
+// Package state is what a destination says of itself: how far into the index
+// it is, which signed metadata it has seen, and which releases it still owes.
+//
+// Nothing else is kept anywhere between runs, so the same facts have two
+// written forms. A bucket carries them as the JSON file hackage-mirror.json; a
+// git repository carries them as "Key: value" lines in the message of its
+// signed tag. Both come from one list of fields, in lines.go, and a value that
+// cannot be read back exactly is refused rather than guessed.
+//
+// A state that somebody edited can make a run slower or make it stop, but not
+// deceive it: the position is proven against the signed digest of the index
+// before anything is built on it, and the digests of a release are never taken
+// from here.
+package state
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+)
+
+// A State is what one destination carries from run to run. The zero State is
+// that of an empty destination.
+type State struct {
+	// Position is how far into the index the destination is.
+	Position index.Position
+	// Seen names the newest metadata the destination was built from; a run
+	// refuses anything older.
+	Seen hackage.Seen
+	// Packages is the selection of packages, as the option spells it. A
+	// destination made under another selection cannot trust its position.
+	Packages string
+	// Ledger lists what is owed.
+	Ledger Ledger
+}
+
+// ErrForm is wrapped by every refusal to read a state.
+var ErrForm = errors.New("not a state that this version writes")
+
+// Equal reports whether two states say the same of the releases of an index:
+// position, selection and ledger. The metadata seen is left aside, because it
+// is signed anew each day although nothing else changes.
+func (s State) Equal(other State) bool {
+	return s.Position == other.Position && s.Packages == other.Packages &&
+		maps.Equal(s.Ledger, other.Ledger)
+}
+
+// A Reason says why a release is owed.
+type Reason string
+
+// The reasons of the ledger.
+const (
+	Missing   Reason = "missing"   // upstream answers 404, or has no .cabal file for it yet
+	Withdrawn Reason = "withdrawn" // upstream answers 410 or 451, or 404 for a long time
+	Mismatch  Reason = "mismatch"  // the bytes differ from the signed ones
+	Unsigned  Reason = "unsigned"  // the index has no package.json for it
+	Failed    Reason = "failed"    // the network, or a server that does not answer
+)
+
+// longMissing is how long a tarball may be missing before it counts as
+// withdrawn. Uploads reach every edge of Hackage's CDN within hours.
+const longMissing = 30 * 24 * time.Hour
+
+// A Pending is one line of the ledger: a release that a destination could not
+// take yet, with all that a later run needs to take it without reading the
+// index from its start.
+type Pending struct {
+	Reason Reason
+	// Since is when the release was first found wanting.
+	Since time.Time
+	// Cabal is where the index holds the release's newest .cabal file, and
+	// CabalSHA256 that file's digest. The zero Span means that there is none.
+	Cabal       index.Span
+	CabalSHA256 [32]byte
+	// Target is the signed length and digest of the tarball. The zero Target
+	// means that the index has no package.json.
+	Target index.Target
+}
+
+// A Ledger lists the releases that a destination owes.
+type Ledger map[index.Release]Pending
+
+// Sorted returns the releases of the ledger in order.
+func (l Ledger) Sorted() []index.Release {
+	return slices.SortedFunc(maps.Keys(l), index.Release.Compare)
+}
+
+// Count returns how many releases are owed for a reason.
+func (l Ledger) Count(reason Reason) int {
+	n := 0
+	for _, p := range l {
+		if p.Reason == reason {
+			n++
+		}
+	}
+	return n
+}
+
+// Owe enters a release. One that is in the ledger already keeps its Since, so
+// that a run which finds nothing better leaves the ledger as it was; a release
+// that is missing for long becomes withdrawn.
+func (l Ledger) Owe(r index.Release, p Pending, now time.Time) {
+	p.Since = now.UTC().Truncate(time.Second)
+	if before, ok := l[r]; ok {
+		p.Since = before.Since
+	}
+	if p.Reason == Missing && p.Target != (index.Target{}) && now.Sub(p.Since) > longMissing {
+		p.Reason = Withdrawn
+	}
+	l[r] = p
+}

@@ -1,0 +1,57 @@
+package state
+
+import (
+	"errors"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/hashes"
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+)
+
+// A Want is a tarball that a destination lacks.
+type Want struct {
+	Release index.Release
+	Target  index.Target
+	// Replaced says that the signed index itself replaces an older tarball.
+	Replaced bool
+}
+
+// An Outcome is what became of a wanted tarball: its digests, or why there are
+// none.
+type Outcome struct {
+	Digests hashes.Digests
+	Err     error
+}
+
+// Wants returns the tarballs that a destination of this state lacks: those that
+// the index names behind its position, and those that it owes.
+func (s State) Wants(tail *index.Tail) []Want {
+	var wants []Want
+	for _, r := range tail.Order {
+		if n := tail.News[r]; n.TargetOffset >= s.Position.Length {
+			wants = append(wants, Want{Release: r, Target: n.Target, Replaced: n.Replaced})
+		}
+	}
+	for _, r := range s.Ledger.Sorted() {
+		if n := tail.News[r]; n != nil && n.TargetOffset >= s.Position.Length {
+			continue
+		}
+		if target := s.Ledger[r].Target; target != (index.Target{}) {
+			wants = append(wants, Want{Release: r, Target: target})
+		}
+	}
+	return wants
+}
+
+// ReasonOf says for what reason a tarball that could not be had is owed.
+func ReasonOf(err error) Reason {
+	switch {
+	case errors.Is(err, hackage.ErrMissing):
+		return Missing
+	case errors.Is(err, hackage.ErrWithdrawn):
+		return Withdrawn
+	case errors.Is(err, hackage.ErrMismatch):
+		return Mismatch
+	}
+	return Failed
+}
