@@ -1,0 +1,103 @@
+package mirror
+
+import (
+	"archive/tar"
+	"bufio"
+	"compress/gzip"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
+)
+
+// newest is where the index holds the newest content of a path.
+type newest struct {
+	span index.Span
+	time time.Time
+}
+
+// WriteLegacy writes 00-index.tar.gz, the index of clients from before secure
+// repositories: the newest .cabal file of each release and the newest
+// preferred-versions, sorted by path. The same index gives the same bytes: the
+// times are those of the entries, the owner is nobody, and gzip's header is
+// empty.
+func WriteLegacy(path string, ix *hackage.Index, take func(pkg string) bool) (err error) {
+	paths, err := newestPaths(ix.Log(index.Position{}), take)
+	if err != nil {
+		return err
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("make 00-index: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	buffered := bufio.NewWriterSize(file, 1<<20)
+	zipped := gzip.NewWriter(buffered)
+	archive := tar.NewWriter(zipped)
+	for _, name := range slices.Sorted(maps.Keys(paths)) {
+		if err := writeLegacyEntry(archive, ix, name, paths[name]); err != nil {
+			return err
+		}
+	}
+	for _, close := range []func() error{archive.Close, zipped.Close, buffered.Flush} {
+		if err := close(); err != nil {
+			return fmt.Errorf("write 00-index: %w", err)
+		}
+	}
+	return nil
+}
+
+// newestPaths reads a whole index and keeps where each path stands last.
+func newestPaths(log *index.Log, take func(pkg string) bool) (map[string]newest, error) {
+	paths := map[string]newest{}
+	for e, err := range log.Entries() {
+		if err != nil {
+			return nil, fmt.Errorf("read index for 00-index: %w", err)
+		}
+		if e.Kind == index.PackageJSON || !take(e.Release.Package) {
+			continue
+		}
+		paths[e.Path()] = newest{index.Span{Offset: e.Offset, Size: int64(len(e.Content))}, e.Time}
+	}
+	return paths, nil
+}
+
+// writeLegacyEntry copies one entry.
+func writeLegacyEntry(archive *tar.Writer, ix *hackage.Index, name string, n newest) error {
+	content, err := ix.Entry(n.span)
+	if err != nil {
+		return fmt.Errorf("read %q for 00-index: %w", name, err)
+	}
+	header := &tar.Header{
+		Typeflag: tar.TypeReg, Name: name, Size: int64(len(content)),
+		Mode: 0o644, ModTime: n.time, Format: tar.FormatUSTAR,
+	}
+	if err := archive.WriteHeader(header); err != nil {
+		return fmt.Errorf("write %q into 00-index: %w", name, err)
+	}
+	if _, err := archive.Write(content); err != nil {
+		return fmt.Errorf("write %q into 00-index: %w", name, err)
+	}
+	return nil
+}
+
+// digestOf returns a file's length and SHA-256 and goes back to its start.
+func digestOf(file *os.File) (tuf.FileInfo, error) {
+	digest := sha256.New()
+	size, err := io.Copy(digest, file)
+	if err == nil {
+		_, err = file.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return tuf.FileInfo{}, fmt.Errorf("read %q: %w", file.Name(), err)
+	}
+	return tuf.FileInfo{Length: size, SHA256: [32]byte(digest.Sum(nil))}, nil
+}

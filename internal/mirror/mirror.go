@@ -1,0 +1,176 @@
+// Package mirror fills buckets: every tarball, every revision of every .cabal
+// file, and then the index and its signed metadata, so that cabal and stack can
+// use a bucket as a secure repository.
+//
+// The layout below the bucket's root is that of Hackage:
+//
+//	package/N-V.tar.gz              as upstream has it, never changed again
+//	package/N-V.json                its digests, one line of JSON
+//	package/N-V/N.cabal             the newest revision
+//	package/N-V/revision/R.cabal    every revision, numbered from 0
+//	01-index.tar.gz 01-index.tar    as upstream has them
+//	00-index.tar.gz                 derived: the newest .cabal files, sorted
+//	root.json mirrors.json snapshot.json timestamp.json
+//	hackage-mirror.json             the state of the bucket
+//
+// A run first puts what is immutable and then the pointers, timestamp.json as
+// the last of what a client reads. So a reader finds the old repository or the
+// new one, whenever the run is stopped. A tarball that cannot be had is entered
+// in the ledger and never keeps the rest waiting.
+package mirror
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"sync"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
+)
+
+// StateKey is where a bucket carries its state.
+const StateKey = "hackage-mirror.json"
+
+// maxState bounds what is read as a state: some 100,000 ledger lines.
+const maxState = 32 << 20
+
+// What readers and caches are told of an object.
+const (
+	forEver = "public, max-age=31536000, immutable"
+	briefly = "public, max-age=60"
+
+	typeGzip  = "application/gzip"
+	typeTar   = "application/x-tar"
+	typeJSON  = "application/json"
+	typeCabal = "text/plain; charset=utf-8"
+)
+
+// A Bucket is the destination that an S3 bucket or a folder is.
+type Bucket struct {
+	store bucket.Bucket
+	tool  string
+	now   func() time.Time
+
+	state state.State
+	etag  string
+
+	mu      sync.Mutex
+	refused  map[index.Release]error // tarballs the bucket holds with other bytes
+	unsigned []index.Release         // releases that came without a package.json
+	broken   error                   // the first error that is not of one release
+	stats    Stats
+}
+
+// Stats counts what a run put into a bucket.
+type Stats struct {
+	Tarballs  int
+	Revisions int
+	Bytes     int64
+}
+
+// New returns the destination over a store. The tool's version and the clock
+// go into the state it writes.
+func New(store bucket.Bucket, tool string, now func() time.Time) *Bucket {
+	return &Bucket{store: store, tool: tool, now: now, refused: map[index.Release]error{}}
+}
+
+// String names the bucket as its option does.
+func (b *Bucket) String() string { return b.store.String() }
+
+// State returns what Load read or Publish wrote.
+func (b *Bucket) State() state.State { return b.state }
+
+// Stats returns what was put so far.
+func (b *Bucket) Stats() Stats {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.stats
+}
+
+// Err returns the error that made the bucket lag in this run, if any.
+func (b *Bucket) Err() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.broken
+}
+
+// Load reads the bucket's state. A bucket without one is at the start of the
+// index. One that cannot be read back is state.ErrForm: see Forget.
+func (b *Bucket) Load(ctx context.Context) (state.State, error) {
+	body, info, err := b.store.Get(ctx, StateKey)
+	if errors.Is(err, fs.ErrNotExist) {
+		b.Forget("")
+		return b.state, nil
+	}
+	if err != nil {
+		return state.State{}, fmt.Errorf("read state of %q: %w", b, err)
+	}
+	defer func() { _ = body.Close() }() // what matters is what was read
+	raw, err := io.ReadAll(io.LimitReader(body, maxState))
+	if err != nil {
+		return state.State{}, fmt.Errorf("read state of %q: %w", b, err)
+	}
+	b.etag = info.ETag
+	file, err := state.ParseFile(raw)
+	if err != nil {
+		return state.State{}, fmt.Errorf("read state of %q: %w", b, err)
+	}
+	b.state = file.State
+	return b.state, nil
+}
+
+// Forget puts the bucket back to the start of the index, keeping what it holds.
+// The run then puts everything again; what is there already is left as it is.
+func (b *Bucket) Forget(string) { b.state = state.State{Ledger: state.Ledger{}} }
+
+// Wants returns the tarballs that the bucket lacks.
+func (b *Bucket) Wants(tail *index.Tail) []state.Want { return b.state.Wants(tail) }
+
+// put writes one small object.
+func (b *Bucket) put(ctx context.Context, key string, content []byte, contentType, cache string, c bucket.Condition) error {
+	err := b.store.Put(ctx, key, bucket.Object{
+		Body: bytes.NewReader(content), Size: int64(len(content)), SHA256: sha256.Sum256(content),
+		ContentType: contentType, CacheControl: cache,
+	}, c)
+	if err != nil {
+		return fmt.Errorf("put %q into %q: %w", key, b, err)
+	}
+	b.count(0, 0, int64(len(content)))
+	return nil
+}
+
+// putNew writes a small object that is most likely not there yet, and in any
+// case puts these bytes in its place.
+func (b *Bucket) putNew(ctx context.Context, key string, content []byte, contentType string) error {
+	err := b.put(ctx, key, content, contentType, briefly, bucket.IfAbsent())
+	if errors.Is(err, bucket.ErrDiffers) {
+		err = b.put(ctx, key, content, contentType, briefly, bucket.Always())
+	}
+	return err
+}
+
+// count adds to the statistics.
+func (b *Bucket) count(tarballs, revisions int, size int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stats.Tarballs += tarballs
+	b.stats.Revisions += revisions
+	b.stats.Bytes += size
+}
+
+// fail notes the first error that is not of one release. The bucket takes
+// nothing more in this run; its state stays, so the next run goes on from it.
+func (b *Bucket) fail(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.broken == nil {
+		b.broken = err
+	}
+}

@@ -1,0 +1,147 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
+	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
+)
+
+// A Publication is what a bucket's readers are to see next.
+type Publication struct {
+	Metadata *hackage.Metadata
+	// Index is nil when the bucket is known to hold it: see HoldsIndex.
+	Index *hackage.Index
+	// Legacy is the path of a 00-index.tar.gz made from the same index; empty
+	// when the index did not change.
+	Legacy string
+}
+
+// Publish makes a run's tarballs known: the state that Settle gave, then the
+// index, the metadata, and timestamp.json last. The state is claimed first, by
+// comparing and swapping, so that of two writers one stops before it undoes the
+// other; that claim still names the metadata published before, so a run that is
+// stopped half-way is taken up again by the next.
+func (b *Bucket) Publish(ctx context.Context, p Publication, next state.State) error {
+	if err := b.Err(); err != nil {
+		return err
+	}
+	claim := next
+	claim.Seen = b.state.Seen
+	if err := b.putState(ctx, claim); err != nil {
+		return err
+	}
+	if err := b.putIndex(ctx, p); err != nil {
+		return err
+	}
+	for _, pointer := range []struct {
+		key string
+		raw []byte
+	}{
+		{"root.json", p.Metadata.Root.Raw()},
+		{"mirrors.json", p.Metadata.Mirrors.Raw()},
+		{"snapshot.json", p.Metadata.Snapshot.Raw()},
+		{"timestamp.json", p.Metadata.Timestamp.Raw()},
+	} {
+		if err := b.put(ctx, pointer.key, pointer.raw, typeJSON, briefly, bucket.Always()); err != nil {
+			return err
+		}
+	}
+	return b.putState(ctx, next)
+}
+
+// HoldsIndex reports whether the bucket holds exactly the index that a snapshot
+// names, so that only the metadata above it is new.
+func (b *Bucket) HoldsIndex(ctx context.Context, snapshot *tuf.Snapshot) (bool, error) {
+	held, err := b.store.Head(ctx, indexGz)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look up %q in %q: %w", indexGz, b, err)
+	}
+	want := snapshot.IndexTarGz()
+	return held.SHA256 == want.SHA256 && held.Size == want.Length, nil
+}
+
+// The keys of the index.
+const (
+	indexGz  = "01-index.tar.gz"
+	indexTar = "01-index.tar"
+	legacyGz = "00-index.tar.gz"
+)
+
+// putState writes the state if nobody else did since it was read.
+func (b *Bucket) putState(ctx context.Context, next state.State) error {
+	raw := state.File{State: next, Tool: b.tool, Updated: b.now()}.JSON()
+	err := b.put(ctx, StateKey, raw, typeJSON, briefly, bucket.IfMatch(b.etag))
+	if errors.Is(err, bucket.ErrConflict) {
+		return fmt.Errorf("another run is writing to %q; let it end, then run again: %w", b, err)
+	}
+	if err != nil {
+		return err
+	}
+	info, err := b.store.Head(ctx, StateKey)
+	if err != nil {
+		return fmt.Errorf("read back state of %q: %w", b, err)
+	}
+	b.state, b.etag = next, info.ETag
+	return nil
+}
+
+// putIndex puts the index files that the bucket does not hold yet.
+func (b *Bucket) putIndex(ctx context.Context, p Publication) error {
+	if p.Index == nil {
+		return nil
+	}
+	file, err := os.Open(p.Index.Gz())
+	if err != nil {
+		return fmt.Errorf("open index for %q: %w", b, err)
+	}
+	defer func() { _ = file.Close() }() // only read
+	if err := b.putBody(ctx, indexGz, file, p.Metadata.Snapshot.IndexTarGz(), typeGzip); err != nil {
+		return err
+	}
+	tar, size := p.Index.Tar()
+	if err := b.putBody(ctx, indexTar, io.NewSectionReader(tar, 0, size), p.Index.TarInfo(), typeTar); err != nil {
+		return err
+	}
+	return b.putLegacy(ctx, p.Legacy)
+}
+
+// putLegacy puts 00-index.tar.gz.
+func (b *Bucket) putLegacy(ctx context.Context, path string) error {
+	if path == "" {
+		return nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("open 00-index for %q: %w", b, err)
+	}
+	defer func() { _ = file.Close() }() // only read
+	info, err := digestOf(file)
+	if err != nil {
+		return err
+	}
+	return b.putBody(ctx, legacyGz, file, info, typeGzip)
+}
+
+// putBody puts one large object.
+func (b *Bucket) putBody(ctx context.Context, key string, body io.ReadSeeker, info tuf.FileInfo, contentType string) error {
+	err := b.store.Put(ctx, key, bucket.Object{
+		Body: body, Size: info.Length, SHA256: info.SHA256,
+		ContentType: contentType, CacheControl: briefly,
+	}, bucket.Always())
+	if err != nil {
+		return fmt.Errorf("put %q into %q: %w", key, b, err)
+	}
+	b.count(0, 0, info.Length)
+	return nil
+}

@@ -1,0 +1,90 @@
+package mirror
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+)
+
+// spoolMemory is how much of a tarball is held in memory; four of five fit.
+const spoolMemory = 256 << 10
+
+// A spool holds one download until it is checked and copied: small ones in
+// memory, the rest in a file of a private folder. Its memory is used again for
+// the next download.
+type spool struct {
+	dir  string
+	mem  []byte
+	file *os.File
+	size int64
+	err  error
+}
+
+// Write adds to the spool. An error stays: it is of this machine, not of the
+// download, so it must not be taken for a tarball that could not be had.
+func (s *spool) Write(p []byte) (int, error) {
+	n, err := s.write(p)
+	if err != nil {
+		s.err = err
+	}
+	return n, err
+}
+
+func (s *spool) write(p []byte) (int, error) {
+	if s.file == nil && len(s.mem)+len(p) <= spoolMemory {
+		s.mem = append(s.mem, p...)
+		s.size += int64(len(p))
+		return len(p), nil
+	}
+	if s.file == nil {
+		if err := s.spill(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := s.file.Write(p)
+	s.size += int64(n)
+	if err != nil {
+		return n, fmt.Errorf("write temporary file %q: %w", s.file.Name(), err)
+	}
+	return n, nil
+}
+
+// spill moves what is in memory to a file.
+func (s *spool) spill() error {
+	file, err := os.CreateTemp(s.dir, "tarball-")
+	if err != nil {
+		return fmt.Errorf("make temporary file in %q: %w", s.dir, err)
+	}
+	s.file = file
+	if _, err := file.Write(s.mem); err != nil {
+		return fmt.Errorf("write temporary file %q: %w", file.Name(), err)
+	}
+	return nil
+}
+
+// reset empties the spool.
+func (s *spool) reset() error {
+	s.mem, s.size = s.mem[:0], 0
+	if s.file == nil {
+		return nil
+	}
+	name := s.file.Name()
+	closed, removed := s.file.Close(), os.Remove(name)
+	s.file = nil
+	if closed != nil {
+		return fmt.Errorf("close temporary file %q: %w", name, closed)
+	}
+	if removed != nil {
+		return fmt.Errorf("remove temporary file %q: %w", name, removed)
+	}
+	return nil
+}
+
+// reader returns a reader of the whole spool. Several may be in use at once.
+func (s *spool) reader() io.ReadSeeker {
+	if s.file == nil {
+		return bytes.NewReader(s.mem)
+	}
+	return io.NewSectionReader(s.file, 0, s.size)
+}
