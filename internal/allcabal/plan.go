@@ -1,0 +1,184 @@
+package allcabal
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
+)
+
+// An Input is what a run found out, once for all destinations.
+type Input struct {
+	Index *hackage.Index
+	// Tail is the index from the repository's position or before it.
+	Tail *index.Tail
+	// Seen names the metadata that vouches for the index.
+	Seen hackage.Seen
+	// Outcomes holds what Wants asked for.
+	Outcomes map[index.Release]state.Outcome
+	// Deprecated is upstream's deprecated.json; nil leaves the file alone.
+	Deprecated []byte
+	// Take selects packages, Packages is how the option spells the selection.
+	Take     func(pkg string) bool
+	Packages string
+}
+
+// A plan says what the replay of the index does with each release that is not
+// simply there already.
+type plan struct {
+	// ready are the releases whose record is to be written.
+	ready map[index.Release]bool
+	// withheld are the releases that must not be listed yet.
+	withheld map[index.Release]bool
+	// late holds the .cabal files of owed releases that can be listed now and
+	// have no newer one behind the position.
+	late []lateCabal
+	// next is the state after the run.
+	next state.State
+}
+
+// A lateCabal is a .cabal file from before the position.
+type lateCabal struct {
+	release index.Release
+	content []byte
+}
+
+// plan works out a plan.
+func (d *Repository) plan(ctx context.Context, in Input) (*plan, error) {
+	p := &plan{
+		ready:    map[index.Release]bool{},
+		withheld: map[index.Release]bool{},
+		next:     state.State{Position: in.Tail.To, Seen: in.Seen, Packages: in.Packages, Ledger: state.Ledger{}},
+	}
+	if !d.o.Hashes {
+		return p, nil
+	}
+	wants := map[index.Release]bool{}
+	for _, w := range d.state.Wants(in.Tail) {
+		wants[w.Release] = true
+		if err := d.planWanted(ctx, p, in, w); err != nil {
+			return nil, err
+		}
+	}
+	for _, r := range in.Tail.Order {
+		if err := d.planUnsigned(ctx, p, in, r, wants[r]); err != nil {
+			return nil, err
+		}
+	}
+	for r, owed := range d.state.Ledger {
+		if in.Tail.News[r] == nil && !wants[r] {
+			p.next.Ledger[r] = owed
+			p.withheld[r] = true
+		}
+	}
+	return p, nil
+}
+
+// planWanted decides over a release whose tarball was wanted.
+func (d *Repository) planWanted(ctx context.Context, p *plan, in Input, w state.Want) error {
+	fits, err := d.fits(ctx, w)
+	if err != nil || fits {
+		return err
+	}
+	outcome, ok := in.Outcomes[w.Release]
+	if !ok {
+		return fmt.Errorf("plan %q: tarball of %q was not asked for", d, w.Release)
+	}
+	if outcome.Err == nil && outcome.Digests.SHA256 != w.Target.SHA256 {
+		return fmt.Errorf("plan %q: tarball of %q is not the signed one", d, w.Release)
+	}
+	news, owed := in.Tail.News[w.Release], d.state.Ledger[w.Release]
+	behind := news != nil && news.Cabals > 0
+	if outcome.Err == nil && !behind && owed.Cabal == (index.Span{}) {
+		there, err := d.listed(ctx, w.Release)
+		if err != nil {
+			return err
+		}
+		if !there {
+			outcome.Err = fmt.Errorf("no .cabal file in the index: %w", hackage.ErrMissing)
+		}
+	}
+	if outcome.Err != nil {
+		return d.withhold(ctx, p, in, w.Release, state.Pending{Reason: state.ReasonOf(outcome.Err), Target: w.Target})
+	}
+	p.ready[w.Release] = true
+	if !behind && owed.Cabal != (index.Span{}) {
+		content, err := lateContent(in.Index, w.Release, owed)
+		if err != nil {
+			return err
+		}
+		p.late = append(p.late, lateCabal{w.Release, content})
+	}
+	return nil
+}
+
+// planUnsigned withholds a release for which the index has no package.json,
+// unless an older tool listed it all the same.
+func (d *Repository) planUnsigned(ctx context.Context, p *plan, in Input, r index.Release, wanted bool) error {
+	news := in.Tail.News[r]
+	if wanted || news.LastCabal.Offset < d.state.Position.Length || news.Cabals == 0 {
+		return nil
+	}
+	if owed, ok := d.state.Ledger[r]; ok {
+		return d.withhold(ctx, p, in, r, owed)
+	}
+	there, err := d.listed(ctx, r)
+	if err != nil || there {
+		return err
+	}
+	return d.withhold(ctx, p, in, r, state.Pending{Reason: state.Unsigned})
+}
+
+// withhold enters a release in the next ledger, with the place of its newest
+// .cabal file. One that is listed already, because its tarball was replaced,
+// stays listed with its old record.
+func (d *Repository) withhold(ctx context.Context, p *plan, in Input, r index.Release, owed state.Pending) error {
+	before, ok := d.state.Ledger[r]
+	if ok {
+		p.next.Ledger[r] = before
+		owed.Cabal, owed.CabalSHA256 = before.Cabal, before.CabalSHA256
+	}
+	if news := in.Tail.News[r]; news != nil && news.Cabals > 0 {
+		content, err := cabalAt(in.Index, r, news.LastCabal)
+		if err != nil {
+			return err
+		}
+		owed.Cabal, owed.CabalSHA256 = news.LastCabal, sha256.Sum256(content)
+	}
+	p.next.Ledger.Owe(r, owed, d.o.Now())
+	there, err := d.listed(ctx, r)
+	p.withheld[r] = !there
+	return err
+}
+
+// lateContent reads the .cabal file that a ledger line points to. A line that
+// points elsewhere was not written by a run: state.ErrForm.
+func lateContent(ix *hackage.Index, r index.Release, owed state.Pending) ([]byte, error) {
+	content, err := cabalAt(ix, r, owed.Cabal)
+	if err != nil {
+		return nil, err
+	}
+	if sha256.Sum256(content) != owed.CabalSHA256 {
+		return nil, fmt.Errorf("read .cabal file of owed release %q: it is not what the ledger says: %w", r, state.ErrForm)
+	}
+	return content, nil
+}
+
+// cabalAt reads a release's .cabal file at a place of the index. The entry's
+// own name must agree, because the place may come from a ledger.
+func cabalAt(ix *hackage.Index, r index.Release, span index.Span) ([]byte, error) {
+	for e, err := range ix.Log(index.Position{Length: span.Offset}).Entries() {
+		if err != nil {
+			return nil, fmt.Errorf("read .cabal file of %q at %d: %w: %w", r, span.Offset, err, state.ErrForm)
+		}
+		if e.Kind != index.Cabal || e.Release != r || e.Offset != span.Offset {
+			break
+		}
+		return bytes.Clone(e.Content), nil
+	}
+	return nil, fmt.Errorf("read .cabal file of %q at %d: another entry is there: %w", r, span.Offset, state.ErrForm)
+}
