@@ -1,0 +1,157 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sethvargo/go-githubactions"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
+	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
+)
+
+// maskSecrets asks the runner, before anything else is written, never to show
+// the secrets.
+func maskSecrets(o *Options, env Env) {
+	if env.Getenv("GITHUB_ACTIONS") != "true" {
+		return
+	}
+	action := githubactions.New(githubactions.WithWriter(env.Stdout), githubactions.WithGetenv(env.Getenv))
+	for _, mask := range o.Masks() {
+		action.AddMask(mask)
+	}
+}
+
+// open makes upstream and all destinations ready. A destination that cannot be
+// opened fails alone.
+func (r *syncer) open(ctx context.Context) (err error) {
+	if r.take, err = Select(r.o.Packages); err != nil {
+		return err
+	}
+	pinned := tuf.HackagePinned()
+	if len(r.o.RootKeys) > 0 {
+		pinned.KeyIDs = r.o.RootKeys
+	}
+	pinned.Threshold = r.o.KeyThreshold
+	r.upstream, err = hackage.Open(r.o.Upstream, hackage.Options{
+		Pinned: pinned, UserAgent: hackage.UserAgent(r.env.Version), Now: r.env.Now,
+		KnownRoots: r.knownRoots(),
+		Notify: func(retry hackage.Retry) {
+			r.progress.Note(fmt.Sprintf("%s: attempt %d: %v; again in %s", retry.What, retry.Attempt, retry.Err, wholeSeconds(retry.Wait)))
+		},
+	})
+	if err != nil {
+		return err
+	}
+	for _, path := range r.o.Bucket {
+		r.sites = append(r.sites, r.openBucket(path))
+	}
+	return r.openRepositories(ctx)
+}
+
+// knownRoots returns the root.json files of the buckets. They prove nothing by
+// themselves; upstream's room checks each against the pinned keys.
+func (r *syncer) knownRoots() [][]byte {
+	var roots [][]byte
+	for _, path := range r.o.Bucket {
+		raw, err := readLimited(filepath.Join(strings.TrimPrefix(path, "file://"), "root.json"), tuf.MaxRoot)
+		if err == nil {
+			roots = append(roots, raw)
+		}
+	}
+	return roots
+}
+
+// The kinds of sites, named as their options.
+const (
+	bucketKind = "bucket"
+	filesKind  = "files-repository"
+	hashesKind = "hashes-repository"
+)
+
+// openBucket makes a bucket ready.
+func (r *syncer) openBucket(path string) *site {
+	s := &site{kind: bucketKind, name: path}
+	folder, err := bucket.NewFolder(strings.TrimPrefix(path, "file://"))
+	if err != nil {
+		s.err = err
+		return s
+	}
+	r.closers = append(r.closers, folder.Close)
+	s.bucket = mirror.New(folder, r.env.Version, r.env.Now)
+	s.destination = s.bucket
+	return s
+}
+
+// openRepositories makes the git repositories ready.
+func (r *syncer) openRepositories(ctx context.Context) error {
+	if r.o.FilesRepository == "" && r.o.HashesRepository == "" {
+		return nil
+	}
+	signer, err := gitrepo.NewSigner(r.o.SigningKey.Bytes(), r.o.SigningPassphrase.Bytes(), r.env.Now)
+	if err != nil {
+		return fmt.Errorf("read signing-key: %w", err)
+	}
+	hosts, err := r.o.KnownHosts()
+	if err != nil {
+		return err
+	}
+	auth := gitrepo.Auth{SSHKey: r.o.SSHKey.Bytes(), KnownHosts: hosts, Token: r.o.Token.Bytes()}
+	for _, repository := range []struct {
+		kind, url string
+		hashes    bool
+	}{
+		{filesKind, r.o.FilesRepository, false},
+		{hashesKind, r.o.HashesRepository, true},
+	} {
+		if repository.url == "" {
+			continue
+		}
+		s := &site{kind: repository.kind, name: repository.url}
+		r.sites = append(r.sites, s)
+		if s.err = r.openRepository(ctx, s, repository.url, auth, signer, repository.hashes); errors.Is(s.err, context.Canceled) {
+			return s.err
+		}
+	}
+	return nil
+}
+
+// openRepository makes one git repository ready.
+func (r *syncer) openRepository(ctx context.Context, s *site, url string, auth gitrepo.Auth, signer *gitrepo.Signer, hashes bool) error {
+	dir := filepath.Join(r.dir, s.kind)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return fmt.Errorf("make a temporary folder: %w", err)
+	}
+	repo, err := gitrepo.Open(ctx, gitrepo.Options{
+		Dir: dir, URL: url, Auth: auth, Getenv: r.env.Getenv,
+		Create: !r.dryRun, InitialBranch: allcabal.DisplayBranch,
+	})
+	if err != nil {
+		return err
+	}
+	r.closers = append(r.closers, repo.Close)
+	s.repo = allcabal.New(allcabal.Options{
+		Repo: repo, Signer: signer, Hashes: hashes,
+		Branch: r.o.Branch, Tag: r.o.Tag, History: allcabal.History(r.o.History),
+		PublicURL: r.o.PublicURL, Tool: program + " " + r.env.Version, Now: r.env.Now,
+	})
+	s.destination, s.name = s.repo, s.repo.String()
+	return nil
+}
+
+// close ends what open began, the last first.
+func (r *syncer) close() error {
+	var errs []error
+	for i := len(r.closers) - 1; i >= 0; i-- {
+		errs = append(errs, r.closers[i]())
+	}
+	return errors.Join(errs...)
+}

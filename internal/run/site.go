@@ -1,0 +1,134 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
+)
+
+// A destination is what a run brings up to date. Each carries its own state.
+type destination interface {
+	String() string
+	// Load reads the state; state.ErrForm means that there is one that
+	// cannot be read.
+	Load(ctx context.Context) (state.State, error)
+	State() state.State
+	// Forget puts the destination back to the start of the index, without
+	// taking anything from it.
+	Forget(why string)
+}
+
+// A site is a destination in one run. What goes wrong with it is kept here: one
+// site that fails never stops the others.
+type site struct {
+	destination        // nil if it could not be opened
+	kind        string // as in the option's name
+	name        string // as the option's value
+	bucket *mirror.Bucket
+	repo   *allcabal.Repository
+
+	before state.State // when the run began
+	tail   *index.Tail // what the index holds behind its position
+	commit allcabal.Result
+	took   time.Duration
+	err    error
+	close  []func() error
+}
+
+// String names the site.
+func (s *site) String() string { return s.name }
+
+// errRewritten is returned for an index that does not continue the one that a
+// destination was built from.
+var errRewritten = errors.New("the index was rewritten")
+
+// load reads a site's state and decides whether its position can be used.
+func (s *site) load(ctx context.Context, packages string) error {
+	read, err := s.Load(ctx)
+	switch {
+	case errors.Is(err, state.ErrForm), errors.Is(err, index.ErrPosition):
+		s.Forget(err.Error())
+	case err != nil:
+		return err
+	case read.Packages != packages && !read.Position.IsZero():
+		s.Forget("it was made with other packages")
+		// Older metadata than it has seen stays refused.
+	}
+	s.before = read
+	return nil
+}
+
+// scan reads what the index holds behind the site's position. Together with the
+// position's midstate that must give the signed digest of the whole index, which
+// proves that the site was built from a prefix of it.
+func (s *site) scan(ix *hackage.Index, take func(string) bool) error {
+	position := s.State().Position
+	log := ix.Log(position)
+	tail, err := index.Scan(log, take)
+	if err == nil {
+		info := ix.TarInfo()
+		err = log.Finish(info.Length, info.SHA256)
+	}
+	if err != nil && !position.IsZero() {
+		return fmt.Errorf("%s %q was built from %d bytes of index, to %s, and upstream's index does not go on from there: %w: %w",
+			s.kind, s, position.Length, position.Time.Format(time.RFC3339), errRewritten, err)
+	}
+	s.tail = tail
+	return err
+}
+
+// atEnd reports whether the site is at the end of the index that the metadata
+// names, proven by the midstate of its position alone.
+func (s *site) atEnd(ctx context.Context, m *hackage.Metadata) (bool, error) {
+	info, signed := m.Snapshot.IndexTar()
+	if !signed || !s.State().Position.Ends(info.Length, info.SHA256) {
+		return false, nil
+	}
+	if s.bucket == nil {
+		return true, nil
+	}
+	return s.bucket.HoldsIndex(ctx, m.Snapshot)
+}
+
+// wants returns the tarballs that the site lacks.
+func (s *site) wants(ctx context.Context) ([]state.Want, error) {
+	if s.bucket != nil {
+		return s.bucket.Wants(s.tail), nil
+	}
+	return s.repo.Wants(ctx, s.tail)
+}
+
+// newest returns what the sites have seen of the metadata, each version the
+// highest of any: no site may be brought back.
+func newest(sites []*site) hackage.Seen {
+	var seen hackage.Seen
+	for _, s := range sites {
+		other := s.before.Seen
+		if other.Timestamp > seen.Timestamp {
+			seen.ETag, seen.Digest, seen.Expires = other.ETag, other.Digest, other.Expires
+		}
+		seen.Root = max(seen.Root, other.Root)
+		seen.Timestamp = max(seen.Timestamp, other.Timestamp)
+		seen.Snapshot = max(seen.Snapshot, other.Snapshot)
+		seen.Mirrors = max(seen.Mirrors, other.Mirrors)
+	}
+	return seen
+}
+
+// live returns the sites that nothing went wrong with.
+func live(sites []*site) []*site {
+	var out []*site
+	for _, s := range sites {
+		if s.err == nil {
+			out = append(out, s)
+		}
+	}
+	return out
+}

@@ -1,0 +1,241 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
+)
+
+// A syncer is one run, from the options to the summary.
+type syncer struct {
+	o        *Options
+	env      Env
+	progress Progress
+	began    time.Time
+	dir      string // private, removed at the end
+	take     func(pkg string) bool
+	packages string // as the state of a destination spells the selection
+
+	upstream *hackage.Upstream
+	sites    []*site
+	metadata *hackage.Metadata // nil: the same as the newest that a site has seen
+	index    *hackage.Index    // nil: no site needs it
+	wanted   []mirror.Want
+	dryRun   bool
+	closers  []func() error
+
+	mu       sync.Mutex // repositories ask for more tarballs side by side
+	outcomes map[index.Release]state.Outcome
+}
+
+// runSync brings every destination up to date, and says what was done.
+func runSync(ctx context.Context, o *Options, env Env) error {
+	maskSecrets(o, env)
+	summary, err := syncOnce(ctx, o, env)
+	if err != nil {
+		return err
+	}
+	if err := summary.write(env.Stdout); err != nil {
+		return err
+	}
+	return summary.verdict()
+}
+
+// syncOnce is one run. Its error means that nothing could be done at all; what
+// went wrong with single destinations stands in the summary.
+func syncOnce(ctx context.Context, o *Options, env Env) (_ *summary, err error) {
+	dir, err := os.MkdirTemp("", "hackage-mirror-")
+	if err != nil {
+		return nil, fmt.Errorf("make a temporary folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	r := &syncer{
+		o: o, env: env, progress: newProgress(env, o.Verbose), began: env.Now(), dir: dir,
+		packages: strings.Join(o.Packages, ","), dryRun: o.DryRun,
+		outcomes: map[index.Release]state.Outcome{},
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	if err := r.open(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.run(ctx); err != nil {
+		return nil, err
+	}
+	return r.summary(), nil
+}
+
+// run is the order of things: metadata, index, tarballs and .cabal files,
+// repositories, and last what makes it known.
+func (r *syncer) run(ctx context.Context) error {
+	r.progress.Note(r.intent())
+	r.each(live(r.sites), func(s *site) error { return s.load(ctx, r.packages) })
+	if len(live(r.sites)) == 0 {
+		return ctx.Err()
+	}
+	if err := r.readMetadata(ctx); err != nil {
+		return err
+	}
+	settled, err := r.settled(ctx)
+	if err != nil {
+		return err
+	}
+	if !settled {
+		if err := r.advance(ctx); err != nil {
+			return err
+		}
+	}
+	if !r.dryRun && r.metadata != nil {
+		r.publish(ctx)
+	}
+	return ctx.Err()
+}
+
+// advance brings the sites to the end of the index.
+func (r *syncer) advance(ctx context.Context) error {
+	if err := r.readIndex(ctx); err != nil {
+		return err
+	}
+	wants, err := r.wants(ctx)
+	if err != nil || r.dryRun {
+		return err
+	}
+	if err := r.fetch(ctx, wants); err != nil {
+		return err
+	}
+	r.fillBuckets(ctx)
+	r.each(r.repositories(), func(s *site) error { return r.update(ctx, s) })
+	return ctx.Err()
+}
+
+// each does one step for several sites side by side. An error stays with its
+// site; if the context ended the run as a whole says so.
+func (r *syncer) each(sites []*site, step func(*site) error) {
+	var group errgroup.Group
+	for _, s := range sites {
+		group.Go(func() error {
+			begun := r.env.Now()
+			if err := step(s); err != nil {
+				s.err = err
+			}
+			s.took += r.env.Now().Sub(begun)
+			return nil
+		})
+	}
+	_ = group.Wait() // the steps keep their errors with their sites
+}
+
+// readMetadata reads the one set of metadata that the whole run uses. It stays
+// nil if upstream has nothing newer than what every site has.
+func (r *syncer) readMetadata(ctx context.Context) error {
+	seen := newest(r.sites)
+	m, err := r.upstream.Metadata(ctx, seen)
+	if errors.Is(err, hackage.ErrUnchanged) {
+		if r.allAt(seen) {
+			return nil
+		}
+		return r.rereadMetadata(ctx)
+	}
+	if err != nil {
+		return r.explain(err)
+	}
+	r.metadata = m
+	return nil
+}
+
+// rereadMetadata reads the metadata although its newest version was seen, for a
+// site that needs the files themselves.
+func (r *syncer) rereadMetadata(ctx context.Context) error {
+	seen := newest(r.sites)
+	seen.ETag, seen.Digest = "", ""
+	m, err := r.upstream.Metadata(ctx, seen)
+	if err != nil {
+		return r.explain(err)
+	}
+	r.metadata = m
+	return nil
+}
+
+// allAt reports whether every site was brought up to the metadata that the
+// newest of them has seen. A repository's tag does not move when only the
+// metadata was signed anew, so its position is compared instead.
+func (r *syncer) allAt(seen hackage.Seen) bool {
+	var end index.Position
+	for _, s := range r.sites {
+		if s.before.Seen.Timestamp == seen.Timestamp {
+			end = s.before.Position
+		}
+	}
+	for _, s := range live(r.sites) {
+		if s.State().Position != end || s.bucket != nil && s.before.Seen != seen {
+			return false
+		}
+	}
+	return true
+}
+
+// settled reports whether no site has anything to gain from the index: each is
+// at its end, and what they owe is still not to be had.
+func (r *syncer) settled(ctx context.Context) (bool, error) {
+	if r.metadata != nil {
+		for _, s := range live(r.sites) {
+			if atEnd, err := s.atEnd(ctx, r.metadata); err != nil || !atEnd {
+				return false, err
+			}
+		}
+	}
+	same, err := r.sameOwed(ctx)
+	if err != nil || same {
+		return same, err
+	}
+	if r.metadata == nil {
+		return false, r.rereadMetadata(ctx)
+	}
+	return false, nil
+}
+
+// sameOwed asks upstream again for everything that is owed, and reports whether
+// the answers are those that the ledgers have.
+func (r *syncer) sameOwed(ctx context.Context) (bool, error) {
+	var owed []mirror.Want
+	for _, s := range live(r.sites) {
+		for _, w := range s.State().Wants(&index.Tail{}) {
+			owed = append(owed, mirror.Want{Want: w})
+		}
+	}
+	if len(owed) == 0 || r.dryRun {
+		return true, nil
+	}
+	outcomes, err := r.fetcher().Fetch(ctx, merge(owed))
+	if err != nil {
+		return false, err
+	}
+	for _, s := range live(r.sites) {
+		for release, pending := range s.State().Ledger {
+			if outcome, asked := outcomes[release]; asked && !sameReason(pending.Reason, outcome.Err) {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}
+
+// sameReason reports whether a tarball is still owed for the reason it was. One
+// that is missing for long counts as withdrawn.
+func sameReason(before state.Reason, err error) bool {
+	if err == nil {
+		return false
+	}
+	now := state.ReasonOf(err)
+	return now == before || now == state.Missing && before == state.Withdrawn
+}
