@@ -71,7 +71,7 @@ type release struct {
 	form     Form
 	uploader string
 	targets  int64
-	tarball  []byte
+	tarball  *content
 }
 
 // New returns a Hackage without packages, its metadata at version 1.

@@ -1,8 +1,6 @@
 package hackagetest
 
 import (
-	"crypto/md5"
-	"crypto/sha256"
 	"encoding/hex"
 	"time"
 
@@ -21,7 +19,7 @@ func (s *state) files(form Form) map[string]*content {
 	files := map[string]*content{}
 	for r, known := range s.releases {
 		if s.gone[r] == 0 {
-			files[r.TarballKey()] = newContent(known.tarball)
+			files[r.TarballKey()] = known.tarball
 		}
 	}
 	if s.deprecated != nil {
@@ -83,30 +81,28 @@ func (s *state) mirrorsBody() object {
 func meta(files map[string]*content, form Form, paths ...string) object {
 	list := object{}
 	for _, path := range paths {
-		c := files[path]
-		list["<repo>/"+path] = fileInfo(form, c.size, c.md5, c.sha256)
+		list["<repo>/"+path] = fileInfo(form, files[path])
 	}
 	return list
 }
 
 // fileInfo is the JSON of a file's length and digests.
-func fileInfo(form Form, size int64, weak [md5.Size]byte, strong [sha256.Size]byte) object {
-	digests := object{"sha256": hex.EncodeToString(strong[:])}
+func fileInfo(form Form, c *content) object {
+	digests := object{"sha256": hex.EncodeToString(c.sha256[:])}
 	if form == Real {
-		digests["md5"] = hex.EncodeToString(weak[:])
+		digests["md5"] = hex.EncodeToString(c.md5[:])
 	}
-	return object{"length": size, "hashes": digests}
+	return object{"length": c.size, "hashes": digests}
 }
 
 // packageJSON is the index's word on a tarball.
 func packageJSON(r index.Release, known release) []byte {
-	info := fileInfo(known.form, int64(len(known.tarball)), md5.Sum(known.tarball), sha256.Sum256(known.tarball))
 	return Canonical(object{
 		"signatures": []any{},
 		"signed": object{
 			"_type":   "Targets",
 			"expires": nil,
-			"targets": object{"<repo>/" + r.TarballKey(): info},
+			"targets": object{"<repo>/" + r.TarballKey(): fileInfo(known.form, known.tarball)},
 			"version": known.targets,
 		},
 	})

@@ -181,7 +181,9 @@ func (w *recorder) send(r *http.Request, a answer) {
 func (w *recorder) refuse(status int, header http.Header) {
 	header.Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	fmt.Fprintln(w, status, http.StatusText(status))
+	if w.request.Method != http.MethodHead && status != http.StatusNotModified {
+		fmt.Fprintln(w, status, http.StatusText(status))
+	}
 }
 
 func contentType(name string) string {

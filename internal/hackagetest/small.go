@@ -1,6 +1,10 @@
 package hackagetest
 
-import "github.com/hackage-mirror/hackage-mirror/internal/index"
+import (
+	"bytes"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+)
 
 // Small returns a Hackage of eight packages that have in small what is odd in
 // the large: two releases of one package, a revision, a preferred-versions, a
@@ -28,5 +32,5 @@ func Small() *Hackage {
 
 // revised is plainCabal's first revision.
 func revised(r index.Release) []byte {
-	return append([]byte("x-revision: 1\n"), plainCabal(r)...)
+	return bytes.Replace(plainCabal(r), []byte("\nlicense:"), []byte("\nx-revision: 1\nlicense:"), 1)
 }
