@@ -55,8 +55,9 @@ func (u *Upstream) Index(ctx context.Context, m *Metadata, dir string) (*Index, 
 	if err != nil {
 		return nil, errors.Join(err, root.RemoveAll(indexGzFile))
 	}
-	defer func() { _ = packed.Close() }()
 	ix, err := unpackIndex(ctx, m, packed, root)
+	// It was only read, and must be closed before Windows lets it be removed.
+	_ = packed.Close()
 	if err != nil {
 		return nil, errors.Join(err, root.RemoveAll(indexGzFile), root.RemoveAll(indexTarFile))
 	}

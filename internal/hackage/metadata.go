@@ -108,6 +108,8 @@ func (u *Upstream) Metadata(ctx context.Context, seen Seen) (*Metadata, error) {
 	case errors.As(err, &r) && r.torn:
 		return nil, fmt.Errorf("read metadata of %s: %w after %d rounds: %w; upstream or a cache before it mixes files of different times: try again later",
 			u, ErrTorn, round, r)
+	case errors.Is(err, ErrMissing):
+		return nil, fmt.Errorf("read metadata of %s: %w (check that this is the address of a Hackage repository)", u, err)
 	}
 	return nil, fmt.Errorf("read metadata of %s: %w", u, err)
 }

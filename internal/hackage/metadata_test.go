@@ -84,6 +84,10 @@ func TestMetadataRefuses(t *testing.T) {
 			g:    g.With(timestampFile, append(g.File(timestampFile), bytes.Repeat([]byte(" "), tuf.MaxTimestamp)...)),
 			want: []error{ErrTooLarge}, says: timestampFile,
 		},
+		"lengthy root": {
+			g:    g.With(rootFile, append(g.File(rootFile), bytes.Repeat([]byte(" "), tuf.MaxRoot)...)),
+			want: []error{ErrTooLarge}, says: rootFile,
+		},
 		"a page for a timestamp": {g: g.With(timestampFile, []byte("<html>")), want: []error{tuf.ErrSyntax}, says: timestampFile},
 		"rollback":               {g: old, seen: Seen{Timestamp: 13}, want: []error{tuf.ErrRollback}, says: timestampFile},
 		"rollback of root":       {g: g, seen: Seen{Root: 2}, want: []error{tuf.ErrRollback}, says: rootFile},

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
@@ -131,6 +133,33 @@ func TestTarballTooLarge(t *testing.T) {
 		if !errors.Is(err, ErrTooLarge) || s.Count("/") != 0 {
 			t.Errorf("%d requests for %d bytes: %v", s.Count("/"), length, err)
 		}
+	}
+}
+
+// An Upstream serves many at once, and tells of the retries of all.
+func TestTarballsAtOnce(t *testing.T) {
+	t.Parallel()
+	h := hackagetest.Small()
+	g := h.Generation()
+	s := serve(t, h)
+	s.Fault("/package/", hackagetest.Status(503).Times(3))
+	o := hasty(h)
+	told := &notes{}
+	o.Notify = told.add
+	u := open(t, s.URL, o)
+	var group errgroup.Group
+	group.SetLimit(4)
+	for _, r := range g.Releases() {
+		group.Go(func() error {
+			raw, err := fetchTarball(t.Context(), u, r, target(g, r))
+			if err == nil && !bytes.Equal(raw, g.Tarball(r)) {
+				err = fmt.Errorf("%s has other bytes", r)
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil || len(told.all()) != 3 {
+		t.Errorf("told of %d retries: %v", len(told.all()), err)
 	}
 }
 
