@@ -61,7 +61,7 @@ type Bucket struct {
 	state state.State
 	etag  string
 
-	mu      sync.Mutex
+	mu       sync.Mutex
 	refused  map[index.Release]error // tarballs the bucket holds with other bytes
 	unsigned []index.Release         // releases that came without a package.json
 	broken   error                   // the first error that is not of one release

@@ -31,8 +31,8 @@ type site struct {
 	destination        // nil if it could not be opened
 	kind        string // as in the option's name
 	name        string // as the option's value
-	bucket *mirror.Bucket
-	repo   *allcabal.Repository
+	bucket      *mirror.Bucket
+	repo        *allcabal.Repository
 
 	before state.State // when the run began
 	tail   *index.Tail // what the index holds behind its position
