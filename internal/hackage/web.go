@@ -47,7 +47,7 @@ func newWeb(base *url.URL, o Options) *web {
 func newTransport(timeout time.Duration) *http.Transport {
 	dialer := &net.Dialer{Timeout: min(timeout, 15*time.Second), KeepAlive: 30 * time.Second}
 	return &http.Transport{
-		Proxy:                  proxy,
+		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            dialer.DialContext,
 		ForceAttemptHTTP2:      true,
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: timeout / 2, PingTimeout: timeout / 2},
@@ -59,16 +59,6 @@ func newTransport(timeout time.Duration) *http.Transport {
 		MaxResponseHeaderBytes: 64 << 10,
 		DisableCompression:     true,
 	}
-}
-
-// proxy takes the proxy from the environment. The standard error quotes the
-// variable's value, which may hold a password.
-func proxy(req *http.Request) (*url.URL, error) {
-	u, err := http.ProxyFromEnvironment(req)
-	if err != nil {
-		return nil, backoff.Permanent(errors.New("the proxy in HTTP_PROXY or HTTPS_PROXY is not a URL: correct the variable"))
-	}
-	return u, nil
 }
 
 // checkRedirect follows a few redirects, and none that gives up encryption.
