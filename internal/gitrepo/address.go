@@ -1,0 +1,139 @@
+package gitrepo
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+)
+
+// A transport is how a remote is reached.
+type transport uint8
+
+const (
+	local transport = iota + 1 // a folder of this machine
+	overSSH
+	overHTTP
+)
+
+// An address is a checked place of a repository.
+type address struct {
+	by      transport
+	forGit  string // as git gets it; a folder is absolute
+	display string // for people, without userinfo
+	origin  string // scheme, host and port; only overHTTP
+}
+
+var (
+	helperPrefix = regexp.MustCompile(`^[A-Za-z0-9_.+-]*::`)
+	scpForm      = regexp.MustCompile(`^(?:([^/@:]*)@)?(\[[^\]/]+\]|[^/@:]+):(.+)$`)
+	drivePath    = regexp.MustCompile(`^[A-Za-z]:`)
+)
+
+// parseAddress sorts a remote's address into its transport. Errors never hold
+// the address itself where that may hold a password.
+func parseAddress(raw string) (address, error) {
+	switch {
+	case raw == "":
+		return address{}, fmt.Errorf("read repository address: it is empty: %w", ErrURL)
+	case strings.ContainsFunc(raw, isControl):
+		return address{}, fmt.Errorf("read repository address: it holds control characters: %w", ErrURL)
+	case strings.HasPrefix(raw, "-"):
+		return address{}, fmt.Errorf("read repository address: it starts with a dash: %w", ErrURL)
+	case helperPrefix.MatchString(raw):
+		return address{}, fmt.Errorf("read repository address: remote helpers (%s) are not used: %w", helperPrefix.FindString(raw), ErrURL)
+	case strings.Contains(raw, "://"):
+		return parseURL(raw)
+	}
+	if runtime.GOOS == "windows" && drivePath.MatchString(raw) {
+		return folderAddress(raw)
+	}
+	if m := scpForm.FindStringSubmatch(raw); m != nil {
+		return scpAddress(raw, m[1], m[2], m[3])
+	}
+	return folderAddress(raw)
+}
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
+
+func folderAddress(path string) (address, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return address{}, fmt.Errorf("read repository address %q: %w", path, err)
+	}
+	return address{by: local, forGit: abs, display: abs}, nil
+}
+
+// scpAddress takes user@host:path.
+func scpAddress(raw, user, host, path string) (address, error) {
+	if strings.HasPrefix(user, "-") || strings.HasPrefix(host, "-") {
+		return address{}, fmt.Errorf("read repository address: its host or user starts with a dash: %w", ErrURL)
+	}
+	return address{by: overSSH, forGit: raw, display: host + ":" + path}, nil
+}
+
+// parseURL takes the forms with a scheme.
+func parseURL(raw string) (address, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		// The parser's error quotes the address, password and all.
+		return address{}, fmt.Errorf("read repository address: it is not a well-formed URL: %w", ErrURL)
+	}
+	if _, has := u.User.Password(); has {
+		return address{}, fmt.Errorf("read repository address on %q: it holds a password; give that by the token option: %w", u.Host, ErrURL)
+	}
+	if u.RawQuery != "" || u.Fragment != "" {
+		return address{}, fmt.Errorf("read repository address on %q: a repository has no query or fragment: %w", u.Host, ErrURL)
+	}
+	shown := *u
+	shown.User = nil
+	switch u.Scheme {
+	case "file":
+		return fileAddress(u)
+	case "ssh":
+		if u.Hostname() == "" || strings.HasPrefix(u.Hostname(), "-") || strings.HasPrefix(u.User.Username(), "-") {
+			return address{}, fmt.Errorf("read repository address: its host or user is missing or starts with a dash: %w", ErrURL)
+		}
+		return address{by: overSSH, forGit: raw, display: shown.String()}, nil
+	case "http", "https":
+		if u.Hostname() == "" {
+			return address{}, fmt.Errorf("read repository address: it names no host: %w", ErrURL)
+		}
+		if u.User != nil {
+			// A lone user name is how tokens are often put in URLs.
+			return address{}, fmt.Errorf("read repository address on %q: it holds a user or token; give that by the token option: %w", u.Host, ErrURL)
+		}
+		return address{by: overHTTP, forGit: raw, display: shown.String(), origin: u.Scheme + "://" + u.Host}, nil
+	}
+	return address{}, fmt.Errorf("read repository address: %q is none of path, file, ssh, https, http: %w", u.Scheme, ErrURL)
+}
+
+func fileAddress(u *url.URL) (address, error) {
+	if u.Host != "" && u.Host != "localhost" {
+		return address{}, fmt.Errorf("read repository address: file URL names the host %q: %w", u.Host, ErrURL)
+	}
+	path := u.Path
+	if runtime.GOOS == "windows" {
+		path = strings.TrimPrefix(path, "/")
+	}
+	if path == "" {
+		return address{}, fmt.Errorf("read repository address: file URL without a path: %w", ErrURL)
+	}
+	return folderAddress(filepath.FromSlash(path))
+}
+
+// safeForToken reports whether a token may travel to the address.
+func (a address) safeForToken() bool {
+	u, err := url.Parse(a.origin)
+	if err != nil {
+		return false
+	}
+	if u.Scheme == "https" || u.Hostname() == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(u.Hostname())
+	return ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,47 @@
+// Package gitrepo is a small git client for a program that publishes: it reads
+// the newest state of one remote, makes trees and signed commits and tags on
+// top of it, and moves the remote's refs in one atomic push. It knows nothing
+// of what the files mean.
+//
+// # How
+//
+// A [Repo] is a bare repository in a temporary folder: no work tree, no
+// history, no hooks. The newest commit is fetched with depth 1. Trees are made
+// by git fast-import ([Import]), which writes only what differs. Commit and tag
+// objects are made here, byte for byte, because the OpenPGP signature is part
+// of them; many are put on disk by one git index-pack. A push is one
+// git push --atomic: all refs move or none does.
+//
+// The only other program is git, 2.39 or newer, and what git itself starts
+// (ssh). SHA-1 object ids only, as all git hosts use.
+//
+// # Objects and signatures
+//
+// A commit's signature stands in its header, after the committer, each line
+// after the first led by one space:
+//
+//	gpgsig -----BEGIN PGP SIGNATURE-----
+//	 ...
+//
+// and covers the commit without that header. A tag's signature is the end of
+// its message and covers everything before it. Both rules are git's own
+// (Documentation/gitformat-signature.txt). Each signature made here is taken
+// out of the finished object again and verified before the object is kept.
+//
+// # What a remote may do to us, and what we give it
+//
+// A moved remote is [ErrMoved]: read again and go again. A branch only ever
+// moves forward, and only from where the caller saw it. A tag moves by
+// compare-and-swap.
+//
+// The child processes get an environment of a few named variables, so that no
+// other secret of ours is visible to them. The ssh key is served by an agent in
+// this process and does not touch the disk (Windows, whose ssh cannot reach
+// such an agent, gets a private file that is overwritten and removed). The
+// token travels in the environment, as a header that is bound to the remote's
+// origin. Host keys must be known: the ones given, or GitHub's, which are
+// embedded. Error texts hold the remote's words with secrets, userinfo and
+// control characters taken out.
+//
+// A Repo and an Import are each for one goroutine at a time.
+package gitrepo

@@ -1,0 +1,118 @@
+package gitrepo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"strings"
+)
+
+// tracked is where the local repository keeps what it fetched.
+const tracked = "refs/remotes/origin/"
+
+// Refs asks the remote for its refs: full name to object id. An annotated tag
+// has the id of the tag object, and a second entry, its name with "^{}" behind,
+// with the id of what it points to. HEAD is there if it leads anywhere. An
+// empty remote has an empty map.
+func (r *Repo) Refs(ctx context.Context) (map[string]string, error) {
+	out, err := r.git.output(ctx, nil, "ls-remote", "--quiet", "--", r.remote.forGit)
+	if err != nil {
+		return nil, fmt.Errorf("list refs of %q: %w", r.remote.display, r.hint(err))
+	}
+	refs := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		id, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("list refs of %q: git says %.100q", r.remote.display, line)
+		case len(id) == 64:
+			return nil, fmt.Errorf("list refs of %q: %w", r.remote.display, ErrObjectFormat)
+		}
+		refs[name] = id
+	}
+	return refs, nil
+}
+
+// Fetch brings the newest state of refs, given by full name, without history,
+// and returns their ids as they were at that moment, which is one moment for
+// all. Where the remote moved since Refs, these are newer. fs.ErrNotExist says
+// that the remote lacks one of them.
+func (r *Repo) Fetch(ctx context.Context, refs ...string) (map[string]string, error) {
+	if len(refs) == 0 {
+		return map[string]string{}, nil
+	}
+	args := []string{"fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules", "--", r.remote.forGit}
+	for _, ref := range refs {
+		if err := checkRef(ref); err != nil {
+			return nil, fmt.Errorf("fetch from %q: %w", r.remote.display, err)
+		}
+		args = append(args, "+"+ref+":"+trackedName(ref))
+	}
+	if _, err := r.git.output(ctx, nil, args...); err != nil {
+		if strings.Contains(err.Error(), "couldn't find remote ref") {
+			err = fmt.Errorf("%w (%w)", err, fs.ErrNotExist)
+		}
+		return nil, fmt.Errorf("fetch from %q: %w", r.remote.display, r.hint(err))
+	}
+	return r.fetched(ctx, refs)
+}
+
+// fetched reads the ids of refs that Fetch brought.
+func (r *Repo) fetched(ctx context.Context, refs []string) (map[string]string, error) {
+	out, err := r.git.output(ctx, nil, "for-each-ref", "--format=%(refname) %(objectname)", tracked)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		name, id, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		all[name] = id
+	}
+	ids := map[string]string{}
+	for _, ref := range refs {
+		id, ok := all[trackedName(ref)]
+		if !ok {
+			return nil, fmt.Errorf("fetch %q: git did not keep it", ref)
+		}
+		ids[ref] = id
+	}
+	return ids, nil
+}
+
+func trackedName(ref string) string { return tracked + strings.TrimPrefix(ref, "refs/") }
+
+// hint adds what a person can do where git's words do not say it.
+func (r *Repo) hint(err error) error {
+	words := err.Error()
+	switch {
+	case errors.Is(err, ErrHostKey):
+		return fmt.Errorf("%w (give the host's key lines as known hosts, taken from its operator, not from the network)", err)
+	case strings.Contains(words, "unable to update url base from redirection"), strings.Contains(words, "returned error: 30"):
+		return fmt.Errorf("%w (the repository is at another address now; a token is not taken along, so use that address)", err)
+	}
+	return err
+}
+
+var (
+	objectID = regexp.MustCompile(`^[0-9a-f]{40}$`)
+	refName  = regexp.MustCompile(`^refs/[A-Za-z0-9_+@%=,-][A-Za-z0-9_+@%=,./-]*$`)
+)
+
+// checkRef takes full names of a plain alphabet, so that none can be read as an
+// option, a pattern or a refspec.
+func checkRef(ref string) error {
+	if !refName.MatchString(ref) || strings.Contains(ref, "..") || strings.Contains(ref, "//") ||
+		strings.Contains(ref, "/.") || strings.HasSuffix(ref, "/") || strings.HasSuffix(ref, ".") || strings.HasSuffix(ref, ".lock") {
+		return fmt.Errorf("check ref %q: not a full ref name of letters, digits and - _ . + / =", ref)
+	}
+	return nil
+}
+
+func checkID(id string) error {
+	if !objectID.MatchString(id) {
+		return fmt.Errorf("check object id %.80q: not 40 lower-case hexadecimal digits: %w", id, ErrObject)
+	}
+	return nil
+}

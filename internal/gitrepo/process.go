@@ -1,0 +1,129 @@
+package gitrepo
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os/exec"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// A runner starts git with an environment that we built.
+type runner struct {
+	program string
+	dir     string
+	env     []string
+	secrets []string // never to be seen in an error
+}
+
+// patience is how long a killed git may take to let go of its pipes.
+const patience = 10 * time.Second
+
+// command prepares git with bounded stderr; it is killed with ctx.
+func (g *runner) command(ctx context.Context, args ...string) (*exec.Cmd, *tail) {
+	cmd := exec.CommandContext(ctx, g.program, args...)
+	cmd.Dir = g.dir
+	cmd.Env = g.env
+	cmd.WaitDelay = patience
+	separate(cmd)
+	words := &tail{}
+	cmd.Stderr = words
+	return cmd, words
+}
+
+// output runs git to its end and returns what it printed, also on failure.
+func (g *runner) output(ctx context.Context, stdin io.Reader, args ...string) ([]byte, error) {
+	cmd, words := g.command(ctx, args...)
+	cmd.Stdin = stdin
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	err := cmd.Run()
+	return out.Bytes(), g.explain(ctx, args[0], err, words)
+}
+
+// explain turns the end of a git process into an error with git's words, nil
+// when it ended well.
+func (g *runner) explain(ctx context.Context, verb string, err error, words *tail) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("run git %s: %w", verb, context.Cause(ctx))
+	}
+	said := g.clean(words.String())
+	if kind := classify(said); kind != nil {
+		return fmt.Errorf("run git %s: %w: %s", verb, kind, said)
+	}
+	if said == "" {
+		return fmt.Errorf("run git %s: %w", verb, err)
+	}
+	return fmt.Errorf("run git %s: %w: %s", verb, err, said)
+}
+
+var userinfo = regexp.MustCompile(`://[^/@\s]*@`)
+
+// clean makes words of git and the remote fit for an error of one line:
+// secrets, userinfo, control characters and empty advice are taken out.
+func (g *runner) clean(words string) string {
+	for _, secret := range g.secrets {
+		words = strings.ReplaceAll(words, secret, "***")
+	}
+	words = userinfo.ReplaceAllString(words, "://")
+	var lines []string
+	for line := range strings.FieldsFuncSeq(words, func(r rune) bool { return r == '\n' || r == '\r' }) {
+		line = strings.TrimSpace(strings.Map(printable, line))
+		if line != "" && line != "remote:" && !strings.HasPrefix(line, "hint:") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "; ")
+}
+
+// printable drops control characters, so that a remote cannot play with a
+// terminal or a log.
+func printable(r rune) rune {
+	if r == '\t' {
+		return ' '
+	}
+	if isControl(r) || 0x80 <= r && r < 0xa0 {
+		return -1
+	}
+	return r
+}
+
+// A tail keeps the start and the end of what is written to it.
+type tail struct {
+	head, rest []byte
+	cut        bool
+}
+
+// Bounds of the words kept of one process, in bytes.
+const (
+	headBytes = 2 << 10
+	tailBytes = 4 << 10
+)
+
+func (t *tail) Write(p []byte) (int, error) {
+	n := len(p)
+	if room := headBytes - len(t.head); room > 0 {
+		room = min(room, len(p))
+		t.head = append(t.head, p[:room]...)
+		p = p[room:]
+	}
+	t.rest = append(t.rest, p...)
+	if len(t.rest) > 2*tailBytes {
+		t.rest = append(t.rest[:0], t.rest[len(t.rest)-tailBytes:]...)
+		t.cut = true
+	}
+	return n, nil
+}
+
+func (t *tail) String() string {
+	if t.cut || len(t.rest) > tailBytes {
+		return string(t.head) + "\n...\n" + string(t.rest[max(0, len(t.rest)-tailBytes):])
+	}
+	return string(t.head) + string(t.rest)
+}

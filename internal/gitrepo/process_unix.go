@@ -1,0 +1,15 @@
+//go:build unix && !linux
+
+package gitrepo
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// separate puts the process in a group of its own, which dies as a whole with
+// the context.
+func separate(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+}

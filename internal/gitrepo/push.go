@@ -1,0 +1,145 @@
+package gitrepo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+)
+
+// An Update moves one ref of the remote.
+type Update struct {
+	// Ref is the full name, such as refs/heads/main.
+	Ref string
+	// Old is the id that the ref has now, as Refs or Fetch said: for an
+	// annotated tag that of the tag object. "" means it must not exist.
+	Old string
+	// New is the id it shall have; the object must be in the local
+	// repository.
+	New string
+	// Force lets a tag move to what does not descend from Old. It is
+	// refused for branches.
+	Force bool
+}
+
+const branches = "refs/heads/"
+
+// Push moves all refs or none. Every ref must still be where its Old says, and
+// without Force New must descend from Old; otherwise the error is ErrMoved and
+// the caller should read the remote again. ErrRefused holds the remote's words.
+func (r *Repo) Push(ctx context.Context, updates ...Update) error {
+	if err := r.Flush(ctx); err != nil {
+		return err
+	}
+	// With a lease git no longer asks for a fast-forward. So that is asked
+	// here, against the very id that the lease holds the remote to.
+	args := []string{"push", "--atomic", "--porcelain", "--no-verify", "--no-signed", "--no-follow-tags", "--no-thin"}
+	var specs []string
+	for _, u := range updates {
+		if err := r.checkUpdate(ctx, u); err != nil {
+			return fmt.Errorf("push to %q: %w", r.remote.display, err)
+		}
+		if u.Old == u.New {
+			continue
+		}
+		args = append(args, "--force-with-lease="+u.Ref+":"+u.Old)
+		specs = append(specs, u.New+":"+u.Ref)
+	}
+	if len(specs) == 0 {
+		return nil
+	}
+	out, err := r.git.output(ctx, nil, append(append(args, "--", r.remote.forGit), specs...)...)
+	if err != nil {
+		return fmt.Errorf("push to %q: %w", r.remote.display, r.hint(r.judgePush(ctx, out, err)))
+	}
+	return nil
+}
+
+// checkUpdate refuses what must never be pushed.
+func (r *Repo) checkUpdate(ctx context.Context, u Update) error {
+	if err := checkRef(u.Ref); err != nil {
+		return err
+	}
+	if err := checkID(u.New); err != nil {
+		return err
+	}
+	if u.Force && strings.HasPrefix(u.Ref, branches) {
+		return fmt.Errorf("force %q: a branch only moves forward", u.Ref)
+	}
+	if u.Old == "" || u.Old == u.New {
+		return nil
+	}
+	if err := checkID(u.Old); err != nil {
+		return err
+	}
+	if u.Force {
+		return nil
+	}
+	return r.checkForward(ctx, u)
+}
+
+// checkForward refuses a New that does not descend from Old.
+func (r *Repo) checkForward(ctx context.Context, u Update) error {
+	_, err := r.git.output(ctx, nil, "merge-base", "--is-ancestor", u.Old, u.New)
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &exit) && exit.ExitCode() == 1:
+		return fmt.Errorf("move %q from %s to %s, which does not descend from it: %w", u.Ref, u.Old, u.New, ErrMoved)
+	case errors.As(err, &exit):
+		return fmt.Errorf("move %q from %s, which must be fetched first: %w", u.Ref, u.Old, err)
+	}
+	return err
+}
+
+// judgePush reads git's report of a failed push, one line for each ref: a mark,
+// from:to, and what happened, with tabs between.
+func (r *Repo) judgePush(ctx context.Context, report []byte, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	var kind error
+	var reasons []string
+	for line := range bytes.Lines(report) {
+		fields := strings.Split(strings.TrimRight(string(line), "\n"), "\t")
+		if len(fields) < 3 || fields[0] != "!" {
+			continue
+		}
+		_, ref, _ := strings.Cut(fields[1], ":")
+		why := judgeRef(fields[2])
+		if why == nil {
+			continue // fell with another one
+		}
+		if kind == nil || errors.Is(why, ErrRefused) {
+			kind = why
+		}
+		reasons = append(reasons, ref+" "+fields[2])
+	}
+	if kind != nil {
+		return fmt.Errorf("%w: %s: %w", kind, r.git.clean(strings.Join(reasons, ", ")), err)
+	}
+	if errors.Is(err, ErrAuth) && strings.Contains(err.Error(), "returned error: 403") {
+		return fmt.Errorf("%w: the token has no right to write: %w", ErrRefused, err)
+	}
+	return err
+}
+
+// judgeRef says what it means that one ref did not move; nil if only the whole
+// push failed.
+func judgeRef(summary string) error {
+	switch {
+	case strings.Contains(summary, "(atomic "):
+		return nil
+	case strings.HasPrefix(summary, "[rejected]"):
+		return ErrMoved // by our lease
+	}
+	for _, phrase := range []string{"cannot lock ref", "incorrect old value", "reference already exists", "failed to update ref", "non-fast-forward", "fetch first"} {
+		if strings.Contains(summary, phrase) {
+			return ErrMoved
+		}
+	}
+	return ErrRefused
+}

@@ -1,0 +1,201 @@
+package gitrepo
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os/exec"
+	"strconv"
+	"strings"
+)
+
+// MaxObject is the size in bytes of the largest object that is read into memory.
+const MaxObject = 64 << 20
+
+// A reader is one running git cat-file --batch: one line asks for an object,
+// the answer is a line "ID TYPE SIZE", the bytes and a newline.
+type reader struct {
+	cmd   *exec.Cmd
+	words *tail
+	in    io.WriteCloser
+	out   *bufio.Reader
+	kill  context.CancelFunc
+}
+
+func (r *Repo) startReader() (*reader, error) {
+	ctx, kill := context.WithCancel(r.run)
+	cmd, words := r.git.command(ctx, "cat-file", "--batch")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		kill()
+		return nil, fmt.Errorf("start git cat-file: %w", err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		kill()
+		return nil, fmt.Errorf("start git cat-file: %w", err)
+	}
+	return &reader{cmd: cmd, words: words, in: in, out: bufio.NewReader(out), kill: kill}, nil
+}
+
+// Close ends the process. That it was stopped is no error.
+func (rd *reader) Close() error {
+	err := rd.in.Close()
+	rd.kill()
+	_ = rd.cmd.Wait()
+	return err
+}
+
+// object reads the object of a name that git understands.
+func (r *Repo) object(ctx context.Context, name string) (kind string, content []byte, err error) {
+	if err := r.Flush(ctx); err != nil {
+		return "", nil, err
+	}
+	if r.reader == nil {
+		if r.reader, err = r.startReader(); err != nil {
+			return "", nil, err
+		}
+	}
+	rd := r.reader
+	release := context.AfterFunc(ctx, rd.kill)
+	kind, content, err = rd.ask(name)
+	release()
+	if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrTooLarge) {
+		return kind, content, err
+	}
+	// The stream is in an unknown place: the next question gets a new one.
+	r.reader = nil
+	_ = rd.Close()
+	if ctx.Err() != nil {
+		return "", nil, context.Cause(ctx)
+	}
+	return "", nil, r.git.explain(r.run, "cat-file", err, rd.words)
+}
+
+func (rd *reader) ask(name string) (kind string, content []byte, err error) {
+	if _, err := io.WriteString(rd.in, name+"\n"); err != nil {
+		return "", nil, err
+	}
+	line, err := rd.out.ReadString('\n')
+	if err != nil {
+		return "", nil, err
+	}
+	if strings.HasSuffix(line, " missing\n") {
+		return "", nil, fs.ErrNotExist
+	}
+	fields := strings.Fields(line)
+	if len(fields) != 3 || !objectID.MatchString(fields[0]) {
+		return "", nil, fmt.Errorf("git says %.100q", line)
+	}
+	size, err := strconv.ParseInt(fields[2], 10, 64)
+	if err != nil {
+		return "", nil, fmt.Errorf("git says %.100q", line)
+	}
+	if size > MaxObject {
+		if _, err := io.CopyN(io.Discard, rd.out, size+1); err != nil {
+			return "", nil, err
+		}
+		return "", nil, fmt.Errorf("%d bytes: %w", size, ErrTooLarge)
+	}
+	content = make([]byte, size+1)
+	if _, err := io.ReadFull(rd.out, content); err != nil {
+		return "", nil, err
+	}
+	return fields[1], content[:size], nil
+}
+
+// Blob reads the file at path in rev, a commit or tree id. fs.ErrNotExist says
+// that there is none; a file of more than MaxObject bytes is ErrTooLarge.
+func (r *Repo) Blob(ctx context.Context, rev, path string) ([]byte, error) {
+	if err := errors.Join(checkID(rev), checkPath(path)); err != nil {
+		return nil, fmt.Errorf("read %q: %w", path, err)
+	}
+	return r.blob(ctx, rev+":"+path, path)
+}
+
+// BlobByID reads the blob of an id. Errors are those of Blob.
+func (r *Repo) BlobByID(ctx context.Context, id string) ([]byte, error) {
+	if err := checkID(id); err != nil {
+		return nil, err
+	}
+	return r.blob(ctx, id, id)
+}
+
+func (r *Repo) blob(ctx context.Context, name, shown string) ([]byte, error) {
+	kind, content, err := r.object(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("read %q: %w", shown, err)
+	}
+	if kind != "blob" {
+		return nil, fmt.Errorf("read %q: it is a %s, not a file: %w", shown, kind, fs.ErrNotExist)
+	}
+	return content, nil
+}
+
+// A File is a leaf of a tree.
+type File struct {
+	// Path has slashes between its parts, on every system.
+	Path string
+	// Mode is six octal digits: 100644 is a plain file.
+	Mode string
+	// ID is that of the blob (of a commit for mode 160000).
+	ID string
+}
+
+// Tree lists all files of a commit or tree, given by id, in git's order, in
+// which a folder sorts as if its name ended in a slash.
+func (r *Repo) Tree(ctx context.Context, rev string) iter.Seq2[File, error] {
+	return func(yield func(File, error) bool) {
+		if err := r.list(ctx, rev, yield); err != nil {
+			yield(File{}, fmt.Errorf("list files of %.40q: %w", rev, err))
+		}
+	}
+}
+
+// list streams git's listing; leaving early stops git.
+func (r *Repo) list(ctx context.Context, rev string, yield func(File, error) bool) error {
+	if err := errors.Join(checkID(rev), r.Flush(ctx)); err != nil {
+		return err
+	}
+	stop, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cmd, words := r.git.command(stop, "ls-tree", "-r", "-z", "--full-tree", rev)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	lines := bufio.NewReaderSize(out, 1<<16)
+	for {
+		line, err := lines.ReadString(0)
+		if err != nil {
+			break // the end; Wait says which
+		}
+		file, err := parseFile(line)
+		if err != nil || !yield(file, nil) {
+			cancel()
+			_ = cmd.Wait() // killed by us
+			return err
+		}
+	}
+	return r.git.explain(ctx, "ls-tree", cmd.Wait(), words)
+}
+
+// parseFile reads "MODE TYPE ID<tab>PATH<nul>".
+func parseFile(line string) (File, error) {
+	head, path, ok := strings.Cut(strings.TrimSuffix(line, "\x00"), "\t")
+	fields := strings.Fields(head)
+	if !ok || len(fields) != 3 {
+		return File{}, fmt.Errorf("git says %.100q", line)
+	}
+	return File{Path: path, Mode: fields[0], ID: fields[2]}, nil
+}

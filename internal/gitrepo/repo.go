@@ -1,0 +1,217 @@
+package gitrepo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+)
+
+// Auth is what a remote may want to see. Every part may be lacking.
+type Auth struct {
+	// SSHKey is a private key without passphrase, in OpenSSH or PEM form.
+	// Without it the user's own ssh settings and agent are used.
+	SSHKey []byte
+	// KnownHosts are lines as ssh keeps them. Without them GitHub's host
+	// keys are known.
+	KnownHosts []byte
+	// Token goes to an https remote, as the password of x-access-token.
+	Token []byte
+}
+
+// Options say which remote to open and where to work.
+type Options struct {
+	// Dir is a private temporary folder of the caller's. It must exist;
+	// several Repos may share it.
+	Dir string
+	// URL is a path, file://, ssh://, user@host:path, https:// or http://.
+	URL string
+	// Auth is used as far as the URL's form has a use for it.
+	Auth Auth
+	// Create makes a remote that is a path and does not exist yet: a bare
+	// repository whose HEAD is InitialBranch ("main" if empty).
+	Create        bool
+	InitialBranch string
+	// Getenv reads our environment, of which the children get a few named
+	// variables; nil is os.Getenv.
+	Getenv func(string) string
+}
+
+// A Repo is a bare local repository beside one remote.
+type Repo struct {
+	git    runner
+	remote address
+	ssh    closer
+	auth   Auth
+
+	// run is the life of the processes that outlive a call.
+	run  context.Context
+	stop context.CancelFunc
+
+	reader  *reader           // nil until the first read
+	pending map[string]object // written, not yet on disk, by id
+	order   []string          // of pending
+	size    int               // bytes of pending
+	imports int               // started so far, to name their refs
+}
+
+// Open checks git and the address, makes the local repository and, if asked to,
+// the remote. It does not talk to a remote that is not a folder.
+func Open(ctx context.Context, o Options) (*Repo, error) {
+	remote, err := parseAddress(o.URL)
+	if err != nil {
+		return nil, err
+	}
+	getenv := o.Getenv
+	if getenv == nil {
+		getenv = os.Getenv
+	}
+	git, err := findGit(ctx, o.Dir, baseEnvironment(getenv))
+	if err != nil {
+		return nil, err
+	}
+	r := &Repo{git: git, remote: remote, ssh: nothing{}, auth: o.Auth.clone(), pending: map[string]object{}}
+	r.run, r.stop = context.WithCancel(ctx)
+	if err := r.prepare(ctx, o, getenv); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+// prepare makes the folders and the environment of the children.
+func (r *Repo) prepare(ctx context.Context, o Options, getenv func(string) string) error {
+	if o.Create && r.remote.by == local {
+		if err := r.create(ctx, o.InitialBranch); err != nil {
+			return err
+		}
+	}
+	dir, err := os.MkdirTemp(o.Dir, "git-")
+	if err != nil {
+		return fmt.Errorf("make local repository: %w", err)
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return fmt.Errorf("make local repository: %w", err)
+	}
+	if _, err := r.git.output(ctx, nil, "init", "--quiet", "--bare", "--template=", "--object-format=sha1", "--initial-branch=none", dir); err != nil {
+		return fmt.Errorf("make local repository: %w", err)
+	}
+	// Relative, so that the folder's own path never matters to git or ssh.
+	r.git.dir, r.git.env = dir, append(r.git.env, "GIT_DIR=.")
+	return r.equip(getenv)
+}
+
+// equip gives the children what the transport needs, and no more.
+func (r *Repo) equip(getenv func(string) string) error {
+	config := settings()
+	switch r.remote.by {
+	case overHTTP:
+		if len(r.auth.Token) == 0 {
+			break
+		}
+		header, secrets, err := tokenHeader(r.remote, r.auth.Token)
+		if err != nil {
+			return err
+		}
+		r.git.secrets = secrets
+		config = append(config, tokenSettings(r.remote, header)...)
+	case overSSH:
+		if len(r.auth.SSHKey) == 0 && getenv("SSH_AUTH_SOCK") != "" {
+			r.git.env = append(r.git.env, "SSH_AUTH_SOCK="+getenv("SSH_AUTH_SOCK"))
+		}
+		env, held, err := sshCommand(r.git.dir, r.auth, getenv("HOME"))
+		if err != nil {
+			return fmt.Errorf("use %q: %w", r.remote.display, err)
+		}
+		r.ssh, r.git.env = held, append(r.git.env, env...)
+	}
+	r.git.env = append(r.git.env, configEnvironment(config)...)
+	return nil
+}
+
+// create makes a remote that is a missing or empty folder.
+func (r *Repo) create(ctx context.Context, branch string) error {
+	path := r.remote.forGit
+	entries, err := os.ReadDir(path)
+	if err == nil && len(entries) > 0 || err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil // what is there is for Refs to judge
+	}
+	if branch == "" {
+		branch = "main"
+	}
+	if _, err := r.git.output(ctx, nil, "init", "--quiet", "--bare", "--template=", "--object-format=sha1", "--initial-branch="+branch, "--", path); err != nil {
+		return fmt.Errorf("make repository %q: %w", path, err)
+	}
+	return nil
+}
+
+// Close ends what still runs and wipes the secrets. The folder is the caller's
+// to remove. Objects that were not pushed are lost.
+func (r *Repo) Close() error {
+	var errs []error
+	if r.reader != nil {
+		errs = append(errs, r.reader.Close())
+		r.reader = nil
+	}
+	r.stop()
+	errs = append(errs, r.ssh.Close())
+	r.ssh = nothing{}
+	r.auth.wipe()
+	r.git.env = nil
+	return errors.Join(errs...)
+}
+
+// String returns the remote's address without userinfo.
+func (r *Repo) String() string { return r.remote.display }
+
+func (a Auth) clone() Auth {
+	return Auth{
+		SSHKey:     append([]byte(nil), a.SSHKey...),
+		KnownHosts: append([]byte(nil), a.KnownHosts...),
+		Token:      append([]byte(nil), a.Token...),
+	}
+}
+
+func (a Auth) wipe() {
+	clear(a.SSHKey)
+	clear(a.Token)
+}
+
+// The oldest git that we work with: Debian 12's.
+const (
+	oldestMajor = 2
+	oldestMinor = 39
+)
+
+var versionText = regexp.MustCompile(`git version (\d+)\.(\d+)`)
+
+// findGit finds the program and checks its version.
+func findGit(ctx context.Context, dir string, env []string) (runner, error) {
+	program, err := exec.LookPath("git")
+	if err != nil {
+		return runner{}, fmt.Errorf("find git %d.%d or newer: %w", oldestMajor, oldestMinor, err)
+	}
+	g := runner{program: program, dir: dir, env: env}
+	return g, checkVersion(ctx, &g)
+}
+
+// checkVersion refuses a git that is too old.
+func checkVersion(ctx context.Context, g *runner) error {
+	out, err := g.output(ctx, nil, "version")
+	if err != nil {
+		return err
+	}
+	m := versionText.FindSubmatch(out)
+	if m == nil {
+		return fmt.Errorf("ask git for its version: it says %.60q", out)
+	}
+	major, _ := strconv.Atoi(string(m[1])) // digits by the pattern
+	minor, _ := strconv.Atoi(string(m[2]))
+	if major < oldestMajor || major == oldestMajor && minor < oldestMinor {
+		return fmt.Errorf("use git %d.%d: version %d.%d or newer is needed", major, minor, oldestMajor, oldestMinor)
+	}
+	return nil
+}

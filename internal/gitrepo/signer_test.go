@@ -1,0 +1,420 @@
+package gitrepo
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A gpgHome is a key ring of real gpg.
+type gpgHome struct{ dir, program string }
+
+// newGPG makes an empty key ring. Its folder is short, as gpg's agent listens
+// on a socket in it, and the agent is ended with the test.
+func newGPG(t testing.TB) gpgHome {
+	t.Helper()
+	program := need(t, "gpg")
+	dir, err := os.MkdirTemp("", "gpg-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := gpgHome{dir, program}
+	t.Cleanup(func() {
+		kill := exec.Command("gpgconf", "--homedir", dir, "--kill", "gpg-agent")
+		if err := kill.Run(); err != nil {
+			t.Errorf("end gpg-agent: %v", err)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return home
+}
+
+func (h gpgHome) run(t testing.TB, stdin string, args ...string) string {
+	t.Helper()
+	out, words, err := h.try(stdin, args...)
+	if err != nil {
+		t.Fatalf("gpg %s: %v\n%s", strings.Join(args, " "), err, words)
+	}
+	return out
+}
+
+func (h gpgHome) try(stdin string, args ...string) (out, words string, err error) {
+	cmd := exec.Command(h.program, append([]string{"--homedir", h.dir, "--batch", "--no-tty", "--pinentry-mode", "loopback"}, args...)...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + h.dir, "LC_ALL=C"}
+	cmd.Stdin = strings.NewReader(stdin)
+	var o, e bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &o, &e
+	err = cmd.Run()
+	return o.String(), e.String(), err
+}
+
+// generate makes a key by gpg's own parameters and returns its fingerprint.
+func (h gpgHome) generate(t testing.TB, passphrase string, parameters ...string) string {
+	t.Helper()
+	protect := "%no-protection"
+	if passphrase != "" {
+		protect = "Passphrase: " + passphrase
+	}
+	h.run(t, strings.Join(parameters, "\n")+"\nName-Real: Mirror Bot\nName-Email: bot@example.org\n"+protect+"\n%commit\n", "--gen-key")
+	for line := range strings.Lines(h.run(t, "", "--with-colons", "--list-secret-keys")) {
+		if fields := strings.Split(line, ":"); fields[0] == "fpr" {
+			return fields[9]
+		}
+	}
+	t.Fatal("gpg made no key")
+	return ""
+}
+
+func (h gpgHome) export(t testing.TB, how, passphrase string) []byte {
+	t.Helper()
+	return []byte(h.run(t, "", "--armor", "--passphrase", passphrase, how))
+}
+
+// verifiedByGit pushes a signed commit and a signed tag and asks git and gpg.
+func verifiedByGit(t *testing.T, s *Signer) {
+	t.Helper()
+	home := newGPG(t)
+	home.run(t, string(s.PublicKey()), "--import")
+	remote := bareRemote(t)
+	r := open(t, remote, Auth{})
+	commit, err := tryCommit(t.Context(), r, "", map[string]string{"a/b": "c"}, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tag, err := r.WriteTag(t.Context(), tagOf(commit), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Push(t.Context(), Update{Ref: "refs/heads/data", New: commit}, Update{Ref: "refs/tags/current", New: tag}); err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"GNUPGHOME=" + home.dir}
+	for _, args := range [][]string{{"verify-commit", "--raw", commit}, {"verify-tag", "--raw", "current"}} {
+		out, err := tryGit(t, remote, env, "", args...)
+		if err != nil || !strings.Contains(out, "[GNUPG:] VALIDSIG ") || !strings.Contains(out, s.Fingerprint()) {
+			t.Errorf("git %s: %v\n%s", args[0], err, out)
+		}
+	}
+	if out := plainGit(t, remote, "fsck", "--strict"); strings.Contains(out, "error") || strings.Contains(out, "warning") {
+		t.Errorf("git fsck: %s", out)
+	}
+	checkReading(t, r, s, commit, tag)
+}
+
+// checkReading reads both objects back and verifies what was read.
+func checkReading(t *testing.T, r *Repo, s *Signer, commit, tag string) {
+	t.Helper()
+	c, err := r.ReadCommit(t.Context(), commit)
+	if err != nil || c.Message != commitOf("").Message || c.Author != someone() || !c.CommitterWhen.Equal(noon()) {
+		t.Fatalf("read commit %+v, %v", c, err)
+	}
+	by, err := VerifySignature(s.PublicKey(), c.Signed, c.Signature, s.now())
+	if err != nil || by != s.Fingerprint() {
+		t.Errorf("the commit read back: by %s, %v", by, err)
+	}
+	g, err := r.ReadTag(t.Context(), tag)
+	if err != nil || g.Message != tagOf("").Message || g.Object != commit || g.Name != "current" || g.Type != "commit" || g.Tagger != someone() || !g.When.Equal(noon()) {
+		t.Fatalf("read tag %+v, %v", g, err)
+	}
+	if by, err = VerifySignature(s.PublicKey(), g.Signed, g.Signature, s.now()); err != nil || by != s.Fingerprint() {
+		t.Errorf("the tag read back: by %s, %v", by, err)
+	}
+	if _, err := VerifySignature(s.PublicKey(), append(g.Signed, '\n'), g.Signature, s.now()); !errors.Is(err, ErrSignature) {
+		t.Errorf("one newline more verifies: %v", err)
+	}
+	if _, err := VerifySignature(s.PublicKey(), g.Signed, "", s.now()); !errors.Is(err, ErrSignature) {
+		t.Errorf("no signature verifies: %v", err)
+	}
+}
+
+func TestKeysOfGPG(t *testing.T) {
+	t.Parallel()
+	for name, k := range map[string]struct {
+		parameters []string
+		passphrase string
+	}{
+		"ed25519":                 {[]string{"Key-Type: eddsa", "Key-Curve: ed25519", "Key-Usage: sign", "Expire-Date: 0"}, ""},
+		"ed25519 with passphrase": {[]string{"Key-Type: eddsa", "Key-Curve: ed25519", "Key-Usage: sign", "Expire-Date: 2y"}, "correct horse"},
+		"rsa3072":                 {[]string{"Key-Type: rsa", "Key-Length: 3072", "Expire-Date: 0"}, ""},
+		"rsa4096 with passphrase": {[]string{"Key-Type: rsa", "Key-Length: 4096", "Expire-Date: 1y"}, "pass\tphrase ü"},
+		"signing subkey":          {[]string{"Key-Type: eddsa", "Key-Curve: ed25519", "Key-Usage: cert", "Subkey-Type: rsa", "Subkey-Length: 3072", "Subkey-Usage: sign", "Expire-Date: 1y"}, "p"},
+		"with encryption subkey":  {[]string{"Key-Type: eddsa", "Key-Curve: ed25519", "Key-Usage: sign", "Subkey-Type: ecdh", "Subkey-Curve: cv25519", "Subkey-Usage: encrypt", "Expire-Date: 0"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			home := newGPG(t)
+			fingerprint := home.generate(t, k.passphrase, k.parameters...)
+			key := home.export(t, "--export-secret-keys", k.passphrase)
+			s, err := NewSigner(key, []byte(k.passphrase), time.Now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Fingerprint() != fingerprint || s.Identity() != (Identity{"Mirror Bot", "bot@example.org"}) {
+				t.Errorf("key %s of %v, gpg says %s", s.Fingerprint(), s.Identity(), fingerprint)
+			}
+			if _, expires := s.Expires(); expires == strings.Contains(strings.Join(k.parameters, " "), "Expire-Date: 0") {
+				t.Errorf("expires: %v", expires)
+			}
+			verifiedByGit(t, s)
+			if k.passphrase != "" {
+				for _, wrong := range []string{"", "wrong"} {
+					if _, err := NewSigner(key, []byte(wrong), time.Now); !errors.Is(err, ErrPassphrase) {
+						t.Errorf("passphrase %q: %v", wrong, err)
+					}
+				}
+				if _, err := NewSigner(key, []byte(k.passphrase+"\r\n"), time.Now); err != nil {
+					t.Errorf("passphrase with a newline behind: %v", err)
+				}
+			}
+			public := home.export(t, "--export", "")
+			if _, err := NewSigner(public, nil, time.Now); !errors.Is(err, ErrNotPrivate) {
+				t.Errorf("public key: %v", err)
+			}
+		})
+	}
+}
+
+func TestOnlySubkeyIsHere(t *testing.T) {
+	t.Parallel()
+	home := newGPG(t)
+	home.generate(t, "p", "Key-Type: eddsa", "Key-Curve: ed25519", "Key-Usage: cert,sign", "Subkey-Type: eddsa", "Subkey-Curve: ed25519", "Subkey-Usage: sign", "Expire-Date: 1y")
+	s, err := NewSigner(home.export(t, "--export-secret-subkeys", "p"), []byte("p"), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifiedByGit(t, s)
+}
+
+func TestKeyThatOnlyCertifies(t *testing.T) {
+	t.Parallel()
+	home := newGPG(t)
+	home.generate(t, "", "Key-Type: eddsa", "Key-Curve: ed25519", "Key-Usage: cert", "Expire-Date: 1y")
+	if _, err := NewSigner(home.export(t, "--export-secret-keys", ""), nil, time.Now); !errors.Is(err, ErrCannotSign) {
+		t.Errorf("use: %v", err)
+	}
+}
+
+func TestExpiredKey(t *testing.T) {
+	t.Parallel()
+	home := newGPG(t)
+	home.generate(t, "", "Key-Type: eddsa", "Key-Curve: ed25519", "Key-Usage: sign", "Creation-Date: 20200101T000000", "Expire-Date: seconds=2678400")
+	key := home.export(t, "--export-secret-keys", "")
+	_, err := NewSigner(key, nil, time.Now)
+	if !errors.Is(err, ErrKeyExpired) || !strings.Contains(err.Error(), "2020-02-01") {
+		t.Errorf("use: %v", err)
+	}
+	then := func() time.Time { return time.Date(2020, 1, 15, 0, 0, 0, 0, time.UTC) }
+	s, err := NewSigner(key, nil, then)
+	if err != nil {
+		t.Fatalf("use while it was valid: %v", err)
+	}
+	if end, ok := s.Expires(); !ok || end.Format(time.DateOnly) != "2020-02-01" {
+		t.Errorf("expires %v %v", end, ok)
+	}
+	if _, err := NewSigner(key, nil, func() time.Time { return time.Unix(0, 0) }); !errors.Is(err, ErrCannotSign) {
+		t.Errorf("use before it was made: %v", err)
+	}
+}
+
+func TestGeneratedKey(t *testing.T) {
+	t.Parallel()
+	s := testSigner(t)
+	if s.Identity() != someone() {
+		t.Errorf("identity %v", s.Identity())
+	}
+	verifiedByGit(t, s)
+	crlf := bytes.ReplaceAll(testKey(t), []byte("\n"), []byte("\r\n"))
+	if _, err := NewSigner(append([]byte("\n\n"), crlf...), []byte("not needed"), time.Now); err != nil {
+		t.Errorf("with CRLF and space around: %v", err)
+	}
+	if _, err := GenerateKey(Identity{Name: "<no>"}, noon()); err == nil {
+		t.Error("made a key for a name with brackets")
+	}
+}
+
+// testKey is a fresh private key, testSigner signs with one.
+func testKey(t testing.TB) []byte {
+	t.Helper()
+	key, err := GenerateKey(someone(), time.Now().Add(-time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func testSigner(t testing.TB) *Signer {
+	t.Helper()
+	s, err := NewSigner(testKey(t), nil, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestNotAKey(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "hello", "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nAAAA\n-----END PGP PRIVATE KEY BLOCK-----\n", "-----BEGIN OPENSSH PRIVATE KEY-----\n"} {
+		if _, err := NewSigner([]byte(text), nil, time.Now); !errors.Is(err, ErrNotPrivate) {
+			t.Errorf("%.40q: %v", text, err)
+		}
+	}
+}
+
+func TestTwoKeysInOneText(t *testing.T) {
+	t.Parallel()
+	home := newGPG(t)
+	home.generate(t, "", "Key-Type: eddsa", "Key-Curve: ed25519", "Key-Usage: sign", "Expire-Date: 0")
+	home.generate(t, "", "Key-Type: eddsa", "Key-Curve: ed25519", "Key-Usage: sign", "Expire-Date: 0")
+	_, err := NewSigner(home.export(t, "--export-secret-keys", ""), nil, time.Now)
+	if !errors.Is(err, ErrCannotSign) || !strings.Contains(err.Error(), "2 keys") {
+		t.Errorf("use: %v", err)
+	}
+}
+
+func TestSignatureOfAnotherKey(t *testing.T) {
+	t.Parallel()
+	a, b := testSigner(t), testSigner(t)
+	still := time.Now()
+	a.config.Time = func() time.Time { return still }
+	signature, err := a.sign([]byte("text"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.verify([]byte("text"), signature); !errors.Is(err, ErrSignature) {
+		t.Errorf("verify: %v", err)
+	}
+	if again, err := a.sign([]byte("text")); err != nil || again != signature {
+		t.Errorf("the same text, key and second give another signature: %v\n%s%s", err, signature, again)
+	}
+}
+
+func TestObjectsThatCannotBe(t *testing.T) {
+	t.Parallel()
+	r := open(t, bareRemote(t), Auth{})
+	s := testSigner(t)
+	for name, change := range map[string]func(*Commit){
+		"tree":     func(c *Commit) { c.Tree = "HEAD" },
+		"parent":   func(c *Commit) { c.Parents = []string{"x\ny"} },
+		"name":     func(c *Commit) { c.Author.Name = "A\nparent x" },
+		"no name":  func(c *Commit) { c.Committer.Name = "" },
+		"brackets": func(c *Commit) { c.Committer.Email = "a>b" },
+		"time":     func(c *Commit) { c.AuthorWhen = time.Time{} },
+		"empty":    func(c *Commit) { c.Message = " \n" },
+		"nul":      func(c *Commit) { c.Message = "a\x00" },
+	} {
+		c := commitOf(EmptyTree)
+		change(&c)
+		if id, err := r.WriteCommit(t.Context(), c, s); !errors.Is(err, ErrObject) {
+			t.Errorf("commit with bad %s: %s, %v", name, id, err)
+		}
+	}
+	for name, change := range map[string]func(*Tag){
+		"object":    func(g *Tag) { g.Object = "" },
+		"type":      func(g *Tag) { g.Type = "branch" },
+		"signature": func(g *Tag) { g.Message = "a\n-----BEGIN PGP SIGNATURE-----\n" },
+		"time":      func(g *Tag) { g.When = time.Time{} },
+	} {
+		g := tagOf(EmptyTree)
+		change(&g)
+		if id, err := r.WriteTag(t.Context(), g, s); !errors.Is(err, ErrObject) {
+			t.Errorf("tag with bad %s: %s, %v", name, id, err)
+		}
+	}
+}
+
+// TestReadsObjectsOfGit reads what git and gpg made themselves, with parents, a
+// zone and a signature.
+func TestReadsObjectsOfGit(t *testing.T) {
+	t.Parallel()
+	home := newGPG(t)
+	fingerprint := home.generate(t, "", "Key-Type: eddsa", "Key-Curve: ed25519", "Key-Usage: sign", "Expire-Date: 0")
+	work := t.TempDir()
+	env := []string{"GNUPGHOME=" + home.dir, "GIT_AUTHOR_NAME=É B", "GIT_AUTHOR_EMAIL=a@b", "GIT_COMMITTER_NAME=C", "GIT_COMMITTER_EMAIL=c@d", "GIT_COMMITTER_DATE=1700000000 +0530", "GIT_AUTHOR_DATE=1600000000 -0800"}
+	for _, args := range [][]string{
+		{"init", "--quiet", "--initial-branch=data"},
+		{"commit", "--quiet", "--allow-empty", "-m", "first"},
+		{"config", "user.signingKey", fingerprint},
+		{"commit", "--quiet", "--allow-empty", "-S", "-m", "second\n\n -----BEGIN in a body"},
+		{"tag", "-s", "-m", "a tag\n\nKey: value", "current"},
+	} {
+		if out, err := tryGit(t, work, env, "", args...); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, out)
+		}
+	}
+	r := open(t, work, Auth{})
+	ids, err := r.Fetch(t.Context(), "refs/heads/data", "refs/tags/current")
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := home.export(t, "--export", "")
+	c, err := r.ReadCommit(t.Context(), ids["refs/heads/data"])
+	if err != nil || len(c.Parents) != 1 || c.Author != (Identity{"É B", "a@b"}) || c.CommitterWhen.Unix() != 1700000000 || c.Message != "second\n\n -----BEGIN in a body\n" {
+		t.Fatalf("commit %+v, %v", c, err)
+	}
+	if _, err := VerifySignature(public, c.Signed, c.Signature, time.Now()); err != nil {
+		t.Error(err)
+	}
+	g, err := r.ReadTag(t.Context(), ids["refs/tags/current"])
+	if err != nil || g.Message != "a tag\n\nKey: value\n" || g.Object != ids["refs/heads/data"] {
+		t.Fatalf("tag %+v, %v", g, err)
+	}
+	if _, err := VerifySignature(public, g.Signed, g.Signature, time.Now()); err != nil {
+		t.Error(err)
+	}
+}
+
+// FuzzObjects holds the two halves of signing together: a signature put into an
+// object comes out again with the bytes it covers.
+func FuzzObjects(f *testing.F) {
+	f.Add("Update\n", "A", "a@b")
+	f.Add("x\n\ngpgsig y\n z\n", "gpgsig", "")
+	f.Add("\n\n-----BEGIN\n", "é", "@")
+	f.Fuzz(func(t *testing.T, message, name, email string) {
+		c := commitOf(EmptyTree)
+		c.Message, c.Author = message, Identity{name, email}
+		plain, err := c.encode()
+		if err != nil {
+			t.Skip()
+		}
+		signature := "-----BEGIN PGP SIGNATURE-----\n\nAAAA\n=BBBB\n-----END PGP SIGNATURE-----\n"
+		made, err := parseCommit(withSignature(plain, signature))
+		if err != nil || made.Signature != signature || !bytes.Equal(made.Signed, plain) {
+			t.Errorf("commit %q became %+v, %v", plain, made, err)
+		}
+		g := tagOf(EmptyTree)
+		g.Message = message
+		if plain, err = g.encode(); err != nil {
+			t.Skip()
+		}
+		tag, err := parseTag(append(bytes.Clone(plain), signature...))
+		if err != nil || tag.Signature != signature || !bytes.Equal(tag.Signed, plain) {
+			t.Errorf("tag %q became %+v, %v", plain, tag, err)
+		}
+	})
+}
+
+func TestKeyFileOnDiskIsNotNeeded(t *testing.T) {
+	t.Parallel()
+	key := testKey(t)
+	s, err := NewSigner(key, nil, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	r := openWith(t, Options{Dir: dir, URL: filepath.Join(t.TempDir(), "r"), Create: true})
+	if _, err := tryCommit(t.Context(), r, "", map[string]string{"a": "b"}, s); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(key), "\n")
+	noSecrets(t, dir, s.Fingerprint(), lines[3])
+}
