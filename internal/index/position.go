@@ -1,6 +1,7 @@
 package index
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding"
 	"encoding/binary"
@@ -39,6 +40,22 @@ func (p Position) IsZero() bool { return p.Length == 0 }
 // MidstateHex returns the midstate as 64 lower-case hexadecimal digits.
 func (p Position) MidstateHex() string { return hex.EncodeToString(p.Midstate[:]) }
 
+// maxPadding bounds the zero bytes behind the last entry that Ends looks at: tar
+// writes two blocks, some tools fill up to twenty.
+const maxPadding = 1 << 16
+
+// Ends reports whether p is at the end of the index of this length and digest:
+// whether nothing but zero blocks is missing. It needs no byte of the index.
+func (p Position) Ends(length int64, digest [sha256.Size]byte) bool {
+	rest := length - p.Length
+	if rest < 0 || rest > maxPadding {
+		return false
+	}
+	h := p.resume()
+	h.Write(make([]byte, rest))
+	return bytes.Equal(h.Sum(nil), digest[:])
+}
+
 // NewPosition checks the parts of a stored position.
 func NewPosition(length int64, last time.Time, midstate string) (Position, error) {
 	if length == 0 {
@@ -56,9 +73,12 @@ func NewPosition(length int64, last time.Time, midstate string) (Position, error
 	return p, nil
 }
 
-// digestMagic opens the binary form of crypto/sha256's state; the chaining
-// words, a 64-byte partial block and the length follow.
-const digestMagic = "sha\x03"
+// The binary form of crypto/sha256's state: a magic word, the chaining words, a
+// partial block, the length.
+const (
+	digestMagic = "sha\x03"
+	stateSize   = len(digestMagic) + sha256.Size + sha256.BlockSize + 8
+)
 
 // resume returns a SHA-256 that has taken in the prefix of p.
 func (p Position) resume() hash.Hash {
@@ -66,7 +86,7 @@ func (p Position) resume() hash.Hash {
 	if p.IsZero() {
 		return h
 	}
-	raw := make([]byte, 0, len(digestMagic)+sha256.Size+sha256.BlockSize+8)
+	raw := make([]byte, 0, stateSize)
 	raw = append(raw, digestMagic...)
 	raw = append(raw, p.Midstate[:]...)
 	raw = append(raw, make([]byte, sha256.BlockSize)...)
@@ -79,10 +99,12 @@ func (p Position) resume() hash.Hash {
 	return h
 }
 
-// midstate returns the chaining state of h, which has taken in whole blocks.
-func midstate(h hash.Hash) (state [sha256.Size]byte) {
-	raw, err := h.(encoding.BinaryMarshaler).MarshalBinary()
-	if err != nil || len(raw) < len(digestMagic)+sha256.Size || string(raw[:len(digestMagic)]) != digestMagic {
+// midstate returns the chaining state of h, which has taken in whole blocks. It
+// writes the state's binary form into scratch, so that a caller who asks at
+// every entry allocates nothing.
+func midstate(h hash.Hash, scratch *[stateSize]byte) (state [sha256.Size]byte) {
+	raw, err := h.(encoding.BinaryAppender).AppendBinary(scratch[:0])
+	if err != nil || len(raw) != stateSize || string(raw[:len(digestMagic)]) != digestMagic {
 		panic("index: crypto/sha256 has another state form")
 	}
 	copy(state[:], raw[len(digestMagic):])

@@ -1,0 +1,38 @@
+// Package index reads Hackage's index, 01-index.tar, as the append-only log
+// that it is.
+//
+// # The log
+//
+// The index is a tar file that only grows: each upload, revision or change of
+// preferred versions appends entries, and nothing in front of them ever
+// changes. Three names are known, and only for regular files:
+//
+//	NAME/VERSION/NAME.cabal       a package description; a repeat is a revision
+//	NAME/VERSION/package.json     length and SHA-256 of the release's tarball
+//	NAME/preferred-versions       newest wins, empty means no constraint
+//
+// NAME and VERSION follow Cabal's grammar (see CheckPackage and CheckVersion),
+// so the parts of a valid path are safe as file names, in URLs and in git
+// trees. Names that differ only by case are different names. Every other entry
+// is counted by reason and passed over, never an error: a new kind of file on
+// Hackage must not stop a mirror. What is an error is a tar file that cannot be
+// read on: a bad header checksum or a cut in the middle of an entry.
+//
+// Two writers are known: the Hackage server, whose entries carry the
+// uploader's name as owner, and the reference tool hackage-repo-tool. Both
+// write plain ustar; the long-name headers of GNU and PAX are read too, and
+// belong to the entry that they name.
+//
+// # Positions and proof
+//
+// Readers remember a Position: the length of a prefix of whole entries, and
+// SHA-256's state behind it. The signed metadata name the digest of the whole
+// file, zero blocks included; Log resumes the hash at a position, reads the
+// tail, and Finish compares. A tail that gives the signed digest proves the
+// prefix too, unless the stored state itself was edited; Log.At says what the
+// state at a length ought to be when the index is read from an earlier point.
+//
+// Nothing here holds the index in memory or trusts a length that an entry
+// declares: content is held for entries up to MaxEntry, and grows with the
+// bytes that really arrive.
+package index

@@ -1,0 +1,155 @@
+package index_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+)
+
+// generation is what a manifest says of one generation of a repository.
+type generation struct {
+	Packages int `json:"packages"`
+	Tar      struct {
+		Length int64  `json:"length"`
+		SHA256 string `json:"sha256"`
+	} `json:"index_tar"`
+}
+
+// TestDemoGenerations reads the two generations of the embedded Hackage, the
+// second one also from where the first one ends.
+func TestDemoGenerations(t *testing.T) {
+	t.Parallel()
+	followGenerations(t, []step{
+		{raw: gunzip(t, "../../testdata/demo/gen1/01-index.tar.gz"), packages: 26},
+		{raw: gunzip(t, "../../testdata/demo/gen2/01-index.tar.gz"), packages: 56},
+	})
+}
+
+// TestGenerations reads the generations of a repository that the reference tool
+// made, each from the position where the one before ended.
+func TestGenerations(t *testing.T) {
+	t.Parallel()
+	manifest := shared(t, "hackage/real/manifest.json")
+	raw, err := os.ReadFile(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m struct{ Generations map[string]generation }
+	if err := json.Unmarshal(raw, &m); err != nil {
+		t.Fatal(err)
+	}
+	var steps []step
+	for _, name := range []string{"g0", "g1", "g2", "g3"} {
+		g := m.Generations[name]
+		s := step{raw: gunzip(t, filepath.Join(filepath.Dir(manifest), name, "01-index.tar.gz")), packages: g.Packages}
+		if sum := sha256.Sum256(s.raw); hex.EncodeToString(sum[:]) != g.Tar.SHA256 || int64(len(s.raw)) != g.Tar.Length {
+			t.Fatalf("%s: index is not the one of the manifest", name)
+		}
+		steps = append(steps, s)
+	}
+	followGenerations(t, steps)
+}
+
+// A step is the index of one generation, and how many releases it has.
+type step struct {
+	raw      []byte
+	packages int
+}
+
+// followGenerations resumes each index where the one before ended, and compares
+// with reading it from its start.
+func followGenerations(t *testing.T, steps []step) {
+	t.Helper()
+	var from index.Position
+	known := make(map[index.Release]bool)
+	for i, s := range steps {
+		l := index.NewLog(bytes.NewReader(s.raw[from.Length:]), from)
+		tail, err := index.Scan(l, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for r, n := range tail.News {
+			if n.TargetOffset < 0 && !known[r] {
+				t.Errorf("generation %d: %s has no target", i, r)
+			}
+			known[r] = true
+		}
+		digest := sha256.Sum256(s.raw)
+		if err := l.Finish(int64(len(s.raw)), digest); err != nil {
+			t.Errorf("generation %d behind %d: %v", i, from.Length, err)
+		}
+		whole := index.NewLog(bytes.NewReader(s.raw), index.Position{}, from.Length)
+		mustRun(t, whole)
+		if err := whole.Finish(int64(len(s.raw)), digest); err != nil || whole.End() != tail.To {
+			t.Errorf("generation %d from its start ends at %+v, %v; want %+v", i, whole.End(), err, tail.To)
+		}
+		if p, ok := whole.At(from.Length); !ok || p != from {
+			t.Errorf("generation %d: position at %d is %+v, want %+v", i, from.Length, p, from)
+		}
+		if len(known) != s.packages || tail.Passed.Count != 0 {
+			t.Errorf("generation %d has %d releases, want %d; passed over %+v", i, len(known), s.packages, tail.Passed)
+		}
+		from = tail.To
+	}
+}
+
+// TestRealHistory scans a hundredth of Hackage's true history, in the Hackage
+// server's form: nothing in it may be passed over.
+func TestRealHistory(t *testing.T) {
+	t.Parallel()
+	f, err := os.Open(shared(t, "scale/small-01-index.tar.zst"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := zstd.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	raw, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := index.NewLog(bytes.NewReader(raw), index.Position{})
+	tail, err := index.Scan(l, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(tail.News) != 2033 || tail.Entries != 4456 || tail.Passed.Count != 0 {
+		t.Errorf("%d releases in %d entries, passed over %+v; want 2033 in 4456, none passed over", len(tail.News), tail.Entries, tail.Passed)
+	}
+	for r, n := range tail.News {
+		if n.Cabals == 0 || n.TargetOffset < 0 {
+			t.Errorf("%s has %d .cabal files and its target at %d", r, n.Cabals, n.TargetOffset)
+		}
+	}
+	checkSpans(t, raw, tail)
+	if err := l.Finish(int64(len(raw)), sha256.Sum256(raw)); err != nil {
+		t.Error(err)
+	}
+}
+
+// checkSpans reads each newest .cabal entry again from its span alone.
+func checkSpans(t *testing.T, raw []byte, tail *index.Tail) {
+	t.Helper()
+	for r, n := range tail.News {
+		l := index.NewLog(bytes.NewReader(raw[n.LastCabal.Offset:]), index.Position{})
+		for e, err := range l.Entries() {
+			if err != nil || e.Release != r || e.Kind != index.Cabal || e.Size != n.LastCabal.Size {
+				t.Errorf("entry at %+v is %s, %v; want the .cabal of %s", n.LastCabal, fmt.Sprint(e.Path(), " ", e.Size), err, r)
+			}
+			break
+		}
+	}
+}
