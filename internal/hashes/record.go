@@ -1,0 +1,214 @@
+package hashes
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+)
+
+// The names of the digests in a record.
+const (
+	nameMD5      = "MD5"
+	nameSHA1     = "SHA1"
+	nameSHA256   = "SHA256"
+	nameSHA512   = "SHA512"
+	nameSkein512 = "Skein512_512"
+)
+
+// digestBytes returns how long a digest is in bytes, and whether its name is
+// one that is known.
+func digestBytes(name string) (int, bool) {
+	switch name {
+	case nameMD5:
+		return 16, true
+	case nameSHA1:
+		return 20, true
+	case nameSHA256:
+		return 32, true
+	case nameSHA512, nameSkein512:
+		return 64, true
+	}
+	return 0, false
+}
+
+// JSON returns the record of a tarball that can be had at the locations, in the
+// form that the package comment shows.
+func (d Digests) JSON(locations ...string) []byte {
+	if locations == nil {
+		locations = []string{} // not null
+	}
+	record := struct {
+		Hashes    any      `json:"package-hashes"`
+		Locations []string `json:"package-locations"`
+		Size      int64    `json:"package-size"`
+	}{d.fields(), locations, d.Size}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // an address may have an ampersand
+	if err := e.Encode(record); err != nil {
+		panic("hashes: strings and numbers have a JSON form: " + err.Error())
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// fields returns the digests as a value whose JSON has the order of the record.
+func (d Digests) fields() any {
+	return struct {
+		MD5, SHA1, SHA256, SHA512 string
+		Skein512                  string `json:"Skein512_512"`
+	}{
+		hex.EncodeToString(d.MD5[:]),
+		hex.EncodeToString(d.SHA1[:]),
+		hex.EncodeToString(d.SHA256[:]),
+		hex.EncodeToString(d.SHA512[:]),
+		hex.EncodeToString(d.Skein512[:]),
+	}
+}
+
+// Locations returns where the tarball of a release can be had: at Hackage, and
+// at the mirror whose public address is given, if it is not empty.
+func Locations(r index.Release, mirror string) []string {
+	locations := []string{"https://hackage.haskell.org/package/" + r.String() + "/" + r.String() + ".tar.gz"}
+	if mirror != "" {
+		locations = append(locations, strings.TrimRight(mirror, "/")+"/"+r.TarballKey())
+	}
+	return locations
+}
+
+// A Record is what a JSON file of any of the three forms says.
+type Record struct {
+	// Hashes has each digest by its name, also by names not known here.
+	Hashes    map[string]string
+	Locations []string
+	// Size is that of the tarball in bytes, -1 where the file lacks it.
+	Size int64
+}
+
+// ErrRecord is wrapped by every refusal of a record.
+var ErrRecord = errors.New("not a record of hashes")
+
+// Parse reads a record of any form. Digests with a name that is known must be
+// lower-case hexadecimal of the right length, and no name may come twice. Other
+// digests and other fields are let pass, as later forms may have them.
+func Parse(raw []byte) (Record, error) {
+	p := parser{json.NewDecoder(bytes.NewReader(raw))}
+	r, err := p.record()
+	if err != nil {
+		return Record{}, fmt.Errorf("read hashes: %w: %w", ErrRecord, err)
+	}
+	return r, nil
+}
+
+// SHA256 returns the digest that is there in every form.
+func (r Record) SHA256() ([sha256.Size]byte, error) {
+	var sum [sha256.Size]byte
+	raw, err := hex.DecodeString(r.Hashes[nameSHA256])
+	if err != nil || len(raw) != len(sum) {
+		return sum, fmt.Errorf("read %s: %w: %.80q", nameSHA256, ErrRecord, r.Hashes[nameSHA256])
+	}
+	copy(sum[:], raw)
+	return sum, nil
+}
+
+// A parser reads JSON by tokens: encoding/json on its own takes the last of two
+// equal names, and a name of another case.
+type parser struct{ *json.Decoder }
+
+func (p parser) record() (Record, error) {
+	r := Record{Size: -1}
+	err := p.object(func(key string) (err error) {
+		switch key {
+		case "package-hashes":
+			r.Hashes, err = p.hashes()
+		case "package-locations":
+			err = p.Decode(&r.Locations)
+		case "package-size":
+			r.Size, err = p.size()
+		default:
+			var skipped json.RawMessage
+			err = p.Decode(&skipped)
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return Record{}, err
+	case r.Hashes[nameSHA256] == "":
+		return Record{}, fmt.Errorf("no %s", nameSHA256)
+	}
+	if _, err := p.Token(); err != io.EOF {
+		return Record{}, errors.New("text behind the record")
+	}
+	return r, nil
+}
+
+// object calls field at the value of each name of an object.
+func (p parser) object(field func(key string) error) error {
+	if t, err := p.Token(); err != nil || t != json.Delim('{') {
+		return errors.Join(errors.New("no object where one belongs"), err)
+	}
+	seen := make(map[string]bool)
+	for p.More() {
+		t, err := p.Token()
+		if err != nil {
+			return err
+		}
+		key, _ := t.(string)
+		if seen[key] {
+			return fmt.Errorf("%.80q comes twice", key)
+		}
+		seen[key] = true
+		if err := field(key); err != nil {
+			return fmt.Errorf("%.80q: %w", key, err)
+		}
+	}
+	_, err := p.Token() // the closing brace
+	return err
+}
+
+func (p parser) hashes() (map[string]string, error) {
+	hashes := make(map[string]string)
+	err := p.object(func(name string) error {
+		t, err := p.Token()
+		if err != nil {
+			return err
+		}
+		text, ok := t.(string)
+		if !ok {
+			return errors.New("not text")
+		}
+		hashes[name] = text
+		return checkDigest(name, text)
+	})
+	return hashes, err
+}
+
+// checkDigest refuses what cannot be the digest of that name.
+func checkDigest(name, text string) error {
+	n, known := digestBytes(name)
+	if !known {
+		return nil
+	}
+	if len(text) != 2*n || strings.Trim(text, "0123456789abcdef") != "" {
+		return fmt.Errorf("%.150q is not %d lower-case hexadecimal digits", text, 2*n)
+	}
+	return nil
+}
+
+func (p parser) size() (int64, error) {
+	var size *int64 // nil for null, which Decode lets pass
+	if err := p.Decode(&size); err != nil {
+		return 0, err
+	}
+	if size == nil || *size < 0 {
+		return 0, errors.New("not a size in bytes")
+	}
+	return *size, nil
+}
