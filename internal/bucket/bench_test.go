@@ -29,7 +29,8 @@ func BenchmarkFolderPut(b *testing.B) {
 				for i := range b.N {
 					group.Go(func() error {
 						key := fmt.Sprintf("package/p-%d.tar.gz", i)
-						return f.Put(b.Context(), key, bucket.NewObject(content), c)
+						_, err := f.Put(b.Context(), key, bucket.NewObject(content), c)
+						return err
 					})
 				}
 				if err := group.Wait(); err != nil {

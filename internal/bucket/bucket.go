@@ -46,8 +46,10 @@ type Bucket interface {
 	// of these the bucket is as it was. After any other error the object may
 	// or may not be in place, but never a part of it.
 	//
-	// Bytes that are in place already are not written again.
-	Put(ctx context.Context, key string, o Object, c Condition) error
+	// After success Info is that of the object in place, so its ETag serves the
+	// next put with IfMatch. Bytes that are in place already need not be
+	// written again.
+	Put(ctx context.Context, key string, o Object, c Condition) (Info, error)
 
 	// String names the bucket in messages; it holds no secret.
 	String() string

@@ -83,7 +83,7 @@ func TestDiskFaultLeavesNothing(t *testing.T) {
 				fault.tempFile = file
 				return &fault, err
 			}
-			err := f.Put(t.Context(), "package/a", NewObject([]byte("content")), IfAbsent())
+			_, err := f.Put(t.Context(), "package/a", NewObject([]byte("content")), IfAbsent())
 			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), f.path) {
 				t.Errorf("put: %v, want %v and %q", err, c.want, c.says)
 			}
@@ -94,7 +94,7 @@ func TestDiskFaultLeavesNothing(t *testing.T) {
 				t.Errorf("left behind: %q", names)
 			}
 			f.disk.create = create
-			if err := f.Put(t.Context(), "package/a", NewObject([]byte("content")), IfAbsent()); err != nil {
+			if _, err := f.Put(t.Context(), "package/a", NewObject([]byte("content")), IfAbsent()); err != nil {
 				t.Errorf("put again with room: %v", err)
 			}
 		})
@@ -118,7 +118,7 @@ func TestWithoutHardLinks(t *testing.T) {
 		{"two", IfMatch(""), ErrConflict},
 		{"two", Always(), nil},
 	} {
-		if err := f.Put(t.Context(), "package/a", NewObject([]byte(c.content)), c.c); !errors.Is(err, c.want) {
+		if _, err := f.Put(t.Context(), "package/a", NewObject([]byte(c.content)), c.c); !errors.Is(err, c.want) {
 			t.Errorf("put %q (%s): %v, want %v", c.content, c.c, err, c.want)
 		}
 	}
@@ -148,7 +148,7 @@ func TestCreatedMeanwhile(t *testing.T) {
 			}
 			return link(root, name, to)
 		}
-		err := f.Put(t.Context(), "a", NewObject([]byte("same")), c.c)
+		_, err := f.Put(t.Context(), "a", NewObject([]byte("same")), c.c)
 		if !errors.Is(err, c.want) {
 			t.Errorf("put (%s) where %q came first: %v, want %v", c.c, c.content, err, c.want)
 		}
@@ -165,11 +165,11 @@ func TestReplaceKeepsTwin(t *testing.T) {
 	t.Parallel()
 	f := newFolder(t)
 	const key, twin = "package/extra-1.0/extra.cabal", "Extra-1.0"
-	if err := f.Put(t.Context(), key, NewObject([]byte("one")), Always()); err != nil {
+	if _, err := f.Put(t.Context(), key, NewObject([]byte("one")), Always()); err != nil {
 		t.Fatal(err)
 	}
 	f.folds = true
-	if err := f.Put(t.Context(), key, NewObject([]byte("two")), Always()); err != nil {
+	if _, err := f.Put(t.Context(), key, NewObject([]byte("two")), Always()); err != nil {
 		t.Fatalf("replace it under its own name: %v", err)
 	}
 	f.disk.names = func(root *os.Root, dir string) ([]string, error) {
@@ -181,7 +181,7 @@ func TestReplaceKeepsTwin(t *testing.T) {
 		}
 		return names, err
 	}
-	if err := f.Put(t.Context(), key, NewObject([]byte("three")), Always()); !errors.Is(err, ErrDiffers) {
+	if _, err := f.Put(t.Context(), key, NewObject([]byte("three")), Always()); !errors.Is(err, ErrDiffers) {
 		t.Errorf("replace the twin: %v, want ErrDiffers", err)
 	}
 	content, err := os.ReadFile(filepath.Join(f.path, filepath.FromSlash(key)))
@@ -195,7 +195,7 @@ func TestReplaceKeepsTwin(t *testing.T) {
 func TestPendingNotesAllAbove(t *testing.T) {
 	t.Parallel()
 	f := newFolder(t)
-	if err := f.Put(t.Context(), "package/a/b", NewObject(nil), IfAbsent()); err != nil {
+	if _, err := f.Put(t.Context(), "package/a/b", NewObject(nil), IfAbsent()); err != nil {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{".", "package", filepath.Join("package", "a")} {
@@ -203,7 +203,7 @@ func TestPendingNotesAllAbove(t *testing.T) {
 			t.Errorf("folder %q is not noted: %v", dir, f.pending.folders)
 		}
 	}
-	if err := f.Put(t.Context(), "pointer", NewObject(nil), Always()); err != nil {
+	if _, err := f.Put(t.Context(), "pointer", NewObject(nil), Always()); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(f.pending.folders); n != 1 || !f.pending.folders["."] {
@@ -213,7 +213,7 @@ func TestPendingNotesAllAbove(t *testing.T) {
 		return
 	}
 	f.pending.add(filepath.Join("missing", "a"))
-	if err := f.Put(t.Context(), "pointer", NewObject([]byte("x")), Always()); !errors.Is(err, os.ErrNotExist) {
+	if _, err := f.Put(t.Context(), "pointer", NewObject([]byte("x")), Always()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("put a pointer though the flush failed: %v", err)
 	}
 	if !f.pending.folders["missing"] {

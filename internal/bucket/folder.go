@@ -170,8 +170,12 @@ func read(ctx context.Context, root *os.Root, name string) (io.ReadCloser, Info,
 	if err != nil {
 		return nil, Info{}, errors.Join(err, file.Close())
 	}
-	sum := [sha256.Size]byte(digest.Sum(nil))
-	return body, Info{Size: size, SHA256: sum, ETag: hex.EncodeToString(sum[:])}, nil
+	return body, folderInfo(size, [sha256.Size]byte(digest.Sum(nil))), nil
+}
+
+// folderInfo is what a folder says of a content.
+func folderInfo(size int64, sum [sha256.Size]byte) Info {
+	return Info{Size: size, SHA256: sum, ETag: hex.EncodeToString(sum[:])}
 }
 
 // checkObject says fs.ErrNotExist of what would be no object in other stores: a

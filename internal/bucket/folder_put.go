@@ -20,15 +20,15 @@ import (
 //
 // When a Put returns, readers see the object. It outlives a loss of power from
 // the next Put with Always or IfMatch on, or from Close: see pending.
-func (f *Folder) Put(ctx context.Context, key string, o Object, c Condition) error {
+func (f *Folder) Put(ctx context.Context, key string, o Object, c Condition) (Info, error) {
 	name, err := localName(key)
 	if err != nil {
-		return err
+		return Info{}, err
 	}
 	if err := f.put(ctx, name, o, c); err != nil {
-		return fmt.Errorf("put %q into %s: %w", key, f, err)
+		return Info{}, fmt.Errorf("put %q into %s: %w", key, f, err)
 	}
-	return nil
+	return folderInfo(o.Size, o.SHA256), nil
 }
 
 func (f *Folder) put(ctx context.Context, name string, o Object, c Condition) error {

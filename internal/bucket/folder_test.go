@@ -35,7 +35,7 @@ func openFolder(t *testing.T, path string) *bucket.Folder {
 
 func put(t *testing.T, b bucket.Bucket, key, content string, c bucket.Condition) {
 	t.Helper()
-	if err := b.Put(t.Context(), key, bucket.NewObject([]byte(content)), c); err != nil {
+	if _, err := b.Put(t.Context(), key, bucket.NewObject([]byte(content)), c); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -73,7 +73,7 @@ func TestReadingMakesNothing(t *testing.T) {
 	if _, err := f.Head(t.Context(), "a"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("head: %v, want fs.ErrNotExist", err)
 	}
-	err := f.Put(t.Context(), "a", bucket.NewObject(nil), bucket.IfMatch("some"))
+	_, err := f.Put(t.Context(), "a", bucket.NewObject(nil), bucket.IfMatch("some"))
 	if !errors.Is(err, bucket.ErrConflict) {
 		t.Errorf("put: %v, want ErrConflict", err)
 	}
@@ -86,7 +86,7 @@ func TestReadingMakesNothing(t *testing.T) {
 	if _, err := f.Head(t.Context(), "a"); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("head after close: %v, want fs.ErrClosed", err)
 	}
-	if err := f.Put(t.Context(), "a", bucket.NewObject(nil), bucket.Always()); !errors.Is(err, os.ErrClosed) {
+	if _, err := f.Put(t.Context(), "a", bucket.NewObject(nil), bucket.Always()); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("put after close: %v, want fs.ErrClosed", err)
 	}
 }
@@ -110,7 +110,7 @@ func TestOneWriter(t *testing.T) {
 	if _, err := second.Head(t.Context(), "a"); err != nil {
 		t.Errorf("head while another writes: %v", err)
 	}
-	err := second.Put(t.Context(), "b", bucket.NewObject(nil), bucket.IfAbsent())
+	_, err := second.Put(t.Context(), "b", bucket.NewObject(nil), bucket.IfAbsent())
 	if !errors.Is(err, bucket.ErrLocked) || !strings.Contains(err.Error(), "lock") {
 		t.Errorf("put while another writes: %v, want ErrLocked", err)
 	}
@@ -176,16 +176,16 @@ func TestFolderRefusals(t *testing.T) {
 	}
 	f := openFolder(t, t.TempDir())
 	for _, key := range []string{".hackage-mirror/lock", ".hackage-mirror", ".Hackage-Mirror/put-1"} {
-		if err := f.Put(t.Context(), key, bucket.NewObject(nil), bucket.Always()); !errors.Is(err, bucket.ErrKey) {
+		if _, err := f.Put(t.Context(), key, bucket.NewObject(nil), bucket.Always()); !errors.Is(err, bucket.ErrKey) {
 			t.Errorf("put %q: %v, want ErrKey", key, err)
 		}
 	}
 	put(t, f, "package/a", "a", bucket.Always())
 	for _, c := range []bucket.Condition{bucket.Always(), bucket.IfAbsent(), bucket.IfMatch("")} {
-		if err := f.Put(t.Context(), "package", bucket.NewObject(nil), c); err == nil {
+		if _, err := f.Put(t.Context(), "package", bucket.NewObject(nil), c); err == nil {
 			t.Errorf("put over a folder (%s): no error", c)
 		}
-		if err := f.Put(t.Context(), "package/a/b", bucket.NewObject(nil), c); err == nil {
+		if _, err := f.Put(t.Context(), "package/a/b", bucket.NewObject(nil), c); err == nil {
 			t.Errorf("put below a file (%s): no error", c)
 		}
 	}
@@ -212,7 +212,7 @@ func TestSymlinks(t *testing.T) {
 		}
 	}
 	for _, c := range []bucket.Condition{bucket.Always(), bucket.IfAbsent(), bucket.IfMatch("")} {
-		if err := f.Put(t.Context(), "out/new", bucket.NewObject(nil), c); err == nil {
+		if _, err := f.Put(t.Context(), "out/new", bucket.NewObject(nil), c); err == nil {
 			t.Errorf("put through a link that leads outside (%s): no error", c)
 		}
 	}
@@ -230,7 +230,7 @@ func TestSymlinks(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(shared, ".hackage-mirror")); err != nil {
 		t.Fatal(err)
 	}
-	if err := openFolder(t, shared).Put(t.Context(), "a", bucket.NewObject(nil), bucket.Always()); err == nil {
+	if _, err := openFolder(t, shared).Put(t.Context(), "a", bucket.NewObject(nil), bucket.Always()); err == nil {
 		t.Error("a private folder that is a link is taken")
 	}
 }
@@ -246,7 +246,7 @@ func TestOneFileTwoNames(t *testing.T) {
 	if err != nil && !errors.Is(err, os.ErrExist) { // it is such a file system
 		t.Fatal(err)
 	}
-	err = f.Put(t.Context(), "package/extra-1.0.tar.gz", bucket.NewObject([]byte("lower")), bucket.IfAbsent())
+	_, err = f.Put(t.Context(), "package/extra-1.0.tar.gz", bucket.NewObject([]byte("lower")), bucket.IfAbsent())
 	if !errors.Is(err, bucket.ErrDiffers) {
 		t.Errorf("put: %v, want ErrDiffers", err)
 	}

@@ -59,7 +59,7 @@ func TestNoPermission(t *testing.T) {
 		}
 		f := openFolder(t, target)
 		unprivileged(t, func() {
-			err := f.Put(t.Context(), "package/a", bucket.NewObject(nil), bucket.IfAbsent())
+			_, err := f.Put(t.Context(), "package/a", bucket.NewObject(nil), bucket.IfAbsent())
 			if !errors.Is(err, fs.ErrPermission) {
 				t.Errorf("put: %v, want fs.ErrPermission", err)
 				return

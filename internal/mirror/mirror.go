@@ -135,15 +135,21 @@ func (b *Bucket) Wants(tail *index.Tail) []state.Want { return b.state.Wants(tai
 
 // put writes one small object.
 func (b *Bucket) put(ctx context.Context, key string, content []byte, contentType, cache string, c bucket.Condition) error {
-	err := b.store.Put(ctx, key, bucket.Object{
+	_, err := b.putTagged(ctx, key, content, contentType, cache, c)
+	return err
+}
+
+// putTagged is put, and returns the object's ETag.
+func (b *Bucket) putTagged(ctx context.Context, key string, content []byte, contentType, cache string, c bucket.Condition) (string, error) {
+	info, err := b.store.Put(ctx, key, bucket.Object{
 		Body: bytes.NewReader(content), Size: int64(len(content)), SHA256: sha256.Sum256(content),
 		ContentType: contentType, CacheControl: cache,
 	}, c)
 	if err != nil {
-		return fmt.Errorf("put %q into %q: %w", key, b, err)
+		return "", fmt.Errorf("put %q into %q: %w", key, b, err)
 	}
 	b.count(0, 0, int64(len(content)))
-	return nil
+	return info.ETag, nil
 }
 
 // putNew writes a small object that is most likely not there yet, and in any

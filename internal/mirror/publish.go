@@ -81,18 +81,14 @@ const (
 // putState writes the state if nobody else did since it was read.
 func (b *Bucket) putState(ctx context.Context, next state.State) error {
 	raw := state.File{State: next, Tool: b.tool, Updated: b.now()}.JSON()
-	err := b.put(ctx, StateKey, raw, typeJSON, briefly, bucket.IfMatch(b.etag))
+	etag, err := b.putTagged(ctx, StateKey, raw, typeJSON, briefly, bucket.IfMatch(b.etag))
 	if errors.Is(err, bucket.ErrConflict) {
 		return fmt.Errorf("another run is writing to %q; let it end, then run again: %w", b, err)
 	}
 	if err != nil {
 		return err
 	}
-	info, err := b.store.Head(ctx, StateKey)
-	if err != nil {
-		return fmt.Errorf("read back state of %q: %w", b, err)
-	}
-	b.state, b.etag = next, info.ETag
+	b.state, b.etag = next, etag
 	return nil
 }
 
@@ -135,7 +131,7 @@ func (b *Bucket) putLegacy(ctx context.Context, path string) error {
 
 // putBody puts one large object.
 func (b *Bucket) putBody(ctx context.Context, key string, body io.ReadSeeker, info tuf.FileInfo, contentType string) error {
-	err := b.store.Put(ctx, key, bucket.Object{
+	_, err := b.store.Put(ctx, key, bucket.Object{
 		Body: body, Size: info.Length, SHA256: info.SHA256,
 		ContentType: contentType, CacheControl: briefly,
 	}, bucket.Always())

@@ -25,7 +25,7 @@ func (b *Bucket) take(ctx context.Context, want Want, tarball io.ReadSeeker, dig
 		condition = bucket.Always()
 	}
 	key := want.Release.TarballKey()
-	err := b.store.Put(ctx, key, bucket.Object{
+	_, err := b.store.Put(ctx, key, bucket.Object{
 		Body: tarball, Size: digests.Size, SHA256: digests.SHA256,
 		ContentType: typeGzip, CacheControl: forEver,
 	}, condition)

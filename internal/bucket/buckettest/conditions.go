@@ -26,10 +26,12 @@ func testAlways(t *testing.T, b bucket.Bucket) {
 }
 
 func testIfAbsent(t *testing.T, b bucket.Bucket) {
-	put(t, b, "k", "one", bucket.IfAbsent())
-	put(t, b, "k", "one", bucket.IfAbsent())
+	made := put(t, b, "k", "one", bucket.IfAbsent())
+	if found := put(t, b, "k", "one", bucket.IfAbsent()); found != made {
+		t.Errorf("the put that made the object says %+v, the one that found it %+v", made, found)
+	}
 	for _, other := range []string{"two", "longer"} {
-		err := b.Put(t.Context(), "k", bucket.NewObject([]byte(other)), bucket.IfAbsent())
+		_, err := b.Put(t.Context(), "k", bucket.NewObject([]byte(other)), bucket.IfAbsent())
 		if !errors.Is(err, bucket.ErrDiffers) {
 			t.Fatalf("put other bytes: %v, want ErrDiffers", err)
 		}
@@ -46,7 +48,7 @@ func testIfAbsent(t *testing.T, b bucket.Bucket) {
 func testIfMatch(t *testing.T, b bucket.Bucket) {
 	conflict := func(etag string) {
 		t.Helper()
-		err := b.Put(t.Context(), "k", bucket.NewObject([]byte("late")), bucket.IfMatch(etag))
+		_, err := b.Put(t.Context(), "k", bucket.NewObject([]byte("late")), bucket.IfMatch(etag))
 		if !errors.Is(err, bucket.ErrConflict) {
 			t.Errorf("put if match %q: %v, want ErrConflict", etag, err)
 		}
@@ -59,10 +61,16 @@ func testIfMatch(t *testing.T, b bucket.Bucket) {
 	conflict("no such version")
 	conflict("")
 	holds(t, b, "k", "two")
-	put(t, b, "k", "two", bucket.IfMatch(two.ETag))
-	holds(t, b, "k", "two")
+	same := put(t, b, "k", "two", bucket.IfMatch(two.ETag))
+	three := put(t, b, "k", "three", bucket.IfMatch(same.ETag))
+	four := put(t, b, "k", "four", bucket.IfMatch(three.ETag))
+	if _, held := get(t, b, "k"); held != four {
+		t.Errorf("put says %+v, get %+v", four, held)
+	}
+	conflict(three.ETag)
+	holds(t, b, "k", "four")
 
-	err := b.Put(t.Context(), "missing", bucket.NewObject([]byte("x")), bucket.IfMatch(two.ETag))
+	_, err := b.Put(t.Context(), "missing", bucket.NewObject([]byte("x")), bucket.IfMatch(two.ETag))
 	if !errors.Is(err, bucket.ErrConflict) {
 		t.Errorf("put if match, nothing there: %v, want ErrConflict", err)
 	}
@@ -72,7 +80,7 @@ func testIfMatch(t *testing.T, b bucket.Bucket) {
 func testIfMatchNothing(t *testing.T, b bucket.Bucket) {
 	put(t, b, "k", "one", bucket.IfMatch(""))
 	for _, content := range []string{"one", "two"} {
-		err := b.Put(t.Context(), "k", bucket.NewObject([]byte(content)), bucket.IfMatch(""))
+		_, err := b.Put(t.Context(), "k", bucket.NewObject([]byte(content)), bucket.IfMatch(""))
 		if !errors.Is(err, bucket.ErrConflict) {
 			t.Errorf("put %q over it: %v, want ErrConflict", content, err)
 		}
@@ -93,12 +101,12 @@ func testWrongDeclaration(t *testing.T, b bucket.Bucket) {
 	_, old := get(t, b, "old")
 	for name, o := range map[string]bucket.Object{"short": short, "long": long, "other": other, "negative": negative, "no body": none} {
 		for _, c := range []bucket.Condition{bucket.Always(), bucket.IfAbsent(), bucket.IfMatch("")} {
-			if err := b.Put(t.Context(), "new", o, c); !errors.Is(err, bucket.ErrBody) {
+			if _, err := b.Put(t.Context(), "new", o, c); !errors.Is(err, bucket.ErrBody) {
 				t.Errorf("put %s (%s): %v, want ErrBody", name, c, err)
 			}
 		}
 		for _, c := range []bucket.Condition{bucket.Always(), bucket.IfMatch(old.ETag)} {
-			if err := b.Put(t.Context(), "old", o, c); !errors.Is(err, bucket.ErrBody) {
+			if _, err := b.Put(t.Context(), "old", o, c); !errors.Is(err, bucket.ErrBody) {
 				t.Errorf("put %s over another (%s): %v, want ErrBody", name, c, err)
 			}
 		}
@@ -108,7 +116,7 @@ func testWrongDeclaration(t *testing.T, b bucket.Bucket) {
 	lie := bucket.NewObject([]byte("old"))
 	lie.Body = strings.NewReader("lie")
 	for _, c := range []bucket.Condition{bucket.Always(), bucket.IfAbsent(), bucket.IfMatch(old.ETag)} {
-		if err := b.Put(t.Context(), "old", lie, c); !errors.Is(err, bucket.ErrBody) {
+		if _, err := b.Put(t.Context(), "old", lie, c); !errors.Is(err, bucket.ErrBody) {
 			t.Errorf("put a lie (%s): %v, want ErrBody", c, err)
 		}
 	}
@@ -137,7 +145,7 @@ func testFailingBody(t *testing.T, b bucket.Bucket) {
 	o.Body = &stepBody{strings.NewReader("content"), func() error { return broken }}
 	put(t, b, "old", "old", bucket.Always())
 	for key, c := range map[string]bucket.Condition{"new": bucket.IfAbsent(), "old": bucket.Always()} {
-		if err := b.Put(t.Context(), key, o, c); !errors.Is(err, broken) {
+		if _, err := b.Put(t.Context(), key, o, c); !errors.Is(err, broken) {
 			t.Errorf("put %q: %v, want the body's error", key, err)
 		}
 	}
@@ -166,7 +174,7 @@ func testDoneContext(t *testing.T, b bucket.Bucket) {
 		t.Errorf("head: %v, want context.Canceled", err)
 	}
 	for key, c := range map[string]bucket.Condition{"new": bucket.IfAbsent(), "old": bucket.Always()} {
-		if err := b.Put(ctx, key, bucket.NewObject([]byte("new")), c); !errors.Is(err, context.Canceled) {
+		if _, err := b.Put(ctx, key, bucket.NewObject([]byte("new")), c); !errors.Is(err, context.Canceled) {
 			t.Errorf("put %q: %v, want context.Canceled", key, err)
 		}
 	}
@@ -179,7 +187,7 @@ func testContextMidway(t *testing.T, b bucket.Bucket) {
 	defer cancel()
 	o := bucket.NewObject([]byte("content"))
 	o.Body = &stepBody{strings.NewReader("content"), func() error { cancel(); return nil }}
-	if err := b.Put(ctx, "k", o, bucket.IfAbsent()); !errors.Is(err, context.Canceled) {
+	if _, err := b.Put(ctx, "k", o, bucket.IfAbsent()); !errors.Is(err, context.Canceled) {
 		t.Errorf("put: %v, want context.Canceled", err)
 	}
 	absent(t, b, "k")

@@ -134,35 +134,37 @@ func (m *Memory) begin(ctx context.Context, op Op, key string) (apply bool, err 
 }
 
 // Put implements bucket.Bucket.
-func (m *Memory) Put(ctx context.Context, key string, o bucket.Object, c bucket.Condition) error {
+func (m *Memory) Put(ctx context.Context, key string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
 	m.t.Helper()
 	apply, fault := m.begin(ctx, Put, key)
+	var info bucket.Info
 	if apply {
-		if err := m.put(ctx, key, o, c); err != nil {
-			return fmt.Errorf("put %q into %s: %w", key, m, err)
+		var err error
+		if info, err = m.put(ctx, key, o, c); err != nil {
+			return bucket.Info{}, fmt.Errorf("put %q into %s: %w", key, m, err)
 		}
 	}
 	if fault != nil {
-		return fmt.Errorf("put %q into %s: %w", key, m, fault)
+		return bucket.Info{}, fmt.Errorf("put %q into %s: %w", key, m, fault)
 	}
-	return nil
+	return info, nil
 }
 
-func (m *Memory) put(ctx context.Context, key string, o bucket.Object, c bucket.Condition) error {
+func (m *Memory) put(ctx context.Context, key string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
 	m.t.Helper()
 	var body bytes.Buffer
 	if err := o.Copy(ctx, &body); err != nil {
-		return err
+		return bucket.Info{}, err
 	}
 	if err := ctx.Err(); err != nil {
-		return err
+		return bucket.Info{}, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	have, exists := m.objects[key]
 	write, err := c.Decide(o.SHA256, have.info, exists)
 	if err != nil || !write {
-		return err
+		return have.info, err
 	}
 	if exists && m.rules.Immutable != nil && m.rules.Immutable(key) {
 		m.t.Errorf("put %q (%s): an immutable object changes", key, c)
@@ -174,7 +176,7 @@ func (m *Memory) put(ctx context.Context, key string, o bucket.Object, c bucket.
 	}
 	m.store(key, body.Bytes(), o.ContentType, o.CacheControl)
 	m.writes++
-	return nil
+	return m.objects[key].info, nil
 }
 
 // view is for Rules.Order; the lock is held.

@@ -43,7 +43,7 @@ func (r *recorder) expect(t *testing.T, parts ...string) {
 
 func put(t *testing.T, b bucket.Bucket, key, content string) {
 	t.Helper()
-	if err := b.Put(t.Context(), key, bucket.NewObject([]byte(content)), bucket.Always()); err != nil {
+	if _, err := b.Put(t.Context(), key, bucket.NewObject([]byte(content)), bucket.Always()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -100,7 +100,7 @@ func TestMemoryHook(t *testing.T) {
 			var r recorder
 			m := buckettest.NewMemory(&r, buckettest.Rules{})
 			m.Hook = func(op buckettest.Op, key string) (bool, error) { return c.apply, c.err }
-			if err := m.Put(t.Context(), "k", bucket.NewObject(nil), bucket.Always()); !errors.Is(err, c.err) {
+			if _, err := m.Put(t.Context(), "k", bucket.NewObject(nil), bucket.Always()); !errors.Is(err, c.err) {
 				t.Errorf("put: %v, want %v", err, c.err)
 			}
 			m.Hook = nil
@@ -147,7 +147,7 @@ func TestMemoryBehindItsBack(t *testing.T) {
 	m := buckettest.NewMemory(t, buckettest.Rules{Immutable: func(string) bool { return true }})
 	o := bucket.NewObject([]byte("one"))
 	o.ContentType, o.CacheControl = "application/gzip", "immutable"
-	if err := m.Put(t.Context(), "a", o, bucket.IfAbsent()); err != nil {
+	if _, err := m.Put(t.Context(), "a", o, bucket.IfAbsent()); err != nil {
 		t.Fatal(err)
 	}
 	if kind, cache := m.Headers("a"); kind != o.ContentType || cache != o.CacheControl {

@@ -39,7 +39,7 @@ func testEmpty(t *testing.T, b bucket.Bucket) {
 	put(t, b, "empty", "", bucket.IfAbsent())
 	holds(t, b, "empty", "")
 	put(t, b, "empty", "", bucket.IfAbsent())
-	if err := b.Put(t.Context(), "empty", bucket.NewObject([]byte("x")), bucket.IfAbsent()); !errors.Is(err, bucket.ErrDiffers) {
+	if _, err := b.Put(t.Context(), "empty", bucket.NewObject([]byte("x")), bucket.IfAbsent()); !errors.Is(err, bucket.ErrDiffers) {
 		t.Errorf("an empty object counts as absent: %v", err)
 	}
 }
@@ -65,7 +65,7 @@ func testLarge(t *testing.T, b bucket.Bucket) {
 		t.Fatal(err)
 	}
 	o := bucket.Object{Body: largeBody(), Size: largeSize, SHA256: [32]byte(digest.Sum(nil))}
-	if err := b.Put(t.Context(), "01-index.tar", o, bucket.Always()); err != nil {
+	if _, err := b.Put(t.Context(), "01-index.tar", o, bucket.Always()); err != nil {
 		t.Fatal(err)
 	}
 	body, info, err := b.Get(t.Context(), "01-index.tar")
@@ -88,7 +88,7 @@ func testRewind(t *testing.T, b bucket.Bucket) {
 		t.Fatal(err)
 	}
 	for _, key := range []string{"a", "b"} { // the second finds the body at its end
-		if err := b.Put(t.Context(), key, o, bucket.IfAbsent()); err != nil {
+		if _, err := b.Put(t.Context(), key, o, bucket.IfAbsent()); err != nil {
 			t.Fatal(err)
 		}
 		holds(t, b, key, "whole")
@@ -119,7 +119,7 @@ func testRefusedKeys(t *testing.T, b bucket.Bucket) {
 		if _, _, err := b.Get(t.Context(), key); !errors.Is(err, bucket.ErrKey) {
 			t.Errorf("get %q: %v, want ErrKey", key, err)
 		}
-		if err := b.Put(t.Context(), key, bucket.NewObject(nil), bucket.Always()); !errors.Is(err, bucket.ErrKey) {
+		if _, err := b.Put(t.Context(), key, bucket.NewObject(nil), bucket.Always()); !errors.Is(err, bucket.ErrKey) {
 			t.Errorf("put %q: %v, want ErrKey", key, err)
 		}
 	}
@@ -131,7 +131,7 @@ func testCaseTwins(t *testing.T, b bucket.Bucket) {
 	for _, c := range []bucket.Condition{bucket.IfAbsent(), bucket.Always()} {
 		first, second := "package/Extra-1.0/"+c.String(), "package/extra-1.0/"+c.String()
 		put(t, b, first, "upper", c)
-		err := b.Put(t.Context(), second, bucket.NewObject([]byte("lower")), c)
+		_, err := b.Put(t.Context(), second, bucket.NewObject([]byte("lower")), c)
 		switch {
 		case err == nil:
 			holds(t, b, second, "lower")

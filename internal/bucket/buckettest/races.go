@@ -23,7 +23,7 @@ func testCreators(t *testing.T, b bucket.Bucket) {
 	for i := range creators {
 		group.Go(func() error {
 			<-start
-			results[i] = b.Put(t.Context(), "package/k", bucket.NewObject([]byte(content(i))), bucket.IfAbsent())
+			_, results[i] = b.Put(t.Context(), "package/k", bucket.NewObject([]byte(content(i))), bucket.IfAbsent())
 			return nil
 		})
 	}
@@ -79,7 +79,7 @@ func countUp(ctx context.Context, b bucket.Bucket, key string) error {
 			return err
 		}
 		next := bucket.NewObject([]byte(strconv.Itoa(n + 1)))
-		if err := b.Put(ctx, key, next, bucket.IfMatch(info.ETag)); !errors.Is(err, bucket.ErrConflict) {
+		if _, err := b.Put(ctx, key, next, bucket.IfMatch(info.ETag)); !errors.Is(err, bucket.ErrConflict) {
 			return err
 		}
 	}
@@ -93,7 +93,7 @@ func testReaders(t *testing.T, b bucket.Bucket) {
 	group, ctx := errgroup.WithContext(t.Context())
 	group.Go(func() error {
 		for i := range 20 {
-			if err := b.Put(ctx, "k", bucket.NewObject([]byte(version(i))), bucket.Always()); err != nil {
+			if _, err := b.Put(ctx, "k", bucket.NewObject([]byte(version(i))), bucket.Always()); err != nil {
 				return err
 			}
 		}

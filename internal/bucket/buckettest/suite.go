@@ -52,12 +52,19 @@ func Test(t *testing.T, open func(t *testing.T) bucket.Bucket) {
 	}
 }
 
-// put stores content and fails the test if that fails.
-func put(t *testing.T, b bucket.Bucket, key, content string, c bucket.Condition) {
+// put stores content, fails the test if that fails, and returns what the put
+// says is in place then.
+func put(t *testing.T, b bucket.Bucket, key, content string, c bucket.Condition) bucket.Info {
 	t.Helper()
-	if err := b.Put(t.Context(), key, bucket.NewObject([]byte(content)), c); err != nil {
+	o := bucket.NewObject([]byte(content))
+	info, err := b.Put(t.Context(), key, o, c)
+	if err != nil {
 		t.Fatalf("put %q (%s): %v", key, c, err)
 	}
+	if info.Size != o.Size || info.SHA256 != o.SHA256 || info.ETag == "" {
+		t.Errorf("put %q (%s) says %+v", key, c, info)
+	}
+	return info
 }
 
 // get returns the content and fails the test if Get and Head do not agree with it.
