@@ -25,6 +25,8 @@ type Input struct {
 	// Take selects packages, Packages is how the option spells the selection.
 	Take     func(pkg string) bool
 	Packages string
+	// Done is told how many entries were dealt with since the last call.
+	Done func(entries int)
 }
 
 // A plan says what the replay of the index does with each release that is not

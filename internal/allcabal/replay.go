@@ -27,6 +27,8 @@ type replay struct {
 	held   map[string]bool // the paths of the commit under way
 	newest time.Time       // of its entries
 	result Result
+
+	counted int // entries that Done was not told of
 }
 
 // A Result counts what a run committed.
@@ -81,11 +83,24 @@ func (r *replay) run(ctx context.Context) error {
 		if err := r.entry(ctx, e); err != nil {
 			return err
 		}
+		r.count()
 	}
+	r.in.Done(r.counted)
 	if err := r.deprecated(ctx); err != nil {
 		return err
 	}
 	return r.commit(ctx)
+}
+
+// doneEvery is how many entries make a step of progress.
+const doneEvery = 1000
+
+// count tells of entries from time to time.
+func (r *replay) count() {
+	if r.counted++; r.counted == doneEvery {
+		r.in.Done(r.counted)
+		r.counted = 0
+	}
 }
 
 // entry deals with one entry of the index.

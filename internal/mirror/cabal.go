@@ -18,8 +18,9 @@ import (
 
 // Cabals puts every .cabal file that the index holds behind the bucket's
 // position: each under its revision's number, the newest under its own name
-// too. The log must begin at the position or before it.
-func (b *Bucket) Cabals(ctx context.Context, log *index.Log, tail *index.Tail, concurrency int) {
+// too. The log must begin at the position or before it. Done is told of each file
+// that is in.
+func (b *Bucket) Cabals(ctx context.Context, log *index.Log, tail *index.Tail, concurrency int, done func(size int64)) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(concurrency)
 	next := map[index.Release]int{}
@@ -46,9 +47,11 @@ func (b *Bucket) Cabals(ctx context.Context, log *index.Log, tail *index.Tail, c
 				b.fail(err)
 				break
 			}
+			done(int64(len(c.content)))
 		} else {
 			group.Go(func() error {
 				_, err := b.putCabal(ctx, c, news)
+				done(int64(len(c.content)))
 				return err
 			})
 		}

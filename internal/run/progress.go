@@ -17,12 +17,13 @@ import (
 // line every few seconds in a log. It writes to standard error only. All
 // methods are safe for concurrent use.
 type Progress interface {
-	// Start begins a phase, ending the one before it. Total counts releases;
-	// 0 means that nobody knows how many there will be.
-	Start(phase string, total int64)
+	// Start begins a phase, ending the one before it. It counts things of a
+	// kind, such as "releases"; total 0 means that nobody knows how many there
+	// will be.
+	Start(phase, things string, total int64)
 	// Add counts what the phase has done since the last call. Name is the
 	// release that is done, for --verbose; "" if the call is not for one.
-	Add(releases int, bytes int64, name string)
+	Add(n int, bytes int64, name string)
 	// Note writes a line at once.
 	Note(line string)
 	// Done ends the phase with a line that says what it did. Without a phase
@@ -59,11 +60,11 @@ type logProgress struct {
 	owned sync.WaitGroup // the goroutine of the phase
 }
 
-func (p *logProgress) Start(phase string, total int64) {
+func (p *logProgress) Start(phase, things string, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done()
-	p.meter = newMeter(phase, total, p.now())
+	p.meter = newMeter(phase, things, total, p.now())
 	p.stop = make(chan struct{})
 	m, stop := p.meter, p.stop
 	p.owned.Go(func() { p.tell(m, stop) })
@@ -83,11 +84,11 @@ func (p *logProgress) tell(m *meter, stop <-chan struct{}) {
 	}
 }
 
-func (p *logProgress) Add(releases int, bytes int64, name string) {
+func (p *logProgress) Add(n int, bytes int64, name string) {
 	p.mu.Lock()
 	m := p.meter
 	p.mu.Unlock()
-	m.add(releases, bytes)
+	m.add(n, bytes)
 	if p.verbose && name != "" {
 		p.Note(releaseLine(name, bytes))
 	}
@@ -130,11 +131,11 @@ type barProgress struct {
 	bar   *mpb.Bar
 }
 
-func (p *barProgress) Start(phase string, total int64) {
+func (p *barProgress) Start(phase, things string, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done()
-	m := newMeter(phase, total, p.now())
+	m := newMeter(phase, things, total, p.now())
 	p.meter = m
 	p.bars = mpb.New(mpb.WithOutput(p.w), mpb.WithAutoRefresh())
 	var filler mpb.BarFillerBuilder = mpb.BarStyle()
@@ -148,15 +149,15 @@ func (p *barProgress) Start(phase string, total int64) {
 	)
 }
 
-func (p *barProgress) Add(releases int, bytes int64, name string) {
+func (p *barProgress) Add(n int, bytes int64, name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.meter.add(releases, bytes)
+	p.meter.add(n, bytes)
 	if p.verbose && name != "" {
 		p.note(releaseLine(name, bytes))
 	}
 	if p.bar != nil {
-		p.bar.IncrBy(releases)
+		p.bar.IncrBy(n)
 	}
 }
 
@@ -195,46 +196,47 @@ func (p *barProgress) done() {
 
 // A meter counts what a phase has done. A nil meter counts nothing.
 type meter struct {
-	phase string
-	total int64
-	begun time.Time
+	phase  string
+	things string // what is counted, in the plural
+	total  int64
+	begun  time.Time
 
-	mu       sync.Mutex
-	releases int64
-	bytes    int64
+	mu    sync.Mutex
+	done  int64
+	bytes int64
 }
 
-func newMeter(phase string, total int64, now time.Time) *meter {
-	return &meter{phase: phase, total: total, begun: now}
+func newMeter(phase, things string, total int64, now time.Time) *meter {
+	return &meter{phase: phase, things: things, total: total, begun: now}
 }
 
-func (m *meter) add(releases int, bytes int64) {
+func (m *meter) add(n int, bytes int64) {
 	if m == nil {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.releases += int64(releases)
+	m.done += int64(n)
 	m.bytes += bytes
 }
 
-func (m *meter) counts() (releases, bytes int64) {
+func (m *meter) counts() (done, bytes int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.releases, m.bytes
+	return m.done, m.bytes
 }
 
 // state says how far the phase is, how fast, and how long it will take if it
 // goes on like that.
 func (m *meter) state(now time.Time) string {
-	releases, bytes := m.counts()
+	done, bytes := m.counts()
 	elapsed := now.Sub(m.begun)
-	parts := m.amounts(releases, bytes)
+	parts := m.amounts(done, bytes)
 	if bytes > 0 && elapsed >= time.Second {
 		parts = append(parts, humanize.IBytes(uint64(float64(bytes)/elapsed.Seconds()))+"/s")
 	}
-	if releases > 0 && releases < m.total {
-		left := time.Duration(float64(elapsed) / float64(releases) * float64(m.total-releases))
+	if done > 0 && done < m.total {
+		left := time.Duration(float64(elapsed) / float64(done) * float64(m.total-done))
 		parts = append(parts, wholeSeconds(left)+" left")
 	}
 	if len(parts) == 0 {
@@ -245,19 +247,19 @@ func (m *meter) state(now time.Time) string {
 
 // summary says what the phase did.
 func (m *meter) summary(now time.Time) string {
-	releases, bytes := m.counts()
-	parts := append(m.amounts(releases, bytes), wholeSeconds(now.Sub(m.begun)))
+	done, bytes := m.counts()
+	parts := append(m.amounts(done, bytes), wholeSeconds(now.Sub(m.begun)))
 	return strings.Join(parts, ", ")
 }
 
 // amounts leaves out what the phase does not count.
-func (m *meter) amounts(releases, bytes int64) []string {
+func (m *meter) amounts(done, bytes int64) []string {
 	var parts []string
 	switch {
 	case m.total > 0:
-		parts = append(parts, fmt.Sprintf("%s of %s releases", humanize.Comma(releases), humanize.Comma(m.total)))
-	case releases > 0:
-		parts = append(parts, humanize.Comma(releases)+" releases")
+		parts = append(parts, fmt.Sprintf("%s of %s %s", humanize.Comma(done), humanize.Comma(m.total), m.things))
+	case done > 0:
+		parts = append(parts, humanize.Comma(done)+" "+m.things)
 	}
 	if bytes > 0 {
 		parts = append(parts, humanize.IBytes(uint64(bytes)))

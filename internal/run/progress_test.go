@@ -62,9 +62,9 @@ func TestLogProgress(t *testing.T) {
 	clock := newClock()
 	p, ticks := newLog(&out, clock, false)
 
-	p.Start("index", 0)
+	p.Start("index", "releases", 0)
 	ticks <- clock.pass(5 * time.Second)
-	p.Start("tarballs", 3000)
+	p.Start("tarballs", "releases", 3000)
 	p.Add(1000, 10<<20, "aeson-2.2.1.0")
 	ticks <- clock.pass(5 * time.Second)
 	p.Add(0, 10<<20, "")
@@ -90,7 +90,7 @@ func TestLogProgressVerbose(t *testing.T) {
 	t.Parallel()
 	var out buffer
 	p, _ := newLog(&out, newClock(), true)
-	p.Start("tarballs", 0)
+	p.Start("tarballs", "releases", 0)
 	p.Add(1, 2048, "aeson-2.2.1.0")
 	p.Add(1, 0, "lens-5.3")
 	p.Add(1, 1024, "")
@@ -107,8 +107,8 @@ func TestBarProgress(t *testing.T) {
 	p := &barProgress{w: &out, now: clock.Now, verbose: true}
 
 	p.Note("before")
-	p.Start("index", 0)
-	p.Start("tarballs", 4)
+	p.Start("index", "releases", 0)
+	p.Start("tarballs", "releases", 4)
 	clock.pass(2 * time.Second)
 	p.Add(1, 2<<20, "aeson-2.2.1.0")
 	p.Note("a retry")
@@ -135,7 +135,7 @@ func TestBarProgressGoesOnWhenFull(t *testing.T) {
 	t.Parallel()
 	var out buffer
 	p := &barProgress{w: &out, now: newClock().Now}
-	p.Start("tarballs", 1)
+	p.Start("tarballs", "releases", 1)
 	p.Add(1, 0, "")
 	p.bar.Wait()
 	p.Add(1, 0, "")
@@ -158,7 +158,7 @@ func TestProgressIsSafeForConcurrentUse(t *testing.T) {
 			t.Parallel()
 			var out buffer
 			p := make(&out)
-			p.Start("tarballs", 200)
+			p.Start("tarballs", "releases", 200)
 			var workers sync.WaitGroup
 			for range 8 {
 				workers.Go(func() {

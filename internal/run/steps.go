@@ -19,9 +19,16 @@ import (
 
 // readIndex fetches the index and finds out what it holds for each site.
 func (r *syncer) readIndex(ctx context.Context) error {
-	r.progress.Start("index", 0)
+	r.progress.Start("index", "", 0)
 	defer r.progress.Done()
 	ix, err := r.upstream.Index(ctx, r.metadata, r.dir)
+	if errors.Is(err, hackage.ErrTorn) {
+		// Most likely upstream published between the two reads.
+		if err := r.rereadMetadata(ctx); err != nil {
+			return err
+		}
+		ix, err = r.upstream.Index(ctx, r.metadata, r.dir)
+	}
 	if err != nil {
 		return r.explain(err)
 	}
@@ -112,7 +119,7 @@ func (r *syncer) fetch(ctx context.Context, wants []mirror.Want) error {
 	if len(wants) == 0 {
 		return nil
 	}
-	r.progress.Start("tarballs", int64(len(wants)))
+	r.progress.Start("tarballs", "releases", int64(len(wants)))
 	defer r.progress.Done()
 	outcomes, err := r.fetcher().Fetch(ctx, wants)
 	if err != nil {
@@ -126,10 +133,35 @@ func (r *syncer) fetch(ctx context.Context, wants []mirror.Want) error {
 
 // fillBuckets puts the .cabal files. The tarballs are in already.
 func (r *syncer) fillBuckets(ctx context.Context) {
+	total := 0
+	for _, s := range r.buckets() {
+		total += revisions(s.tail)
+	}
+	if total == 0 {
+		return
+	}
+	r.progress.Start(".cabal files", "files", int64(total))
+	defer r.progress.Done()
 	r.each(r.buckets(), func(s *site) error {
-		s.bucket.Cabals(ctx, r.index.Log(s.State().Position), s.tail, r.o.Concurrency)
+		s.bucket.Cabals(ctx, r.index.Log(s.State().Position), s.tail, r.o.Concurrency, func(size int64) {
+			r.progress.Add(1, size, "")
+		})
 		return s.bucket.Err()
 	})
+}
+
+// fillRepositories commits and pushes, all repositories side by side.
+func (r *syncer) fillRepositories(ctx context.Context) {
+	total := 0
+	for _, s := range r.repositories() {
+		total += s.tail.Entries
+	}
+	if total == 0 {
+		return
+	}
+	r.progress.Start("repositories", "entries", int64(total))
+	defer r.progress.Done()
+	r.each(r.repositories(), func(s *site) error { return r.update(ctx, s) })
 }
 
 // tries is how often a repository that others push to is read anew.
@@ -199,6 +231,7 @@ func (r *syncer) updateOnce(ctx context.Context, s *site) error {
 	s.commit, err = s.repo.Update(ctx, allcabal.Input{
 		Index: r.index, Tail: s.tail, Seen: r.metadata.Seen(), Outcomes: outcomes,
 		Deprecated: deprecated, Take: r.take, Packages: r.packages,
+		Done: func(entries int) { r.progress.Add(entries, 0, "") },
 	})
 	return err
 }

@@ -100,7 +100,7 @@ func (sum *summary) write(w io.Writer) error {
 	}
 	fmt.Fprintf(&out, "%s: %s, %s, %s in %.1f s; index-state %s\n", verb,
 		plural(sum.releases, "release"), plural(sum.revisions, "revision"),
-		humanize.Bytes(uint64(sum.bytes)), sum.seconds, indexState(sum.end))
+		humanize.IBytes(uint64(sum.bytes)), sum.seconds, indexState(sum.end))
 	for _, s := range sum.sites {
 		fmt.Fprintf(&out, "  %-18s %s: %s\n", s.kind, s, s.account(sum.dryRun))
 	}
@@ -140,7 +140,7 @@ func (s *site) account(dryRun bool) string {
 			return "nothing new"
 		}
 		return fmt.Sprintf("%s, %s, %s put in %s", plural(stats.Tarballs, "tarball"),
-			plural(stats.Revisions, "revision"), humanize.Bytes(uint64(stats.Bytes)), took)
+			plural(stats.Revisions, "revision"), humanize.IBytes(uint64(stats.Bytes)), took)
 	}
 	if !s.commit.Changed {
 		return "nothing new"

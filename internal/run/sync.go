@@ -114,7 +114,7 @@ func (r *syncer) advance(ctx context.Context) error {
 		return err
 	}
 	r.fillBuckets(ctx)
-	r.each(r.repositories(), func(s *site) error { return r.update(ctx, s) })
+	r.fillRepositories(ctx)
 	return ctx.Err()
 }
 
