@@ -28,6 +28,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 )
 
 // program is the command's name in usage and messages.
@@ -49,6 +51,8 @@ type Env struct {
 	Now            func() time.Time
 	IsTerminal     bool   // whether somebody watches Stderr
 	Version        string // of this program, such as v1.2.3
+
+	tune func(*hackage.Options) // if set, makes upstream's patience another one, for tests
 }
 
 // ProcessEnv returns the Env of the running process.

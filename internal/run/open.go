@@ -41,13 +41,17 @@ func (r *syncer) open(ctx context.Context) (err error) {
 		pinned.KeyIDs = r.o.RootKeys
 	}
 	pinned.Threshold = r.o.KeyThreshold
-	r.upstream, err = hackage.Open(r.o.Upstream, hackage.Options{
+	options := hackage.Options{
 		Pinned: pinned, UserAgent: hackage.UserAgent(r.env.Version), Now: r.env.Now,
 		KnownRoots: r.knownRoots(),
 		Notify: func(retry hackage.Retry) {
 			r.progress.Note(fmt.Sprintf("%s: attempt %d: %v; again in %s", retry.What, retry.Attempt, retry.Err, wholeSeconds(retry.Wait)))
 		},
-	})
+	}
+	if r.env.tune != nil {
+		r.env.tune(&options)
+	}
+	r.upstream, err = hackage.Open(r.o.Upstream, options)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
@@ -31,6 +32,7 @@ type world struct {
 	key     []byte
 	env     map[string]string
 	now     func() time.Time
+	tune    func(*hackage.Options)
 }
 
 // newWorld returns a world around a Hackage, which is served over HTTP. Its
@@ -43,8 +45,11 @@ func newWorld(t *testing.T, h *hackagetest.Hackage) *world {
 	}
 	server := h.Serve()
 	t.Cleanup(server.Close)
-	return &world{T: t, hackage: h, server: server, dir: t.TempDir(), key: key, env: map[string]string{}, now: time.Now}
+	return &world{T: t, hackage: h, server: server, dir: t.TempDir(), key: key, env: map[string]string{}, now: time.Now, tune: hasty}
 }
+
+// hasty makes a run try everything as often as ever, but wait hardly at all.
+func hasty(o *hackage.Options) { o.FirstWait = time.Millisecond }
 
 // path is a place in the world's folder.
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
@@ -79,7 +84,7 @@ func (w *world) run(args ...string) (int, string) {
 		variables[name] = value
 	}
 	env, stdout, stderr := testEnv(variables)
-	env.Now = w.now
+	env.Now, env.tune = w.now, w.tune
 	code := Main(context.Background(), args, env)
 	return code, stdout.String() + stderr.String()
 }
