@@ -4,20 +4,17 @@ import "strings"
 
 // News is what a stretch of the log says of one release.
 type News struct {
-	// Cabals counts the .cabal entries; FirstCabal and LastCabal are the
-	// oldest and the newest of them.
-	Cabals                int
-	FirstCabal, LastCabal Span
+	// Cabals counts the .cabal entries; LastCabal is the newest of them.
+	Cabals    int
+	LastCabal Span
 	// Target is what the newest package.json says of the tarball, and
 	// TargetOffset is where that entry starts, -1 if there is none or if it
 	// is malformed.
 	Target       Target
 	TargetOffset int64
-	// FirstTarget is what the oldest well-formed package.json says, the
-	// zero Target if there is none.
-	FirstTarget Target
 	// Replaced says that the tarball was replaced: two package.json of the
-	// stretch disagree, or one says of itself that it is not the first.
+	// stretch disagree, or one says of itself that it is not the first. A
+	// malformed one disagrees with any before it.
 	Replaced bool
 }
 
@@ -41,7 +38,7 @@ type Tail struct {
 // Scan reads the log to its end and sums it up for the packages that take
 // wants, or for all if take is nil; take is asked once for each package. A
 // malformed package.json is counted as passed over, and its release has no
-// Target then. Some 250 bytes are held for each release.
+// Target then. Some 200 bytes are held for each release.
 func Scan(l *Log, take func(pkg string) bool) (*Tail, error) {
 	s := &scanner{
 		tail:    &Tail{From: l.from, News: make(map[Release]*News), NewestPreferred: make(map[string]int64)},
@@ -99,25 +96,24 @@ func (s *scanner) add(e Entry) error {
 		s.tail.NewestPreferred[s.word(e.Release.Package)] = e.Offset
 	case Cabal:
 		n := s.news(e.Release)
-		if n.Cabals == 0 {
-			n.FirstCabal = e.Span()
-		}
 		n.Cabals++
 		n.LastCabal = e.Span()
 	case PackageJSON:
-		n := s.news(e.Release)
-		target, again, err := parsePackageJSON(e.Release, e.Content)
-		if err != nil {
-			n.Target, n.TargetOffset = Target{}, -1
-			return err
-		}
-		n.Target, n.TargetOffset = target, e.Offset
-		if n.FirstTarget == (Target{}) {
-			n.FirstTarget = target
-		}
-		n.Replaced = n.Replaced || again || target != n.FirstTarget
+		return s.addTarget(s.news(e.Release), e)
 	}
 	return nil
+}
+
+// addTarget takes in a package.json.
+func (s *scanner) addTarget(n *News, e Entry) error {
+	target, again, err := parsePackageJSON(e.Release, e.Content)
+	before := n.TargetOffset >= 0
+	n.Replaced = n.Replaced || again || before && target != n.Target
+	n.Target, n.TargetOffset = target, e.Offset
+	if err != nil {
+		n.TargetOffset = -1 // and the target is zero
+	}
+	return err
 }
 
 // news returns what is known of a release, at first nothing.

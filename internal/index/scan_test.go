@@ -40,11 +40,11 @@ func TestScan(t *testing.T) {
 	}
 	want := map[index.Release]*index.News{
 		a1: {
-			Cabals: 3, FirstCabal: index.Span{Offset: 0, Size: 5}, LastCabal: index.Span{Offset: start(7), Size: 5},
-			Target: target("new tarball!"), TargetOffset: start(6), FirstTarget: target("old tarball"), Replaced: true,
+			Cabals: 3, LastCabal: index.Span{Offset: start(7), Size: 5},
+			Target: target("new tarball!"), TargetOffset: start(6), Replaced: true,
 		},
-		b1: {Target: target("b's tarball"), TargetOffset: start(2), FirstTarget: target("b's tarball")},
-		a2: {TargetOffset: -1, FirstTarget: target("good")},
+		b1: {Target: target("b's tarball"), TargetOffset: start(2)},
+		a2: {TargetOffset: -1, Replaced: true},
 	}
 	if diff := cmp.Diff(want, tail.News); diff != "" {
 		t.Errorf("news differ (-want +got):\n%s", diff)
