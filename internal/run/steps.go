@@ -314,7 +314,7 @@ func (r *syncer) only(kind func(*site) bool) []*site {
 
 // explain adds to an error of upstream's metadata what the user can do.
 func (r *syncer) explain(err error) error {
-	hint := ""
+	hint := "; nothing was changed"
 	switch {
 	case errors.Is(err, tuf.ErrExpired):
 		hint = "; upstream has not signed anew, or the clock of this machine is wrong. Nothing was changed"
