@@ -77,8 +77,8 @@ func (s *site) scan(ix *hackage.Index, take func(string) bool) error {
 		err = log.Finish(info.Length, info.SHA256)
 	}
 	if err != nil && !position.IsZero() {
-		return fmt.Errorf("%s %q was built from %d bytes of index, to %s, and upstream's index does not go on from there: %w: %w",
-			s.kind, s, position.Length, position.Time.Format(time.RFC3339), errRewritten, err)
+		return fmt.Errorf("it was built from %d bytes of index, to %s, and upstream's index does not go on from there: %w: %w",
+			position.Length, position.Time.Format(time.RFC3339), errRewritten, err)
 	}
 	s.tail = tail
 	return err

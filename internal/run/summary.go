@@ -95,8 +95,11 @@ func revisions(t *index.Tail) int {
 func (sum *summary) write(w io.Writer) error {
 	var out strings.Builder
 	verb := "done"
-	if sum.dryRun {
+	switch {
+	case sum.dryRun:
 		verb = "dry run, nothing was written; there are"
+	case len(live(sum.sites)) == 0:
+		verb = "nothing was brought up to date"
 	}
 	fmt.Fprintf(&out, "%s: %s, %s, %s in %.1f s; index-state %s\n", verb,
 		plural(sum.releases, "release"), plural(sum.revisions, "revision"),
