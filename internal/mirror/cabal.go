@@ -2,29 +2,36 @@ package mirror
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"regexp"
+	"sort"
 	"strconv"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
 
 // Cabals puts every .cabal file that the index holds behind the bucket's
 // position: each under its revision's number, the newest under its own name
-// too. The log must begin at the position or before it. Done is told of each file
-// that is in.
-func (b *Bucket) Cabals(ctx context.Context, log *index.Log, tail *index.Tail, concurrency int, done func(size int64)) {
+// too. Done is told of each file that is in.
+func (b *Bucket) Cabals(ctx context.Context, ix *hackage.Index, tail *index.Tail, concurrency int, done func(size int64)) {
+	b.earlier = sync.OnceValues(func() (map[index.Release]int, error) {
+		return revisionsBefore(ix, tail, b.state.Position.Length)
+	})
+	run := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(concurrency)
-	next := map[index.Release]int{}
-	for e, err := range log.Entries() {
+	next, behind := map[index.Release]int{}, map[index.Release]int{}
+	for e, err := range ix.Log(b.state.Position).Entries() {
 		if err != nil {
 			b.fail(fmt.Errorf("read index for %q: %w", b, err))
 			break
@@ -34,6 +41,8 @@ func (b *Bucket) Cabals(ctx context.Context, log *index.Log, tail *index.Tail, c
 			continue
 		}
 		c := cabalFile{release: e.Release, content: bytes.Clone(e.Content), newest: e.Offset == news.LastCabal.Offset}
+		c.behind = behind[e.Release]
+		behind[e.Release]++
 		number, seen := next[e.Release]
 		if c.number = number; !seen {
 			if c.number, err = b.firstRevision(ctx, c, news); err != nil {
@@ -60,7 +69,7 @@ func (b *Bucket) Cabals(ctx context.Context, log *index.Log, tail *index.Tail, c
 			break
 		}
 	}
-	if err := group.Wait(); err != nil {
+	if err := cmp.Or(group.Wait(), run.Err()); err != nil {
 		b.fail(err)
 	}
 }
@@ -69,6 +78,7 @@ func (b *Bucket) Cabals(ctx context.Context, log *index.Log, tail *index.Tail, c
 type cabalFile struct {
 	release index.Release
 	number  int
+	behind  int // how many revisions of the release stand between the position and it
 	content []byte
 	newest  bool
 }
@@ -82,7 +92,7 @@ func (b *Bucket) putCabal(ctx context.Context, c cabalFile, news *index.News) (i
 	if errors.Is(err, bucket.ErrDiffers) && !b.state.Position.IsZero() {
 		// The release is not as new as it looked: the index repeats its
 		// package.json.
-		if number, _, err = b.searchRevision(ctx, c, news, number+1); err != nil {
+		if number, err = b.searchRevision(ctx, c, news, number+1); err != nil {
 			return 0, err
 		}
 		err = b.put(ctx, revisionKey(r, number), c.content, typeCabal, forEver, bucket.IfAbsent())
@@ -120,62 +130,75 @@ func (b *Bucket) firstRevision(ctx context.Context, c cabalFile, news *index.New
 		}
 		return 0, nil
 	}
-	number, held, err := b.searchRevision(ctx, c, news, xRevision(c.content))
-	if held == 0 && news.TargetOffset < 0 && !owed {
+	number, err := b.searchRevision(ctx, c, news, xRevision(c.content))
+	if err == nil && number == 0 && news.TargetOffset < 0 && !owed {
 		b.unsigned = append(b.unsigned, c.release)
 	}
 	return number, err
 }
 
-// searchRevision asks the bucket for the number of a revision and how many it
-// holds. Some of those may be of a run that was stopped before it could note
-// its position: then the bucket already holds this very file among the last
-// ones, and its number is the file's.
-func (b *Bucket) searchRevision(ctx context.Context, c cabalFile, news *index.News, guess int) (number, held int, err error) {
-	if held, err = b.heldRevisions(ctx, c.release, guess); err != nil {
-		return 0, 0, err
+// searchRevision asks the bucket for the number of a revision. Nearly always
+// that is how many it holds. But when the bucket holds this very file among the
+// last ones, then either a run that was stopped before it could note its
+// position put it there, or the index repeats a content that it had before; and
+// only the index can tell.
+func (b *Bucket) searchRevision(ctx context.Context, c cabalFile, news *index.News, guess int) (int, error) {
+	held, err := b.heldRevisions(ctx, c.release, guess)
+	if err != nil {
+		return 0, err
 	}
 	digest := sha256.Sum256(c.content)
 	for number := max(0, held-news.Cabals); number < held; number++ {
 		info, err := b.store.Head(ctx, revisionKey(c.release, number))
 		if err != nil {
-			return 0, 0, fmt.Errorf("look up revision %d of %q in %q: %w", number, c.release, b, err)
+			return 0, fmt.Errorf("look up revision %d of %q in %q: %w", number, c.release, b, err)
 		}
 		if info.SHA256 == digest {
-			return number, held, nil
+			earlier, err := b.earlier()
+			return earlier[c.release] + c.behind, err
 		}
 	}
-	return held, held, nil
+	return held, nil
+}
+
+// revisionsBefore counts the .cabal entries before an offset of the index, for
+// the releases that a tail mentions.
+func revisionsBefore(ix *hackage.Index, tail *index.Tail, offset int64) (map[index.Release]int, error) {
+	counts := map[index.Release]int{}
+	for e, err := range ix.Log(index.Position{}).Entries() {
+		if err != nil {
+			return nil, fmt.Errorf("count revisions: %w", err)
+		}
+		if e.Offset >= offset {
+			break
+		}
+		if e.Kind == index.Cabal && tail.News[e.Release] != nil {
+			counts[e.Release]++
+		}
+	}
+	return counts, nil
 }
 
 // heldRevisions returns how many revisions the bucket holds of a release. They
 // have no gap, so the end is searched from a guess that is right nearly always.
 func (b *Bucket) heldRevisions(ctx context.Context, r index.Release, guess int) (int, error) {
-	holds := func(number int) (bool, error) {
+	var failed error
+	holds := func(number int) bool {
 		_, err := b.store.Head(ctx, revisionKey(r, number))
-		if errors.Is(err, fs.ErrNotExist) {
-			return false, nil
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			failed = fmt.Errorf("look up revision %d of %q in %q: %w", number, r, b, err)
 		}
-		if err != nil {
-			return false, fmt.Errorf("look up revision %d of %q in %q: %w", number, r, b, err)
-		}
-		return true, nil
+		return err == nil
 	}
-	for number := guess; ; number++ {
-		if there, err := holds(number); err != nil || !there {
-			guess = number
-			if err != nil {
-				return 0, err
-			}
-			break
-		}
+	for holds(guess) {
+		guess++
 	}
-	for ; guess > 0; guess-- {
-		if there, err := holds(guess - 1); err != nil || there {
-			return guess, err
-		}
+	if failed != nil || guess == 0 || holds(guess-1) {
+		return guess, failed
 	}
-	return 0, nil
+	// The guess was too high, perhaps by far.
+	held := sort.Search(guess-1, func(number int) bool { return failed != nil || !holds(number) })
+	return held, failed
 }
 
 // xRevisionField finds the field by which an uploader's tool counts revisions.

@@ -78,7 +78,7 @@ func writeLegacyEntry(archive *tar.Writer, ix *hackage.Index, name string, n new
 	}
 	header := &tar.Header{
 		Typeflag: tar.TypeReg, Name: name, Size: int64(len(content)),
-		Mode: 0o644, ModTime: n.time, Format: tar.FormatUSTAR,
+		Mode: 0o644, ModTime: n.time, // in the oldest form of tar that can hold them
 	}
 	if err := archive.WriteHeader(header); err != nil {
 		return fmt.Errorf("write %q into 00-index: %w", name, err)

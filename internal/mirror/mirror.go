@@ -60,6 +60,8 @@ type Bucket struct {
 
 	state state.State
 	etag  string
+	// earlier counts the revisions that the index has before the position.
+	earlier func() (map[index.Release]int, error)
 
 	mu       sync.Mutex
 	refused  map[index.Release]error // tarballs the bucket holds with other bytes

@@ -92,24 +92,25 @@ func (b *Bucket) putState(ctx context.Context, next state.State) error {
 	return nil
 }
 
-// putIndex puts the index files that the bucket does not hold yet.
+// putIndex puts the index files that the bucket does not hold yet. The packed
+// index is the last of them, because HoldsIndex takes it for all.
 func (b *Bucket) putIndex(ctx context.Context, p Publication) error {
 	if p.Index == nil {
 		return nil
 	}
-	file, err := os.Open(p.Index.Gz())
-	if err != nil {
-		return fmt.Errorf("open index for %q: %w", b, err)
-	}
-	defer func() { _ = file.Close() }() // only read
-	if err := b.putBody(ctx, indexGz, file, p.Metadata.Snapshot.IndexTarGz(), typeGzip); err != nil {
+	if err := b.putLegacy(ctx, p.Legacy); err != nil {
 		return err
 	}
 	tar, size := p.Index.Tar()
 	if err := b.putBody(ctx, indexTar, io.NewSectionReader(tar, 0, size), p.Index.TarInfo(), typeTar); err != nil {
 		return err
 	}
-	return b.putLegacy(ctx, p.Legacy)
+	file, err := os.Open(p.Index.Gz())
+	if err != nil {
+		return fmt.Errorf("open index for %q: %w", b, err)
+	}
+	defer func() { _ = file.Close() }() // only read
+	return b.putBody(ctx, indexGz, file, p.Metadata.Snapshot.IndexTarGz(), typeGzip)
 }
 
 // putLegacy puts 00-index.tar.gz.

@@ -143,7 +143,7 @@ func (r *syncer) fillBuckets(ctx context.Context) {
 	r.progress.Start(".cabal files", "files", int64(total))
 	defer r.progress.Done()
 	r.each(r.buckets(), func(s *site) error {
-		s.bucket.Cabals(ctx, r.index.Log(s.State().Position), s.tail, r.o.Concurrency, func(size int64) {
+		s.bucket.Cabals(ctx, r.index, s.tail, r.o.Concurrency, func(size int64) {
 			r.progress.Add(1, size, "")
 		})
 		return s.bucket.Err()
@@ -156,7 +156,7 @@ func (r *syncer) fillRepositories(ctx context.Context) {
 	for _, s := range r.repositories() {
 		total += s.tail.Entries
 	}
-	if total == 0 {
+	if len(r.repositories()) == 0 {
 		return
 	}
 	r.progress.Start("repositories", "entries", int64(total))
