@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,7 +20,12 @@ import (
 // second command that says what sync would be started with.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		program:   func() { os.Exit(Main(context.Background(), os.Args[1:], ProcessEnv())) },
+		program: func() {
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+			code := Main(ctx, os.Args[1:], ProcessEnv())
+			stop()
+			os.Exit(code)
+		},
 		"options": func() { os.Exit(echo.main(context.Background(), os.Args[1:], ProcessEnv())) },
 	})
 }
