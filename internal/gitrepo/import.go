@@ -18,11 +18,13 @@ const EmptyTree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 // An Import makes trees, one after the other, through one git fast-import. Its
 // objects can be read and pushed after Close.
 //
-// All writes go into one commit of fast-import's that is never used: asking it
-// for the root in the middle of a commit makes it store the trees as they are
-// then. The commits that are kept are made by WriteCommit.
+// fast-import stores trees when it is asked for the root in the middle of a
+// commit. So each tree is a commit of its own on a ref that nobody uses; the
+// commits that are kept are made by WriteCommit. (One such commit for all trees
+// would do, but then fast-import takes time by the square of their number.)
 type Import struct {
-	ctx   context.Context
+	ctx   context.Context // ends with the caller's and with the Repo
+	end   context.CancelFunc
 	repo  *Repo
 	cmd   *exec.Cmd
 	words *tail
@@ -30,6 +32,8 @@ type Import struct {
 	buf   *bufio.Writer
 	out   *bufio.Reader
 
+	ref    string // of fast-import's own commits
+	dirty  bool   // written to since the last tree
 	root   string // of the last tree
 	err    error  // the first that happened; nothing is done after it
 	closed bool
@@ -45,11 +49,11 @@ func (r *Repo) Import(ctx context.Context, parent string) (*Import, error) {
 		return nil, err
 	}
 	r.imports++
-	im := &Import{ctx: ctx, repo: r}
-	if err := im.start(); err != nil {
+	im := &Import{repo: r, ref: "refs/import/" + strconv.Itoa(r.imports)}
+	if err := im.start(ctx); err != nil {
 		return nil, fmt.Errorf("start git fast-import: %w", err)
 	}
-	im.say("commit refs/import/" + strconv.Itoa(r.imports) + "\ncommitter x <x> 0 +0000\ndata 0\n")
+	im.change("")
 	if parent != "" {
 		if err := checkID(parent); err != nil {
 			im.err = err
@@ -66,7 +70,15 @@ func (r *Repo) Import(ctx context.Context, parent string) (*Import, error) {
 	return im, nil
 }
 
-func (im *Import) start() (err error) {
+func (im *Import) start(ctx context.Context) (err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	release := context.AfterFunc(im.repo.run, cancel)
+	im.ctx, im.end = ctx, func() { release(); cancel() }
+	defer func() {
+		if err != nil {
+			im.end()
+		}
+	}()
 	im.cmd, im.words = im.repo.git.command(im.ctx, "fast-import", "--quiet", "--done", "--date-format=raw")
 	if im.in, err = im.cmd.StdinPipe(); err != nil {
 		return err
@@ -86,13 +98,22 @@ func (im *Import) say(text string) {
 	}
 }
 
+// change sends a command that is part of a commit, which it starts if need be.
+func (im *Import) change(command string) {
+	if !im.dirty {
+		im.say("commit " + im.ref + "\ncommitter x <x> 0 +0000\ndata 0\n")
+		im.dirty = true
+	}
+	im.say(command)
+}
+
 // Write puts a plain file at path. A file in the place of a folder replaces it,
 // and the other way round. The error may be of an earlier write.
 func (im *Import) Write(path string, content []byte) error {
 	if err := checkPath(path); err != nil {
 		return err
 	}
-	im.say("M 100644 inline " + quotePath(path) + "\ndata " + strconv.Itoa(len(content)) + "\n")
+	im.change("M 100644 inline " + quotePath(path) + "\ndata " + strconv.Itoa(len(content)) + "\n")
 	if im.err == nil {
 		_, im.err = im.buf.Write(content)
 	}
@@ -105,13 +126,16 @@ func (im *Import) Remove(path string) error {
 	if err := checkPath(path); err != nil {
 		return err
 	}
-	im.say("D " + quotePath(path) + "\n")
+	im.change("D " + quotePath(path) + "\n")
 	return im.failure()
 }
 
 // Tree ends one tree and returns its id, and whether it differs from the one
 // before (at first: from the parent's). What is written next builds on it.
 func (im *Import) Tree() (id string, changed bool, err error) {
+	if !im.dirty && im.err == nil {
+		return im.root, false, nil
+	}
 	id, err = im.ask()
 	if err != nil {
 		return "", false, fmt.Errorf("make tree: %w", err)
@@ -125,6 +149,7 @@ func (im *Import) Tree() (id string, changed bool, err error) {
 // "040000 tree ID<tab>", or "missing " where nothing is left.
 func (im *Import) ask() (string, error) {
 	im.say("ls \"\"\n")
+	im.dirty = false
 	if im.err == nil {
 		im.err = im.buf.Flush()
 	}
@@ -153,13 +178,18 @@ func (im *Import) failure() error {
 	if im.err == nil || im.closed {
 		return im.err
 	}
-	im.closed = true
 	_ = im.in.Close() // broken, or the process is of no more use
-	end := im.cmd.Wait()
-	if why := im.repo.git.explain(im.ctx, "fast-import", end, im.words); why != nil {
+	if why := im.wait(nil); why != nil {
 		im.err = why
 	}
 	return im.err
+}
+
+// wait lets the process end and says why if that is no good end.
+func (im *Import) wait(err error) error {
+	im.closed = true
+	defer im.end()
+	return im.repo.git.explain(im.ctx, "fast-import", errors.Join(err, im.cmd.Wait()), im.words)
 }
 
 // Close ends the process. Without an error all objects are on disk.
@@ -174,10 +204,7 @@ func (im *Import) Close() error {
 	if im.err != nil {
 		return im.failure()
 	}
-	im.closed = true
-	end := errors.Join(im.in.Close(), im.cmd.Wait())
-	im.err = im.repo.git.explain(im.ctx, "fast-import", end, im.words)
-	if im.err != nil {
+	if im.err = im.wait(im.in.Close()); im.err != nil {
 		return im.err
 	}
 	im.err = errors.New("the import is closed")

@@ -119,7 +119,9 @@ func (r *Repo) judgePush(ctx context.Context, report []byte, err error) error {
 		reasons = append(reasons, ref+" "+fields[2])
 	}
 	if kind != nil {
-		return fmt.Errorf("%w: %s: %w", kind, r.git.clean(strings.Join(reasons, ", ")), err)
+		// Only the kind found here is wrapped: the remote's words, which
+		// are in err, may sound like another.
+		return fmt.Errorf("%w: %s: %v", kind, r.git.clean(strings.Join(reasons, ", ")), err)
 	}
 	if errors.Is(err, ErrAuth) && strings.Contains(err.Error(), "returned error: 403") {
 		return fmt.Errorf("%w: the token has no right to write: %w", ErrRefused, err)
@@ -133,10 +135,8 @@ func judgeRef(summary string) error {
 	switch {
 	case strings.Contains(summary, "(atomic "):
 		return nil
-	case strings.HasPrefix(summary, "[rejected]"):
-		return ErrMoved // by our lease
 	}
-	for _, phrase := range []string{"cannot lock ref", "incorrect old value", "reference already exists", "failed to update ref", "non-fast-forward", "fetch first"} {
+	for _, phrase := range []string{"stale info", "already exists", "cannot lock ref", "incorrect old value", "failed to update ref", "non-fast-forward", "fetch first"} {
 		if strings.Contains(summary, phrase) {
 			return ErrMoved
 		}

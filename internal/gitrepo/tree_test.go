@@ -260,6 +260,9 @@ func TestCancelled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := im.Write("b", nil); err != nil {
+		t.Fatal(err)
+	}
 	cancel()
 	if _, err := r.Refs(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("refs: %v", err)
@@ -275,6 +278,24 @@ func TestCancelled(t *testing.T) {
 	}
 	if err := im.Close(); !errors.Is(err, context.Canceled) {
 		t.Errorf("close import: %v", err)
+	}
+}
+
+func TestCloseEndsAnImport(t *testing.T) {
+	t.Parallel()
+	r, err := Open(t.Context(), Options{Dir: t.TempDir(), URL: bareRemote(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	im, err := r.Import(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(im.Write("a", nil), r.Close(), r.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := im.Tree(); !errors.Is(err, context.Canceled) {
+		t.Errorf("tree after the end: %v", err)
 	}
 }
 

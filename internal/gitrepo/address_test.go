@@ -1,0 +1,153 @@
+package gitrepo
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+)
+
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for raw, want := range map[string]address{
+		"git@github.com:o/r.git":           {overSSH, "git@github.com:o/r.git", "github.com:o/r.git", ""},
+		"github.com:o/r.git":               {overSSH, "github.com:o/r.git", "github.com:o/r.git", ""},
+		"ssh://git@ssh.github.com:443/o/r": {overSSH, "ssh://git@ssh.github.com:443/o/r", "ssh://ssh.github.com:443/o/r", ""},
+		"https://github.com/o/r.git":       {overHTTP, "https://github.com/o/r.git", "https://github.com/o/r.git", "https://github.com"},
+		"http://127.0.0.1:8080/r":          {overHTTP, "http://127.0.0.1:8080/r", "http://127.0.0.1:8080/r", "http://127.0.0.1:8080"},
+		"https://[::1]:8443/r":             {overHTTP, "https://[::1]:8443/r", "https://[::1]:8443/r", "https://[::1]:8443"},
+		"r.git":                            {local, filepath.Join(here, "r.git"), filepath.Join(here, "r.git"), ""},
+		"./a:b":                            {local, filepath.Join(here, "a:b"), filepath.Join(here, "a:b"), ""},
+		"/srv/r.git":                       {local, "/srv/r.git", "/srv/r.git", ""},
+		"file:///srv/with%20space/r.git":   {local, "/srv/with space/r.git", "/srv/with space/r.git", ""},
+		"file://localhost/srv/r.git":       {local, "/srv/r.git", "/srv/r.git", ""},
+	} {
+		if got, err := parseAddress(raw); err != nil || got != want {
+			t.Errorf("%s: %+v, %v", raw, got, err)
+		}
+	}
+}
+
+func TestAddressesRefused(t *testing.T) {
+	t.Parallel()
+	for _, raw := range []string{
+		"", "-oProxyCommand=x:y", "--upload-pack=x", "ext::sh -c x", "fd::17", "::x", "git://host/r", "ftp://host/r", "svn+ssh://host/r",
+		"https://user:hunter2@host/r", "https://hunter2@host/r", "ssh://git:hunter2@host/r", "https://host:hunter2x/r", "https://user:hunter2@ho st/r",
+		"ssh://-oProxyCommand=x/r", "ssh://-l@host/r", "ssh:///r", "-x@host:r", "git@-host:r", "https:///r", "https://host/r?x", "https://host/r#x",
+		"file://host/r", "file://", "a\nb", "/srv/\x1b[1mr",
+	} {
+		_, err := parseAddress(raw)
+		if !errors.Is(err, ErrURL) {
+			t.Errorf("%q: %v", raw, err)
+		} else if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("the error holds the password: %v", err)
+		}
+	}
+}
+
+func TestTokenOnlyTravelsSafely(t *testing.T) {
+	t.Parallel()
+	for raw, safe := range map[string]bool{
+		"https://host/r": true, "http://host/r": false, "http://127.0.0.1:1/r": true, "http://[::1]:1/r": true, "http://localhost/r": true,
+		"http://127.0.0.1.example.org/r": false, "http://localhost.example.org/r": false, "http://10.0.0.1/r": false,
+	} {
+		a, err := parseAddress(raw)
+		if err != nil || a.safeForToken() != safe {
+			t.Errorf("%s: %v, %v", raw, a.safeForToken(), err)
+		}
+	}
+}
+
+// TestGitHubHostKeys holds the embedded keys to the fingerprints that GitHub
+// publishes.
+func TestGitHubHostKeys(t *testing.T) {
+	t.Parallel()
+	want := map[string]string{
+		"ssh-ed25519":         "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU",
+		"ecdsa-sha2-nistp256": "SHA256:p2QAMXNIC1TJYWeIOttrVc98/R1BUFWu3/LiyKgUfQM",
+		"ssh-rsa":             "SHA256:uNiVztksCsDhcc0u9e8BujQXVUpKZIDTMczCvj3tD2s",
+	}
+	for rest := githubHosts; len(rest) > 0; {
+		_, hosts, key, _, after, err := ssh.ParseKnownHosts(rest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest = after
+		if !slices.Equal(hosts, []string{"github.com", "[ssh.github.com]:443"}) || want[key.Type()] != ssh.FingerprintSHA256(key) {
+			t.Errorf("%v: %s %s", hosts, key.Type(), ssh.FingerprintSHA256(key))
+		}
+		delete(want, key.Type())
+	}
+	if len(want) != 0 {
+		t.Errorf("lacking: %v", want)
+	}
+}
+
+func TestKnownHostsThatAreNone(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"github.com", "github.com ssh-ed25519 AAAA", "# only a comment\nx y z"} {
+		if _, err := hostsFile([]byte(text)); err == nil {
+			t.Errorf("%q was taken", text)
+		}
+	}
+	if got, err := hostsFile([]byte(" \n")); err != nil || string(got) != string(githubHosts) {
+		t.Errorf("without any: %q, %v", got, err)
+	}
+}
+
+func TestSSHKeysThatAreNone(t *testing.T) {
+	t.Parallel()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	locked, err := ssh.MarshalPrivateKeyWithPassphrase(key, "", []byte("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ssh.NewSignerFromKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for word, text := range map[string][]byte{
+		"passphrase":    pem.EncodeToMemory(locked),
+		"public key":    ssh.MarshalAuthorizedKey(signer.PublicKey()),
+		"not a private": []byte("hello"),
+	} {
+		dir := t.TempDir()
+		_, err := Open(t.Context(), Options{Dir: dir, URL: "git@github.com:o/r", Auth: Auth{SSHKey: text}})
+		if err == nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("%s: %v", word, err)
+		}
+	}
+}
+
+func TestWordsAreCleaned(t *testing.T) {
+	t.Parallel()
+	g := &runner{secrets: []string{"hunter2"}}
+	got := g.clean("remote: \r\nremote: no \x1b[31mway\u009b, hunter2\nhint: try\n\nfatal: unable to access 'https://me:pw@host/r/': x\n")
+	if want := "remote: no [31mway, ***; fatal: unable to access 'https://host/r/': x"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	var words tail
+	for i := range 10000 {
+		if _, err := words.Write([]byte(strings.Repeat(string(rune('a'+i%26)), 10))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := words.String()
+	if len(text) > headBytes+tailBytes+10 || !strings.HasPrefix(text, "aaaaaaaaaab") || !strings.HasSuffix(text, strings.Repeat(string(rune('a'+9999%26)), 10)) {
+		t.Errorf("kept %d bytes: %.20q", len(text), text)
+	}
+}

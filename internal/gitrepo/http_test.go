@@ -1,0 +1,159 @@
+package gitrepo
+
+import (
+	"encoding/base64"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/cgi"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+const testToken = "ghs_0123456789abcdefTOKEN"
+
+// A gitHost serves a folder of repositories over HTTP by git's own
+// http-backend, to those who have the token.
+type gitHost struct {
+	*httptest.Server
+	folder   string
+	readOnly atomic.Bool
+	asked    atomic.Int64
+}
+
+func newGitHost(t *testing.T) *gitHost {
+	t.Helper()
+	h := &gitHost{folder: t.TempDir()}
+	backend := need(t, "git-http-backend", strings.TrimSpace(plainGit(t, h.folder, "--exec-path")), "/usr/lib/git-core")
+	plainGit(t, h.folder, "init", "--quiet", "--bare", "--initial-branch=data", "r.git")
+	plainGit(t, filepath.Join(h.folder, "r.git"), "config", "http.receivepack", "true")
+	script := &cgi.Handler{Path: backend, Env: []string{"GIT_PROJECT_ROOT=" + h.folder, "GIT_HTTP_EXPORT_ALL=1"}, InheritEnv: []string{"PATH"}, Stderr: io.Discard}
+	want := "Basic " + base64.StdEncoding.EncodeToString([]byte("x-access-token:"+testToken))
+	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		h.asked.Add(1)
+		switch {
+		case req.Header.Get("Authorization") != want:
+			w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
+			http.Error(w, "who are you? "+req.Header.Get("Authorization"), http.StatusUnauthorized)
+		case h.readOnly.Load() && strings.Contains(req.URL.String(), "receive-pack"):
+			http.Error(w, "this token only reads", http.StatusForbidden)
+		default:
+			script.ServeHTTP(w, req)
+		}
+	}))
+	t.Cleanup(h.Close)
+	return h
+}
+
+func TestHTTPWithToken(t *testing.T) {
+	t.Parallel()
+	host := newGitHost(t)
+	path, notes := spy(t, "git")
+	dir := t.TempDir()
+	o := Options{Dir: dir, URL: host.URL + "/r.git", Auth: Auth{Token: []byte(testToken + "\n")}, Getenv: environ("PATH=" + path)}
+	r := openWith(t, o)
+	r.git.program = filepath.Join(filepath.Dir(notes), "git")
+	one := publish(t, r, map[string]string{"a": "1"})
+	two := publish(t, r, map[string]string{"b": strings.Repeat("more than one chunk\r\n", 1<<17)})
+	if got := refsOf(t, r)["refs/heads/data"]; got != two || one == two {
+		t.Errorf("the branch is at %s", got)
+	}
+	if got, err := r.Blob(t.Context(), two, "a"); err != nil || string(got) != "1" {
+		t.Errorf("blob %q, %v", got, err)
+	}
+	said, err := os.ReadFile(notes)
+	if err != nil || !strings.Contains(string(said), "push") || !strings.Contains(string(said), "cat-file") {
+		t.Fatalf("the notes do not hold what ran: %q, %v", said, err)
+	}
+	noSecrets(t, dir, string(said), secretsOf(testToken)...)
+
+	host.readOnly.Store(true)
+	three := commitFiles(t, r, two, map[string]string{"c": "3"})
+	err = r.Push(t.Context(), Update{Ref: "refs/heads/data", Old: two, New: three})
+	if !errors.Is(err, ErrRefused) {
+		t.Errorf("push with a token that only reads: %v", err)
+	}
+	noSecrets(t, dir, err.Error(), secretsOf(testToken)...)
+}
+
+// secretsOf are the forms that a token takes on its way.
+func secretsOf(token string) []string {
+	return []string{token, base64.StdEncoding.EncodeToString([]byte("x-access-token:" + token))}
+}
+
+func TestHTTPWithoutTheRightToken(t *testing.T) {
+	t.Parallel()
+	host := newGitHost(t)
+	home := t.TempDir()
+	// A helper of the user's must not be asked when there is a token.
+	asked := filepath.Join(home, "asked")
+	config := "[credential]\n\thelper = \"!echo >>'" + asked + "'; echo username=x; echo password=y\"\n[core]\n\taskPass = /bin/false\n"
+	if err := os.WriteFile(filepath.Join(home, ".gitconfig"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, token := range map[string]string{"wrong": "ghs_wrongTOKENwrong", "none": ""} {
+		dir := t.TempDir()
+		r := openWith(t, Options{Dir: dir, URL: host.URL + "/r.git", Auth: Auth{Token: []byte(token)}, Getenv: environ("HOME="+home, "GIT_CONFIG_NOSYSTEM=1")})
+		_, err := r.Refs(t.Context())
+		if !errors.Is(err, ErrAuth) {
+			t.Errorf("%s token: %v", name, err)
+			continue
+		}
+		_, statErr := os.Stat(asked)
+		if wasAsked := statErr == nil; wasAsked != (token == "") {
+			t.Errorf("%s token: credential helper asked: %v", name, wasAsked)
+		}
+		_ = os.Remove(asked) // may not be there
+		if token != "" {
+			noSecrets(t, dir, err.Error(), secretsOf(token)...)
+		}
+	}
+}
+
+func TestHTTPNoRepository(t *testing.T) {
+	t.Parallel()
+	host := newGitHost(t)
+	r := open(t, host.URL+"/other.git", Auth{Token: []byte(testToken)})
+	if _, err := r.Refs(t.Context()); !errors.Is(err, ErrNoRepository) {
+		t.Errorf("refs: %v", err)
+	}
+}
+
+// TestTokenIsNotTakenElsewhere: git itself would send the header along to
+// where the first request is redirected.
+func TestTokenIsNotTakenElsewhere(t *testing.T) {
+	t.Parallel()
+	var seen atomic.Int64
+	thief := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { seen.Add(1) }))
+	t.Cleanup(thief.Close)
+	from := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		http.Redirect(w, req, thief.URL+req.URL.String(), http.StatusMovedPermanently)
+	}))
+	t.Cleanup(from.Close)
+	r := open(t, from.URL+"/r.git", Auth{Token: []byte(testToken)})
+	_, err := r.Refs(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "another address") {
+		t.Errorf("refs: %v", err)
+	}
+	if seen.Load() != 0 {
+		t.Error("the redirect was followed")
+	}
+}
+
+func TestTokenThatIsNone(t *testing.T) {
+	t.Parallel()
+	for _, token := range []string{"a b", "a\r\nX-Other: y", "é"} {
+		_, err := Open(t.Context(), Options{Dir: t.TempDir(), URL: "https://git.example.org/r.git", Auth: Auth{Token: []byte(token)}})
+		if err == nil || strings.Contains(err.Error(), token) {
+			t.Errorf("token %q: %v", token, err)
+		}
+	}
+	_, err := Open(t.Context(), Options{Dir: t.TempDir(), URL: "http://git.example.org/r.git", Auth: Auth{Token: []byte(testToken)}})
+	if !errors.Is(err, ErrURL) || strings.Contains(err.Error(), testToken) {
+		t.Errorf("in the clear: %v", err)
+	}
+}
