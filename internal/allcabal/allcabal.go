@@ -16,9 +16,10 @@
 // signed, and the signed tag current-hackage are pushed in one atomic step. The
 // tag's message carries the repository's state.
 //
-// A repository whose tag carries no state, or whose branch has moved away from
-// its tag, is adopted: the whole index is compared with the tree once, and only
-// what differs is committed.
+// A repository whose tag carries no state or is not signed by the mirror's key,
+// or whose branch has moved away from its tag, is adopted: the whole index is
+// compared with the tree once, and only what differs is committed, with every
+// revision behind the tag's position.
 package allcabal
 
 import (
@@ -26,6 +27,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -77,6 +79,7 @@ type Repository struct {
 	last      time.Time
 	adopting  bool
 	why       string
+	since     int64             // where the index goes on behind the history
 	listing   map[string]blobID // of an adopted tree
 }
 
@@ -103,7 +106,9 @@ func (d *Repository) Adopting() string {
 }
 
 // Load reads the newest state of the remote. It is called again when the
-// remote moved.
+// remote moved. What it returns is what the tag says, for the metadata that
+// must not be older; State is the start of the index where that is not to be
+// built on.
 func (d *Repository) Load(ctx context.Context) (state.State, error) {
 	refs, err := d.o.Repo.Refs(ctx)
 	if err != nil {
@@ -112,6 +117,7 @@ func (d *Repository) Load(ctx context.Context) (state.State, error) {
 	branch, tag := "refs/heads/"+d.o.Branch, "refs/tags/"+d.o.Tag
 	d.head, d.tag = refs[branch], refs[tag]
 	d.state, d.adopting, d.listing, d.last = state.State{Ledger: state.Ledger{}}, false, nil, time.Time{}
+	d.since = math.MaxInt64
 	d.empty = !hasBranch(refs)
 	if d.head == "" {
 		return d.state, nil
@@ -130,10 +136,11 @@ func (d *Repository) Load(ctx context.Context) (state.State, error) {
 		return state.State{}, fmt.Errorf("read branch %q of %q: %w", d.o.Branch, d, err)
 	}
 	d.last = commit.AuthorWhen
-	if err := d.readTag(ctx, refs[tag+"^{}"] != ""); err != nil {
+	read, err := d.readTag(ctx, refs[tag+"^{}"] != "")
+	if err != nil {
 		d.Forget(err.Error())
 	}
-	return d.state, nil
+	return read, nil
 }
 
 // hasBranch reports whether a remote has any branch.
@@ -147,29 +154,38 @@ func hasBranch(refs map[string]string) bool {
 }
 
 // readTag takes the state out of the tag. Its errors say why the repository is
-// to be adopted.
-func (d *Repository) readTag(ctx context.Context, annotated bool) error {
+// to be adopted; a state that comes with one is still true of what was seen.
+func (d *Repository) readTag(ctx context.Context, annotated bool) (state.State, error) {
 	if d.tag == "" || !annotated {
-		return fmt.Errorf("it has no annotated tag %q", d.o.Tag)
+		return state.State{}, fmt.Errorf("it has no annotated tag %q", d.o.Tag)
 	}
 	tag, err := d.o.Repo.ReadTag(ctx, d.tag)
 	if err != nil {
-		return err
-	}
-	if tag.Object != d.head {
-		return fmt.Errorf("tag %q is not at the head of branch %q", d.o.Tag, d.o.Branch)
+		return state.State{}, err
 	}
 	read, err := state.ParseMessage(tag.Message)
 	if err != nil {
-		return err
+		return state.State{}, err
 	}
 	d.state = read
-	return nil
+	// A ledger from which a line was taken looks like any other; only the
+	// signature tells.
+	if _, err := gitrepo.VerifySignature(d.o.Signer.PublicKey(), tag.Signed, tag.Signature, d.o.Now()); err != nil {
+		return state.State{}, fmt.Errorf("tag %q is not one that key %s signed: %w", d.o.Tag, d.o.Signer.Fingerprint(), err)
+	}
+	if tag.Object != d.head {
+		return read, fmt.Errorf("tag %q is not at the head of branch %q", d.o.Tag, d.o.Branch)
+	}
+	return read, nil
 }
 
 // Forget puts the repository back to the start of the index, keeping its tree
-// and history: what it holds is compared with the whole index.
+// and history: what it holds is compared with the whole index. The position it
+// had still says which revisions the history lacks.
 func (d *Repository) Forget(why string) {
+	if length := d.state.Position.Length; length > 0 {
+		d.since = length
+	}
 	d.state = state.State{Ledger: state.Ledger{}}
 	d.adopting, d.why = d.head != "", why
 }

@@ -108,13 +108,13 @@ func (r *replay) entry(ctx context.Context, e index.Entry) error {
 	switch {
 	case e.Kind == index.PackageJSON:
 		return r.packageJSON(ctx, e)
-	case r.plan.withheld[e.Release] && e.Kind == index.Cabal, r.whole && !r.isNewest(e):
+	case r.plan.withheld[e.Release] && e.Kind == index.Cabal, r.whole && e.Offset < r.d.since && !r.isNewest(e):
 		return nil
 	}
 	if err := r.cut(ctx, e); err != nil {
 		return err
 	}
-	if id, ok := r.d.listing[e.Path()]; ok && hex.EncodeToString(id[:]) == gitrepo.BlobID(e.Content) {
+	if id, ok := r.d.listing[e.Path()]; ok && id == blobOf(e.Content) {
 		return r.recordAt(e)
 	}
 	if err := r.write(e.Path(), e.Content); err != nil {
@@ -124,6 +124,14 @@ func (r *replay) entry(ctx context.Context, e index.Entry) error {
 		r.result.Revisions++
 	}
 	return r.recordAt(e)
+}
+
+// blobOf is the id that git gives to a file of this content.
+func blobOf(content []byte) (id blobID) {
+	if _, err := hex.Decode(id[:], []byte(gitrepo.BlobID(content))); err != nil {
+		panic("allcabal: an object id that is not hexadecimal: " + err.Error())
+	}
+	return id
 }
 
 // cut ends the commit under way before an entry that would hide one of its
@@ -198,6 +206,9 @@ func (r *replay) record(release index.Release) error {
 // write puts a file into the commit under way.
 func (r *replay) write(path string, content []byte) error {
 	r.held[path] = true
+	if r.d.listing != nil {
+		r.d.listing[path] = blobOf(content)
+	}
 	return r.im.Write(path, content)
 }
 
