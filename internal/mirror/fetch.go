@@ -112,7 +112,7 @@ func (f *Fetcher) one(ctx context.Context, l *lane, want Want) error {
 	if f.Done != nil {
 		f.Done(want.Release, outcome.Digests.Size, err)
 	}
-	return errors.Join(f.keep(want.Release, outcome), l.spool.reset())
+	return errors.Join(f.keep(want, outcome), l.spool.reset())
 }
 
 // give hands a checked tarball to its buckets. What goes wrong is the bucket's
@@ -124,13 +124,17 @@ func (f *Fetcher) give(ctx context.Context, l *lane, want Want, digests hashes.D
 	}
 }
 
-// keep notes an outcome and counts failures in a row.
-func (f *Fetcher) keep(r index.Release, o state.Outcome) error {
+// keep notes an outcome and counts failures in a row. That one fails again which
+// failed before says nothing of the others.
+func (f *Fetcher) keep(want Want, o state.Outcome) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.outcomes[r] = o
+	f.outcomes[want.Release] = o
 	if o.Err == nil || state.ReasonOf(o.Err) != state.Failed {
 		f.failures = 0
+		return nil
+	}
+	if want.Owed {
 		return nil
 	}
 	if f.failures++; f.failures >= outage {

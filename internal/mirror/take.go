@@ -57,7 +57,7 @@ func (b *Bucket) Settle(tail *index.Tail, seen hackage.Seen, packages string, ou
 	next := state.State{Position: tail.To, Seen: seen, Packages: packages, Ledger: state.Ledger{}}
 	for _, want := range b.Wants(tail) {
 		if reason := b.reason(want, outcomes[want.Release].Err); reason != "" {
-			b.owe(next.Ledger, want.Release, state.Pending{Reason: reason, Target: want.Target})
+			b.owe(next.Ledger, want.Release, state.Pending{Reason: reason, Target: want.Target, Replaced: want.Replaced})
 		}
 	}
 	for r, p := range b.state.Ledger {

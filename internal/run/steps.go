@@ -96,6 +96,7 @@ func merge(wants []mirror.Want) []mirror.Want {
 			continue
 		}
 		out[i].Replaced = out[i].Replaced || w.Replaced
+		out[i].Owed = out[i].Owed && w.Owed
 		out[i].Buckets = append(out[i].Buckets, w.Buckets...)
 	}
 	return out
@@ -122,6 +123,9 @@ func (r *syncer) fetch(ctx context.Context, wants []mirror.Want) error {
 	r.progress.Start("tarballs", "releases", int64(len(wants)))
 	defer r.progress.Done()
 	outcomes, err := r.fetcher().Fetch(ctx, wants)
+	if errors.Is(err, mirror.ErrOutage) {
+		return fmt.Errorf("%w; nothing was published, and the next run tries again", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -113,6 +113,9 @@ func formatPending(r index.Release, p Pending) string {
 	if p.Target != (index.Target{}) {
 		out += fmt.Sprintf(" tarball=%d:%x", p.Target.Length, p.Target.SHA256)
 	}
+	if p.Replaced {
+		out += " replaced"
+	}
 	return out
 }
 
@@ -144,10 +147,12 @@ func parsePending(value string) (index.Release, Pending, error) {
 	return r, p, nil
 }
 
-// fact reads one KEY=VALUE of a ledger line.
+// fact reads one KEY=VALUE, or a KEY alone, of a ledger line.
 func (p *Pending) fact(key, value string) (err error) {
 	numbers, digest, _ := strings.Cut(value, ":")
 	switch key {
+	case "replaced":
+		p.Replaced = true
 	case "since":
 		p.Since, err = parseTime(key, value)
 	case "cabal":

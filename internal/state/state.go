@@ -79,6 +79,8 @@ type Pending struct {
 	// Target is the signed length and digest of the tarball. The zero Target
 	// means that the index has no package.json.
 	Target index.Target
+	// Replaced says that the tarball is one that replaces an older one.
+	Replaced bool
 }
 
 // A Ledger lists the releases that a destination owes.

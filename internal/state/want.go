@@ -14,6 +14,8 @@ type Want struct {
 	Target  index.Target
 	// Replaced says that the signed index itself replaces an older tarball.
 	Replaced bool
+	// Owed says that the tarball could not be had before.
+	Owed bool
 }
 
 // An Outcome is what became of a wanted tarball: its digests, or why there are
@@ -36,8 +38,8 @@ func (s State) Wants(tail *index.Tail) []Want {
 		if n := tail.News[r]; n != nil && n.TargetOffset >= s.Position.Length {
 			continue
 		}
-		if target := s.Ledger[r].Target; target != (index.Target{}) {
-			wants = append(wants, Want{Release: r, Target: target})
+		if owed := s.Ledger[r]; owed.Target != (index.Target{}) {
+			wants = append(wants, Want{Release: r, Target: owed.Target, Replaced: owed.Replaced, Owed: true})
 		}
 	}
 	return wants
