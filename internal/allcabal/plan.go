@@ -43,7 +43,8 @@ type plan struct {
 	next state.State
 }
 
-// A lateCabal is a .cabal file from before the position.
+// A lateCabal is a .cabal file from before the position. It has no content if the
+// tree holds the file already, so that only the release's record is late.
 type lateCabal struct {
 	release index.Release
 	content []byte
@@ -108,12 +109,16 @@ func (d *Repository) planWanted(ctx context.Context, p *plan, in Input, w state.
 		return d.withhold(ctx, p, in, w.Release, state.Pending{Reason: state.ReasonOf(outcome.Err), Target: w.Target})
 	}
 	p.ready[w.Release] = true
-	if !behind && owed.Cabal != (index.Span{}) {
+	switch {
+	case behind:
+	case owed.Cabal != (index.Span{}):
 		content, err := lateContent(in.Index, w.Release, owed)
 		if err != nil {
 			return err
 		}
 		p.late = append(p.late, lateCabal{w.Release, content})
+	case w.Owed:
+		p.late = append(p.late, lateCabal{release: w.Release})
 	}
 	return nil
 }

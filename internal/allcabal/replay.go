@@ -66,8 +66,10 @@ func (d *Repository) replay(ctx context.Context, in Input, p *plan) (_ Result, e
 // run writes the late files, then every entry in order, then deprecated.json.
 func (r *replay) run(ctx context.Context) error {
 	for _, late := range r.plan.late {
-		if err := r.write(late.release.CabalPath(), late.content); err != nil {
-			return err
+		if late.content != nil {
+			if err := r.write(late.release.CabalPath(), late.content); err != nil {
+				return err
+			}
 		}
 		if err := r.record(late.release); err != nil {
 			return err

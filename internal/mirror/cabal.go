@@ -131,10 +131,27 @@ func (b *Bucket) firstRevision(ctx context.Context, c cabalFile, news *index.New
 		return 0, nil
 	}
 	number, err := b.searchRevision(ctx, c, news, xRevision(c.content))
-	if err == nil && number == 0 && news.TargetOffset < 0 && !owed {
+	if err != nil || number > 0 || news.TargetOffset >= 0 || owed {
+		return number, err
+	}
+	// Its package.json may have come before it, in an earlier run.
+	taken, err := b.holds(ctx, recordKey(c.release))
+	if !taken {
 		b.unsigned = append(b.unsigned, c.release)
 	}
 	return number, err
+}
+
+// holds reports whether the bucket holds an object.
+func (b *Bucket) holds(ctx context.Context, key string) (bool, error) {
+	_, err := b.store.Head(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look up %q in %q: %w", key, b, err)
+	}
+	return true, nil
 }
 
 // searchRevision asks the bucket for the number of a revision. Nearly always

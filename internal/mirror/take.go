@@ -38,10 +38,13 @@ func (b *Bucket) take(ctx context.Context, want Want, tarball io.ReadSeeker, dig
 		return
 	}
 	b.count(1, 0, digests.Size)
-	if err := b.putNew(ctx, "package/"+want.Release.String()+".json", record, typeJSON); err != nil {
+	if err := b.putNew(ctx, recordKey(want.Release), record, typeJSON); err != nil {
 		b.fail(err)
 	}
 }
+
+// recordKey is where the digests of a release are.
+func recordKey(r index.Release) string { return "package/" + r.String() + ".json" }
 
 // refuse notes that the bucket holds other bytes of a release than the signed
 // ones.
