@@ -1,9 +1,11 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
@@ -120,6 +122,23 @@ func newest(sites []*site) hackage.Seen {
 		seen.Mirrors = max(seen.Mirrors, other.Mirrors)
 	}
 	return seen
+}
+
+// farthest returns the site that has seen the highest versions.
+func farthest(sites []*site) *site {
+	versions := func(s *site) int64 {
+		seen := s.before.Seen
+		return max(seen.Root, seen.Timestamp, seen.Snapshot, seen.Mirrors)
+	}
+	return slices.MaxFunc(sites, func(a, b *site) int { return cmp.Compare(versions(a), versions(b)) })
+}
+
+// witness names what the site's state stands in.
+func (s *site) witness(tag string) string {
+	if s.bucket != nil {
+		return fmt.Sprintf("%s of %s %q", mirror.StateKey, s.kind, s)
+	}
+	return fmt.Sprintf("tag %q of %s %q", tag, s.kind, s)
 }
 
 // live returns the sites that nothing went wrong with.

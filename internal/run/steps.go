@@ -174,6 +174,7 @@ const tries = 5
 // update commits and pushes what a repository lacks. When somebody else pushed
 // meanwhile it reads the new state and goes on from there.
 func (r *syncer) update(ctx context.Context, s *site) error {
+	end := s.tail.To
 	for try := 1; ; try++ {
 		err := r.updateOnce(ctx, s)
 		switch {
@@ -190,7 +191,7 @@ func (r *syncer) update(ctx context.Context, s *site) error {
 		if err != nil {
 			return err
 		}
-		if s.State().Position.Length > r.end().Length {
+		if s.State().Position.Length > end.Length {
 			r.progress.Note(fmt.Sprintf("%s %q was brought further by another run", s.kind, s))
 			return nil
 		}
@@ -323,7 +324,8 @@ func (r *syncer) explain(err error) error {
 	case errors.Is(err, tuf.ErrExpired):
 		hint = "; upstream has not signed anew, or the clock of this machine is wrong. Nothing was changed"
 	case errors.Is(err, tuf.ErrRollback):
-		hint = "; upstream shows something older than a destination has. Nothing was changed; if it stays so, ask upstream"
+		hint = "; upstream shows something older than a destination has, as " + farthest(r.sites).witness(r.o.Tag) +
+			" says. Nothing was changed; if it stays so, ask upstream, or if that is wrong, remove it"
 	case errors.Is(err, hackage.ErrTorn):
 		hint = "; nothing was changed, and the next run tries again"
 	}
