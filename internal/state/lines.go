@@ -68,6 +68,9 @@ func fromLines(in []line) (State, error) {
 			if err != nil {
 				return State{}, err
 			}
+			if _, twice := s.Ledger[r]; twice {
+				return State{}, fmt.Errorf("read ledger line %.200q: its release stands twice: %w", l.value, ErrForm)
+			}
 			s.Ledger[r] = p
 			continue
 		}

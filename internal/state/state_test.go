@@ -1,0 +1,213 @@
+package state_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"flag"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func at(text string) time.Time {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+// full is a state that has everything that a state can have.
+func full() state.State {
+	return state.State{
+		Position: index.Position{Length: 532 << 20, Time: at("2026-11-22T06:00:00Z"), Midstate: sha256.Sum256([]byte("midstate"))},
+		Seen: hackage.Seen{
+			Root: 7, Timestamp: 1234, Snapshot: 1200, Mirrors: 3,
+			ETag: `W/"5f-\"x\""`, Digest: strings.Repeat("0a", 32), Expires: at("2026-11-25T06:00:00Z"),
+		},
+		Packages: "!acme-*,servant-*",
+		Ledger: state.Ledger{
+			{Package: "b", Version: "1"}: {Reason: state.Unsigned, Since: at("2026-11-01T00:00:00Z")},
+			{Package: "a-b", Version: "2.0.10"}: {
+				Reason: state.Missing, Since: at("2026-11-21T23:59:59Z"),
+				Cabal: index.Span{Offset: 1536, Size: 700}, CabalSHA256: sha256.Sum256([]byte("cabal")),
+				Target: index.Target{Length: 4711, SHA256: sha256.Sum256([]byte("tarball"))},
+			},
+			{Package: "a", Version: "2"}: {
+				Reason: state.Mismatch, Replaced: true, Since: at("2026-11-20T00:00:00Z"),
+				Target: index.Target{Length: 1, SHA256: sha256.Sum256([]byte("t"))},
+			},
+		},
+	}
+}
+
+func file(s state.State) state.File {
+	return state.File{State: s, Tool: "hackage-mirror v1.2.3", Updated: at("2026-11-22T06:01:02Z")}
+}
+
+const subject = "Update from Hackage at 2026-11-22T06:00:00Z"
+
+func TestWrittenFormsAreThoseOfTheGoldenFiles(t *testing.T) {
+	t.Parallel()
+	for name, got := range map[string][]byte{
+		"testdata/full.json":  file(full()).JSON(),
+		"testdata/empty.json": file(state.State{}).JSON(),
+		"testdata/full.tag":   []byte(full().Message(subject, "hackage-mirror v1.2.3")),
+		"testdata/empty.tag":  []byte(state.State{}.Message(subject, "hackage-mirror v1.2.3")),
+	} {
+		if *update {
+			if err := os.WriteFile(name, got, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestBothFormsReadBackExactly(t *testing.T) {
+	t.Parallel()
+	for name, s := range map[string]state.State{"full": full(), "empty": {Ledger: state.Ledger{}}} {
+		got, err := state.ParseFile(file(s).JSON())
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(file(s), got); diff != "" {
+			t.Errorf("%s as a file (-want +got):\n%s", name, diff)
+		}
+		// A state is compared with == by those who look whether it moved.
+		if got.State.Position != s.Position || got.State.Seen != s.Seen || !got.State.Equal(s) {
+			t.Errorf("%s as a file is not equal to what was written", name)
+		}
+		read, err := state.ParseMessage(s.Message(subject, "tool"))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(s, read); diff != "" {
+			t.Errorf("%s as a tag (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestValuesCannotOpenLinesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	s := full()
+	s.Packages = "a\nPending: z-1 mismatch since=2026-11-01T00:00:00Z\r\nIndex-Length: 512"
+	s.Seen.ETag = "\"x\"\nRoot-Version: 99"
+	read, err := state.ParseMessage(s.Message(subject, "tool\nRoot-Version: 98"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if read.Seen.Root != s.Seen.Root || read.Position != s.Position || len(read.Ledger) != len(s.Ledger) {
+		t.Errorf("a value with newlines was read as lines: %+v", read)
+	}
+	back, err := state.ParseFile(file(s).JSON())
+	if err != nil || back.State.Packages != s.Packages || back.State.Seen != s.Seen {
+		t.Errorf("a value with newlines is not kept in JSON: %+v, %v", back, err)
+	}
+}
+
+func TestUnknownKeysArePassedOver(t *testing.T) {
+	t.Parallel()
+	message := full().Message(subject, "tool")
+	message = strings.Replace(message, "\nIndex-Length", "\nNew-Key: of a later version\na line without a colon\n\nIndex-Length", 1)
+	message = strings.Replace(message, " missing since", " missing colour=blue since", 1)
+	read, err := state.ParseMessage(message)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(full(), read); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	raw := bytes.Replace(file(full()).JSON(), []byte(`"tool"`), []byte(`"later": [1, {}], "tool"`), 1)
+	raw = bytes.Replace(raw, []byte(`"Index-Length"`), []byte(`"New-Key": "x", "Index-Length"`), 1)
+	if got, err := state.ParseFile(raw); err != nil || !got.State.Equal(full()) {
+		t.Errorf("read %+v, %v", got, err)
+	}
+}
+
+// Each edit makes a good tag one that must not be taken for a state.
+func TestEditedStatesAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, edit := range map[string][2]string{
+		"length that is no number":    {"Index-Length: 557842432", "Index-Length: lots"},
+		"negative length":             {"Index-Length: 557842432", "Index-Length: -512"},
+		"length above 64 bits":        {"Index-Length: 557842432", "Index-Length: 99999999999999999999"},
+		"length of half a block":      {"Index-Length: 557842432", "Index-Length: 557842433"},
+		"length that stands twice":    {"\nIndex-Time", "\nIndex-Length: 512\nIndex-Time"},
+		"no length":                   {"Index-Length: ", "Length-Of-Index: "},
+		"short midstate":              {"Index-Midstate: ", "Index-Midstate: 0"},
+		"no midstate":                 {"Index-Midstate: ", "Midstate: "},
+		"no time of index":            {"Index-Time: 2026-11-22T06:00:00Z", "Index-Time: yesterday"},
+		"no root version":             {"Root-Version: 7\n", ""},
+		"negative version":            {"Root-Version: 7", "Root-Version: -7"},
+		"expiry that is no time":      {"Timestamp-Expires: 2026", "Timestamp-Expires: never 2026"},
+		"unknown reason":              {" missing ", " mislaid "},
+		"no reason":                   {"b-1 unsigned since=2026-11-01T00:00:00Z", "b-1"},
+		"path in a release":           {"Pending: b-1", "Pending: ../b-1"},
+		"release without a version":   {"Pending: b-1", "Pending: b"},
+		"release that stands twice":   {"Pending: b-1", "Pending: a-2"},
+		"date that is none":           {"since=2026-11-01T00:00:00Z", "since=2026-11-31T00:00:00Z"},
+		"negative offset":             {"cabal=1536+700", "cabal=-1536+700"},
+		"negative size":               {"cabal=1536+700", "cabal=1536+-700"},
+		"no size":                     {"cabal=1536+700", "cabal=1536"},
+		"digest of a cabal cut short": {"cabal=1536+700:", "cabal=1536+700:00"},
+		"digest of a tarball missing": {"tarball=4711:", "tarball=4711"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			good := full().Message(subject, "tool")
+			bad := strings.Replace(good, edit[0], edit[1], 1)
+			if bad == good {
+				t.Fatalf("%q is not in the tag:\n%s", edit[0], good)
+			}
+			if got, err := state.ParseMessage(bad); err == nil {
+				t.Errorf("read %+v", got)
+			} else if !refused(err) {
+				t.Errorf("error %v is not one of a form", err)
+			}
+		})
+	}
+}
+
+// refused reports whether a caller would take an error for a state that cannot
+// be read.
+func refused(err error) bool {
+	return errors.Is(err, state.ErrForm) || errors.Is(err, index.ErrPosition) || errors.Is(err, index.ErrName)
+}
+
+func TestWhatIsNoStateIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, message := range []string{
+		"", "\n", subject, subject + "\n", subject + "\n\n", subject + "\n\nTool: x\n",
+		"Index-Length: 512\n",
+	} {
+		if got, err := state.ParseMessage(message); !errors.Is(err, state.ErrForm) {
+			t.Errorf("tag %q: %+v, %v", message, got, err)
+		}
+	}
+	for _, raw := range []string{
+		"", "null", "[]", "{}", `{"state":{}}`, `{"state":{"Index-Length":1}}`, `{"pending":"x"}`,
+		string(file(full()).JSON()) + "{}", string(file(full()).JSON()[:100]),
+		strings.Replace(string(file(full()).JSON()), "2026-11-22T06:01:02Z", "now", 1),
+	} {
+		if got, err := state.ParseFile([]byte(raw)); !errors.Is(err, state.ErrForm) {
+			t.Errorf("file %q: %+v, %v", raw, got, err)
+		}
+	}
+}
