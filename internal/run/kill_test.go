@@ -56,7 +56,6 @@ func TestKilledAtAnyMomentARerunEndsAsIfNothingHappened(t *testing.T) {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			random := rand.New(rand.NewPCG(seed, uint64(i)))
-			// A third each: a first run, and two kinds of growth.
 			h.killAndRerun(t, random, i%len(h.steps), i < kills/2)
 		})
 	}
@@ -81,7 +80,7 @@ type step struct {
 func newHistory(t *testing.T) *history {
 	t.Helper()
 	hackage := hackagetest.Small()
-	hackage.SetTick(5 * time.Hour)
+	hackage.SetTick(90 * time.Minute)
 	h := &history{world: newWorld(t, hackage)}
 	for number, grow := range []func(){
 		func() {
@@ -144,17 +143,19 @@ type process struct {
 	handler  *hackagetest.Handler
 	requests atomic.Int64
 	last     atomic.Pointer[time.Time]
-	// At is called with the number of each request before it is answered.
-	at func(request int64)
+	// at is called with the number of each request before it is answered.
+	at      func(request int64)
+	started chan struct{} // closed when there is a process to send signals to
 }
 
 // process prepares a run that fills the destinations below dir from one
 // generation.
 func (h *history) process(t *testing.T, dir string, g *hackagetest.Generation) *process {
 	t.Helper()
-	p := &process{said: &bytes.Buffer{}, handler: h.hackage.Handler(), at: func(int64) {}}
+	p := &process{said: &bytes.Buffer{}, handler: h.hackage.Handler(), at: func(int64) {}, started: make(chan struct{})}
 	p.handler.Show(g)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		<-p.started
 		now := time.Now()
 		p.last.Store(&now)
 		p.at(p.requests.Add(1))
@@ -173,7 +174,20 @@ func (h *history) process(t *testing.T, dir string, g *hackagetest.Generation) *
 	return p
 }
 
-func (p *process) run() error { return p.cmd.Run() }
+// run starts the process and waits for its end.
+func (p *process) run() error {
+	if err := p.cmd.Start(); err != nil {
+		return err
+	}
+	close(p.started)
+	return p.cmd.Wait()
+}
+
+// signal sends the process a signal, which may come after its end.
+func (p *process) signal(s os.Signal) {
+	<-p.started
+	_ = p.cmd.Process.Signal(s)
+}
 
 // temp is the folder that the process has for temporary files.
 func (p *process) temp() string {
@@ -216,9 +230,7 @@ func (h *history) kill(t *testing.T, dir string, g *hackagetest.Generation, requ
 	var once sync.Once
 	p.at = func(n int64) {
 		if n >= request {
-			once.Do(func() {
-				time.AfterFunc(delay, func() { _ = p.cmd.Process.Kill() }) // it may have ended
-			})
+			once.Do(func() { time.AfterFunc(delay, func() { p.signal(os.Kill) }) })
 		}
 	}
 	err := p.run()
@@ -268,6 +280,11 @@ func (h *history) outcome(t *testing.T, dir string) outcome {
 	t.Helper()
 	there := &world{T: t, dir: dir, key: h.key}
 	out := outcome{bucket: there.contents(there.bucket()), repos: map[string]repoOutcome{}}
+	for _, name := range pointers()[1:] {
+		if out.bucket[name] == "" {
+			t.Errorf("after a run the bucket has no %q", name)
+		}
+	}
 	out.bucket["hackage-mirror.json"] = normalState(t, out.bucket["hackage-mirror.json"])
 	keyring := there.keyring()
 	for _, repo := range []string{there.files(), there.hashes()} {
@@ -355,13 +372,8 @@ func (o outcome) differences(other outcome) []string {
 // program says.
 func (h *history) readersSeeOldOrNew(t *testing.T, dir string, number int) {
 	t.Helper()
-	from := step{generation: h.hackage.Clone().Generation().With("root.json", nil)}
-	if number == 0 {
-		from.generation = hackagetest.New(hackagetest.Options{}).Generation()
-		for _, name := range pointers() {
-			from.generation = from.generation.With(name, nil)
-		}
-	} else {
+	var from step // nothing
+	if number > 0 {
 		from = h.steps[number-1]
 	}
 	h.bucketIsOldOrNew(t, dir, from, h.steps[number])
@@ -373,7 +385,7 @@ func (h *history) readersSeeOldOrNew(t *testing.T, dir string, number int) {
 // pointers are the files that a client reads to learn what there is, in the
 // order in which they may become new.
 func pointers() []string {
-	return []string{"01-index.tar", "01-index.tar.gz", "root.json", "mirrors.json", "snapshot.json", "timestamp.json"}
+	return []string{"00-index.tar.gz", "01-index.tar", "01-index.tar.gz", "root.json", "mirrors.json", "snapshot.json", "timestamp.json"}
 }
 
 // bucketIsOldOrNew holds every file of a bucket against the two generations.
@@ -402,7 +414,7 @@ func (h *history) bucketIsOldOrNew(t *testing.T, dir string, from, to step) {
 	older := ""
 	for _, name := range pointers() {
 		content := held[name]
-		was, is := string(from.generation.File(name)), string(to.generation.File(name))
+		was, is := from.outcome.bucket[name], to.outcome.bucket[name]
 		switch {
 		case was == is:
 		case content == was:
@@ -487,12 +499,12 @@ func TestInterruptedRunEndsAndSaysSo(t *testing.T) {
 			var once sync.Once
 			p.at = func(n int64) {
 				if n == 8 {
-					once.Do(func() { _ = p.cmd.Process.Signal(signal) })
+					once.Do(func() { p.signal(signal) })
 				}
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			stop := context.AfterFunc(ctx, func() { _ = p.cmd.Process.Kill() })
+			stop := context.AfterFunc(ctx, func() { p.signal(os.Kill) })
 			defer stop()
 			_ = p.run()
 			if code := p.cmd.ProcessState.ExitCode(); code != CodeError {
