@@ -205,6 +205,23 @@ func TestForeignTarballInTheBucketIsAnAlarm(t *testing.T) {
 	w.owesNothing()
 }
 
+func TestAlarmOfOneDestinationIsNotHiddenByAnother(t *testing.T) {
+	t.Parallel()
+	h := hackagetest.Small()
+	w := newWorld(t, h)
+	w.sync(CodeDone)
+	r := h.Upload("halves", "1.0", nil, nil, hackagetest.In(hackagetest.Reference))
+	h.Truncate(1)
+	if err := os.WriteFile(filepath.Join(w.bucket(), filepath.FromSlash(r.TarballKey())), []byte("foreign"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w.says(w.sync(CodeDegraded), "halves-1.0 mismatch")
+	bucket, hashes := w.ledgers()
+	if len(bucket) != 1 || len(hashes) != 1 || !strings.HasPrefix(hashes[0], "halves-1.0 missing since=") {
+		t.Errorf("ledgers are %q and %q", bucket, hashes)
+	}
+}
+
 func TestTwoRevisionsOfOneFileMakeTwoCommits(t *testing.T) {
 	t.Parallel()
 	h := hackagetest.Small()

@@ -81,6 +81,26 @@ func TestAcceptedRewriteKeepsTheHistory(t *testing.T) {
 	w.continues(files, hashes, 2)
 }
 
+func TestAcceptedRewriteBringsItsOwnRevisions(t *testing.T) {
+	t.Parallel()
+	h := hackagetest.Small()
+	w := newWorld(t, h)
+	h.Revise("alpha", "0.2", revision(alpha(), "one"))
+	w.sync(CodeDone)
+	files, hashes := w.heads()
+	h.Truncate(1)
+	h.Revise("alpha", "0.2", revision(alpha(), "another one"))
+	w.refused("the index was rewritten")
+	repositories := append(w.upstreamArgs(), "--files-repository", w.files(), "--hashes-repository", w.hashes(),
+		"--public-url", "https://mirror.example/hackage", "--accept-rewrite")
+	if code, said := w.run(repositories...); code != CodeDone {
+		t.Errorf("exit code %d:\n%s", code, said)
+	}
+	w.checkFiles(h.Generation())
+	w.checkHashes(h.Generation(), nil)
+	w.continues(files, hashes, 1)
+}
+
 func TestAcceptRewriteDoesNothingToAnIndexThatGoesOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, hackagetest.Small())

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"strings"
 	"time"
 
@@ -79,7 +78,11 @@ func (sum *summary) add(s *site) {
 	if at := s.State().Position; s.err == nil && at.Length > sum.end.Length {
 		sum.end = at
 	}
-	maps.Copy(sum.owed, s.State().Ledger)
+	for release, pending := range s.State().Ledger {
+		if sum.owed[release].Reason != state.Mismatch {
+			sum.owed[release] = pending // an alarm is never hidden by another site
+		}
+	}
 }
 
 // revisions counts the .cabal files of a stretch of the index.
