@@ -1,0 +1,231 @@
+package bucket
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// An Address says where a bucket is and how to reach it.
+type Address struct {
+	// Folder is the path of a folder; empty for S3.
+	Folder string
+
+	// Name is that of the S3 bucket, Prefix what all its keys begin with, as
+	// segments joined by slashes, without one at either end.
+	Name, Prefix string
+	// Endpoint is the URL of a server that speaks S3; empty is AWS.
+	Endpoint string
+	// Region is the server's; empty is what the environment or the profile
+	// says, or us-east-1 where an endpoint is given, for most servers have but
+	// one.
+	Region string
+	// PathStyle puts the bucket's name into the path of URLs, not in front of
+	// the host's. Where the address says nothing it is nil: see Options.
+	PathStyle *bool
+	// StorageClass and ACL are given to each object; empty is the bucket's
+	// default.
+	StorageClass, ACL string
+
+	// PublicURL is where readers find the bucket over HTTP, without a slash at
+	// its end; empty if the address does not say.
+	PublicURL string
+}
+
+// ParseAddress reads the address of a bucket in one of three forms:
+//
+//	PATH
+//	file://PATH?public-url=URL
+//	s3://NAME/PREFIX?endpoint=URL&region=REGION&path-style=true
+//	    &public-url=URL&storage-class=CLASS&acl=ACL
+//
+// All parameters and the prefix may be left out. A path is taken as it is; the
+// two other forms are URLs, so "%20" is a space and a "?" in a folder's name is
+// "%3F". The endpoint is that of the service and not of the bucket; without a
+// scheme it is https.
+//
+// An address never holds credentials: they are refused, as are parameters of
+// other names, and an error does not repeat what may be secret.
+func ParseAddress(address string) (Address, error) {
+	scheme, _, isURL := strings.Cut(address, "://")
+	if !isURL {
+		if address == "" {
+			return Address{}, errors.New("read address of a bucket: it is empty")
+		}
+		return Address{Folder: address}, nil
+	}
+	parse, ok := map[string]func(*url.URL) (Address, error){"s3": parseS3, "file": parseFile}[scheme]
+	if !ok {
+		return Address{}, fmt.Errorf("read address of a bucket: %q is not a way to write to one; "+
+			"give s3://NAME/PREFIX (with ?endpoint=URL for a server other than AWS) or a folder", scheme+"://")
+	}
+	u, err := parseURL(address)
+	if err != nil {
+		return Address{}, fmt.Errorf("read address of a bucket, %s://…: %w", scheme, err)
+	}
+	a, err := parse(u)
+	if err != nil {
+		return Address{}, fmt.Errorf("read address of a bucket, %s://%s%s: %w", scheme, u.Host, u.Path, err)
+	}
+	return a, nil
+}
+
+// parseURL is url.Parse without what the environment provides. Its errors do
+// not quote the text, which may hold a password where the parser saw none.
+func parseURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil && strings.Contains(text, "@"), err == nil && u.User != nil:
+		return nil, errors.New("it must not hold credentials (what stands before an @); " +
+			"give them by the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+	case err != nil:
+		var parsing *url.Error
+		if errors.As(err, &parsing) {
+			err = parsing.Err
+		}
+		return nil, err
+	case u.Fragment != "" || strings.HasSuffix(text, "#"):
+		return nil, errors.New("it has a #; write %23")
+	}
+	return u, nil
+}
+
+func parseFile(u *url.URL) (Address, error) {
+	if u.Host != "" && u.Host != "localhost" {
+		return Address{}, errors.New("it names a host; a folder on this machine has three slashes, file:///…")
+	}
+	path := u.Path
+	if runtime.GOOS == "windows" {
+		path = strings.TrimPrefix(path, "/") // file:///C:/mirror
+	}
+	if path == "" {
+		return Address{}, errors.New("it has no path")
+	}
+	a := Address{Folder: filepath.FromSlash(path)}
+	return a, a.read(u, "public-url")
+}
+
+// bucketName takes what AWS took at any time, and what other servers take.
+var bucketName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$`)
+
+func parseS3(u *url.URL) (Address, error) {
+	if !bucketName.MatchString(u.Host) {
+		return Address{}, fmt.Errorf("%q is not the name of a bucket", u.Host)
+	}
+	a := Address{Name: u.Host, Prefix: strings.Trim(u.Path, "/")}
+	if a.Prefix != "" {
+		if err := CheckKey(a.Prefix); err != nil {
+			return Address{}, err
+		}
+	}
+	return a, a.read(u, "endpoint", "region", "path-style", "public-url", "storage-class", "acl")
+}
+
+// read takes the parameters of u, of which those named are known.
+func (a *Address) read(u *url.URL, known ...string) error {
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return errors.New("what follows the ? is not of the form name=value&name=value")
+	}
+	for name, values := range query {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("unknown parameter %q; known are %s", name, strings.Join(known, ", "))
+		}
+		if len(values) != 1 || values[0] == "" {
+			return fmt.Errorf("the parameter %q must have one value", name)
+		}
+		if err := a.set(name, values[0]); err != nil {
+			return fmt.Errorf("parameter %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (a *Address) set(name, value string) (err error) {
+	switch name {
+	case "endpoint":
+		a.Endpoint, err = ParseEndpoint(value)
+	case "region":
+		a.Region, err = value, checkRegion(value)
+	case "path-style":
+		var style bool
+		if style, err = strconv.ParseBool(value); err != nil {
+			return fmt.Errorf("%q is neither true nor false", value)
+		}
+		a.PathStyle = &style
+	case "public-url":
+		a.PublicURL, err = parseWebAddress(value)
+	case "storage-class":
+		a.StorageClass, err = value, checkStorageClass(value)
+	case "acl":
+		a.ACL, err = value, checkACL(value)
+	}
+	return err
+}
+
+// ParseEndpoint checks the address of a server that speaks S3 and returns it as
+// a URL without a slash at its end.
+func ParseEndpoint(text string) (string, error) {
+	if !strings.Contains(text, "://") {
+		text = "https://" + text
+	}
+	return parseWebAddress(text)
+}
+
+// parseWebAddress takes the URL of a place below which there are others.
+func parseWebAddress(text string) (string, error) {
+	u, err := parseURL(text)
+	if err != nil {
+		return "", err
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return "", errors.New("it is no http or https URL")
+	}
+	if u.RawQuery != "" || u.ForceQuery {
+		return "", errors.New("it must not have a ?")
+	}
+	return strings.TrimRight(u.String(), "/"), nil
+}
+
+var region = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+
+func checkRegion(value string) error {
+	if !region.MatchString(value) {
+		return fmt.Errorf("%q is not the name of a region", value)
+	}
+	return nil
+}
+
+// storageClass leaves to the server which classes there are; they differ.
+var storageClass = regexp.MustCompile(`^[A-Z0-9_]{1,64}$`)
+
+func checkStorageClass(value string) error {
+	switch types.StorageClass(value) {
+	case types.StorageClassGlacier, types.StorageClassDeepArchive:
+		return fmt.Errorf("objects of %s cannot be read at once, so no client could use them", value)
+	}
+	if !storageClass.MatchString(value) {
+		return fmt.Errorf("%q is not a storage class, such as STANDARD_IA or INTELLIGENT_TIERING", value)
+	}
+	return nil
+}
+
+func checkACL(value string) error {
+	known := types.ObjectCannedACL("").Values()
+	if slices.Contains(known, types.ObjectCannedACL(value)) {
+		return nil
+	}
+	names := make([]string, len(known))
+	for i, acl := range known {
+		names[i] = string(acl)
+	}
+	return fmt.Errorf("%q is not one of %s", value, strings.Join(names, ", "))
+}

@@ -1,0 +1,93 @@
+package bucket
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+)
+
+// A Store is a bucket that is open.
+type Store interface {
+	Bucket
+	// Close ends its use. An error means that something put may be lost.
+	io.Closer
+}
+
+// Options are what an address does not say. All may be left out.
+type Options struct {
+	// Endpoint, Region and PathStyle stand in for parameters that an S3 address
+	// lacks: see Address. Endpoint is a URL, as ParseEndpoint returns it.
+	Endpoint, Region string
+	PathStyle        bool
+	// Credentials are used if they are set. Otherwise it is the usual chain:
+	// AWS_ACCESS_KEY_ID and its kin, a web identity (OIDC), the profile, the
+	// machine's role.
+	Credentials Credentials
+	// Notify is told, in a sentence, of what a server lacks and how that is made
+	// up for; each lack once.
+	Notify func(text string)
+
+	// Attempts is how often a request is tried that fails for a reason that may
+	// pass; 0 is 6. Pause bounds the time between two; 0 is 20 s.
+	Attempts int
+	Pause    time.Duration
+	// Stall is how long a connection may stand still; 0 is 2 min.
+	Stall time.Duration
+	// Part is the size in bytes of the parts that larger objects are put in;
+	// 0 is 16 MiB. Servers want at least 5 MiB.
+	Part int64
+}
+
+// Credentials are an access key.
+type Credentials struct {
+	ID, Secret string
+	// Token belongs to a temporary key.
+	Token string
+}
+
+// Open returns the bucket at an address of one of ParseAddress's forms. It makes
+// no request, and writes nothing. The caller closes the Store.
+func Open(ctx context.Context, address string, o Options) (Store, error) {
+	a, err := ParseAddress(address)
+	if err != nil {
+		return nil, err
+	}
+	if a.Folder != "" {
+		return NewFolder(a.Folder)
+	}
+	store, err := NewS3(ctx, a, o)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", a, err)
+	}
+	return store, nil
+}
+
+// String names the bucket in messages.
+func (a Address) String() string {
+	if a.Folder != "" {
+		return "folder " + a.Folder
+	}
+	name := "s3://" + a.Name
+	if a.Prefix != "" {
+		name += "/" + a.Prefix
+	}
+	if a.Endpoint != "" {
+		name += " at " + a.Endpoint
+	}
+	return name
+}
+
+// withDefaults fills in what the address does not say.
+func (a Address) withDefaults(o Options) Address {
+	if a.Endpoint == "" {
+		a.Endpoint = o.Endpoint
+	}
+	if a.Region == "" {
+		a.Region = o.Region
+	}
+	if a.PathStyle == nil {
+		a.PathStyle = &o.PathStyle
+	}
+	return a
+}

@@ -1,0 +1,179 @@
+package bucket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"strings"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+)
+
+// An s3Error is a failed request in words for a person. The text is made here
+// and holds no credentials, whatever the server or the SDK said.
+type s3Error struct {
+	text  string
+	cause error
+}
+
+func (e *s3Error) Error() string { return e.text }
+
+func (e *s3Error) Unwrap() error { return e.cause }
+
+// maxMessage bounds, in bytes, what is repeated of a server's words.
+const maxMessage = 300
+
+// explain puts an error of the SDK into words, except those that are ours.
+// Action is the permission that the request takes.
+func (b *S3) explain(ctx context.Context, action string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var body bodyError
+	if errors.As(err, &body) {
+		return body.error
+	}
+	if done := ctx.Err(); done != nil {
+		return done
+	}
+	var ours *s3Error
+	if errors.As(err, &ours) {
+		return err
+	}
+	text := b.describe(err)
+	if advice := b.advice(action, err); advice != "" {
+		text += "; " + advice
+	}
+	if missing(err) {
+		err = errors.Join(err, fs.ErrNotExist)
+	}
+	return &s3Error{text: b.redact(ctx, text), cause: err}
+}
+
+// describe says what the server said, or why nothing came of it.
+func (b *S3) describe(err error) string {
+	status, code, message := answer(err)
+	if status == 0 {
+		return clip(innermost(err).Error())
+	}
+	said := []string{fmt.Sprintf("%d %s", status, http.StatusText(status))}
+	if code != "" && code != http.StatusText(status) {
+		said = append(said, code)
+	}
+	if message != "" && message != http.StatusText(status) {
+		said = append(said, clip(message))
+	}
+	text := "the server says " + strings.Join(said, ", ")
+	var withID interface{ ServiceRequestID() string }
+	if errors.As(err, &withID) && withID.ServiceRequestID() != "" {
+		text += fmt.Sprintf(" (request id %.100q)", withID.ServiceRequestID())
+	}
+	return text
+}
+
+// answer returns the HTTP status of a server's refusal, its code and its words;
+// the status is 0 if no answer came.
+func answer(err error) (status int, code, message string) {
+	var response *awshttp.ResponseError
+	if errors.As(err, &response) {
+		status = response.HTTPStatusCode()
+	}
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		code, message = api.ErrorCode(), api.ErrorMessage()
+	}
+	return status, code, message
+}
+
+// innermost returns the part of the SDK's error that says why no answer came.
+func innermost(err error) error {
+	var sending *url.Error
+	if errors.As(err, &sending) {
+		return sending.Err
+	}
+	var operation *smithy.OperationError
+	if errors.As(err, &operation) {
+		return operation.Err
+	}
+	return err
+}
+
+func clip(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) <= maxMessage {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxMessage], "") + "…"
+}
+
+// missing tells whether the key has no object.
+func missing(err error) bool {
+	status, code, _ := answer(err)
+	return status == http.StatusNotFound && code != "NoSuchBucket" && code != "NoSuchUpload"
+}
+
+// advice says what the user can do, if that is known.
+func (b *S3) advice(action string, err error) string {
+	status, code, _ := answer(err)
+	switch code {
+	case "NoSuchBucket":
+		return "make the bucket, or correct its name, region or endpoint"
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired":
+		return "check the credentials, and that they are for this endpoint"
+	case "RequestTimeTooSkewed":
+		return "set this machine's clock"
+	case "AccessControlListNotSupported":
+		return "the bucket takes no ACL; leave out acl= and allow reading by the bucket's policy"
+	case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
+		return "the bucket is in another region than " + b.client.Options().Region + "; name its own"
+	}
+	switch status {
+	case http.StatusForbidden:
+		return b.permission(action)
+	case http.StatusMovedPermanently:
+		return "the bucket is in another region than " + b.client.Options().Region + "; name its own"
+	case 0:
+		if strings.Contains(err.Error(), "get identity: get credentials") {
+			return "no credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a web identity or a profile"
+		}
+	}
+	return ""
+}
+
+// permission names what a policy has to allow.
+func (b *S3) permission(action string) string {
+	objects := "arn:aws:s3:::" + b.address.Name + "/" + b.name("*")
+	text := fmt.Sprintf("the credentials must be allowed %s on %s", action, objects)
+	if action == actionGet {
+		text += fmt.Sprintf("; if they are, the object is missing, and that is hidden "+
+			"from those who are not allowed s3:ListBucket on arn:aws:s3:::%s", b.address.Name)
+	}
+	return text
+}
+
+// The permissions that requests take.
+const (
+	actionGet = "s3:GetObject"
+	actionPut = "s3:PutObject"
+)
+
+// redact takes out of a text what it may hold of the credentials.
+func (b *S3) redact(ctx context.Context, text string) string {
+	// After a request they are at hand; this is not the place to ask for them.
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	keys, err := b.credentials.Retrieve(ctx)
+	if err != nil {
+		return text
+	}
+	for _, secret := range []string{keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken} {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "***")
+		}
+	}
+	return text
+}

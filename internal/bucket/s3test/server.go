@@ -1,0 +1,201 @@
+package s3test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+)
+
+// A Server is a running S3 server that ends with its test.
+type Server struct {
+	// URL is the server's endpoint.
+	URL string
+	// Credentials may do everything.
+	Credentials bucket.Credentials
+	// Client is for what a bucket.Bucket does not do.
+	Client *s3.Client
+
+	folder string
+	mu     sync.Mutex
+	made   int
+}
+
+// Region is the server's.
+const Region = "us-east-1"
+
+// Start starts a server for t.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	program, err := Build(t.Context())
+	if err != nil {
+		unable(t, err)
+	}
+	s := &Server{Credentials: bucket.Credentials{ID: "s3test", Secret: rand.Text()}, folder: t.TempDir()}
+	// Between the pick of a port and its use another program may take it.
+	for range 5 {
+		if err = s.start(t, program); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		unable(t, err)
+	}
+	s.Client = s3.New(s3.Options{
+		Region: Region, BaseEndpoint: &s.URL, UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider(s.Credentials.ID, s.Credentials.Secret, ""),
+	})
+	return s
+}
+
+// unable ends a test that has no server.
+func unable(t testing.TB, err error) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(err)
+	}
+	t.Skip("no S3 server to test with: ", err)
+}
+
+// start starts the server on a port that is free and waits until it answers.
+func (s *Server) start(t testing.TB, program string) error {
+	address, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	var said bytes.Buffer
+	ctx, stop := context.WithCancel(context.Background()) // outlives the test's own, which ends before clean-up
+	command := exec.CommandContext(ctx, program, "--port", address, "--region", Region, "--health", "/healthz",
+		"--keep-alive", "--quiet", "posix", s.folder)
+	command.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+s.Credentials.ID, "ROOT_SECRET_KEY="+s.Credentials.Secret)
+	command.Stdout, command.Stderr = &said, &said
+	if err := command.Start(); err != nil {
+		stop()
+		return err
+	}
+	ended := make(chan struct{})
+	go func() { // ends with the process, which stop ends
+		_ = command.Wait() // it is killed, or said why it ended
+		close(ended)
+	}()
+	if err := ready(t.Context(), "http://"+address+"/healthz", ended); err != nil {
+		stop()
+		<-ended
+		return fmt.Errorf("start S3 server: %w: %s", err, strings.TrimSpace(said.String()))
+	}
+	t.Cleanup(func() {
+		stop()
+		<-ended
+	})
+	s.URL = "http://" + address
+	return nil
+}
+
+// freeAddress returns an address on loopback that nobody listens on just now.
+func freeAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
+}
+
+// ready waits until the server is healthy, or ended.
+func ready(ctx context.Context, health string, ended <-chan struct{}) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, health, nil)
+		if err != nil {
+			return err
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err == nil {
+			if err := response.Body.Close(); err != nil {
+				return err
+			}
+			if response.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-ended:
+			return errors.New("it ended")
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// NewBucket makes an empty bucket that everyone may read, and returns its name.
+func (s *Server) NewBucket(t testing.TB) string {
+	t.Helper()
+	s.mu.Lock()
+	s.made++
+	name := fmt.Sprintf("bucket-%d", s.made)
+	s.mu.Unlock()
+	if _, err := s.Client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
+		t.Fatal(err)
+	}
+	policy := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*",`+
+		`"Action":"s3:GetObject","Resource":"arn:aws:s3:::%s/*"}]}`, name)
+	if _, err := s.Client.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: &name, Policy: aws.String(policy)}); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// Address returns the address of a bucket on this server, as bucket.Open reads
+// it. The prefix may be empty.
+func (s *Server) Address(name, prefix string) string { return AddressAt(s.URL, name, prefix) }
+
+// AddressAt is Address for another endpoint, such as that of a Watch.
+func AddressAt(endpoint, name, prefix string) string {
+	query := url.Values{"endpoint": {endpoint}, "region": {Region}, "path-style": {"true"}}
+	u := url.URL{Scheme: "s3", Host: name, Path: "/" + prefix, RawQuery: query.Encode()}
+	return u.String()
+}
+
+// PublicURL is where everyone can read what lies in the bucket.
+func (s *Server) PublicURL(name string) string { return s.URL + "/" + name }
+
+// Environment holds the credentials as the usual variables.
+func (s *Server) Environment() map[string]string {
+	return map[string]string{
+		"AWS_ACCESS_KEY_ID": s.Credentials.ID, "AWS_SECRET_ACCESS_KEY": s.Credentials.Secret, "AWS_REGION": Region,
+	}
+}
+
+// Keys returns the keys of all objects in the bucket, sorted.
+func (s *Server) Keys(t testing.TB, name string) []string {
+	t.Helper()
+	var keys []string
+	pages := s3.NewListObjectsV2Paginator(s.Client, &s3.ListObjectsV2Input{Bucket: &name})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, object := range page.Contents {
+			keys = append(keys, aws.ToString(object.Key))
+		}
+	}
+	return keys
+}
