@@ -135,7 +135,7 @@ func TestSetsThatAreNotTheNewestAreRefused(t *testing.T) {
 		shown *hackagetest.Generation
 		says  []string
 	}{
-		{"older", older, []string{"timestamp.json", "older than before", "if it stays so, ask upstream"}},
+		{"older", older, []string{"timestamp.json does not stand against", "older than before", "if it stays so, ask upstream"}},
 		{"old index", newest.Take(seen, "01-index.tar.gz"), []string{"01-index.tar.gz", "do not fit together", "the next run"}},
 		{"old snapshot", newest.Take(seen, "snapshot.json"), []string{"snapshot.json", "do not fit together", "the next run"}},
 		{"old mirrors", newest.Take(seen, "mirrors.json"), []string{"mirrors.json", "do not fit together", "the next run"}},
