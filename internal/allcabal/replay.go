@@ -75,7 +75,7 @@ func (r *replay) run(ctx context.Context) error {
 			return err
 		}
 	}
-	for e, err := range r.in.Index.Log(r.d.state.Position).Entries() {
+	for e, err := range r.in.Index.LogTo(r.d.state.Position, r.in.Tail.To.Length).Entries() {
 		if err != nil {
 			return fmt.Errorf("read index for %q: %w", r.d, err)
 		}

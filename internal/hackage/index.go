@@ -175,6 +175,16 @@ func (ix *Index) section(offset, n int64) (*io.SectionReader, error) {
 	return io.NewSectionReader(ix.tar, offset-ix.From.Length, n), nil
 }
 
+// LogTo is Log up to a length of the index, which must be a boundary between
+// entries. Finish of such a log has nothing to check.
+func (ix *Index) LogTo(from index.Position, length int64) *index.Log {
+	r, err := ix.section(from.Length, length-from.Length)
+	if err != nil {
+		return index.NewLog(failing{err}, from)
+	}
+	return index.NewLog(r, from)
+}
+
 // failing is a reader of nothing but an error.
 type failing struct{ err error }
 

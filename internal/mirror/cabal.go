@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"sort"
 	"strconv"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -20,58 +19,59 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
 
-// Cabals puts every .cabal file that the index holds behind the bucket's
-// position: each under its revision's number, the newest under its own name
-// too. Done is told of each file that is in.
-func (b *Bucket) Cabals(ctx context.Context, ix *hackage.Index, tail *index.Tail, concurrency int, done func(size int64)) {
-	b.earlier = sync.OnceValues(func() (map[index.Release]int, error) {
-		return revisionsBefore(ix, tail, b.state.Position.Length)
-	})
+// cabals puts every .cabal file of the index up to a length: each under its
+// revision's number, the newest under its own name too. What goes wrong makes
+// the bucket lag.
+func (b *Bucket) cabals(ctx context.Context, c *cursor, tail *index.Tail, length int64, workers int) {
 	run := ctx
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(concurrency)
-	next, behind := map[index.Release]int{}, map[index.Release]int{}
-	for e, err := range ix.Log(b.state.Position).Entries() {
-		if err != nil {
-			b.fail(fmt.Errorf("read index for %q: %w", b, err))
-			break
-		}
+	group.SetLimit(workers)
+	err := c.until(length, func(e index.Entry) error {
 		news := tail.News[e.Release]
-		if e.Kind != index.Cabal || news == nil || e.Offset < b.state.Position.Length {
-			continue
+		if e.Kind != index.Cabal || news == nil || !b.share(e.Release) {
+			return ctx.Err()
 		}
-		c := cabalFile{release: e.Release, content: bytes.Clone(e.Content), newest: e.Offset == news.LastCabal.Offset}
-		c.behind = behind[e.Release]
-		behind[e.Release]++
-		number, seen := next[e.Release]
-		if c.number = number; !seen {
-			if c.number, err = b.firstRevision(ctx, c, news); err != nil {
-				b.fail(err)
-				break
-			}
-		}
-		if news.Cabals > 1 && !b.state.Position.IsZero() {
-			// The number of the next one may hang on what is found here.
-			if c.number, err = b.putCabal(ctx, c, news); err != nil {
-				b.fail(err)
-				break
-			}
-			done(int64(len(c.content)))
-		} else {
-			group.Go(func() error {
-				_, err := b.putCabal(ctx, c, news)
-				done(int64(len(c.content)))
-				return err
-			})
-		}
-		next[e.Release] = c.number + 1
-		if ctx.Err() != nil {
-			break
+		return b.cabal(ctx, group, e, news)
+	})
+	if err = cmp.Or(group.Wait(), err, run.Err()); err != nil {
+		b.fail(fmt.Errorf("put .cabal files into %q: %w", b, err))
+	}
+}
+
+// cabal starts the put of one .cabal file.
+func (b *Bucket) cabal(ctx context.Context, group *errgroup.Group, e index.Entry, news *index.News) (err error) {
+	if err := b.claim(ctx); err != nil {
+		return err
+	}
+	at, seen := b.numbers[e.Release]
+	c := cabalFile{
+		release: e.Release, number: at.next, behind: at.behind,
+		content: bytes.Clone(e.Content), newest: e.Offset == news.LastCabal.Offset,
+	}
+	if !seen {
+		if c.number, err = b.firstRevision(ctx, c, news); err != nil {
+			return err
 		}
 	}
-	if err := cmp.Or(group.Wait(), run.Err()); err != nil {
-		b.fail(err)
+	if news.Cabals > 1 && !b.begin.IsZero() {
+		// The number of the next one may hang on what is found here.
+		if c.number, err = b.putCabal(ctx, c, news); err != nil {
+			return err
+		}
+	} else {
+		group.Go(func() error {
+			_, err := b.putCabal(ctx, c, news)
+			return err
+		})
 	}
+	b.numbers[e.Release] = numbering{next: c.number + 1, behind: c.behind + 1}
+	return ctx.Err()
+}
+
+// A numbering is how far a run is with the revisions of a release.
+type numbering struct {
+	next   int // the number of the next one
+	behind int // how many there were behind the position where the run began
 }
 
 // A cabalFile is one revision on its way into a bucket.
@@ -89,7 +89,7 @@ type cabalFile struct {
 func (b *Bucket) putCabal(ctx context.Context, c cabalFile, news *index.News) (int, error) {
 	number, r := c.number, c.release
 	err := b.put(ctx, revisionKey(r, number), c.content, typeCabal, forEver, bucket.IfAbsent())
-	if errors.Is(err, bucket.ErrDiffers) && !b.state.Position.IsZero() {
+	if errors.Is(err, bucket.ErrDiffers) && !b.begin.IsZero() {
 		// The release is not as new as it looked: the index repeats its
 		// package.json.
 		if number, err = b.searchRevision(ctx, c, news, number+1); err != nil {
@@ -123,8 +123,8 @@ func revisionKey(r index.Release, number int) string {
 // asks the bucket, which holds them all, about any other.
 func (b *Bucket) firstRevision(ctx context.Context, c cabalFile, news *index.News) (int, error) {
 	_, owed := b.state.Ledger[c.release]
-	signed := news.TargetOffset >= b.state.Position.Length
-	if b.state.Position.IsZero() || signed && !news.Replaced && !owed {
+	signed := news.TargetOffset >= 0
+	if b.begin.IsZero() || signed && !news.Replaced && !owed {
 		if !signed {
 			b.unsigned = append(b.unsigned, c.release)
 		}

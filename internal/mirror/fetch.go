@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -25,7 +26,7 @@ type Upstream interface {
 // the hashes repository needs only the digests.
 type Want struct {
 	state.Want
-	Buckets []*Bucket
+	Feeds []*Feed
 }
 
 // ErrOutage is returned when so many tarballs failed in a row that upstream,
@@ -49,32 +50,30 @@ type Fetcher struct {
 	// Done is told of each release that was dealt with.
 	Done func(r index.Release, size int64, err error)
 
+	loads    sync.Pool // of *load
+	making   sync.Once
+	popped   chan struct{} // a feed took something out of its queue
 	mu       sync.Mutex
 	outcomes map[index.Release]state.Outcome
 	failures int
 }
 
 // Fetch brings every wanted tarball once, checks it against the signed length
-// and digest, takes its five digests in the same pass and gives it to the
-// buckets that want it. A tarball that cannot be had is an outcome, not an
-// error; the errors are a context that ended, a full disk here, or ErrOutage.
+// and digest, takes its five digests in the same pass and hands it to the feeds
+// of the buckets that want it. It does not wait for the buckets, except that it
+// never runs far ahead of the fastest.
+//
+// A tarball that cannot be had is an outcome, not an error; the errors are a
+// context that ended, a full disk here, or ErrOutage.
 func (f *Fetcher) Fetch(ctx context.Context, wants []Want) (map[index.Release]state.Outcome, error) {
 	f.outcomes = make(map[index.Release]state.Outcome, len(wants))
-	lanes := make(chan *lane, f.Concurrency)
-	for range f.Concurrency {
-		lanes <- &lane{spool: spool{dir: f.Dir}, digests: hashes.NewWriter()}
-	}
 	group, running := errgroup.WithContext(ctx)
 	group.SetLimit(f.Concurrency)
 	for _, want := range wants {
-		if running.Err() != nil {
-			break
+		if !f.waitForRoom(running, want.Feeds) {
+			break // the group says why
 		}
-		group.Go(func() error {
-			l := <-lanes
-			defer func() { lanes <- l }()
-			return f.one(running, l, want)
-		})
+		group.Go(func() error { return f.one(running, want) })
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
@@ -82,46 +81,131 @@ func (f *Fetcher) Fetch(ctx context.Context, wants []Want) (map[index.Release]st
 	return f.outcomes, ctx.Err()
 }
 
-// A lane is what one download at a time needs.
-type lane struct {
-	spool   spool
-	digests *hashes.Writer
+// room returns where feeds tell that they took something out of their queues.
+func (f *Fetcher) room() chan struct{} {
+	f.making.Do(func() { f.popped = make(chan struct{}, 1) })
+	return f.popped
 }
 
-// start empties the lane for an attempt and returns where its bytes go.
-func (l *lane) start() io.Writer {
-	l.digests.Reset()
+// waitForRoom waits until one of the feeds keeps up. It is false if ctx ended.
+func (f *Fetcher) waitForRoom(ctx context.Context, feeds []*Feed) bool {
+	for ctx.Err() == nil {
+		if len(feeds) == 0 || slices.ContainsFunc(feeds, (*Feed).hasRoom) {
+			return true
+		}
+		select {
+		case <-f.room():
+		case <-ctx.Done():
+		}
+	}
+	return false
+}
+
+// A load is a checked tarball on its way into buckets.
+type load struct {
+	spool   spool
+	writer  *hashes.Writer
+	digests hashes.Digests
+	record  []byte
+
+	mu    sync.Mutex
+	users int
+	free  func()
+}
+
+// start empties the load for an attempt and returns where its bytes go.
+func (l *load) start() io.Writer {
+	l.writer.Reset()
 	l.spool.err = l.spool.reset()
-	return io.MultiWriter(&l.spool, l.digests)
+	return io.MultiWriter(&l.spool, l.writer)
+}
+
+// use adds a user.
+func (l *load) use() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.users++
+}
+
+// release ends one user's use; the last one's ends the load.
+func (l *load) release() {
+	l.mu.Lock()
+	l.users--
+	last := l.users == 0
+	l.mu.Unlock()
+	if last {
+		l.free()
+	}
 }
 
 // one deals with one tarball.
-func (f *Fetcher) one(ctx context.Context, l *lane, want Want) error {
+func (f *Fetcher) one(ctx context.Context, want Want) error {
+	l := f.newLoad()
+	defer l.release()
 	err := f.Upstream.Tarball(ctx, want.Release, want.Target, l.start)
 	if ctx.Err() != nil {
-		return errors.Join(ctx.Err(), l.spool.reset())
+		return ctx.Err()
 	}
 	if l.spool.err != nil {
-		return errors.Join(fmt.Errorf("keep tarball %q: %w", want.Release, l.spool.err), l.spool.reset())
+		return fmt.Errorf("keep tarball %q: %w", want.Release, l.spool.err)
 	}
 	outcome := state.Outcome{Err: err}
 	if err == nil {
-		outcome.Digests = l.digests.Sum()
-		f.give(ctx, l, want, outcome.Digests)
+		l.digests = l.writer.Sum()
+		l.record = l.digests.JSON(hashes.Locations(want.Release, f.PublicURL)...)
+		outcome.Digests = l.digests
+	}
+	if err := f.give(want, l, err); err != nil {
+		return err
 	}
 	if f.Done != nil {
 		f.Done(want.Release, outcome.Digests.Size, err)
 	}
-	return errors.Join(f.keep(want, outcome), l.spool.reset())
+	return f.keep(want, outcome)
 }
 
-// give hands a checked tarball to its buckets. What goes wrong is the bucket's
-// own affair; it lags and says so.
-func (f *Fetcher) give(ctx context.Context, l *lane, want Want, digests hashes.Digests) {
-	record := digests.JSON(hashes.Locations(want.Release, f.PublicURL)...)
-	for _, b := range want.Buckets {
-		b.take(ctx, want, l.spool.reader(), digests, record)
+// newLoad returns an empty load with one user.
+func (f *Fetcher) newLoad() *load {
+	l, ok := f.loads.Get().(*load)
+	if !ok {
+		l = &load{spool: spool{dir: f.Dir}, writer: hashes.NewWriter()}
 	}
+	l.users = 1
+	l.free = func() {
+		if l.spool.reset() == nil {
+			f.loads.Put(l)
+		}
+	}
+	return l
+}
+
+// give hands a tarball, or the news that there is none, to the feeds. One that
+// has to wait goes to the disk, so that a slow bucket does not fill the memory.
+func (f *Fetcher) give(want Want, l *load, why error) error {
+	if why == nil && !allHaveRoom(want.Feeds) {
+		if err := l.spool.spill(); err != nil {
+			return fmt.Errorf("keep tarball %q: %w", want.Release, err)
+		}
+	}
+	for _, feed := range want.Feeds {
+		d := delivery{want: want.Want, err: why}
+		if why == nil {
+			d.load = l
+			l.use()
+		}
+		feed.push(d)
+	}
+	return nil
+}
+
+// allHaveRoom reports whether every feed keeps up.
+func allHaveRoom(feeds []*Feed) bool {
+	for _, feed := range feeds {
+		if !feed.hasRoom() {
+			return false
+		}
+	}
+	return true
 }
 
 // keep notes an outcome and counts failures in a row. That one fails again which

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bufio"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -29,8 +30,8 @@ type newest struct {
 // preferred-versions, sorted by path. The same index gives the same bytes: the
 // times are those of the entries, the owner is nobody, and gzip's header is
 // empty.
-func WriteLegacy(path string, ix *hackage.Index, take func(pkg string) bool) (err error) {
-	paths, err := newestPaths(ix.Log(index.Position{}), take)
+func WriteLegacy(ctx context.Context, path string, ix *hackage.Index, take func(pkg string) bool) (err error) {
+	paths, err := newestPaths(ctx, ix.Log(index.Position{}), take)
 	if err != nil {
 		return err
 	}
@@ -43,6 +44,9 @@ func WriteLegacy(path string, ix *hackage.Index, take func(pkg string) bool) (er
 	zipped := gzip.NewWriter(buffered)
 	archive := tar.NewWriter(zipped)
 	for _, name := range slices.Sorted(maps.Keys(paths)) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err := writeLegacyEntry(archive, ix, name, paths[name]); err != nil {
 			return err
 		}
@@ -56,11 +60,14 @@ func WriteLegacy(path string, ix *hackage.Index, take func(pkg string) bool) (er
 }
 
 // newestPaths reads a whole index and keeps where each path stands last.
-func newestPaths(log *index.Log, take func(pkg string) bool) (map[string]newest, error) {
+func newestPaths(ctx context.Context, log *index.Log, take func(pkg string) bool) (map[string]newest, error) {
 	paths := map[string]newest{}
 	for e, err := range log.Entries() {
 		if err != nil {
 			return nil, fmt.Errorf("read index for 00-index: %w", err)
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
 		}
 		if e.Kind == index.PackageJSON || !take(e.Release.Package) {
 			continue

@@ -27,6 +27,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"sync"
 	"time"
 
@@ -58,9 +59,16 @@ type Bucket struct {
 	tool  string
 	now   func() time.Time
 
-	state state.State
-	etag  string
-	// earlier counts the revisions that the index has before the position.
+	key     string      // of the state
+	stored  state.State // what the store has
+	state   state.State // what the bucket is at by now
+	etag    string      // of the stored state
+	claimed claim
+	begin   index.Position           // where the run took the bucket up
+	share   func(index.Release) bool // the releases that are this run's business
+
+	numbers map[index.Release]numbering
+	// earlier counts the revisions that the index has before begin.
 	earlier func() (map[index.Release]int, error)
 
 	mu       sync.Mutex
@@ -80,7 +88,11 @@ type Stats struct {
 // New returns the destination over a store. The tool's version and the clock
 // go into the state it writes.
 func New(store bucket.Bucket, tool string, now func() time.Time) *Bucket {
-	return &Bucket{store: store, tool: tool, now: now, refused: map[index.Release]error{}}
+	return &Bucket{
+		store: store, tool: tool, now: now, key: StateKey,
+		share:   func(index.Release) bool { return true },
+		numbers: map[index.Release]numbering{}, refused: map[index.Release]error{},
+	}
 }
 
 // String names the bucket as its option does.
@@ -106,34 +118,57 @@ func (b *Bucket) Err() error {
 // Load reads the bucket's state. A bucket without one is at the start of the
 // index. One that cannot be read back is state.ErrForm: see Forget.
 func (b *Bucket) Load(ctx context.Context) (state.State, error) {
-	body, info, err := b.store.Get(ctx, StateKey)
+	b.Forget("")
+	read, raw, etag, err := b.readState(ctx, b.key)
+	b.etag, b.claimed.raw = etag, raw
+	if err != nil {
+		return state.State{}, err
+	}
+	if b.key != StateKey {
+		whole, _, _, err := b.readState(ctx, StateKey)
+		if err == nil && whole.Position.Length > read.Position.Length {
+			read = whole // a share of what is there already is done
+		}
+	}
+	b.resume(read)
+	b.stored = read
+	return b.state, nil
+}
+
+// resume takes the bucket up at a state.
+func (b *Bucket) resume(s state.State) { b.state, b.begin = s, s.Position }
+
+// readState reads a state, as it is written too, and its ETag. Without one it is
+// the zero State.
+func (b *Bucket) readState(ctx context.Context, key string) (_ state.State, raw []byte, etag string, _ error) {
+	none := state.State{Ledger: state.Ledger{}}
+	body, info, err := b.store.Get(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {
-		b.Forget("")
-		return b.state, nil
+		return none, nil, "", nil
 	}
 	if err != nil {
-		return state.State{}, fmt.Errorf("read state of %q: %w", b, err)
+		return none, nil, "", fmt.Errorf("read state of %q: %w", b, err)
 	}
 	defer func() { _ = body.Close() }() // what matters is what was read
-	raw, err := io.ReadAll(io.LimitReader(body, maxState))
+	raw, err = io.ReadAll(io.LimitReader(body, maxState))
 	if err != nil {
-		return state.State{}, fmt.Errorf("read state of %q: %w", b, err)
+		return none, nil, "", fmt.Errorf("read state of %q: %w", b, err)
 	}
-	b.etag = info.ETag
 	file, err := state.ParseFile(raw)
 	if err != nil {
-		return state.State{}, fmt.Errorf("read state of %q: %w", b, err)
+		return none, raw, info.ETag, fmt.Errorf("read state of %q: %w", b, err)
 	}
-	b.state = file.State
-	return b.state, nil
+	return file.State, raw, info.ETag, nil
 }
 
 // Forget puts the bucket back to the start of the index, keeping what it holds.
 // The run then puts everything again; what is there already is left as it is.
-func (b *Bucket) Forget(string) { b.state = state.State{Ledger: state.Ledger{}} }
+func (b *Bucket) Forget(string) { b.resume(state.State{Ledger: state.Ledger{}}) }
 
-// Wants returns the tarballs that the bucket lacks.
-func (b *Bucket) Wants(tail *index.Tail) []state.Want { return b.state.Wants(tail) }
+// Wants returns the tarballs that the bucket lacks, of its share.
+func (b *Bucket) Wants(tail *index.Tail) []state.Want {
+	return slices.DeleteFunc(b.state.Wants(tail), func(w state.Want) bool { return !b.share(w.Release) })
+}
 
 // put writes one small object.
 func (b *Bucket) put(ctx context.Context, key string, content []byte, contentType, cache string, c bucket.Condition) error {

@@ -24,18 +24,18 @@ type Publication struct {
 	Legacy string
 }
 
-// Publish makes a run's tarballs known: the state that Settle gave, then the
-// index, the metadata, and timestamp.json last. The state is claimed first, by
-// comparing and swapping, so that of two writers one stops before it undoes the
-// other; that claim still names the metadata published before, so a run that is
-// stopped half-way is taken up again by the next.
-func (b *Bucket) Publish(ctx context.Context, p Publication, next state.State) error {
-	if err := b.Err(); err != nil {
-		return err
+// Publish makes known what the bucket holds by now: the index, the metadata, and
+// timestamp.json last. The state is claimed first, by comparing and swapping, so
+// that of two writers one stops before it undoes the other; that claim still
+// names the metadata published before, so a run that is stopped half-way is
+// taken up again by the next.
+func (b *Bucket) Publish(ctx context.Context, p Publication) error {
+	final := b.state
+	final.Seen = p.Metadata.Seen()
+	if final.Equal(b.stored) && final.Seen == b.stored.Seen {
+		return nil
 	}
-	claim := next
-	claim.Seen = b.state.Seen
-	if err := b.putState(ctx, claim); err != nil {
+	if err := b.note(ctx); err != nil {
 		return err
 	}
 	if err := b.putIndex(ctx, p); err != nil {
@@ -54,7 +54,21 @@ func (b *Bucket) Publish(ctx context.Context, p Publication, next state.State) e
 			return err
 		}
 	}
-	return b.putState(ctx, next)
+	b.state = final
+	return b.note(ctx)
+}
+
+// note writes what the bucket is at by now into its state, if nobody else wrote
+// there since it was read.
+func (b *Bucket) note(ctx context.Context) error {
+	raw := state.File{State: b.state, Tool: b.tool, Updated: b.now()}.JSON()
+	etag, err := b.putTagged(ctx, b.key, raw, typeJSON, briefly, bucket.IfMatch(b.etag))
+	if err != nil {
+		return b.overtaken(err)
+	}
+	b.claimed.made = true
+	b.stored, b.etag = b.state, etag
+	return nil
 }
 
 // HoldsIndex reports whether the bucket holds exactly the index that a snapshot
@@ -77,20 +91,6 @@ const (
 	indexTar = "01-index.tar"
 	legacyGz = "00-index.tar.gz"
 )
-
-// putState writes the state if nobody else did since it was read.
-func (b *Bucket) putState(ctx context.Context, next state.State) error {
-	raw := state.File{State: next, Tool: b.tool, Updated: b.now()}.JSON()
-	etag, err := b.putTagged(ctx, StateKey, raw, typeJSON, briefly, bucket.IfMatch(b.etag))
-	if errors.Is(err, bucket.ErrConflict) {
-		return fmt.Errorf("another run is writing to %q; let it end, then run again: %w", b, err)
-	}
-	if err != nil {
-		return err
-	}
-	b.state, b.etag = next, etag
-	return nil
-}
 
 // putIndex puts the index files that the bucket does not hold yet. The packed
 // index is the last of them, because HoldsIndex takes it for all.

@@ -10,9 +10,9 @@ import (
 // spoolMemory is how much of a tarball is held in memory; four of five fit.
 const spoolMemory = 256 << 10
 
-// A spool holds one download until it is checked and copied: small ones in
-// memory, the rest in a file of a private folder. Its memory is used again for
-// the next download.
+// A spool holds one download until every bucket has it: a small one in memory, a
+// larger one in a file of a private folder. Its memory is used again for the
+// next download.
 type spool struct {
 	dir  string
 	mem  []byte
@@ -50,8 +50,12 @@ func (s *spool) write(p []byte) (int, error) {
 	return n, nil
 }
 
-// spill moves what is in memory to a file.
+// spill moves what is in memory to a file, unless it is in one. The memory is
+// given up, because a spool that is spilled is one of many.
 func (s *spool) spill() error {
+	if s.file != nil {
+		return nil
+	}
 	file, err := os.CreateTemp(s.dir, "tarball-")
 	if err != nil {
 		return fmt.Errorf("make temporary file in %q: %w", s.dir, err)
@@ -60,6 +64,7 @@ func (s *spool) spill() error {
 	if _, err := file.Write(s.mem); err != nil {
 		return fmt.Errorf("write temporary file %q: %w", file.Name(), err)
 	}
+	s.mem = nil
 	return nil
 }
 

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
-	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
-	"github.com/hackage-mirror/hackage-mirror/internal/hashes"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
@@ -16,8 +14,12 @@ import (
 // take puts a checked tarball and its digests. Other bytes under the same name
 // are never overwritten unless the signed index says that the tarball was
 // replaced: they are an alarm for a person, in the ledger.
-func (b *Bucket) take(ctx context.Context, want Want, tarball io.ReadSeeker, digests hashes.Digests, record []byte) {
+func (b *Bucket) take(ctx context.Context, want state.Want, l *load) {
 	if b.Err() != nil {
+		return
+	}
+	if err := b.claim(ctx); err != nil {
+		b.fail(err)
 		return
 	}
 	condition := bucket.IfAbsent()
@@ -26,7 +28,7 @@ func (b *Bucket) take(ctx context.Context, want Want, tarball io.ReadSeeker, dig
 	}
 	key := want.Release.TarballKey()
 	_, err := b.store.Put(ctx, key, bucket.Object{
-		Body: tarball, Size: digests.Size, SHA256: digests.SHA256,
+		Body: l.spool.reader(), Size: l.digests.Size, SHA256: l.digests.SHA256,
 		ContentType: typeGzip, CacheControl: forEver,
 	}, condition)
 	switch {
@@ -37,8 +39,8 @@ func (b *Bucket) take(ctx context.Context, want Want, tarball io.ReadSeeker, dig
 		b.fail(fmt.Errorf("put %q into %q: %w", key, b, err))
 		return
 	}
-	b.count(1, 0, digests.Size)
-	if err := b.putNew(ctx, recordKey(want.Release), record, typeJSON); err != nil {
+	b.count(1, 0, l.digests.Size)
+	if err := b.putNew(ctx, recordKey(want.Release), l.record, typeJSON); err != nil {
 		b.fail(err)
 	}
 }
@@ -54,41 +56,38 @@ func (b *Bucket) refuse(r index.Release, err error) {
 	b.refused[r] = err
 }
 
-// Settle works out the bucket's state after a run: its position is the end of
-// the index, and its ledger holds what could not be taken.
-func (b *Bucket) Settle(tail *index.Tail, seen hackage.Seen, packages string, outcomes map[index.Release]state.Outcome) state.State {
-	next := state.State{Position: tail.To, Seen: seen, Packages: packages, Ledger: state.Ledger{}}
-	for _, want := range b.Wants(tail) {
-		if reason := b.reason(want, outcomes[want.Release].Err); reason != "" {
-			b.owe(next.Ledger, want.Release, state.Pending{Reason: reason, Target: want.Target, Replaced: want.Replaced})
+// settle works out the bucket's state after a stretch: its position is the end of
+// the stretch, and its ledger holds what could not be taken.
+func (b *Bucket) settle(stretch []delivery, to index.Position) {
+	next := b.state
+	next.Position, next.Ledger = to, maps.Clone(b.state.Ledger)
+	for _, d := range stretch {
+		r, reason := d.want.Release, b.reason(d)
+		if reason == "" {
+			delete(next.Ledger, r)
+			continue
 		}
+		next.Ledger.Owe(r, state.Pending{Reason: reason, Target: d.want.Target, Replaced: d.want.Replaced}, b.now())
 	}
-	for r, p := range b.state.Ledger {
-		if n := tail.News[r]; p.Reason == state.Unsigned && (n == nil || n.TargetOffset < 0) {
-			next.Ledger[r] = p
-		}
+	for r := range b.refused {
+		owed := next.Ledger[r]
+		owed.Reason = state.Mismatch
+		next.Ledger.Owe(r, owed, b.now())
 	}
 	for _, r := range b.unsigned {
-		b.owe(next.Ledger, r, state.Pending{Reason: state.Unsigned})
+		next.Ledger.Owe(r, state.Pending{Reason: state.Unsigned}, b.now())
 	}
-	return next
+	b.unsigned = nil
+	b.state = next
 }
 
 // reason says why a wanted tarball is owed, "" if it is not.
-func (b *Bucket) reason(want state.Want, err error) state.Reason {
-	if err != nil {
-		return state.ReasonOf(err)
-	}
-	if b.refused[want.Release] != nil {
+func (b *Bucket) reason(d delivery) state.Reason {
+	switch {
+	case d.err != nil:
+		return state.ReasonOf(d.err)
+	case b.refused[d.want.Release] != nil:
 		return state.Mismatch
 	}
 	return ""
-}
-
-// owe enters a release in the new ledger with what the old one knew of it.
-func (b *Bucket) owe(l state.Ledger, r index.Release, p state.Pending) {
-	if before, ok := b.state.Ledger[r]; ok {
-		l[r] = before
-	}
-	l.Owe(r, p, b.now())
 }

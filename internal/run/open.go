@@ -36,6 +36,9 @@ func (r *syncer) open(ctx context.Context) (err error) {
 	if r.take, err = Select(r.o.Packages); err != nil {
 		return err
 	}
+	if r.shard, err = r.o.shard(); err != nil {
+		return err
+	}
 	pinned := tuf.HackagePinned()
 	if len(r.o.RootKeys) > 0 {
 		pinned.KeyIDs = r.o.RootKeys
@@ -57,6 +60,9 @@ func (r *syncer) open(ctx context.Context) (err error) {
 	}
 	for _, path := range r.o.Bucket {
 		r.sites = append(r.sites, r.openBucket(path))
+	}
+	if r.shard.Number > 0 {
+		return nil // the job that gathers the shards fills the repositories
 	}
 	return r.openRepositories(ctx)
 }
@@ -91,6 +97,9 @@ func (r *syncer) openBucket(path string) *site {
 	}
 	r.closers = append(r.closers, folder.Close)
 	s.bucket = mirror.New(folder, r.env.Version, r.env.Now)
+	if r.shard.Number > 0 {
+		s.bucket.Restrict(r.shard)
+	}
 	s.destination = s.bucket
 	return s
 }

@@ -3,6 +3,7 @@ package run
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // Options are all that a sync can be told. Each field is one option under one
@@ -32,11 +33,13 @@ type Options struct {
 	SSHKnownHosts     string `name:"ssh-known-hosts" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Host keys to accept over ssh, in the form of known_hosts: a file or the lines themselves. Without it GitHub's own."`
 	Token             Secret `name:"token" secret:"line" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Token for repositories over https."`
 
-	History       string `name:"history" group:"How:" enum:"daily,snapshot" default:"daily" placeholder:"HISTORY" help:"Commits of a first run: daily makes one for each day of Hackage's history, snapshot one for all of it."`
-	AcceptRewrite bool   `name:"accept-rewrite" group:"How:" help:"Start afresh when upstream rewrote its index; without it such an index is refused."`
-	Concurrency   int    `name:"concurrency" group:"How:" default:"10" placeholder:"N" help:"Downloads at the same time, 1 to 64. Mirrors of Hackage keep to about 10."`
-	DryRun        bool   `name:"dry-run" group:"How:" help:"Verify upstream and say what would be done, but write nothing."`
-	Verbose       bool   `name:"verbose" short:"v" group:"How:" help:"One line for each release."`
+	History       string        `name:"history" group:"How:" enum:"daily,snapshot" default:"daily" placeholder:"HISTORY" help:"Commits of a first run: daily makes one for each day of Hackage's history, snapshot one for all of it."`
+	AcceptRewrite bool          `name:"accept-rewrite" group:"How:" help:"Start afresh when upstream rewrote its index; without it such an index is refused."`
+	Concurrency   int           `name:"concurrency" group:"How:" default:"10" placeholder:"N" help:"Downloads at the same time, 1 to 64. Mirrors of Hackage keep to about 10."`
+	Shard         string        `name:"shard" group:"How:" placeholder:"N/OF" help:"Fill the buckets as one of several jobs side by side: 2/8 takes its share of the releases and publishes nothing; afterwards 0/8 gathers what the eight did and publishes."`
+	TimeLimit     time.Duration `name:"time-limit" group:"How:" placeholder:"DURATION" help:"Start no new work after so long, such as 5h30m. What is done is kept, and the next run goes on from there."`
+	DryRun        bool          `name:"dry-run" group:"How:" help:"Verify upstream and say what would be done, but write nothing."`
+	Verbose       bool          `name:"verbose" short:"v" group:"How:" help:"One line for each release."`
 }
 
 // secrets returns the options that are secrets, by name.

@@ -10,7 +10,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 )
 
 // Bounds of options.
@@ -37,6 +40,14 @@ func (o *Options) Check() (warnings []string, err error) {
 	}
 	if o.Concurrency < 1 || o.Concurrency > maxConcurrency {
 		c.refuse("concurrency %d is out of range; use 1 to %d", o.Concurrency, maxConcurrency)
+	}
+	if shard, err := o.shard(); err != nil {
+		c.refuse("%w", err)
+	} else if shard.Of > 0 && len(o.Bucket) == 0 {
+		c.refuse("shard is for buckets, and there is none; leave it out")
+	}
+	if o.TimeLimit < 0 {
+		c.refuse("time-limit %s is over already; use a longer one", o.TimeLimit)
 	}
 	if _, err := Select(o.Packages); err != nil {
 		c.refuse("%w", err)
@@ -66,6 +77,23 @@ func (o *Options) KnownHosts() ([]byte, error) {
 		return nil, fmt.Errorf("ssh-known-hosts %.200q is neither a file nor lines of one; ssh-keyscan prints such lines, to be compared with what the host publishes", value)
 	}
 	return []byte(value + "\n"), nil
+}
+
+// maxShards bounds how many jobs fill a bucket; a workflow's matrix has no more.
+const maxShards = 256
+
+// shard reads the option of that name; the zero Shard is a run of its own.
+func (o *Options) shard() (mirror.Shard, error) {
+	if o.Shard == "" {
+		return mirror.Shard{}, nil
+	}
+	number, of, _ := strings.Cut(o.Shard, "/")
+	n, err := strconv.Atoi(number)
+	count, err2 := strconv.Atoi(of)
+	if err != nil || err2 != nil || n < 0 || n > count || count < 1 || count > maxShards {
+		return mirror.Shard{}, fmt.Errorf("shard %.40q is not a share; write 1/8 to 8/8 for eight jobs, and 0/8 for the last one, which publishes", o.Shard)
+	}
+	return mirror.Shard{Number: n, Of: count}, nil
 }
 
 // A checker collects what is wrong.

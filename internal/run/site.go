@@ -36,6 +36,8 @@ type site struct {
 	bucket      *mirror.Bucket
 	repo        *allcabal.Repository
 
+	feed *mirror.Feed // of a bucket, while it is filled
+
 	before state.State // when the run began
 	tail   *index.Tail // what the index holds behind its position
 	commit allcabal.Result
@@ -52,8 +54,11 @@ func (s *site) String() string { return s.name }
 var errRewritten = errors.New("the index was rewritten")
 
 // load reads a site's state and decides whether its position can be used.
-func (s *site) load(ctx context.Context, packages string) error {
+func (s *site) load(ctx context.Context, packages string, shard mirror.Shard) error {
 	read, err := s.Load(ctx)
+	if err == nil && s.bucket != nil && shard.Of > 0 && shard.Number == 0 {
+		read, err = s.bucket.Gather(ctx, shard.Of)
+	}
 	switch {
 	case errors.Is(err, state.ErrForm), errors.Is(err, index.ErrPosition):
 		s.Forget(err.Error())
@@ -83,6 +88,16 @@ func (s *site) scan(ix *hackage.Index, take func(string) bool) error {
 			position.Length, position.Time.Format(time.RFC3339), errRewritten, err)
 	}
 	s.tail = tail
+	return err
+}
+
+// scanTo reads what the index holds behind the site's position up to a length,
+// where a run ended whose time was up. The whole index is proven already.
+func (s *site) scanTo(ix *hackage.Index, take func(string) bool, length int64) error {
+	tail, err := index.Scan(ix.LogTo(s.State().Position, length), take)
+	if err == nil {
+		s.tail = tail
+	}
 	return err
 }
 

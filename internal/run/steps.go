@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"path/filepath"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
-	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
@@ -37,7 +35,9 @@ func (r *syncer) readIndex(ctx context.Context) error {
 	for _, s := range live(r.sites) {
 		if err := r.scan(s); err != nil {
 			s.err = err
+			continue
 		}
+		r.end = s.tail.To
 	}
 	return nil
 }
@@ -62,110 +62,28 @@ func (r *syncer) scan(s *site) error {
 	return r.scan(s)
 }
 
-// wants collects the tarballs that the sites lack.
-func (r *syncer) wants(ctx context.Context) ([]mirror.Want, error) {
-	var all []mirror.Want
-	for _, s := range live(r.sites) {
-		wants, err := s.wants(ctx)
-		if err != nil {
-			s.err = err
-			continue
-		}
-		for _, w := range wants {
-			want := mirror.Want{Want: w}
-			if s.bucket != nil {
-				want.Buckets = []*mirror.Bucket{s.bucket}
-			}
-			all = append(all, want)
-		}
-	}
-	r.wanted = merge(all)
-	return r.wanted, ctx.Err()
-}
-
-// merge makes one want of those for the same tarball, in the order of their
-// first appearance, so that each is fetched once for all.
-func merge(wants []mirror.Want) []mirror.Want {
-	at := map[index.Release]int{}
-	var out []mirror.Want
-	for _, w := range wants {
-		i, seen := at[w.Release]
-		if !seen {
-			at[w.Release] = len(out)
-			out = append(out, w)
-			continue
-		}
-		out[i].Replaced = out[i].Replaced || w.Replaced
-		out[i].Owed = out[i].Owed && w.Owed
-		out[i].Buckets = append(out[i].Buckets, w.Buckets...)
-	}
-	return out
-}
-
-// fetcher returns what brings tarballs.
-func (r *syncer) fetcher() *mirror.Fetcher {
-	return &mirror.Fetcher{
-		Upstream: r.upstream, Dir: r.dir, PublicURL: r.o.PublicURL, Concurrency: r.o.Concurrency,
-		Done: func(release index.Release, size int64, err error) {
-			r.progress.Add(1, size, release.String())
-			if err != nil {
-				r.progress.Note(fmt.Sprintf("%s: %v", release, err))
-			}
-		},
-	}
-}
-
-// fetch brings tarballs to the buckets that want them, and keeps their digests.
-func (r *syncer) fetch(ctx context.Context, wants []mirror.Want) error {
-	if len(wants) == 0 {
-		return nil
-	}
-	r.progress.Start("tarballs", "releases", int64(len(wants)))
-	defer r.progress.Done()
-	outcomes, err := r.fetcher().Fetch(ctx, wants)
-	if errors.Is(err, mirror.ErrOutage) {
-		return fmt.Errorf("%w; nothing was published, and the next run tries again", err)
-	}
-	if err != nil {
-		return err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	maps.Copy(r.outcomes, outcomes)
-	return nil
-}
-
-// fillBuckets puts the .cabal files. The tarballs are in already.
-func (r *syncer) fillBuckets(ctx context.Context) {
-	total := 0
-	for _, s := range r.buckets() {
-		total += revisions(s.tail)
-	}
-	if total == 0 {
-		return
-	}
-	r.progress.Start(".cabal files", "files", int64(total))
-	defer r.progress.Done()
-	r.each(r.buckets(), func(s *site) error {
-		s.bucket.Cabals(ctx, r.index, s.tail, r.o.Concurrency, func(size int64) {
-			r.progress.Add(1, size, "")
-		})
-		return s.bucket.Err()
-	})
-}
-
 // fillRepositories commits and pushes, all repositories side by side.
 func (r *syncer) fillRepositories(ctx context.Context) {
+	r.each(r.repositories(), func(s *site) error { return r.limit(s) })
+	if len(r.repositories()) == 0 {
+		return
+	}
 	total := 0
 	for _, s := range r.repositories() {
 		total += s.tail.Entries
 	}
-	if len(r.repositories()) == 0 {
-		return
-	}
 	r.progress.Start("repositories", "entries", int64(total))
 	defer r.progress.Done()
 	r.each(r.repositories(), func(s *site) error { return r.update(ctx, s) })
+}
+
+// limit takes from a repository's tail what lies behind the place that the run
+// got to before its time was up.
+func (r *syncer) limit(s *site) error {
+	if r.reached == r.end.Length || s.State().Position.Length >= r.reached {
+		return nil
+	}
+	return s.scanTo(r.index, r.take, r.reached)
 }
 
 // tries is how often a repository that others push to is read anew.
@@ -174,13 +92,15 @@ const tries = 5
 // update commits and pushes what a repository lacks. When somebody else pushed
 // meanwhile it reads the new state and goes on from there.
 func (r *syncer) update(ctx context.Context, s *site) error {
-	end := s.tail.To
 	for try := 1; ; try++ {
+		if r.reached < r.end.Length && s.State().Position.Length >= r.reached {
+			return nil // the time was up before the run got to what it lacks
+		}
 		err := r.updateOnce(ctx, s)
 		switch {
 		case errors.Is(err, gitrepo.ErrMoved) && try < tries && ctx.Err() == nil:
 			r.progress.Note(fmt.Sprintf("%s %q was changed by somebody else; reading it again", s.kind, s))
-			err = s.load(ctx, r.packages)
+			err = s.load(ctx, r.packages, r.shard)
 		case errors.Is(err, state.ErrForm) && try < tries:
 			r.progress.Note(fmt.Sprintf("%s %q: %v; comparing all of it with the index", s.kind, s, err))
 			s.Forget(err.Error())
@@ -191,7 +111,7 @@ func (r *syncer) update(ctx context.Context, s *site) error {
 		if err != nil {
 			return err
 		}
-		if s.State().Position.Length > end.Length {
+		if s.State().Position.Length > r.reached {
 			r.progress.Note(fmt.Sprintf("%s %q was brought further by another run", s.kind, s))
 			return nil
 		}
@@ -203,18 +123,10 @@ func (r *syncer) update(ctx context.Context, s *site) error {
 
 // scanAgain is scan for a site whose position changed in the run.
 func (r *syncer) scanAgain(s *site) error {
-	s.tail = nil
-	return s.scan(r.index, r.take)
-}
-
-// end is the position at the end of the run's index.
-func (r *syncer) end() index.Position {
-	for _, s := range r.sites {
-		if s.tail != nil {
-			return s.tail.To
-		}
+	if err := s.scan(r.index, r.take); err != nil {
+		return err
 	}
-	return index.Position{}
+	return r.limit(s)
 }
 
 // updateOnce is one try of update.
@@ -269,33 +181,17 @@ func (r *syncer) fetchMissing(ctx context.Context, wants []state.Want) error {
 		}
 	}
 	r.mu.Unlock()
-	return r.fetch(ctx, missing)
-}
-
-// publish makes known what the buckets hold.
-func (r *syncer) publish(ctx context.Context) {
-	publication := mirror.Publication{Metadata: r.metadata, Index: r.index}
-	buckets := r.buckets()
-	if r.index != nil && len(buckets) > 0 {
-		publication.Legacy = filepath.Join(r.dir, "00-index.tar.gz")
-		if err := mirror.WriteLegacy(publication.Legacy, r.index, r.take); err != nil {
-			for _, s := range buckets {
-				s.err = err
-			}
-			return
-		}
+	if len(missing) == 0 {
+		return nil
 	}
-	r.each(buckets, func(s *site) error {
-		next := s.bucket.State()
-		next.Seen = r.metadata.Seen()
-		if s.tail != nil {
-			next = s.bucket.Settle(s.tail, r.metadata.Seen(), r.packages, r.outcomes)
-		}
-		if next.Equal(s.State()) && next.Seen == s.State().Seen {
-			return nil
-		}
-		return s.bucket.Publish(ctx, publication, next)
-	})
+	outcomes, err := r.fetcher().Fetch(ctx, missing)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.Copy(r.outcomes, outcomes)
+	return nil
 }
 
 // buckets and repositories return the live sites of a kind.

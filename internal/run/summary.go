@@ -47,7 +47,7 @@ type summary struct {
 func (r *syncer) summary() *summary {
 	sum := &summary{
 		dryRun: r.dryRun, seconds: r.env.Now().Sub(r.began).Seconds(),
-		sites: r.sites, owed: state.Ledger{}, end: r.end(),
+		sites: r.sites, owed: state.Ledger{}, end: r.end,
 	}
 	for _, outcome := range r.outcomes {
 		if outcome.Err == nil {
@@ -56,7 +56,7 @@ func (r *syncer) summary() *summary {
 		}
 	}
 	if r.dryRun {
-		sum.releases = len(r.wanted)
+		sum.releases = r.left
 	}
 	for _, s := range r.sites {
 		sum.add(s)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -31,7 +33,10 @@ type syncer struct {
 	sites    []*site
 	metadata *hackage.Metadata // nil: the same as the newest that a site has seen
 	index    *hackage.Index    // nil: no site needs it
-	wanted   []mirror.Want
+	left     int               // tarballs that are still to come
+	end      index.Position
+	reached  int64 // length of the index that the run got to
+	shard    mirror.Shard
 	dryRun   bool
 	closers  []func() error
 
@@ -79,7 +84,7 @@ func syncOnce(ctx context.Context, o *Options, env Env) (_ *summary, err error) 
 // repositories, and last what makes it known.
 func (r *syncer) run(ctx context.Context) error {
 	r.progress.Note(r.intent())
-	r.each(live(r.sites), func(s *site) error { return s.load(ctx, r.packages) })
+	r.each(live(r.sites), func(s *site) error { return s.load(ctx, r.packages, r.shard) })
 	if len(live(r.sites)) == 0 {
 		return ctx.Err()
 	}
@@ -91,31 +96,33 @@ func (r *syncer) run(ctx context.Context) error {
 		return err
 	}
 	if !settled {
-		if err := r.advance(ctx); err != nil {
-			return err
-		}
+		return r.advance(ctx)
 	}
 	if !r.dryRun && r.metadata != nil {
-		r.publish(ctx)
+		r.publishMetadata(ctx)
 	}
 	return ctx.Err()
 }
 
-// advance brings the sites to the end of the index.
+// advance brings the sites to the end of the index. The buckets and the
+// repositories go on side by side once all tarballs have come.
 func (r *syncer) advance(ctx context.Context) error {
 	if err := r.readIndex(ctx); err != nil {
 		return err
 	}
-	wants, err := r.wants(ctx)
-	if err != nil || r.dryRun {
+	needs, err := r.needs(ctx)
+	r.left = len(needs)
+	if err != nil || r.dryRun || len(live(r.sites)) == 0 {
 		return err
 	}
-	if err := r.fetch(ctx, wants); err != nil {
+	if err := r.fill(ctx, needs); err != nil {
+		r.closeFeeds()
 		return err
 	}
-	r.fillBuckets(ctx)
-	r.fillRepositories(ctx)
-	return ctx.Err()
+	var group errgroup.Group
+	group.Go(func() error { r.fillRepositories(ctx); return nil })
+	r.closeFeeds()
+	return errors.Join(group.Wait(), ctx.Err())
 }
 
 // each does one step for several sites side by side. An error stays with its
@@ -207,16 +214,16 @@ func (r *syncer) settled(ctx context.Context) (bool, error) {
 // sameOwed asks upstream again for everything that is owed, and reports whether
 // the answers are those that the ledgers have.
 func (r *syncer) sameOwed(ctx context.Context) (bool, error) {
-	var owed []mirror.Want
+	owed := map[index.Release]mirror.Want{}
 	for _, s := range live(r.sites) {
 		for _, w := range s.State().Wants(&index.Tail{}) {
-			owed = append(owed, mirror.Want{Want: w})
+			owed[w.Release] = mirror.Want{Want: w}
 		}
 	}
 	if len(owed) == 0 || r.dryRun {
 		return true, nil
 	}
-	outcomes, err := r.fetcher().Fetch(ctx, merge(owed))
+	outcomes, err := r.fetcher().Fetch(ctx, slices.Collect(maps.Values(owed)))
 	if err != nil {
 		return false, err
 	}
@@ -238,4 +245,9 @@ func sameReason(before state.Reason, err error) bool {
 	}
 	now := state.ReasonOf(err)
 	return now == before || now == state.Missing && before == state.Withdrawn
+}
+
+// timeIsUp reports whether no new work is to be started.
+func (r *syncer) timeIsUp() bool {
+	return r.o.TimeLimit > 0 && r.env.Now().Sub(r.began) >= r.o.TimeLimit
 }

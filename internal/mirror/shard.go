@@ -1,0 +1,59 @@
+package mirror
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"maps"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
+)
+
+// A Shard is one of several jobs that fill a bucket for the first time side by
+// side. Each takes the releases whose names fall to it and keeps a state of its
+// own; none publishes. Afterwards a job without a share gathers their states and
+// goes on from there.
+type Shard struct {
+	Number, Of int // 1 to Of; Number 0 gathers
+}
+
+// stateKey is where a shard keeps its state.
+func (s Shard) stateKey() string {
+	return fmt.Sprintf("hackage-mirror.shard-%d-of-%d.json", s.Number, s.Of)
+}
+
+// has reports whether a release falls to the shard.
+func (s Shard) has(r index.Release) bool {
+	h := fnv.New32a()
+	h.Write([]byte(r.String()))
+	return int(h.Sum32()%uint32(s.Of)) == s.Number-1
+}
+
+// Restrict makes the bucket take only a shard's releases, under the shard's own
+// state. It is called before Load.
+func (b *Bucket) Restrict(s Shard) { b.key, b.share = s.stateKey(), s.has }
+
+// Gather takes the bucket up where the shards of a number left it: at the
+// position that all of them have reached, owing what any of them owes. It is
+// called after Load.
+func (b *Bucket) Gather(ctx context.Context, of int) (state.State, error) {
+	var least state.State
+	owed := state.Ledger{}
+	for number := 1; number <= of; number++ {
+		s := Shard{Number: number, Of: of}
+		read, _, _, err := b.readState(ctx, s.stateKey())
+		if err != nil {
+			return b.state, fmt.Errorf("gather shard %d of %d: %w", number, of, err)
+		}
+		if number == 1 || read.Position.Length < least.Position.Length {
+			least = read
+		}
+		maps.Copy(owed, read.Ledger)
+	}
+	if least.Position.Length > b.state.Position.Length {
+		least.Ledger, least.Seen = owed, b.state.Seen
+		b.resume(least)
+	}
+	return b.state, nil
+}

@@ -1,0 +1,217 @@
+package run
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
+)
+
+// A need is a tarball that sites lack.
+type need struct {
+	state.Want
+	// offset is where the index asks for it; 0 for what was owed before.
+	offset int64
+	// sites are the buckets among those that lack it.
+	sites []*site
+}
+
+// A stretch is a part of the index whose tarballs are brought together. When
+// they are in, the buckets note the position behind it.
+type stretch struct {
+	needs []need
+	end   int64 // length of the index up to there
+}
+
+// stretchNeeds is how many tarballs make a stretch, and so what is fetched again
+// at most after a run was stopped.
+const stretchNeeds = 1000
+
+// needs collects the tarballs that the sites lack, each once for all, in the
+// order in which the index asks for them.
+func (r *syncer) needs(ctx context.Context) ([]need, error) {
+	at := map[index.Release]int{}
+	var all []need
+	for _, s := range live(r.sites) {
+		wants, err := s.wants(ctx)
+		if err != nil {
+			s.err = err
+			continue
+		}
+		for _, w := range wants {
+			i, seen := at[w.Release]
+			if !seen {
+				i = len(all)
+				at[w.Release] = i
+				all = append(all, need{Want: w})
+			}
+			all[i].add(s, w)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b need) int { return cmp.Compare(a.offset, b.offset) })
+	return all, ctx.Err()
+}
+
+// add notes that a site lacks the tarball.
+func (n *need) add(s *site, w state.Want) {
+	n.Replaced = n.Replaced || w.Replaced
+	n.Owed = n.Owed && w.Owed
+	if news := s.tail.News[w.Release]; news != nil {
+		n.offset = max(n.offset, news.TargetOffset)
+	}
+	if s.bucket != nil {
+		n.sites = append(n.sites, s)
+	}
+}
+
+// cut divides needs into stretches, the last of which ends with the index.
+func cut(needs []need, end int64) []stretch {
+	var out []stretch
+	for len(needs) > stretchNeeds && needs[stretchNeeds].offset > 0 {
+		out = append(out, stretch{needs[:stretchNeeds:stretchNeeds], needs[stretchNeeds].offset})
+		needs = needs[stretchNeeds:]
+	}
+	return append(out, stretch{needs, end})
+}
+
+// fill brings the tarballs, stretch by stretch, and gives them to the buckets,
+// which go on by themselves until closeFeeds. When the time is up it ends behind
+// a whole stretch, and r.reached says where.
+func (r *syncer) fill(ctx context.Context, needs []need) error {
+	end := r.end.Length
+	stretches := cut(needs, end)
+	r.reached = end
+	fetcher := r.fetcher()
+	r.startFeeds(ctx, fetcher, stretches)
+	legacy := r.startLegacy(ctx)
+	if len(needs) > 0 {
+		r.progress.Start("tarballs", "releases", int64(len(needs)))
+		defer r.progress.Done()
+	}
+	for i, s := range stretches {
+		outcomes, err := fetcher.Fetch(ctx, r.wantsOf(s))
+		if errors.Is(err, mirror.ErrOutage) {
+			err = fmt.Errorf("%w; nothing was published, and the next run tries again", err)
+		}
+		if err != nil {
+			return errors.Join(err, ignore(legacy()))
+		}
+		maps.Copy(r.outcomes, outcomes)
+		r.left -= len(s.needs)
+		if i == len(stretches)-1 {
+			return r.markEnd(s.end, legacy)
+		}
+		r.mark(s.end, nil)
+		if r.timeIsUp() {
+			r.reached = s.end
+			return ignore(legacy())
+		}
+	}
+	return nil
+}
+
+// fetcher returns what brings tarballs.
+func (r *syncer) fetcher() *mirror.Fetcher {
+	return &mirror.Fetcher{
+		Upstream: r.upstream, Dir: r.dir, PublicURL: r.o.PublicURL, Concurrency: r.o.Concurrency,
+		Done: func(release index.Release, size int64, err error) {
+			r.progress.Add(1, size, release.String())
+			if err != nil {
+				r.progress.Note(fmt.Sprintf("%s: %v", release, err))
+			}
+		},
+	}
+}
+
+// ignore waits for what is no longer needed.
+func ignore(string, error) error { return nil }
+
+// wantsOf returns the wants of a stretch with the feeds of the buckets that take
+// them.
+func (r *syncer) wantsOf(s stretch) []mirror.Want {
+	wants := make([]mirror.Want, len(s.needs))
+	for i, n := range s.needs {
+		wants[i] = mirror.Want{Want: n.Want}
+		for _, site := range n.sites {
+			wants[i].Feeds = append(wants[i].Feeds, site.feed)
+		}
+	}
+	return wants
+}
+
+// startFeeds starts the feeds of the buckets.
+func (r *syncer) startFeeds(ctx context.Context, fetcher *mirror.Fetcher, stretches []stretch) {
+	var ends []int64
+	for _, s := range stretches {
+		ends = append(ends, s.end)
+	}
+	for _, s := range r.buckets() {
+		s.feed = fetcher.Feed(ctx, s.bucket, r.index, s.tail, r.packages, ends...)
+	}
+}
+
+// mark ends a stretch for the buckets that are not further already.
+func (r *syncer) mark(length int64, publish *mirror.Publication) {
+	for _, s := range r.sites {
+		if s.feed != nil && length > s.before.Position.Length {
+			s.feed.Mark(length, publish)
+		}
+	}
+}
+
+// markEnd ends the last stretch, and so makes known what the buckets hold. A
+// shard is only a part of that, so it notes its position alone.
+func (r *syncer) markEnd(length int64, legacy func() (string, error)) error {
+	path, err := legacy()
+	if err != nil {
+		return err
+	}
+	publication := &mirror.Publication{Metadata: r.metadata, Index: r.index, Legacy: path}
+	if r.shard.Number > 0 {
+		publication = nil
+	}
+	for _, s := range r.sites {
+		if s.feed != nil {
+			s.feed.Mark(length, publication)
+		}
+	}
+	return nil
+}
+
+// closeFeeds waits until every bucket is through.
+func (r *syncer) closeFeeds() {
+	r.each(r.sites, func(s *site) error {
+		if s.feed == nil {
+			return nil
+		}
+		err := s.feed.Close()
+		s.feed = nil
+		return err
+	})
+}
+
+// startLegacy begins to write 00-index.tar.gz while tarballs come. The function
+// it returns waits for its path.
+func (r *syncer) startLegacy(ctx context.Context) func() (string, error) {
+	if len(r.buckets()) == 0 || r.shard.Number > 0 {
+		return func() (string, error) { return "", nil }
+	}
+	path, done := filepath.Join(r.dir, "00-index.tar.gz"), make(chan error, 1)
+	go func() { done <- mirror.WriteLegacy(ctx, path, r.index, r.take) }() // awaited by the caller
+	return func() (string, error) { return path, <-done }
+}
+
+// publishMetadata makes newer metadata known over an index that the buckets
+// hold already.
+func (r *syncer) publishMetadata(ctx context.Context) {
+	r.each(r.buckets(), func(s *site) error {
+		return s.bucket.Publish(ctx, mirror.Publication{Metadata: r.metadata})
+	})
+}
