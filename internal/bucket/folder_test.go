@@ -33,11 +33,13 @@ func openFolder(t *testing.T, path string) *bucket.Folder {
 	return f
 }
 
-func put(t *testing.T, b bucket.Bucket, key, content string, c bucket.Condition) {
+func put(t *testing.T, b bucket.Bucket, key, content string, c bucket.Condition) bucket.Info {
 	t.Helper()
-	if _, err := b.Put(t.Context(), key, bucket.NewObject([]byte(content)), c); err != nil {
+	info, err := b.Put(t.Context(), key, bucket.NewObject([]byte(content)), c)
+	if err != nil {
 		t.Fatal(err)
 	}
+	return info
 }
 
 // tree returns the content of all files and the mark "folder" for folders.

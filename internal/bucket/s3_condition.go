@@ -71,11 +71,14 @@ func (b *S3) putAndLearn(ctx context.Context, name string, o Object, c Condition
 		return again, nil
 	case unmet(err, c):
 		b.conditions.state.Store(conditionsKept)
-		return info, nil
-	default:
-		return Info{}, err
+	case refused(err):
+		b.lackConditions(noHeaders)
 	}
+	return info, nil // what was asked for is done; the next put may learn more
 }
+
+// noHeaders is what is told of a server that refuses the headers.
+const noHeaders = "has neither If-None-Match nor If-Match"
 
 func (b *S3) lackConditions(how string) {
 	if b.conditions.state.Swap(conditionsLacking) != conditionsLacking {
@@ -149,7 +152,7 @@ func (b *S3) putWithout(ctx context.Context, name string, o Object, c Condition)
 	info, err := b.putAfterLook(ctx, name, o, c)
 	other := b.checksums.found.Load() != before
 	if err == nil && !other && b.conditions.state.Load() == conditionsUnknown {
-		b.lackConditions("has neither If-None-Match nor If-Match")
+		b.lackConditions(noHeaders)
 	}
 	return info, err
 }

@@ -73,7 +73,9 @@ func (b *S3) putFrom(ctx context.Context, name string, o Object, c Condition, ch
 	if err != nil {
 		return Info{}, err
 	}
-	u := &upload{S3: b, name: name, object: o, checksum: checksum}
+	// Not all servers make the SHA-256 of a part that they copy, and an upload
+	// has it for all parts or for none; each part is checked by its signature.
+	u := &upload{S3: b, name: name, object: o, checksum: checksum && base == nil}
 	if err := u.create(ctx); err != nil {
 		return Info{}, err
 	}

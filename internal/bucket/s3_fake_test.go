@@ -1,0 +1,296 @@
+package bucket_test
+
+import (
+	"bytes"
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3test"
+)
+
+// A fakeS3 is a server that can lack what a real one has.
+type fakeS3 struct {
+	// What becomes of If-Match and If-None-Match: heeded, "refused" or "ignored".
+	conditions string
+	// What becomes of a checksum: taken, "refused", "vague" (refused without a
+	// word why) or "dropped" (taken, and not told again).
+	checksums string
+	// copies says whether parts can be copied.
+	noCopies bool
+
+	t       testing.TB
+	mu      sync.Mutex
+	objects map[string]fakeObject
+	uploads map[string]*fakeUpload
+	begun   int // uploads
+}
+
+type fakeObject struct {
+	content []byte
+	etag    string
+	header  http.Header
+}
+
+type fakeUpload struct {
+	parts  map[int][]byte
+	header http.Header
+}
+
+var fakeKeys = bucket.Credentials{ID: "AKIAFAKEFAKEFAKE", Secret: "secret/that+nobody=may/see", Token: "token-that-nobody-may-see"}
+
+// serve starts the fake and returns what stands before it.
+func (f *fakeS3) serve(t testing.TB) *s3test.Watch {
+	t.Helper()
+	f.t, f.objects, f.uploads = t, map[string]fakeObject{}, map[string]*fakeUpload{}
+	return s3test.NewWatchOf(t, f)
+}
+
+// quick are options under which nothing takes long.
+func quick() bucket.Options {
+	return bucket.Options{Credentials: fakeKeys, Pause: 1, Part: 5 << 20}
+}
+
+// at opens the bucket "fake" of the server behind watch.
+func at(t testing.TB, watch *s3test.Watch, o bucket.Options) bucket.Store {
+	t.Helper()
+	return openAt(t, s3test.AddressAt(watch.URL, "fake", "pre"), o)
+}
+
+// fail answers with an error of S3.
+func fail(w http.ResponseWriter, status int, code, message string) {
+	w.Header().Set("Content-Type", "application/xml")
+	w.Header().Set("X-Amz-Request-Id", "REQUEST-7")
+	w.WriteHeader(status)
+	if status != http.StatusNotModified {
+		_, _ = fmt.Fprintf(w, "<Error><Code>%s</Code><Message>%s</Message></Error>", code, message)
+	}
+}
+
+func (f *fakeS3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	name := strings.TrimPrefix(r.URL.Path, "/fake/")
+	query := r.URL.Query()
+	content, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the client went away
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case r.Method == http.MethodHead, r.Method == http.MethodGet && !query.Has("list-type"):
+		f.get(w, r, name)
+	case r.Method == http.MethodPost && query.Has("uploads"):
+		f.create(w, r)
+	case r.Method == http.MethodPost:
+		f.complete(w, r, name, content)
+	case r.Method == http.MethodDelete && query.Has("uploadId"):
+		delete(f.uploads, query.Get("uploadId"))
+		w.WriteHeader(http.StatusNoContent)
+	case r.Method == http.MethodPut && query.Has("uploadId"):
+		f.part(w, r, content)
+	case r.Method == http.MethodPut:
+		if f.allowed(w, r, name, content) {
+			f.store(w, name, content, r.Header)
+		}
+	default:
+		f.t.Errorf("unexpected request %s %s", r.Method, r.URL)
+		fail(w, http.StatusMethodNotAllowed, "MethodNotAllowed", "")
+	}
+}
+
+func (f *fakeS3) get(w http.ResponseWriter, r *http.Request, name string) {
+	o, ok := f.objects[name]
+	if !ok {
+		fail(w, http.StatusNotFound, "NoSuchKey", "no such key")
+		return
+	}
+	if match := r.Header.Get("If-Match"); match != "" && match != o.etag {
+		fail(w, http.StatusPreconditionFailed, "PreconditionFailed", "")
+		return
+	}
+	maps.Copy(w.Header(), o.header)
+	w.Header().Set("ETag", o.etag)
+	content, status := o.content, http.StatusOK
+	if suffix, ok := strings.CutPrefix(r.Header.Get("Range"), "bytes=-"); ok {
+		n, _ := strconv.Atoi(suffix)
+		from := max(0, len(content)-n)
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, len(content)-1, len(content)))
+		w.Header().Del("X-Amz-Checksum-Sha256")
+		content, status = content[from:], http.StatusPartialContent
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+	w.WriteHeader(status)
+	if r.Method == http.MethodGet {
+		_, _ = w.Write(content) // the client may go away
+	}
+}
+
+// allowed checks the checksum, the signed digest and the condition of a put.
+func (f *fakeS3) allowed(w http.ResponseWriter, r *http.Request, name string, content []byte) bool {
+	return f.intact(w, r, content, true) && f.holds(w, r, name)
+}
+
+func (f *fakeS3) intact(w http.ResponseWriter, r *http.Request, content []byte, needed bool) bool {
+	sum := sha256.Sum256(content)
+	if got := r.Header.Get("X-Amz-Content-Sha256"); got != hex.EncodeToString(sum[:]) {
+		f.t.Errorf("%s: signed digest %q", r.URL, got)
+	}
+	checksum := r.Header.Get("X-Amz-Checksum-Sha256")
+	switch {
+	case checksum == "" && f.checksums == "" && needed:
+		f.t.Errorf("%s: no checksum", r.URL)
+	case checksum == "":
+	case f.checksums == "refused":
+		fail(w, http.StatusBadRequest, "InvalidArgument", "Unsupported header 'x-amz-checksum-sha256' received for this API call.")
+		return false
+	case f.checksums == "vague":
+		fail(w, http.StatusNotImplemented, "NotImplemented", "A header you provided implies functionality that is not implemented")
+		return false
+	case checksum != base64.StdEncoding.EncodeToString(sum[:]):
+		fail(w, http.StatusBadRequest, "BadDigest", "The sha256 you specified did not match")
+		return false
+	}
+	return true
+}
+
+func (f *fakeS3) holds(w http.ResponseWriter, r *http.Request, name string) bool {
+	match, none := r.Header.Get("If-Match"), r.Header.Get("If-None-Match")
+	o, exists := f.objects[name]
+	switch {
+	case match == "" && none == "", f.conditions == "ignored":
+		return true
+	case f.conditions == "refused":
+		fail(w, http.StatusNotImplemented, "NotImplemented", "A header you provided implies functionality that is not implemented")
+	case match != "" && !exists:
+		fail(w, http.StatusNotFound, "NoSuchKey", "no such key")
+	case none != "" && exists, match != "" && match != o.etag:
+		fail(w, http.StatusPreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
+	default:
+		return true
+	}
+	return false
+}
+
+// store puts an object in place; the lock is held.
+func (f *fakeS3) store(w http.ResponseWriter, name string, content []byte, from http.Header) {
+	header := http.Header{}
+	for key, values := range from {
+		kept := slices.Contains([]string{"Content-Type", "Cache-Control", "Content-Encoding"}, key) || strings.HasPrefix(key, "X-Amz-Meta-")
+		if kept || key == "X-Amz-Checksum-Sha256" && f.checksums == "" {
+			header[key] = values
+		}
+	}
+	o := fakeObject{content, fmt.Sprintf(`"%x"`, md5.Sum(content)), header}
+	f.objects[name] = o
+	w.Header().Set("ETag", o.etag)
+	w.WriteHeader(http.StatusOK)
+}
+
+func (f *fakeS3) create(w http.ResponseWriter, r *http.Request) {
+	f.begun++
+	id := fmt.Sprintf("upload-%d", f.begun)
+	f.uploads[id] = &fakeUpload{parts: map[int][]byte{}, header: r.Header.Clone()}
+	_, _ = fmt.Fprintf(w, "<InitiateMultipartUploadResult><UploadId>%s</UploadId></InitiateMultipartUploadResult>", id)
+}
+
+func (f *fakeS3) part(w http.ResponseWriter, r *http.Request, content []byte) {
+	upload := f.uploads[r.URL.Query().Get("uploadId")]
+	number, err := strconv.Atoi(r.URL.Query().Get("partNumber"))
+	if upload == nil || err != nil {
+		fail(w, http.StatusNotFound, "NoSuchUpload", "no such upload")
+		return
+	}
+	source := r.Header.Get("X-Amz-Copy-Source")
+	switch {
+	case source != "" && f.noCopies:
+		fail(w, http.StatusNotImplemented, "NotImplemented", "not implemented")
+		return
+	case source != "":
+		var first, last int
+		_, _ = fmt.Sscanf(r.Header.Get("X-Amz-Copy-Source-Range"), "bytes=%d-%d", &first, &last)
+		content = f.objects[strings.TrimPrefix(source, "fake/")].content[first : last+1]
+		_, _ = fmt.Fprintf(w, "<CopyPartResult><ETag>\"%x\"</ETag></CopyPartResult>", md5.Sum(content))
+	case !f.intact(w, r, content, upload.header.Get("X-Amz-Checksum-Algorithm") != ""):
+		return
+	default:
+		w.Header().Set("ETag", fmt.Sprintf(`"%x"`, md5.Sum(content)))
+	}
+	upload.parts[number] = bytes.Clone(content)
+}
+
+func (f *fakeS3) complete(w http.ResponseWriter, r *http.Request, name string, content []byte) {
+	id := r.URL.Query().Get("uploadId")
+	upload := f.uploads[id]
+	if upload == nil {
+		fail(w, http.StatusNotFound, "NoSuchUpload", "no such upload")
+		return
+	}
+	if !f.holds(w, r, name) {
+		return
+	}
+	var list struct {
+		Part []struct {
+			PartNumber int
+			ETag       string
+		}
+	}
+	if err := xml.Unmarshal(content, &list); err != nil {
+		f.t.Errorf("complete: %v", err)
+	}
+	var whole []byte
+	for i, part := range list.Part {
+		piece := upload.parts[part.PartNumber]
+		if part.PartNumber != i+1 || strings.Trim(part.ETag, `"`) != fmt.Sprintf("%x", md5.Sum(piece)) {
+			f.t.Errorf("complete: part %d is %d with ETag %s", i+1, part.PartNumber, part.ETag)
+		}
+		if len(piece) < 5<<20 && i < len(list.Part)-1 {
+			f.t.Errorf("complete: part %d has only %d bytes", i+1, len(piece))
+		}
+		whole = append(whole, piece...)
+	}
+	delete(f.uploads, id)
+	f.store(discardWriter{http.Header{}}, name, whole, upload.header)
+	_, _ = fmt.Fprintf(w, "<CompleteMultipartUploadResult><ETag>%s</ETag></CompleteMultipartUploadResult>",
+		strings.ReplaceAll(f.objects[name].etag, `"`, "&quot;"))
+}
+
+// A discardWriter takes an answer that nobody gets.
+type discardWriter struct{ header http.Header }
+
+func (d discardWriter) Header() http.Header         { return d.header }
+func (d discardWriter) Write(p []byte) (int, error) { return len(p), nil }
+func (d discardWriter) WriteHeader(int)             {}
+
+// object returns what lies under a key, and whether anything does.
+func (f *fakeS3) object(key string) (fakeObject, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	o, ok := f.objects["pre/"+key]
+	return o, ok
+}
+
+// set puts an object in place as another program does.
+func (f *fakeS3) set(key string, content []byte, header http.Header) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.store(discardWriter{http.Header{}}, "pre/"+key, content, header)
+}
+
+// unfinished returns how many uploads were neither completed nor aborted.
+func (f *fakeS3) unfinished() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.uploads)
+}
