@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -76,7 +77,7 @@ func (u *Upstream) Metadata(ctx context.Context, seen Seen) (*Metadata, error) {
 	if err := u.o.Pinned.Check(); err != nil {
 		return nil, fmt.Errorf("read metadata of %s: %w", u, err)
 	}
-	known := u.known()
+	known := sync.OnceValue(func() []*tuf.Root { return u.known(ctx) })
 	round := 0
 	m, err := backoff.Retry(ctx, func() (*Metadata, error) {
 		round++
@@ -136,12 +137,13 @@ func refuse(file, against string, err error) error {
 
 // round reads the set once. A fresh round goes past all caches and takes no
 // answer for unchanged on the server's word.
-func (u *Upstream) round(ctx context.Context, known []*tuf.Root, seen Seen, fresh bool) (*Metadata, error) {
+func (u *Upstream) round(ctx context.Context, knownRoots func() []*tuf.Root, seen Seen, fresh bool) (*Metadata, error) {
 	raw, etag, err := u.timestamp(ctx, seen, fresh)
 	if err != nil {
 		return nil, err
 	}
 	v := verification{u: u, seen: seen, fresh: fresh, now: u.o.Now()}
+	known := knownRoots()
 	// A root that is known already saves asking for it: the snapshot tells
 	// whether upstream has another one.
 	if root := current(known, seen, v.now); root != nil {

@@ -1,6 +1,7 @@
 package hackage
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ func TestKeyRotationChain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := hasty(h)
-			o.KnownRoots = test.known
+			o.KnownRoots = knownRoots(test.known...)
 			both(t, h, h.Generation(), o, func(t *testing.T, u *Upstream) {
 				m, err := u.Metadata(t.Context(), Seen{})
 				if !errors.Is(err, test.want) {
@@ -58,7 +59,7 @@ func TestExpiredKnownRoot(t *testing.T) {
 	old := h.Generation().File(rootFile)
 	h.Advance(2 * time.Hour)
 	o := hasty(h)
-	o.KnownRoots = [][]byte{old}
+	o.KnownRoots = knownRoots(old)
 	both(t, h, h.Generation(), o, func(t *testing.T, u *Upstream) {
 		if _, err := u.Metadata(t.Context(), Seen{}); !errors.Is(err, tuf.ErrExpired) {
 			t.Errorf("upstream's root has expired, but: %v", err)
@@ -80,7 +81,7 @@ func TestKnownRootIsTheLeast(t *testing.T) {
 	before := h.Generation()
 	h.RotateKeys()
 	o := hasty(h)
-	o.KnownRoots = [][]byte{h.Generation().File(rootFile)}
+	o.KnownRoots = knownRoots(h.Generation().File(rootFile))
 	both(t, h, before, o, func(t *testing.T, u *Upstream) {
 		if _, err := u.Metadata(t.Context(), Seen{}); !errors.Is(err, tuf.ErrRollback) {
 			t.Errorf("root version 1 after 2: %v", err)
@@ -95,7 +96,7 @@ func TestKnownRootSavesARequest(t *testing.T) {
 	h := hackagetest.Small()
 	s := serve(t, h)
 	o := hasty(h)
-	o.KnownRoots = [][]byte{h.Generation().File(rootFile)}
+	o.KnownRoots = knownRoots(h.Generation().File(rootFile))
 	metadata(t, open(t, s.URL, o), Seen{})
 	if s.Count("/root.json") != 0 || s.Count("/") != 3 {
 		t.Errorf("%d requests, %d for root.json", s.Count("/"), s.Count("/root.json"))
@@ -108,4 +109,9 @@ func TestKnownRootSavesARequest(t *testing.T) {
 			t.Errorf("%d requests for root.json, %d for timestamp.json", s.Count("/root.json"), s.Count("/timestamp.json"))
 		}
 	}
+}
+
+// knownRoots gives out roots as the option wants them.
+func knownRoots(raw ...[]byte) func(context.Context) [][]byte {
+	return func(context.Context) [][]byte { return raw }
 }

@@ -29,6 +29,7 @@
 package hackage
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -68,11 +69,12 @@ func UserAgent(version string) string {
 type Options struct {
 	// Pinned are the root keys that vouch for the repository.
 	Pinned tuf.Pinned
-	// KnownRoots are root.json files that were verified before, in any order.
+	// KnownRoots returns root.json files that were verified before, in any order.
+	// It is called at most once for each reading of metadata that has changed.
 	// They need not be trustworthy: each counts only if Pinned, or another one
 	// that counts, vouches for it. They let keys rotate away from Pinned, and
 	// save a request when upstream still has the newest of them.
-	KnownRoots [][]byte
+	KnownRoots func(context.Context) [][]byte
 	// UserAgent is sent with every request; see the function of that name.
 	UserAgent string
 	// Now is the time that expiry is checked against.

@@ -11,12 +11,15 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
-// known returns those of Options.KnownRoots that the pinned keys vouch for,
+// known returns those of the KnownRoots that the pinned keys vouch for,
 // directly or through others of them, newest first. The rest is left aside: it
 // comes from places that others can write to. Expiry does not matter here,
 // because an old root only has to vouch for the next one.
-func (u *Upstream) known() []*tuf.Root {
-	rest := slices.Clone(u.o.KnownRoots)
+func (u *Upstream) known(ctx context.Context) []*tuf.Root {
+	if u.o.KnownRoots == nil {
+		return nil
+	}
+	rest := slices.Clone(u.o.KnownRoots(ctx))
 	var known []*tuf.Root
 	for {
 		before := len(known)

@@ -34,6 +34,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
+	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
 // StateKey is where a bucket carries its state.
@@ -159,6 +160,17 @@ func (b *Bucket) readState(ctx context.Context, key string) (_ state.State, raw 
 		return none, raw, info.ETag, fmt.Errorf("read state of %q: %w", b, err)
 	}
 	return file.State, raw, info.ETag, nil
+}
+
+// Root returns the root.json that the bucket holds. Who can write to the bucket
+// can change it, so it proves nothing by itself.
+func (b *Bucket) Root(ctx context.Context) ([]byte, error) {
+	body, _, err := b.store.Get(ctx, "root.json")
+	if err != nil {
+		return nil, fmt.Errorf("read root.json of %q: %w", b, err)
+	}
+	defer func() { _ = body.Close() }() // what matters is what was read
+	return io.ReadAll(io.LimitReader(body, tuf.MaxRoot))
 }
 
 // Forget puts the bucket back to the start of the index, keeping what it holds.

@@ -120,7 +120,7 @@ func (r *syncer) fill(ctx context.Context, needs []need) error {
 // fetcher returns what brings tarballs.
 func (r *syncer) fetcher() *mirror.Fetcher {
 	return &mirror.Fetcher{
-		Upstream: r.upstream, Dir: r.dir, PublicURL: r.o.PublicURL, Concurrency: r.o.Concurrency,
+		Upstream: r.upstream, Dir: r.dir, PublicURL: r.publicURL, Concurrency: r.o.Concurrency,
 		Done: func(release index.Release, size int64, err error) {
 			r.progress.Add(1, size, release.String())
 			if err != nil {

@@ -46,7 +46,7 @@ func (r *syncer) open(ctx context.Context) (err error) {
 	pinned.Threshold = r.o.KeyThreshold
 	options := hackage.Options{
 		Pinned: pinned, UserAgent: hackage.UserAgent(r.env.Version), Now: r.env.Now,
-		KnownRoots: r.knownRoots(),
+		KnownRoots: r.knownRoots,
 		Notify: func(retry hackage.Retry) {
 			r.progress.Note(fmt.Sprintf("%s: attempt %d: %v; again in %s", retry.What, retry.Attempt, retry.Err, wholeSeconds(retry.Wait)))
 		},
@@ -58,8 +58,8 @@ func (r *syncer) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, path := range r.o.Bucket {
-		r.sites = append(r.sites, r.openBucket(path))
+	if err := r.openBuckets(ctx); err != nil {
+		return err
 	}
 	if r.shard.Number > 0 {
 		return nil // the job that gathers the shards fills the repositories
@@ -69,11 +69,10 @@ func (r *syncer) open(ctx context.Context) (err error) {
 
 // knownRoots returns the root.json files of the buckets. They prove nothing by
 // themselves; upstream's room checks each against the pinned keys.
-func (r *syncer) knownRoots() [][]byte {
+func (r *syncer) knownRoots(ctx context.Context) [][]byte {
 	var roots [][]byte
-	for _, path := range r.o.Bucket {
-		raw, err := readLimited(filepath.Join(strings.TrimPrefix(path, "file://"), "root.json"), tuf.MaxRoot)
-		if err == nil {
+	for _, s := range r.buckets() {
+		if raw, err := s.bucket.Root(ctx); err == nil {
 			roots = append(roots, raw)
 		}
 	}
@@ -87,21 +86,46 @@ const (
 	hashesKind = "hashes-repository"
 )
 
-// openBucket makes a bucket ready.
-func (r *syncer) openBucket(path string) *site {
-	s := &site{kind: bucketKind, name: path}
-	folder, err := bucket.NewFolder(strings.TrimPrefix(path, "file://"))
+// openBuckets makes the buckets ready.
+func (r *syncer) openBuckets(ctx context.Context) error {
+	defaults, err := r.o.bucketDefaults()
 	if err != nil {
-		s.err = err
-		return s
+		return err
 	}
-	r.closers = append(r.closers, folder.Close)
-	s.bucket = mirror.New(folder, r.env.Version, r.env.Now)
+	defaults.Notify = r.progress.Note
+	for _, text := range r.o.Bucket {
+		s, err := r.openBucket(ctx, text, defaults)
+		if err != nil {
+			s.err = err
+		}
+		r.sites = append(r.sites, s)
+	}
+	return nil
+}
+
+// openBucket makes a bucket ready.
+func (r *syncer) openBucket(ctx context.Context, text string, defaults bucket.Options) (*site, error) {
+	s := &site{kind: bucketKind, name: bucketName(text)}
+	store, err := bucket.Open(ctx, text, defaults)
+	if err != nil {
+		return s, err
+	}
+	r.closers = append(r.closers, store.Close)
+	s.bucket = mirror.New(store, r.env.Version, r.env.Now)
 	if r.shard.Number > 0 {
 		s.bucket.Restrict(r.shard)
 	}
 	s.destination = s.bucket
-	return s
+	return s, nil
+}
+
+// bucketName is a bucket's address without its parameters.
+func bucketName(text string) string {
+	if !strings.Contains(text, "://") {
+		return text
+	}
+	name, _, _ := strings.Cut(text, "?")
+	return name
 }
 
 // openRepositories makes the git repositories ready.
@@ -154,7 +178,7 @@ func (r *syncer) openRepository(ctx context.Context, s *site, url string, auth g
 	s.repo = allcabal.New(allcabal.Options{
 		Repo: repo, Signer: signer, Hashes: hashes,
 		Branch: r.o.Branch, Tag: r.o.Tag, History: allcabal.History(r.o.History),
-		PublicURL: r.o.PublicURL, Tool: program + " " + r.env.Version, Now: r.env.Now,
+		PublicURL: r.publicURL, Tool: program + " " + r.env.Version, Now: r.env.Now,
 	})
 	s.destination, s.name = s.repo, s.repo.String()
 	return nil

@@ -20,8 +20,11 @@ type Options struct {
 	KeyThreshold int      `name:"key-threshold" group:"What to mirror:" default:"3" placeholder:"N" help:"How many of the root keys must have signed."`
 	Packages     []string `name:"packages" type:"list" group:"What to mirror:" placeholder:"PATTERN" help:"Packages to take, such as aeson or servant-*; !PATTERN leaves out and always wins; a list. Without it all."`
 
-	Bucket           []string `name:"bucket" type:"list" group:"Where to:" placeholder:"FOLDER" help:"Folder to fill with tarballs, .cabal files, index and signed metadata; a list."`
-	PublicURL        string   `name:"public-url" group:"Where to:" placeholder:"URL" help:"Address at which readers find the bucket; it is written into the hashes as the second place to download from."`
+	Bucket           []string `name:"bucket" type:"list" group:"Where to:" placeholder:"ADDRESS" help:"Bucket to fill with tarballs, .cabal files, index and signed metadata: s3://NAME/PREFIX or a folder; a list. Parameters may follow an s3 address: ?endpoint=URL&region=REGION&path-style=true&public-url=URL&storage-class=CLASS&acl=ACL."`
+	S3Endpoint       string   `name:"s3-endpoint" group:"Where to:" placeholder:"URL" help:"Server that speaks S3, for buckets whose address names none. Without it AWS."`
+	S3Region         string   `name:"s3-region" group:"Where to:" placeholder:"REGION" help:"Region of buckets whose address names none. Without it what the environment or the AWS profile says."`
+	S3PathStyle      bool     `name:"s3-path-style" group:"Where to:" help:"Put the bucket's name into the path of requests and not into the host's name; servers of one's own often need that."`
+	PublicURL        string   `name:"public-url" group:"Where to:" placeholder:"URL" help:"Address at which readers find the bucket; it is written into the hashes as the second place to download from. Without it the first public-url that a bucket's address names."`
 	FilesRepository  string   `name:"files-repository" group:"Where to:" placeholder:"REPOSITORY" help:"Git repository to fill with .cabal files (all-cabal-files): ssh, https or a path."`
 	HashesRepository string   `name:"hashes-repository" group:"Where to:" placeholder:"REPOSITORY" help:"Git repository to fill with .cabal files and hashes (all-cabal-hashes): ssh, https or a path."`
 	Branch           string   `name:"branch" group:"Where to:" default:"hackage" placeholder:"NAME" help:"Branch of the repositories that holds the data."`

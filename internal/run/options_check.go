@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 )
 
@@ -77,6 +78,33 @@ func (o *Options) KnownHosts() ([]byte, error) {
 		return nil, fmt.Errorf("ssh-known-hosts %.200q is neither a file nor lines of one; ssh-keyscan prints such lines, to be compared with what the host publishes", value)
 	}
 	return []byte(value + "\n"), nil
+}
+
+// bucketDefaults returns what stands in for parameters that the address of a
+// bucket lacks.
+func (o *Options) bucketDefaults() (bucket.Options, error) {
+	defaults := bucket.Options{Region: o.S3Region, PathStyle: o.S3PathStyle}
+	if o.S3Endpoint == "" {
+		return defaults, nil
+	}
+	var err error
+	if defaults.Endpoint, err = bucket.ParseEndpoint(o.S3Endpoint); err != nil {
+		return defaults, fmt.Errorf("s3-endpoint: %w; write it as https://HOST", err)
+	}
+	return defaults, nil
+}
+
+// publicURL returns the mirror's address for the records, "" for none.
+func (o *Options) publicURL() string {
+	if o.PublicURL != "" {
+		return o.PublicURL
+	}
+	for _, text := range o.Bucket {
+		if address, err := bucket.ParseAddress(text); err == nil && address.PublicURL != "" {
+			return address.PublicURL
+		}
+	}
+	return ""
 }
 
 // maxShards bounds how many jobs fill a bucket; a workflow's matrix has no more.
@@ -146,15 +174,23 @@ func (o *Options) checkDestinations(c *checker) {
 		c.refuse("no destination; give at least one of bucket, files-repository and hashes-repository")
 	}
 	seen := make(map[string]bool)
-	for _, bucket := range o.Bucket {
-		if scheme := c.address("bucket", bucket); scheme != "" && scheme != "file" {
-			c.refuse("bucket cannot be written by %q; give a folder", scheme)
+	for _, text := range o.Bucket {
+		address, err := bucket.ParseAddress(text)
+		if err != nil {
+			c.refuse("bucket: %w", err)
+			continue
 		}
-		if key := filepath.Clean(bucket); seen[key] {
-			c.refuse("bucket %q is there twice; name each bucket once", bucket)
-		} else {
-			seen[key] = true
+		key := address.String()
+		if address.Folder != "" {
+			key = filepath.Clean(address.Folder)
 		}
+		if seen[key] {
+			c.refuse("bucket %q is there twice; name each bucket once", bucketName(text))
+		}
+		seen[key] = true
+	}
+	if _, err := o.bucketDefaults(); err != nil {
+		c.refuse("%w", err)
 	}
 	o.checkPublicURL(c)
 }

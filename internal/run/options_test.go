@@ -82,7 +82,7 @@ func TestEveryOptionByEnvironment(t *testing.T) {
 		"INPUT_FILES-REPOSITORY": "f", "INPUT_HASHES-REPOSITORY": "h", "INPUT_BRANCH": "b", "INPUT_TAG": "t",
 		"INPUT_SIGNING-KEY": key, "INPUT_SIGNING-PASSPHRASE": "p", "INPUT_SSH-KEY": key,
 		"INPUT_SSH-KNOWN-HOSTS": "host ssh-ed25519 AAAA", "INPUT_TOKEN": "t", "INPUT_HISTORY": "snapshot",
-		"INPUT_ACCEPT-REWRITE": "true", "INPUT_CONCURRENCY": "3", "INPUT_SHARD": "1/2", "INPUT_TIME-LIMIT": "5h30m", "INPUT_DRY-RUN": "True", "INPUT_VERBOSE": "TRUE",
+		"INPUT_ACCEPT-REWRITE": "true", "INPUT_CONCURRENCY": "3", "INPUT_SHARD": "1/2", "INPUT_S3-ENDPOINT": "e", "INPUT_S3-REGION": "r", "INPUT_S3-PATH-STYLE": "true", "INPUT_TIME-LIMIT": "5h30m", "INPUT_DRY-RUN": "True", "INPUT_VERBOSE": "TRUE",
 	}
 	got := parsed(t, variables)
 	value := reflect.ValueOf(got)

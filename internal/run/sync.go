@@ -27,7 +27,10 @@ type syncer struct {
 	began    time.Time
 	dir      string // private, removed at the end
 	take     func(pkg string) bool
-	packages string // as the state of a destination spells the selection
+	// publicURL is the mirror's address in the records: the option's, or the
+	// first that a bucket's address names.
+	publicURL string
+	packages  string // as the state of a destination spells the selection
 
 	upstream *hackage.Upstream
 	sites    []*site
@@ -67,7 +70,8 @@ func syncOnce(ctx context.Context, o *Options, env Env) (_ *summary, err error) 
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	r := &syncer{
 		o: o, env: env, progress: newProgress(env, o.Verbose), began: env.Now(), dir: dir,
-		packages: strings.Join(o.Packages, ","), dryRun: o.DryRun,
+		publicURL: o.publicURL(),
+		packages:  strings.Join(o.Packages, ","), dryRun: o.DryRun,
 		outcomes: map[index.Release]state.Outcome{},
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
