@@ -187,10 +187,13 @@ func (r *syncer) markEnd(length int64, legacy func() (string, error)) error {
 
 // closeFeeds waits until every bucket is through.
 func (r *syncer) closeFeeds() {
-	r.each(r.sites, func(s *site) error {
-		if s.feed == nil {
-			return nil
+	var fed []*site // only these, for the repositories are worked on meanwhile
+	for _, s := range r.sites {
+		if s.feed != nil {
+			fed = append(fed, s)
 		}
+	}
+	r.each(fed, func(s *site) error {
 		err := s.feed.Close()
 		s.feed = nil
 		return err

@@ -203,10 +203,11 @@ func (r *syncer) repositories() []*site {
 	return r.only(func(s *site) bool { return s.repo != nil })
 }
 
+// only looks at no site of another kind, because that one may be under way.
 func (r *syncer) only(kind func(*site) bool) []*site {
 	var out []*site
-	for _, s := range live(r.sites) {
-		if kind(s) {
+	for _, s := range r.sites {
+		if kind(s) && s.err == nil {
 			out = append(out, s)
 		}
 	}
