@@ -102,7 +102,8 @@ func demoPublicKey(ctx context.Context, dir string, key []byte, env Env) (finger
 	if err := os.Mkdir(keyring, 0o700); err != nil {
 		return "", fmt.Errorf("make keyring: %w", err)
 	}
-	gpg := exec.CommandContext(ctx, "gpg", "--homedir", keyring, "--batch", "--quiet", "--import", path)
+	// A public key needs no agent, and one would stay behind with its sockets.
+	gpg := exec.CommandContext(ctx, "gpg", "--homedir", keyring, "--no-autostart", "--batch", "--quiet", "--import", path)
 	if out, err := gpg.CombinedOutput(); err != nil && !errors.Is(err, exec.ErrNotFound) {
 		return "", fmt.Errorf("import public key into %q: %w: %s", keyring, err, strings.TrimSpace(string(out)))
 	}
