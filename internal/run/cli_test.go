@@ -26,7 +26,9 @@ func TestMain(m *testing.M) {
 			stop()
 			os.Exit(code)
 		},
-		"options": func() { os.Exit(echo.main(context.Background(), os.Args[1:], ProcessEnv())) },
+		"options":       func() { os.Exit(echo.main(context.Background(), os.Args[1:], ProcessEnv())) },
+		"demo-upstream": func() { os.Exit(demoUpstreamMain(os.Args[1:])) },
+		"exit-code":     func() { os.Exit(exitCodeMain(os.Args[1:])) },
 	})
 }
 
