@@ -148,6 +148,7 @@ func (r *syncer) wantsOf(s stretch) []mirror.Want {
 
 // startFeeds starts the feeds of the buckets.
 func (r *syncer) startFeeds(ctx context.Context, fetcher *mirror.Fetcher, stretches []stretch) {
+	r.filling = r.env.Now()
 	var ends []int64
 	for _, s := range stretches {
 		ends = append(ends, s.end)
@@ -193,9 +194,10 @@ func (r *syncer) closeFeeds() {
 			fed = append(fed, s)
 		}
 	}
+	waiting := r.env.Now()
 	r.each(fed, func(s *site) error {
 		err := s.feed.Close()
-		s.feed = nil
+		s.feed, s.took = nil, s.took+waiting.Sub(r.filling) // the rest is counted here
 		return err
 	})
 }

@@ -37,6 +37,7 @@ type summary struct {
 	releases  int // tarballs that came
 	revisions int
 	bytes     int64
+	left      int // tarballs that are still to come, because the time was up
 	end       index.Position
 	passed    index.Passed
 	sites     []*site
@@ -47,7 +48,7 @@ type summary struct {
 func (r *syncer) summary() *summary {
 	sum := &summary{
 		dryRun: r.dryRun, seconds: r.env.Now().Sub(r.began).Seconds(),
-		sites: r.sites, owed: state.Ledger{}, end: r.end,
+		sites: r.sites, owed: state.Ledger{}, left: r.left,
 	}
 	for _, outcome := range r.outcomes {
 		if outcome.Err == nil {
@@ -56,7 +57,7 @@ func (r *syncer) summary() *summary {
 		}
 	}
 	if r.dryRun {
-		sum.releases = r.left
+		sum.releases, sum.left, sum.end = r.left, 0, r.end
 	}
 	for _, s := range r.sites {
 		sum.add(s)
@@ -114,13 +115,23 @@ func (sum *summary) write(w io.Writer) error {
 		fmt.Fprintf(&out, "  passed over        %s of the index that are none of ours, such as %s\n",
 			plural(sum.passed.Count, "entry"), strings.Join(sum.passed.Samples, ", "))
 	}
-	for _, release := range sum.owed.Sorted() {
+	if sum.left > 0 {
+		fmt.Fprintf(&out, "  still to come      %s, because the time was up; the next run goes on from here\n", plural(sum.left, "release"))
+	}
+	for i, release := range sum.owed.Sorted() {
+		if i == maxPendingLines {
+			fmt.Fprintf(&out, "  pending            %s more; each destination's state lists all\n", humanize.Comma(int64(len(sum.owed)-i)))
+			break
+		}
 		p := sum.owed[release]
 		fmt.Fprintf(&out, "  pending            %s %s since %s: %s\n", release, p.Reason, p.Since.Format(time.DateOnly), advice[p.Reason])
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
 }
+
+// maxPendingLines is how many pending releases are listed.
+const maxPendingLines = 30
 
 // advice says what becomes of a pending release.
 var advice = map[state.Reason]string{

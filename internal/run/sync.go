@@ -37,8 +37,9 @@ type syncer struct {
 	metadata *hackage.Metadata // nil: the same as the newest that a site has seen
 	index    *hackage.Index    // nil: no site needs it
 	left     int               // tarballs that are still to come
-	end      index.Position
-	reached  int64 // length of the index that the run got to
+	end      index.Position    // of the index
+	reached  int64             // length of the index that the run got to
+	filling  time.Time         // when tarballs began to come
 	shard    mirror.Shard
 	dryRun   bool
 	closers  []func() error
