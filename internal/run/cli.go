@@ -52,7 +52,8 @@ type Env struct {
 	IsTerminal     bool   // whether somebody watches Stderr
 	Version        string // of this program, such as v1.2.3
 
-	tune func(*hackage.Options) // if set, makes upstream's patience another one, for tests
+	tune    func(*hackage.Options) // if set, makes upstream's patience another one, for tests
+	stretch int                    // if set, how many tarballs make a stretch, for tests
 }
 
 // ProcessEnv returns the Env of the running process.

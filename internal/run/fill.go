@@ -71,12 +71,13 @@ func (n *need) add(s *site, w state.Want) {
 	}
 }
 
-// cut divides needs into stretches, the last of which ends with the index.
-func cut(needs []need, end int64) []stretch {
+// cut divides needs into stretches of a size, the last of which ends with the
+// index.
+func cut(needs []need, size int, end int64) []stretch {
 	var out []stretch
-	for len(needs) > stretchNeeds && needs[stretchNeeds].offset > 0 {
-		out = append(out, stretch{needs[:stretchNeeds:stretchNeeds], needs[stretchNeeds].offset})
-		needs = needs[stretchNeeds:]
+	for len(needs) > size && needs[size].offset > 0 {
+		out = append(out, stretch{needs[:size:size], needs[size].offset})
+		needs = needs[size:]
 	}
 	return append(out, stretch{needs, end})
 }
@@ -86,7 +87,7 @@ func cut(needs []need, end int64) []stretch {
 // a whole stretch, and r.reached says where.
 func (r *syncer) fill(ctx context.Context, needs []need) error {
 	end := r.end.Length
-	stretches := cut(needs, end)
+	stretches := cut(needs, cmp.Or(r.env.stretch, stretchNeeds), end)
 	r.reached = end
 	fetcher := r.fetcher()
 	r.startFeeds(ctx, fetcher, stretches)

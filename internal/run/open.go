@@ -93,6 +93,7 @@ func (r *syncer) openBuckets(ctx context.Context) error {
 		return err
 	}
 	defaults.Notify = r.progress.Note
+	defaults.Credentials = r.env.credentials()
 	for _, text := range r.o.Bucket {
 		s, err := r.openBucket(ctx, text, defaults)
 		if err != nil {
@@ -117,6 +118,18 @@ func (r *syncer) openBucket(ctx context.Context, text string, defaults bucket.Op
 	}
 	s.destination = s.bucket
 	return s, nil
+}
+
+// credentials returns the access key that the environment holds. Without one the
+// store looks in the other usual places.
+func (e Env) credentials() bucket.Credentials {
+	key := bucket.Credentials{
+		ID: e.Getenv("AWS_ACCESS_KEY_ID"), Secret: e.Getenv("AWS_SECRET_ACCESS_KEY"), Token: e.Getenv("AWS_SESSION_TOKEN"),
+	}
+	if key.ID == "" || key.Secret == "" {
+		return bucket.Credentials{}
+	}
+	return key
 }
 
 // bucketName is a bucket's address without its parameters.
