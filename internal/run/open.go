@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -180,21 +181,48 @@ func (r *syncer) openRepository(ctx context.Context, s *site, url string, auth g
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return fmt.Errorf("make a temporary folder: %w", err)
 	}
-	repo, err := gitrepo.Open(ctx, gitrepo.Options{
+	o := gitrepo.Options{
 		Dir: dir, URL: url, Auth: auth, Getenv: r.env.Getenv,
 		Create: !r.dryRun, InitialBranch: allcabal.DisplayBranch,
-	})
+	}
+	repo, err := r.openRemote(ctx, o)
 	if err != nil {
 		return err
 	}
-	r.closers = append(r.closers, repo.Close)
+	s.name = repo.String()
+	if r.dryRun && vacant(s.name) {
+		// A real run would make it; an empty one of our own stands in.
+		o.URL, o.Create = filepath.Join(dir, "remote"), true
+		if repo, err = r.openRemote(ctx, o); err != nil {
+			return err
+		}
+	}
 	s.repo = allcabal.New(allcabal.Options{
 		Repo: repo, Signer: signer, Hashes: hashes,
 		Branch: r.o.Branch, Tag: r.o.Tag, History: allcabal.History(r.o.History),
 		PublicURL: r.publicURL, Tool: program + " " + r.env.Version, Now: r.env.Now,
 	})
-	s.destination, s.name = s.repo, s.repo.String()
+	s.destination = s.repo
 	return nil
+}
+
+// openRemote opens a remote until the run ends.
+func (r *syncer) openRemote(ctx context.Context, o gitrepo.Options) (*gitrepo.Repo, error) {
+	repo, err := gitrepo.Open(ctx, o)
+	if err == nil {
+		r.closers = append(r.closers, repo.Close)
+	}
+	return repo, err
+}
+
+// vacant reports whether a remote is a folder that is missing or empty. The
+// names of other remotes are no absolute paths.
+func vacant(remote string) bool {
+	if !filepath.IsAbs(remote) {
+		return false
+	}
+	entries, err := os.ReadDir(remote)
+	return len(entries) == 0 && (err == nil || errors.Is(err, fs.ErrNotExist))
 }
 
 // close ends what open began, the last first.
