@@ -1,0 +1,268 @@
+package run
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cgi"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+)
+
+// findProgram finds a program. Without it a test is left out, except in CI.
+func findProgram(t *testing.T, name string, folders ...string) string {
+	t.Helper()
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	for _, folder := range folders {
+		path := filepath.Join(folder, name)
+		if info, err := os.Stat(path); err == nil && info.Mode()&0o111 != 0 {
+			return path
+		}
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatalf("%s is not installed, and in CI every test runs", name)
+	}
+	t.Skipf("not tested: %s is not installed", name)
+	return ""
+}
+
+// over returns the world's repositories as a host names them, both empty, and
+// the options of a run that fills all destinations through the host.
+func (w *world) over(base string) []string {
+	w.Helper()
+	for _, repository := range []string{w.files(), w.hashes()} {
+		w.git(w.dir, "init", "--quiet", "--bare", repository)
+		w.git(repository, "config", "http.receivepack", "true")
+	}
+	return append(w.upstreamArgs(), "--bucket", w.bucket(), "--public-url", "https://mirror.example/hackage",
+		"--files-repository", base+"/files.git", "--hashes-repository", base+"/hashes.git")
+}
+
+const hostToken = "ghs_0123456789abcdefTOKEN"
+
+// A tokenHost serves the world's repositories over https by git's own
+// http-backend, to those who have the token.
+type tokenHost struct {
+	*httptest.Server
+	readOnly atomic.Bool
+	pushes   atomic.Int64
+}
+
+func (w *world) tokenHost() *tokenHost {
+	w.Helper()
+	backend := findProgram(w.T, "git-http-backend", strings.TrimSpace(w.git(w.dir, "--exec-path")))
+	h := &tokenHost{}
+	script := &cgi.Handler{Path: backend, Env: []string{"GIT_PROJECT_ROOT=" + w.dir, "GIT_HTTP_EXPORT_ALL=1"}, InheritEnv: []string{"PATH"}, Stderr: io.Discard}
+	want := "Basic " + base64.StdEncoding.EncodeToString([]byte("x-access-token:"+hostToken))
+	h.Server = httptest.NewTLSServer(http.HandlerFunc(func(out http.ResponseWriter, request *http.Request) {
+		writes := strings.Contains(request.URL.String(), "receive-pack")
+		switch {
+		case request.Header.Get("Authorization") != want:
+			out.Header().Set("WWW-Authenticate", `Basic realm="git"`)
+			http.Error(out, "who is "+request.Header.Get("Authorization"), http.StatusUnauthorized)
+		case writes && h.readOnly.Load():
+			http.Error(out, "only reading for "+request.Header.Get("Authorization"), http.StatusForbidden)
+		default:
+			if writes && request.Method == http.MethodPost {
+				h.pushes.Add(1)
+			}
+			script.ServeHTTP(out, request)
+		}
+	}))
+	w.Cleanup(h.Close)
+	certificate := w.path("ca.pem")
+	writeFile(w.T, certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: h.Certificate().Raw}))
+	w.env["GIT_SSL_CAINFO"] = certificate
+	return h
+}
+
+// tokenForms are what a token looks like on its way.
+func tokenForms(token string) []string {
+	return []string{token, base64.StdEncoding.EncodeToString([]byte("x-access-token:" + token))}
+}
+
+func TestRepositoriesOverHTTPSWithAToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	host := w.tokenHost()
+	args := w.over(host.URL)
+	w.env["INPUT_TOKEN"] = hostToken
+	var all strings.Builder
+	step := func(code int, parts ...string) {
+		t.Helper()
+		got, said := w.run(append(args, "--verbose")...)
+		if got != code {
+			t.Fatalf("exit code %d, want %d:\n%s", got, code, said)
+		}
+		w.says(said, parts...)
+		all.WriteString(said)
+	}
+	step(CodeDone, "done: 9 releases")
+	w.checkAll()
+	w.grow()
+	host.readOnly.Store(true)
+	step(CodeError, "files-repository", "no right to write")
+	w.checkBucket(w.hackage.Generation(), nil)
+	host.readOnly.Store(false)
+	step(CodeDone)
+	w.checkAll()
+	pushes := host.pushes.Load()
+	step(CodeDone, "nothing new")
+	if host.pushes.Load() != pushes || pushes == 0 {
+		t.Errorf("%d pushes, and a quiet run made it %d", pushes, host.pushes.Load())
+	}
+	w.hackage.Upload("last", "1", nil, nil)
+	w.env["INPUT_TOKEN"] = "ghs_wrongTOKENwrong0123456789"
+	step(CodeError, "did not take our credentials")
+	delete(w.env, "INPUT_TOKEN")
+	step(CodeError, "did not take our credentials")
+	w.hides(all.String(), append(tokenForms(hostToken), tokenForms("ghs_wrongTOKENwrong0123456789")...)...)
+	w.hides(all.String(), string(w.key))
+}
+
+// An sshHost is a real sshd on a loopback port that takes one key.
+type sshHost struct {
+	base  string // as an address begins
+	known string
+	key   string // private
+}
+
+// keygen makes a key with ssh-keygen and returns both halves.
+func keygen(t *testing.T, file string) (private, public string) {
+	t.Helper()
+	out, err := exec.Command(findProgram(t, "ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", file).CombinedOutput()
+	if err != nil {
+		t.Fatalf("ssh-keygen: %v\n%s", err, out)
+	}
+	one, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := os.ReadFile(file + ".pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(one), strings.TrimSpace(string(two))
+}
+
+func newSSHHost(t *testing.T) *sshHost {
+	t.Helper()
+	sshd := findProgram(t, "sshd", "/usr/sbin", "/usr/local/sbin", "/sbin")
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	_, hostKey := keygen(t, filepath.Join(dir, "host"))
+	private, _ := keygen(t, filepath.Join(dir, "client"))
+	// sshd takes its port from its settings; one that was free a moment ago
+	// may be lost, so it is tried again.
+	for range 5 {
+		if port, ok := startSSHD(t, sshd, dir); ok {
+			return &sshHost{
+				base:  fmt.Sprintf("ssh://%s@127.0.0.1:%d", me.Username, port),
+				known: fmt.Sprintf("[127.0.0.1]:%d %s\n", port, hostKey),
+				key:   private,
+			}
+		}
+	}
+	words, _ := os.ReadFile(filepath.Join(dir, "log")) // all there is to say
+	t.Fatalf("sshd does not start: %s", words)
+	return nil
+}
+
+// startSSHD starts sshd and waits until it answers; false if it ended.
+func startSSHD(t *testing.T, sshd, dir string) (port int, ok bool) {
+	t.Helper()
+	probe, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port = probe.Addr().(*net.TCPAddr).Port
+	if err := probe.Close(); err != nil {
+		t.Fatal(err)
+	}
+	in := func(name string) string { return filepath.Join(dir, name) }
+	writeFile(t, in("config"), fmt.Appendf(nil, "Port %d\nListenAddress 127.0.0.1\nHostKey %s\nAuthorizedKeysFile %s\n"+
+		"PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n",
+		port, in("host"), in("client.pub")))
+	ctx, stop := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, sshd, "-D", "-f", in("config"), "-E", in("log"))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // killed at the end of the test
+		close(ended)
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-ended
+	})
+	for {
+		conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return port, conn.Close() == nil
+		}
+		select {
+		case <-ended:
+			return 0, false
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func TestRepositoriesOverSSH(t *testing.T) {
+	t.Parallel()
+	host := newSSHHost(t)
+	w := newWorld(t, hackagetest.Small())
+	args := w.over(host.base + w.dir)
+	w.env["INPUT_SSH-KEY"] = host.key
+	w.env["INPUT_SSH-KNOWN-HOSTS"] = host.known
+	var all strings.Builder
+	step := func(code int, parts ...string) {
+		t.Helper()
+		got, said := w.run(append(args, "--verbose")...)
+		if got != code {
+			t.Fatalf("exit code %d, want %d:\n%s", got, code, said)
+		}
+		w.says(said, parts...)
+		all.WriteString(said)
+	}
+	step(CodeDone, "done: 9 releases")
+	w.checkAll()
+	w.grow()
+	step(CodeDone, "done: 2 releases")
+	w.checkAll()
+	step(CodeDone, "nothing new")
+	w.hackage.Upload("last", "1", nil, nil)
+	refs := w.refs(w.files()) + w.refs(w.hashes())
+
+	other, _ := keygen(t, w.path("other"))
+	w.env["INPUT_SSH-KEY"] = other
+	step(CodeError, "did not take our credentials", "files-repository", "hashes-repository")
+	w.env["INPUT_SSH-KEY"] = host.key
+	delete(w.env, "INPUT_SSH-KNOWN-HOSTS")
+	step(CodeError, "host key is not a known one")
+	if w.refs(w.files())+w.refs(w.hashes()) != refs {
+		t.Error("a run without the right keys moved something")
+	}
+	w.hides(all.String(), host.key, other, string(w.key))
+}
