@@ -43,7 +43,6 @@ type site struct {
 	commit allcabal.Result
 	took   time.Duration
 	err    error
-	close  []func() error
 }
 
 // String names the site.
