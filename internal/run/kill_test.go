@@ -64,6 +64,7 @@ func TestKilledAtAnyMomentARerunEndsAsIfNothingHappened(t *testing.T) {
 // A history is a Hackage that grew, and what undisturbed runs made of it.
 type history struct {
 	*world
+	gpg   string // a keyring for all that is checked
 	steps []step
 }
 
@@ -82,6 +83,7 @@ func newHistory(t *testing.T) *history {
 	hackage := hackagetest.Small()
 	hackage.SetTick(90 * time.Minute)
 	h := &history{world: newWorld(t, hackage)}
+	h.gpg = h.keyring()
 	for number, grow := range []func(){
 		func() {
 			uploads(hackage, "first", 24)
@@ -278,7 +280,7 @@ var sinceDate = regexp.MustCompile(`since=[0-9TZ:-]+`)
 // objects on the way.
 func (h *history) outcome(t *testing.T, dir string) outcome {
 	t.Helper()
-	there := &world{T: t, dir: dir, key: h.key}
+	there := &world{T: t, dir: dir}
 	out := outcome{bucket: there.contents(there.bucket()), repos: map[string]repoOutcome{}}
 	for _, name := range pointers()[1:] {
 		if out.bucket[name] == "" {
@@ -286,17 +288,16 @@ func (h *history) outcome(t *testing.T, dir string) outcome {
 		}
 	}
 	out.bucket["hackage-mirror.json"] = normalState(t, out.bucket["hackage-mirror.json"])
-	keyring := there.keyring()
 	for _, repo := range []string{there.files(), there.hashes()} {
 		there.git(repo, "fsck", "--strict", "--no-dangling")
-		for _, line := range strings.Fields(there.gitKeyringOutput(keyring, repo, "log", "--format=%G?", "hackage")) {
+		for _, line := range strings.Fields(there.gitKeyringOutput(h.gpg, repo, "log", "--format=%G?", "hackage")) {
 			// U is a good signature by a key that the keyring does not say
 			// whether to trust.
 			if line != "U" && line != "G" {
 				t.Errorf("%s: a commit's signature is %q", repo, line)
 			}
 		}
-		there.gitKeyring(keyring, repo, "verify-tag", "current-hackage")
+		there.gitKeyring(h.gpg, repo, "verify-tag", "current-hackage")
 		if there.git(repo, "rev-parse", "current-hackage^{commit}") != there.git(repo, "rev-parse", "hackage") {
 			t.Errorf("%s: the tag is not at the head of the branch", repo)
 		}
