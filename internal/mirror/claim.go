@@ -15,6 +15,7 @@ import (
 type claim struct {
 	mu   sync.Mutex
 	made bool
+	err  error  // why it could not be made
 	raw  []byte // the state as it was read, nil if there was none
 }
 
@@ -26,8 +27,8 @@ type claim struct {
 func (b *Bucket) claim(ctx context.Context) error {
 	b.claimed.mu.Lock()
 	defer b.claimed.mu.Unlock()
-	if b.claimed.made {
-		return nil
+	if b.claimed.made || b.claimed.err != nil {
+		return b.claimed.err
 	}
 	raw := b.claimed.raw
 	if raw == nil {
@@ -35,7 +36,8 @@ func (b *Bucket) claim(ctx context.Context) error {
 	}
 	etag, err := b.putTagged(ctx, b.key, raw, typeJSON, briefly, bucket.IfMatch(b.etag))
 	if err != nil {
-		return b.overtaken(err)
+		b.claimed.err = b.overtaken(err) // the others who wait here need not try for themselves
+		return b.claimed.err
 	}
 	b.etag, b.claimed.made = etag, true
 	return nil

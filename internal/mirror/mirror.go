@@ -121,7 +121,7 @@ func (b *Bucket) Err() error {
 func (b *Bucket) Load(ctx context.Context) (state.State, error) {
 	b.Forget("")
 	read, raw, etag, err := b.readState(ctx, b.key)
-	b.etag, b.claimed.raw = etag, raw
+	b.etag, b.claimed.raw, b.claimed.err = etag, raw, nil
 	if err != nil {
 		return state.State{}, err
 	}
