@@ -29,6 +29,7 @@ import (
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 )
 
@@ -52,8 +53,11 @@ type Env struct {
 	IsTerminal     bool   // whether somebody watches Stderr
 	Version        string // of this program, such as v1.2.3
 
-	tune    func(*hackage.Options) // if set, makes upstream's patience another one, for tests
-	stretch int                    // if set, how many tarballs make a stretch, for tests
+	// What tests make another one of: the patience with upstream and with
+	// buckets, and how many tarballs make a stretch.
+	tune       func(*hackage.Options)
+	tuneBucket func(*bucket.Options)
+	stretch    int
 }
 
 // ProcessEnv returns the Env of the running process.

@@ -95,6 +95,9 @@ func (r *syncer) openBuckets(ctx context.Context) error {
 	}
 	defaults.Notify = r.progress.Note
 	defaults.Credentials = r.env.credentials()
+	if r.env.tuneBucket != nil {
+		r.env.tuneBucket(&defaults)
+	}
 	for _, text := range r.o.Bucket {
 		s, err := r.openBucket(ctx, text, defaults)
 		if err != nil {

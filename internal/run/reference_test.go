@@ -125,6 +125,13 @@ type oldIndex struct {
 	newest    map[string][]byte
 	revisions [][]byte
 	releases  []string // N-V
+	ordered   []oldRevision
+}
+
+// An oldRevision is a .cabal file with its path.
+type oldRevision struct {
+	path    string
+	content []byte
 }
 
 func readOldIndex(t *testing.T, name string) oldIndex {
@@ -146,6 +153,7 @@ func readOldIndex(t *testing.T, name string) oldIndex {
 		switch {
 		case path.Ext(header.Name) == ".cabal":
 			ix.revisions = append(ix.revisions, content)
+			ix.ordered = append(ix.ordered, oldRevision{header.Name, content})
 			parts := strings.Split(header.Name, "/")
 			if release := parts[0] + "-" + parts[1]; !slices.Contains(ix.releases, release) {
 				ix.releases = append(ix.releases, release)

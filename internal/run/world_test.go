@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
@@ -33,6 +34,9 @@ type world struct {
 	env     map[string]string
 	now     func() time.Time
 	tune    func(*hackage.Options)
+	stretch int // tarballs
+	// look reads an object of the bucket; without one it is fs.ErrNotExist.
+	look func(key string) ([]byte, error)
 }
 
 // newWorld returns a world around a Hackage, which is served over HTTP. Its
@@ -45,7 +49,9 @@ func newWorld(t *testing.T, h *hackagetest.Hackage) *world {
 	}
 	server := h.Serve()
 	t.Cleanup(server.Close)
-	return &world{T: t, hackage: h, server: server, dir: t.TempDir(), key: key, env: map[string]string{}, now: time.Now, tune: hasty}
+	w := &world{T: t, hackage: h, server: server, dir: t.TempDir(), key: key, env: map[string]string{}, now: time.Now, tune: hasty}
+	w.look = func(key string) ([]byte, error) { return os.ReadFile(filepath.Join(w.bucket(), filepath.FromSlash(key))) }
+	return w
 }
 
 // hasty makes a run try everything as often as ever, but wait hardly at all.
@@ -84,7 +90,8 @@ func (w *world) run(args ...string) (int, string) {
 		variables[name] = value
 	}
 	env, stdout, stderr := testEnv(variables)
-	env.Now, env.tune = w.now, w.tune
+	env.Now, env.tune, env.stretch = w.now, w.tune, w.stretch
+	env.tuneBucket = func(o *bucket.Options) { o.Pause = time.Millisecond }
 	code := Main(context.Background(), args, env)
 	return code, stdout.String() + stderr.String()
 }
@@ -151,7 +158,7 @@ func (w *world) checkAll(pending ...index.Release) {
 	w.checkHashes(g, pending)
 }
 
-// checkBucket holds a bucket's folder against a generation.
+// checkBucket holds a bucket against a generation.
 func (w *world) checkBucket(g *hackagetest.Generation, pending []index.Release) {
 	w.Helper()
 	for _, name := range g.Paths() {
@@ -169,7 +176,7 @@ func (w *world) checkBucket(g *hackagetest.Generation, pending []index.Release) 
 			w.sameFile("package/"+r.String()+"/revision/"+strconv.Itoa(number)+".cabal", content)
 		}
 		w.sameFile("package/"+r.String()+"/"+r.Package+".cabal", revisions[len(revisions)-1])
-		if _, err := os.Stat(filepath.Join(w.bucket(), "package", r.String(), "revision", strconv.Itoa(len(revisions))+".cabal")); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := w.look("package/" + r.String() + "/revision/" + strconv.Itoa(len(revisions)) + ".cabal"); !errors.Is(err, fs.ErrNotExist) {
 			w.Errorf("bucket holds more revisions of %s than the index", r)
 		}
 		if !slices.Contains(pending, r) {
@@ -178,17 +185,17 @@ func (w *world) checkBucket(g *hackagetest.Generation, pending []index.Release) 
 	}
 }
 
-// read returns a file of the bucket.
+// read returns an object of the bucket.
 func (w *world) read(key string) []byte {
 	w.Helper()
-	raw, err := os.ReadFile(filepath.Join(w.bucket(), filepath.FromSlash(key)))
+	raw, err := w.look(key)
 	if err != nil {
 		w.Errorf("read bucket: %v", err)
 	}
 	return raw
 }
 
-// sameFile holds a file of the bucket against its expected content.
+// sameFile holds an object of the bucket against its expected content.
 func (w *world) sameFile(key string, want []byte) {
 	w.Helper()
 	if got := w.read(key); !bytes.Equal(got, want) {

@@ -1,0 +1,465 @@
+package run
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3test"
+	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+	"github.com/hackage-mirror/hackage-mirror/testdata/demo"
+)
+
+// A cloud is a bucket on a real S3 server, which everyone can read.
+type cloud struct {
+	*testing.T
+	*s3test.Watch // stands between the command and the server
+	server        *s3test.Server
+	name          string
+}
+
+// cloud makes a bucket and lets the command have the server's access key.
+func (w *world) cloud(server *s3test.Server) *cloud {
+	w.Helper()
+	maps.Copy(w.env, server.Environment())
+	c := &cloud{T: w.T, server: server, name: server.NewBucket(w.T)}
+	c.Watch = s3test.NewWatch(w.T, server.URL)
+	return c
+}
+
+// address is the bucket's for the command.
+func (c *cloud) address() string { return s3test.AddressAt(c.URL, c.name, "") }
+
+// public is where everyone reads the bucket, past the watch.
+func (c *cloud) public() string { return c.server.PublicURL(c.name) }
+
+// look reads an object as anyone may.
+func (c *cloud) look(key string) ([]byte, error) {
+	raw, _, err := c.get(key)
+	return raw, err
+}
+
+// get reads an object and its headers as anyone may.
+func (c *cloud) get(key string) ([]byte, http.Header, error) {
+	response, err := http.Get(c.public() + "/" + key)
+	if err != nil {
+		return nil, nil, err
+	}
+	raw, err := io.ReadAll(response.Body)
+	if err = errors.Join(err, response.Body.Close()); err != nil {
+		return nil, nil, err
+	}
+	// Who may not list is told nothing of what is not there.
+	if response.StatusCode == http.StatusNotFound || response.StatusCode == http.StatusForbidden {
+		return nil, nil, fmt.Errorf("get %q: %s: %w", key, response.Status, fs.ErrNotExist)
+	}
+	if response.StatusCode != http.StatusOK {
+		return nil, nil, fmt.Errorf("get %q: %s", key, response.Status)
+	}
+	return raw, response.Header, nil
+}
+
+// bucketArgs are the options of a run that fills buckets only.
+func (w *world) bucketArgs(addresses ...string) []string {
+	args := append(w.upstreamArgs(), "--public-url", "https://mirror.example/hackage")
+	for _, address := range addresses {
+		args = append(args, "--bucket", address)
+	}
+	return args
+}
+
+// fill runs a sync of buckets that must end with a code.
+func (w *world) fill(code int, args ...string) string {
+	w.Helper()
+	got, said := w.run(args...)
+	if got != code {
+		w.Fatalf("exit code %d, want %d:\n%s", got, code, said)
+	}
+	return said
+}
+
+// check holds a bucket against the served Hackage.
+func (w *world) check(look func(key string) ([]byte, error)) {
+	w.Helper()
+	at := *w
+	at.look = look
+	at.checkBucket(w.hackage.Generation(), nil)
+}
+
+// checkHeaders says what readers and caches are told of an object.
+func (c *cloud) checkHeaders(key string, raw []byte, header http.Header) {
+	c.Helper()
+	want := map[string]string{
+		"Content-Encoding":  "",
+		"Content-Length":    strconv.Itoa(len(raw)),
+		"X-Amz-Meta-Sha256": sha256Hex(raw),
+		"Cache-Control":     "public, max-age=60",
+		"Accept-Ranges":     "bytes",
+	}
+	if strings.HasSuffix(path.Dir(key), "/revision") || path.Dir(key) == "package" && path.Ext(key) == ".gz" {
+		want["Cache-Control"] = "public, max-age=31536000, immutable"
+	}
+	want["Content-Type"] = map[string]string{
+		".gz": "application/gzip", ".tar": "application/x-tar", ".json": "application/json", ".cabal": "text/plain; charset=utf-8",
+	}[path.Ext(key)]
+	for name, value := range want {
+		if header.Get(name) != value {
+			c.Errorf("%q is served with %s %q, want %q", key, name, header.Get(name), value)
+		}
+	}
+}
+
+// checkMirror holds a bucket, to the last key, against a folder in Hackage's
+// layout, which may hold more tarballs than its index.
+func (c *cloud) checkMirror(upstream string) {
+	c.Helper()
+	ix := readOldIndex(c.T, filepath.Join(upstream, "01-index.tar.gz"))
+	want := map[string][]byte{"01-index.tar": gunzip(c.T, filepath.Join(upstream, "01-index.tar.gz"))}
+	for _, name := range []string{"01-index.tar.gz", "root.json", "mirrors.json", "snapshot.json", "timestamp.json"} {
+		want[name] = readFile(c.T, filepath.Join(upstream, name))
+	}
+	for _, release := range ix.releases {
+		key := "package/" + release + ".tar.gz"
+		want[key] = readFile(c.T, filepath.Join(upstream, filepath.FromSlash(key)))
+	}
+	maps.Copy(want, ix.cabals())
+	if len(ix.releases) == 0 {
+		c.Fatalf("the index in %q has no release", upstream)
+	}
+	for _, key := range c.server.Keys(c.T, c.name) {
+		raw, header, err := c.get(key)
+		if err != nil {
+			c.Error(err)
+			continue
+		}
+		c.checkHeaders(key, raw, header)
+		if content, ok := want[key]; ok {
+			if !bytes.Equal(raw, content) {
+				c.Errorf("%q has %d bytes, and they are not the %d of upstream", key, len(raw), len(content))
+			}
+			delete(want, key)
+			continue
+		}
+		c.checkDerived(key, raw, ix, upstream)
+	}
+	for key := range want {
+		c.Errorf("the bucket lacks %q", key)
+	}
+}
+
+// checkDerived holds what upstream does not have against the index.
+func (c *cloud) checkDerived(key string, raw []byte, ix oldIndex, upstream string) {
+	c.Helper()
+	release, isRecord := strings.CutSuffix(strings.TrimPrefix(key, "package/"), ".json")
+	switch {
+	case key == "hackage-mirror.json":
+	case key == "00-index.tar.gz":
+		if !maps.EqualFunc(untar(c.T, raw), ix.newest, bytes.Equal) {
+			c.Error("00-index.tar.gz is not the newest of the index")
+		}
+	case isRecord && slices.Contains(ix.releases, release):
+		at := &world{T: c.T}
+		at.checkDigest(release, raw, readFile(c.T, filepath.Join(upstream, "package", release+".tar.gz")))
+	default:
+		c.Errorf("the bucket has %q, which the index has not", key)
+	}
+}
+
+// cabals are the .cabal files as a bucket holds them.
+func (ix oldIndex) cabals() map[string][]byte {
+	all, next := map[string][]byte{}, map[string]int{}
+	for _, revision := range ix.ordered {
+		parts := strings.Split(revision.path, "/")
+		release := "package/" + parts[0] + "-" + parts[1]
+		all[release+"/revision/"+strconv.Itoa(next[release])+".cabal"] = revision.content
+		all[release+"/"+parts[2]] = revision.content
+		next[release]++
+	}
+	return all
+}
+
+// untar reads a .tar.gz.
+func untar(t *testing.T, raw []byte) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{}
+	z, err := gzip.NewReader(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := tar.NewReader(z)
+	for {
+		header, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return files
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if files[header.Name], err = io.ReadAll(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func readFile(t *testing.T, name string) []byte {
+	t.Helper()
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// A mirrored is a folder in Hackage's layout and the keys to trust.
+type mirrored struct {
+	generations []string
+	write       func(generation, dir string)
+	keys        []string
+	threshold   int
+}
+
+func demoMirrored(t *testing.T) mirrored {
+	return mirrored{
+		generations: []string{"1", "2"}, keys: demo.KeyIDs(), threshold: demo.Threshold,
+		write: func(generation, dir string) {
+			number, err := strconv.Atoi(generation)
+			if err == nil {
+				err = demo.Write(dir, number)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
+	}
+}
+
+func referenceMirrored(t *testing.T) mirrored {
+	set := newReferenceSet(t, "real")
+	return mirrored{
+		generations: []string{"g0", "g1", "g2", "g3"}, keys: set.RootKeys, threshold: set.KeyThreshold,
+		write: func(generation, dir string) { set.materialize(t, generation, dir) },
+	}
+}
+
+// args are the options that mirror a folder into a bucket.
+func (m mirrored) args(upstream, address string) []string {
+	return []string{
+		"sync", "--upstream", upstream, "--root-keys", strings.Join(m.keys, ","),
+		"--key-threshold", strconv.Itoa(m.threshold), "--bucket", address,
+	}
+}
+
+func TestS3HoldsEachGenerationByteForByte(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(*testing.T) mirrored{"demo": demoMirrored, "reference": referenceMirrored} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := open(t)
+			w := newWorld(t, hackagetest.New(hackagetest.Options{}))
+			c := w.cloud(s3test.Start(t))
+			for _, generation := range m.generations {
+				m.write(generation, w.path("upstream"))
+				w.fill(CodeDone, m.args(w.path("upstream"), c.address())...)
+				c.checkMirror(w.path("upstream"))
+				if t.Failed() {
+					t.Fatalf("stopped at generation %s", generation)
+				}
+				c.Reset()
+				w.says(w.fill(CodeDone, m.args(w.path("upstream"), c.address())...), "nothing new")
+				if counts := c.Counts(); !maps.Equal(counts, map[string]int{"GET": 1}) {
+					t.Errorf("generation %s: a second run made the requests %v", generation, counts)
+				}
+			}
+		})
+	}
+}
+
+func TestOneRunFillsTwoS3BucketsAndAFolder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	server := s3test.Start(t)
+	one, two := w.cloud(server), w.cloud(server)
+	args := w.bucketArgs(one.address(), two.address(), w.bucket())
+	for round := range 2 {
+		if round > 0 {
+			w.grow()
+		}
+		w.server.Forget()
+		w.fill(CodeDone, args...)
+		for _, look := range []func(string) ([]byte, error){one.look, two.look, w.look} {
+			w.check(look)
+		}
+		w.checkEachOnce()
+	}
+}
+
+// checkEachOnce says that no tarball was asked for twice.
+func (w *world) checkEachOnce() {
+	w.Helper()
+	asked := map[string]int{}
+	for _, r := range w.server.Requests("/package/") {
+		asked[r.Path]++
+	}
+	for name, times := range asked {
+		if times > 1 {
+			w.Errorf("%s was asked for %d times", name, times)
+		}
+	}
+	if len(asked) == 0 {
+		w.Error("no tarball was asked for")
+	}
+}
+
+func TestBrokenS3BucketLagsAndTheOthersArePublished(t *testing.T) {
+	t.Parallel()
+	for name, status := range map[string]int{"the server fails": http.StatusInternalServerError, "the key may not write": http.StatusForbidden} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, hackagetest.Small())
+			server := s3test.Start(t)
+			broken, well := w.cloud(server), w.cloud(server)
+			args := w.bucketArgs(broken.address(), well.address(), w.bucket())
+			w.fill(CodeDone, args...)
+			w.grow()
+			broken.Hook = func(out http.ResponseWriter, r *http.Request) bool {
+				if r.Method != http.MethodPut {
+					return false
+				}
+				http.Error(out, "", status)
+				return true
+			}
+			said := w.fill(CodeError, args...)
+			w.says(said, "s3://"+broken.name, strconv.Itoa(status), "not brought up to date")
+			if strings.Contains(said, "s3://"+well.name+": not brought") {
+				t.Errorf("the other bucket lags too:\n%s", said)
+			}
+			w.check(well.look)
+			w.check(w.look)
+			broken.Hook = nil
+			w.server.Forget()
+			well.Reset()
+			before := w.contents(w.bucket())
+			w.fill(CodeDone, args...)
+			w.check(broken.look)
+			w.checkEachOnce()
+			if n := len(w.server.Requests("/package/")); n != 2 {
+				t.Errorf("healing fetched %d tarballs, want the 2 that the broken bucket lacked", n)
+			}
+			// It reads the state, and root.json in place of upstream's.
+			if counts := well.Counts(); !maps.Equal(counts, map[string]int{"GET": 2}) || !maps.Equal(w.contents(w.bucket()), before) {
+				t.Errorf("healing one bucket changed another: %v", counts)
+			}
+		})
+	}
+}
+
+func TestSlowS3BucketHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	server := s3test.Start(t)
+	slow, well := w.cloud(server), w.cloud(server)
+	published := make(chan struct{})
+	publish := sync.OnceFunc(func() { close(published) })
+	t.Cleanup(publish)
+	well.Hook = func(out http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/timestamp.json") {
+			publish()
+		}
+		return false
+	}
+	// No put into the slow bucket is through before the other one is published.
+	slow.Hook = func(out http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPut {
+			<-published
+		}
+		return false
+	}
+	w.fill(CodeDone, w.bucketArgs(slow.address(), well.address())...)
+	w.check(slow.look)
+	w.check(well.look)
+}
+
+// A timed is the put of a key and when it came.
+type timed struct {
+	key string
+	at  time.Time
+}
+
+// putsOf notes the puts that arrive at a bucket from now on.
+func (c *cloud) putsOf() *[]timed {
+	var mu sync.Mutex
+	puts := &[]timed{}
+	c.Hook = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPut {
+			mu.Lock()
+			defer mu.Unlock()
+			*puts = append(*puts, timed{strings.TrimPrefix(r.URL.Path, "/"+c.name+"/"), time.Now()})
+		}
+		return false
+	}
+	return puts
+}
+
+// TestS3ReadersSeeATornSetOnlyBetweenTheIndexAndTheTimestamp: S3 cannot replace
+// several objects at once, so what is left is the order, and nothing in between.
+func TestS3ReadersSeeATornSetOnlyBetweenTheIndexAndTheTimestamp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	c := w.cloud(s3test.Start(t))
+	puts := c.putsOf()
+	for round := range 2 {
+		if round > 0 {
+			w.grow()
+		}
+		*puts = nil
+		w.fill(CodeDone, w.bucketArgs(c.address())...)
+		var keys []string
+		for _, put := range *puts {
+			keys = append(keys, put.key)
+		}
+		first := slices.Index(keys, "01-index.tar")
+		if first < 2 {
+			t.Fatalf("the puts were %q", keys)
+		}
+		want := []string{
+			"01-index.tar", "01-index.tar.gz", "root.json", "mirrors.json", "snapshot.json", "timestamp.json", "hackage-mirror.json",
+		}
+		if !slices.Equal(keys[first:], want) {
+			t.Errorf("the last puts were %q, want %q", keys[first:], want)
+		}
+		for _, key := range keys[:first] {
+			if !strings.HasPrefix(key, "package/") && key != "00-index.tar.gz" && key != "hackage-mirror.json" {
+				t.Errorf("%q was put before all packages were in", key)
+			}
+		}
+		if last := slices.IndexFunc(keys, func(key string) bool { return key == "00-index.tar.gz" }); slices.ContainsFunc(keys[last:], func(key string) bool { return strings.HasPrefix(key, "package/") }) {
+			t.Errorf("a package was put after the index: %q", keys)
+		}
+		at := (*puts)[first:]
+		t.Logf("from 01-index.tar.gz to timestamp.json: %s, from root.json: %s", at[5].at.Sub(at[1].at), at[5].at.Sub(at[2].at))
+	}
+}
+
+// folderServer serves a folder as any web server would.
+func folderServer(t *testing.T, dir string) string {
+	t.Helper()
+	s := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	t.Cleanup(s.Close)
+	return s.URL
+}
