@@ -145,6 +145,10 @@ func TestOptionsFillInWhatTheAddressLacks(t *testing.T) {
 	if r.Path != "/fake/pre/k" || !strings.Contains(authorization, fakeKeys.ID) || !strings.Contains(authorization, "/eu-north-1/s3/") {
 		t.Errorf("put to %q with %q", r.Path, authorization)
 	}
+	for _, wrong := range []bucket.Options{{Endpoint: "https://" + fakeKeys.ID + ":x@host"}, {Endpoint: watch.URL, Region: "no region"}} {
+		_, err := bucket.Open(t.Context(), "s3://fake", wrong)
+		explained(t, err, "s3://fake")
+	}
 	if _, err := bucket.Open(t.Context(), "s3://fake", bucket.Options{}); err == nil || !strings.Contains(err.Error(), "region") {
 		t.Errorf("open without a region: %v", err)
 	}

@@ -17,7 +17,7 @@ type Store interface {
 // Options are what an address does not say. All may be left out.
 type Options struct {
 	// Endpoint, Region and PathStyle stand in for parameters that an S3 address
-	// lacks: see Address. Endpoint is a URL, as ParseEndpoint returns it.
+	// lacks: see Address.
 	Endpoint, Region string
 	PathStyle        bool
 	// Credentials are used if they are set. Otherwise it is the usual chain:
@@ -79,15 +79,22 @@ func (a Address) String() string {
 }
 
 // withDefaults fills in what the address does not say.
-func (a Address) withDefaults(o Options) Address {
-	if a.Endpoint == "" {
-		a.Endpoint = o.Endpoint
+func (a Address) withDefaults(o Options) (Address, error) {
+	if a.Endpoint == "" && o.Endpoint != "" {
+		endpoint, err := ParseEndpoint(o.Endpoint)
+		if err != nil {
+			return a, fmt.Errorf("read endpoint: %w", err)
+		}
+		a.Endpoint = endpoint
 	}
-	if a.Region == "" {
+	if a.Region == "" && o.Region != "" {
+		if err := checkRegion(o.Region); err != nil {
+			return a, fmt.Errorf("read region: %w", err)
+		}
 		a.Region = o.Region
 	}
 	if a.PathStyle == nil {
 		a.PathStyle = &o.PathStyle
 	}
-	return a
+	return a, nil
 }

@@ -53,7 +53,10 @@ type S3 struct {
 
 // NewS3 returns the bucket at an S3 address. It makes no request.
 func NewS3(ctx context.Context, a Address, o Options) (*S3, error) {
-	a = a.withDefaults(o)
+	a, err := a.withDefaults(o)
+	if err != nil {
+		return nil, err
+	}
 	client, credentials, err := newClient(ctx, a, o)
 	if err != nil {
 		return nil, err

@@ -171,7 +171,7 @@ func (b *S3) redact(ctx context.Context, text string) string {
 		return text
 	}
 	for _, secret := range []string{keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken} {
-		if secret != "" {
+		if len(secret) > 3 { // a shorter one is a test's, and part of many words
 			text = strings.ReplaceAll(text, secret, "***")
 		}
 	}

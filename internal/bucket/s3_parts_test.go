@@ -96,6 +96,22 @@ func TestFailedUploadLeavesNothing(t *testing.T) {
 	}
 }
 
+// TestBodyThatFailsIsNotSentAgain: what is wrong here is no server's fault.
+func TestBodyThatFailsIsNotSentAgain(t *testing.T) {
+	t.Parallel()
+	b := at(t, (&fakeS3{}).serve(t), quick())
+	for _, o := range []bucket.Object{bucket.NewObject([]byte("other")), bucket.NewObject(noise(6 * mebi))} {
+		body := &changingBody{ReadSeeker: o.Body, rewinds: 1}
+		o.Body = body
+		if _, err := b.Put(t.Context(), "k", o, bucket.Always()); !errors.Is(err, bucket.ErrBody) {
+			t.Errorf("put: %v, want ErrBody", err)
+		}
+		if body.rewinds != 2 {
+			t.Errorf("the body was read %d times", body.rewinds-1)
+		}
+	}
+}
+
 // A changingBody has other bytes when it is read the second time.
 type changingBody struct {
 	io.ReadSeeker
