@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -80,13 +81,15 @@ func (s *Server) start(t testing.TB, program string) error {
 		return err
 	}
 	var said bytes.Buffer
-	ctx, stop := context.WithCancel(context.Background()) // outlives the test's own, which ends before clean-up
-	command := exec.CommandContext(ctx, program, "--port", address, "--region", Region, "--health", "/healthz",
+	command := guarded(program, "--port", address, "--region", Region, "--health", "/healthz",
 		"--keep-alive", "--quiet", "posix", s.folder)
 	command.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+s.Credentials.ID, "ROOT_SECRET_KEY="+s.Credentials.Secret)
 	command.Stdout, command.Stderr = &said, &said
+	life, err := command.StdinPipe()
+	if err != nil {
+		return err
+	}
 	if err := command.Start(); err != nil {
-		stop()
 		return err
 	}
 	ended := make(chan struct{})
@@ -94,17 +97,36 @@ func (s *Server) start(t testing.TB, program string) error {
 		_ = command.Wait() // it is killed, or said why it ended
 		close(ended)
 	}()
+	stop := func() {
+		_ = life.Close() // closed already if it ended by itself
+		if runtime.GOOS == "windows" {
+			_ = command.Process.Kill()
+		}
+		<-ended
+	}
 	if err := ready(t.Context(), "http://"+address+"/healthz", ended); err != nil {
 		stop()
-		<-ended
 		return fmt.Errorf("start S3 server: %w: %s", err, strings.TrimSpace(said.String()))
 	}
-	t.Cleanup(func() {
-		stop()
-		<-ended
-	})
+	t.Cleanup(stop)
 	s.URL = "http://" + address
 	return nil
+}
+
+// guarded returns a command that ends when its standard input does, so no server
+// outlives a test that is killed. Windows has no shell for that.
+func guarded(program string, args ...string) *exec.Cmd {
+	if runtime.GOOS == "windows" {
+		return exec.Command(program, args...)
+	}
+	const script = `exec 3<&0
+"$@" 3<&- &
+server=$!
+{ read -r _ <&3; kill -9 "$server"; } >/dev/null 2>&1 &
+guard=$!
+wait "$server"
+kill "$guard"`
+	return exec.Command("sh", append([]string{"-c", script, "sh", program}, args...)...)
 }
 
 // freeAddress returns an address on loopback that nobody listens on just now.
