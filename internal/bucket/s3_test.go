@@ -60,11 +60,12 @@ var servers = map[string]func() *fakeS3{
 
 func TestLackingServersKeepTheContract(t *testing.T) {
 	t.Parallel()
-	for name, server := range servers {
+	// Between them they lack everything; the whole suite for each takes long.
+	for _, name := range []string{"no conditions", "no checksums, not said", "ignored, no checksums, no copy"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			buckettest.Test(t, func(t *testing.T) bucket.Bucket {
-				return at(t, server().serve(t), quick())
+				return at(t, servers[name]().serve(t), quick())
 			})
 		})
 	}
