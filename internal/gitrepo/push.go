@@ -123,6 +123,11 @@ func (r *Repo) judgePush(ctx context.Context, report []byte, err error) error {
 		// are in err, may sound like another.
 		return fmt.Errorf("%w: %s: %v", kind, r.git.clean(strings.Join(reasons, ", ")), err)
 	}
+	if moved(err.Error()) {
+		// Lost inside the remote, between its look and its write: then git
+		// reports every ref as fallen with another one.
+		return fmt.Errorf("%w: %w", ErrMoved, err)
+	}
 	if errors.Is(err, ErrAuth) && strings.Contains(err.Error(), "returned error: 403") {
 		return fmt.Errorf("%w: the token has no right to write: %w", ErrRefused, err)
 	}
@@ -135,11 +140,21 @@ func judgeRef(summary string) error {
 	switch {
 	case strings.Contains(summary, "(atomic "):
 		return nil
-	}
-	for _, phrase := range []string{"stale info", "already exists", "cannot lock ref", "incorrect old value", "failed to update ref", "non-fast-forward", "fetch first"} {
-		if strings.Contains(summary, phrase) {
-			return ErrMoved
-		}
+	case moved(summary):
+		return ErrMoved
 	}
 	return ErrRefused
+}
+
+// moved reports whether git's words say that a ref is not where it was.
+func moved(words string) bool {
+	for _, phrase := range []string{
+		"stale info", "already exists", "cannot lock ref", "incorrect old value",
+		"failed to update ref", "non-fast-forward", "fetch first",
+	} {
+		if strings.Contains(words, phrase) {
+			return true
+		}
+	}
+	return false
 }
