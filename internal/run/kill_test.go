@@ -4,19 +4,13 @@ package run
 
 import (
 	"bytes"
-	"context"
-	"encoding/json"
 	"fmt"
-	"io/fs"
-	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -260,114 +254,6 @@ func (h *history) afterKill(t *testing.T, dir string, number int) {
 	}
 }
 
-// An outcome is all of the destinations that does not hang on the clock or on
-// the randomness of signatures.
-type outcome struct {
-	bucket map[string]string // content by key
-	repos  map[string]repoOutcome
-}
-
-type repoOutcome struct {
-	commits string // message, tree and author's date of each
-	tag     string
-	display bool
-}
-
-// sinceDate is when a ledger line was made.
-var sinceDate = regexp.MustCompile(`since=[0-9TZ:-]+`)
-
-// outcome reads the destinations below dir and checks their signatures and
-// objects on the way.
-func (h *history) outcome(t *testing.T, dir string) outcome {
-	t.Helper()
-	there := &world{T: t, dir: dir}
-	out := outcome{bucket: there.contents(there.bucket()), repos: map[string]repoOutcome{}}
-	for _, name := range pointers()[1:] {
-		if out.bucket[name] == "" {
-			t.Errorf("after a run the bucket has no %q", name)
-		}
-	}
-	out.bucket["hackage-mirror.json"] = normalState(t, out.bucket["hackage-mirror.json"])
-	for _, repo := range []string{there.files(), there.hashes()} {
-		there.git(repo, "fsck", "--strict", "--no-dangling")
-		for _, line := range strings.Fields(there.gitKeyringOutput(h.gpg, repo, "log", "--format=%G?", "hackage")) {
-			// U is a good signature by a key that the keyring does not say
-			// whether to trust.
-			if line != "U" && line != "G" {
-				t.Errorf("%s: a commit's signature is %q", repo, line)
-			}
-		}
-		there.gitKeyring(h.gpg, repo, "verify-tag", "current-hackage")
-		if there.git(repo, "rev-parse", "current-hackage^{commit}") != there.git(repo, "rev-parse", "hackage") {
-			t.Errorf("%s: the tag is not at the head of the branch", repo)
-		}
-		out.repos[filepath.Base(repo)] = there.repoOutcome(repo)
-	}
-	return out
-}
-
-func (w *world) repoOutcome(repo string) repoOutcome {
-	w.Helper()
-	tag, _, _ := strings.Cut(w.git(repo, "for-each-ref", "--format=%(contents)", "refs/tags/current-hackage"), "-----BEGIN PGP")
-	return repoOutcome{
-		commits: w.git(repo, "log", "--format=%s %T %aI", "hackage"),
-		tag:     sinceDate.ReplaceAllString(tag, "since="),
-		display: strings.Contains(w.refs(repo), "refs/heads/display"),
-	}
-}
-
-// gitKeyringOutput is git with a keyring.
-func (w *world) gitKeyringOutput(keyring, repository string, args ...string) string {
-	w.Helper()
-	cmd := exec.Command("git", args...)
-	cmd.Dir = repository
-	cmd.Env = append(os.Environ(), "GNUPGHOME="+keyring)
-	out, err := cmd.Output()
-	if err != nil {
-		w.Errorf("git %q in %q: %v", args, repository, err)
-	}
-	return string(out)
-}
-
-// normalState is hackage-mirror.json without times of runs.
-func normalState(t *testing.T, raw string) string {
-	t.Helper()
-	var fields map[string]any
-	if err := json.Unmarshal([]byte(raw), &fields); err != nil {
-		t.Fatalf("hackage-mirror.json: %v", err)
-	}
-	delete(fields, "updated")
-	normal, err := json.MarshalIndent(fields, "", " ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sinceDate.ReplaceAllString(string(normal), "since=")
-}
-
-// differences says in what another outcome is not this one.
-func (o outcome) differences(other outcome) []string {
-	var out []string
-	for key, content := range o.bucket {
-		if got, ok := other.bucket[key]; !ok {
-			out = append(out, fmt.Sprintf("the bucket lacks %q", key))
-		} else if got != content {
-			out = append(out, fmt.Sprintf("the bucket has another %q:\n%.2000s\ninstead of\n%.2000s", key, got, content))
-		}
-	}
-	for key := range other.bucket {
-		if _, ok := o.bucket[key]; !ok {
-			out = append(out, fmt.Sprintf("the bucket has %q, which an undisturbed run does not make", key))
-		}
-	}
-	for name, want := range o.repos {
-		if got := other.repos[name]; got != want {
-			out = append(out, fmt.Sprintf("%s is\n%+v\ninstead of\n%+v", name, got, want))
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
 // readersSeeOldOrNew checks the destinations below dir after a run from one
 // step to the next was killed, by what Hackage signed and not by what the
 // program says.
@@ -482,61 +368,4 @@ func copyTree(t *testing.T, from, to string) {
 			t.Fatal(err)
 		}
 	}
-}
-
-// A signal that asks to end is not a kill: the run stops where it is, says so,
-// cleans up, and the next one goes on.
-func TestInterruptedRunEndsAndSaysSo(t *testing.T) {
-	t.Parallel()
-	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
-		t.Run(signal.String(), func(t *testing.T) {
-			t.Parallel()
-			hackage := hackagetest.Small()
-			h := &history{world: newWorld(t, hackage)}
-			g := hackage.Generation()
-			p := h.process(t, h.dir, g)
-			// The run cannot get past this tarball, so it ends by the signal.
-			p.handler.Fault("/package/extra-1.0.tar.gz", hackagetest.Stall())
-			var once sync.Once
-			p.at = func(n int64) {
-				if n == 8 {
-					once.Do(func() { p.signal(signal) })
-				}
-			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			stop := context.AfterFunc(ctx, func() { p.signal(os.Kill) })
-			defer stop()
-			_ = p.run()
-			if code := p.cmd.ProcessState.ExitCode(); code != CodeError {
-				t.Fatalf("exit code %d, want %d:\n%s", code, CodeError, p.said)
-			}
-			h.says(p.said.String(), "Interrupted; the next run goes on from what was reached.")
-			if left := there(t, p.temp()); len(left) > 0 {
-				t.Errorf("temporary files are left: %q", left)
-			}
-			if _, err := os.Stat(filepath.Join(h.bucket(), "timestamp.json")); err == nil {
-				t.Error("timestamp.json was published although the run did not end")
-			}
-			rerun := h.process(t, h.dir, g)
-			if err := rerun.run(); err != nil {
-				t.Fatalf("rerun: %v\n%s", err, rerun.said)
-			}
-			h.checkAll()
-		})
-	}
-}
-
-// there lists a folder.
-func there(t *testing.T, dir string) []string {
-	t.Helper()
-	entries, err := fs.ReadDir(os.DirFS(dir), ".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := map[string]bool{}
-	for _, entry := range entries {
-		names[entry.Name()] = true
-	}
-	return slices.Sorted(maps.Keys(names))
 }
