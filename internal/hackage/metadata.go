@@ -32,6 +32,8 @@ type Seen struct {
 	ETag string
 	// Digest is the SHA-256 of timestamp.json in lower-case hexadecimal digits.
 	Digest string
+	// Index is the SHA-256 of 01-index.tar.gz, written likewise.
+	Index string
 	// Expires is when the first of the files expires; zero means never.
 	Expires time.Time
 }
@@ -48,13 +50,14 @@ type Metadata struct {
 
 // Seen returns what to remember of the set.
 func (m *Metadata) Seen() Seen {
-	digest := sha256.Sum256(m.Timestamp.Raw())
+	digest, index := sha256.Sum256(m.Timestamp.Raw()), m.Snapshot.IndexTarGz().SHA256
 	seen := Seen{
 		Root:      m.Root.Version(),
 		Timestamp: m.Timestamp.Version(),
 		Snapshot:  m.Snapshot.Version(),
 		Mirrors:   m.Mirrors.Version(),
 		Digest:    hex.EncodeToString(digest[:]),
+		Index:     hex.EncodeToString(index[:]),
 	}
 	if validETag(m.ETag) {
 		seen.ETag = m.ETag

@@ -2,10 +2,9 @@ package mirror
 
 import (
 	"context"
-	"errors"
+	"encoding/hex"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
@@ -34,6 +33,9 @@ func (b *Bucket) Publish(ctx context.Context, p Publication) error {
 	final.Seen = p.Metadata.Seen()
 	if final.Equal(b.stored) && final.Seen == b.stored.Seen {
 		return nil
+	}
+	if p.Index != nil {
+		b.state.Seen.Index = "" // until it is in
 	}
 	if err := b.note(ctx); err != nil {
 		return err
@@ -72,17 +74,11 @@ func (b *Bucket) note(ctx context.Context) error {
 }
 
 // HoldsIndex reports whether the bucket holds exactly the index that a snapshot
-// names, so that only the metadata above it is new.
-func (b *Bucket) HoldsIndex(ctx context.Context, snapshot *tuf.Snapshot) (bool, error) {
-	held, err := b.store.Head(ctx, indexGz)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("look up %q in %q: %w", indexGz, b, err)
-	}
-	want := snapshot.IndexTarGz()
-	return held.SHA256 == want.SHA256 && held.Size == want.Length, nil
+// names, so that only the metadata above it is new. Its state says so: what it
+// names as seen was published whole.
+func (b *Bucket) HoldsIndex(snapshot *tuf.Snapshot) bool {
+	want := snapshot.IndexTarGz().SHA256
+	return b.stored.Seen.Index == hex.EncodeToString(want[:])
 }
 
 // The keys of the index.
@@ -92,8 +88,8 @@ const (
 	legacyGz = "00-index.tar.gz"
 )
 
-// putIndex puts the index files that the bucket does not hold yet. The packed
-// index is the last of them, because HoldsIndex takes it for all.
+// putIndex puts the index files. The packed index is the last of them, because
+// it is what clients read.
 func (b *Bucket) putIndex(ctx context.Context, p Publication) error {
 	if p.Index == nil {
 		return nil

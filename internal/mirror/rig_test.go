@@ -189,11 +189,7 @@ func (r *rig) run() error {
 		r.Fatal(err)
 	}
 	if info, signed := m.Snapshot.IndexTar(); signed && b.State().Position.Ends(info.Length, info.SHA256) {
-		held, err := b.HoldsIndex(r.Context(), m.Snapshot)
-		if err != nil {
-			return err
-		}
-		if held {
+		if b.HoldsIndex(m.Snapshot) {
 			return b.Publish(r.Context(), Publication{Metadata: m})
 		}
 	}

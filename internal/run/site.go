@@ -102,15 +102,10 @@ func (s *site) scanTo(ix *hackage.Index, take func(string) bool, length int64) e
 
 // atEnd reports whether the site is at the end of the index that the metadata
 // names, proven by the midstate of its position alone.
-func (s *site) atEnd(ctx context.Context, m *hackage.Metadata) (bool, error) {
+func (s *site) atEnd(m *hackage.Metadata) bool {
 	info, signed := m.Snapshot.IndexTar()
-	if !signed || !s.State().Position.Ends(info.Length, info.SHA256) {
-		return false, nil
-	}
-	if s.bucket == nil {
-		return true, nil
-	}
-	return s.bucket.HoldsIndex(ctx, m.Snapshot)
+	return signed && s.State().Position.Ends(info.Length, info.SHA256) &&
+		(s.bucket == nil || s.bucket.HoldsIndex(m.Snapshot))
 }
 
 // wants returns the tarballs that the site lacks.
@@ -128,7 +123,7 @@ func newest(sites []*site) hackage.Seen {
 	for _, s := range sites {
 		other := s.before.Seen
 		if other.Timestamp > seen.Timestamp {
-			seen.ETag, seen.Digest, seen.Expires = other.ETag, other.Digest, other.Expires
+			seen.ETag, seen.Digest, seen.Index, seen.Expires = other.ETag, other.Digest, other.Index, other.Expires
 		}
 		seen.Root = max(seen.Root, other.Root)
 		seen.Timestamp = max(seen.Timestamp, other.Timestamp)

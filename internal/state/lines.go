@@ -23,6 +23,7 @@ const (
 	keyTimestamp = "Timestamp-Version"
 	keySnapshot  = "Snapshot-Version"
 	keyMirrors   = "Mirrors-Version"
+	keyIndex     = "Index-SHA256"
 	keyDigest    = "Timestamp-SHA256"
 	keyETag      = "Timestamp-ETag"
 	keyExpires   = "Timestamp-Expires"
@@ -42,6 +43,7 @@ func (s State) lines() []line {
 		{keyMirrors, strconv.FormatInt(s.Seen.Mirrors, 10)},
 	}
 	for _, l := range []line{
+		{keyIndex, s.Seen.Index},
 		{keyDigest, s.Seen.Digest},
 		{keyETag, s.Seen.ETag},
 		{keyExpires, formatTime(s.Seen.Expires)},
@@ -102,7 +104,8 @@ func (s *State) fill(values map[string]string) error {
 	if s.Seen.Expires, err = parseTime(keyExpires, values[keyExpires]); err != nil {
 		return err
 	}
-	s.Seen.Digest, s.Seen.ETag, s.Packages = values[keyDigest], values[keyETag], values[keyPackages]
+	s.Seen.Index, s.Seen.Digest, s.Seen.ETag = values[keyIndex], values[keyDigest], values[keyETag]
+	s.Packages = values[keyPackages]
 	s.Position, err = index.NewPosition(length, last, values[keyMidstate])
 	return err
 }

@@ -33,7 +33,7 @@ func full() state.State {
 		Position: index.Position{Length: 532 << 20, Time: at("2026-11-22T06:00:00Z"), Midstate: sha256.Sum256([]byte("midstate"))},
 		Seen: hackage.Seen{
 			Root: 7, Timestamp: 1234, Snapshot: 1200, Mirrors: 3,
-			ETag: `W/"5f-\"x\""`, Digest: strings.Repeat("0a", 32), Expires: at("2026-11-25T06:00:00Z"),
+			ETag: `W/"5f-\"x\""`, Digest: strings.Repeat("0a", 32), Index: strings.Repeat("1b", 32), Expires: at("2026-11-25T06:00:00Z"),
 		},
 		Packages: "!acme-*,servant-*",
 		Ledger: state.Ledger{

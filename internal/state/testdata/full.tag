@@ -7,6 +7,7 @@ Root-Version: 7
 Timestamp-Version: 1234
 Snapshot-Version: 1200
 Mirrors-Version: 3
+Index-SHA256: 1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b
 Timestamp-SHA256: 0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a
 Timestamp-ETag: W/"5f-\"x\""
 Timestamp-Expires: 2026-11-25T06:00:00Z
