@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path"
 	"path/filepath"
@@ -20,6 +19,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3test"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
@@ -456,10 +457,10 @@ func TestS3ReadersSeeATornSetOnlyBetweenTheIndexAndTheTimestamp(t *testing.T) {
 	}
 }
 
-// folderServer serves a folder as any web server would.
-func folderServer(t *testing.T, dir string) string {
-	t.Helper()
-	s := httptest.NewServer(http.FileServer(http.Dir(dir)))
-	t.Cleanup(s.Close)
-	return s.URL
+// remove takes an object away, as somebody else would.
+func (c *cloud) remove(key string) {
+	c.Helper()
+	if _, err := c.server.Client.DeleteObject(c.Context(), &s3.DeleteObjectInput{Bucket: &c.name, Key: &key}); err != nil {
+		c.Fatal(err)
+	}
 }

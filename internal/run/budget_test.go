@@ -1,0 +1,147 @@
+package run
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3test"
+	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+)
+
+// What a run costs, counted in requests.
+
+// keys are those of the puts since the last Reset, sorted, each once.
+func (c *cloud) keys() []string {
+	var keys []string
+	for _, r := range c.Requests() {
+		if r.Operation() == "PUT" {
+			keys = append(keys, strings.TrimPrefix(r.Path, "/"+c.name+"/"))
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// budgeted is a world with two filled buckets.
+func budgeted(t *testing.T) (*world, []*cloud, []string) {
+	t.Helper()
+	w := newWorld(t, hackagetest.Small())
+	server := s3test.Start(t)
+	clouds := []*cloud{w.cloud(server), w.cloud(server)}
+	args := w.bucketArgs(clouds[0].address(), clouds[1].address())
+	w.fill(CodeDone, args...)
+	return w, clouds, args
+}
+
+// forget begins to count anew.
+func (w *world) forget(clouds []*cloud) {
+	w.server.Forget()
+	for _, c := range clouds {
+		c.Reset()
+	}
+}
+
+func TestNothingNewCostsOneGetOfUpstreamAndOneOfEachBucket(t *testing.T) {
+	t.Parallel()
+	w, clouds, args := budgeted(t)
+	w.forget(clouds)
+	w.says(w.fill(CodeDone, args...), "nothing new")
+	if requests := w.server.Requests("/"); len(requests) != 1 || requests[0].Method != "GET" {
+		t.Errorf("upstream was asked %d times: %+v", len(requests), requests)
+	}
+	for _, c := range clouds {
+		if spent := c.Counts(); !maps.Equal(spent, map[string]int{"GET": 1}) {
+			t.Errorf("a quiet run made the requests %v", spent)
+		}
+	}
+}
+
+func TestNewReleasesCostFourPutsEachAndFewMore(t *testing.T) {
+	t.Parallel()
+	w, clouds, args := budgeted(t)
+	for _, k := range []int{1, 50} {
+		for i := range k {
+			w.hackage.Upload(fmt.Sprintf("new%d", k), fmt.Sprintf("1.%d", i), nil, nil)
+		}
+		w.forget(clouds)
+		w.fill(CodeDone, args...)
+		for _, c := range clouds {
+			w.check(c.look)
+			c.checkSpent(k)
+		}
+		// The tarballs, and timestamp, snapshot, mirrors, index.
+		if n := len(w.server.Requests("/")); n != k+4 {
+			t.Errorf("%d new releases cost upstream %d requests", k, n)
+		}
+	}
+}
+
+// checkSpent holds the requests against the budget of k new releases.
+func (c *cloud) checkSpent(k int) {
+	c.Helper()
+	spent := c.Counts()
+	c.Logf("%d new: %v", k, spent)
+	puts, gets := spent["PUT"], spent["GET"]
+	if puts < 4*k || puts > 4*k+12 {
+		c.Errorf("%d new releases made %d puts", k, puts)
+	}
+	// The state, and root.json in place of upstream's.
+	if gets > 2 || puts+gets != len(c.Requests()) {
+		c.Errorf("%d new releases made the requests %v", k, spent)
+	}
+}
+
+func TestMetadataSignedAnewCostOnlyThemselves(t *testing.T) {
+	t.Parallel()
+	w, clouds, args := budgeted(t)
+	w.hackage.Resign()
+	w.forget(clouds)
+	w.fill(CodeDone, args...)
+	for _, c := range clouds {
+		w.check(c.look)
+		want := []string{"hackage-mirror.json", "mirrors.json", "root.json", "snapshot.json", "timestamp.json"}
+		if keys := c.keys(); !slices.Equal(keys, want) {
+			t.Errorf("metadata signed anew put %q", keys)
+		}
+		spent := c.Counts()
+		t.Logf("signed anew: %v", spent)
+		// The state is claimed before and written after.
+		if spent["PUT"] > len(want)+2 || spent["GET"] > 2 || spent["PUT"]+spent["GET"] != len(c.Requests()) {
+			t.Errorf("metadata signed anew made the requests %v", spent)
+		}
+	}
+	if n := w.server.Count("/01-index.tar.gz") + w.server.Count("/package/"); n != 0 {
+		t.Errorf("upstream was asked %d times for what did not change", n)
+	}
+}
+
+// TestPutsThatMeetAnObjectCostALookEach: a run that was stopped before it noted
+// anything is made again.
+func TestPutsThatMeetAnObjectCostALookEach(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	c := w.cloud(s3test.Start(t))
+	args := w.bucketArgs(c.address())
+	w.fill(CodeDone, args...)
+	before := c.server.Keys(t, c.name)
+	c.remove("hackage-mirror.json")
+	c.Reset()
+	w.fill(CodeDone, args...)
+	w.check(c.look)
+	spent, packages := c.Counts(), 0
+	for _, key := range before {
+		if strings.HasPrefix(key, "package/") {
+			packages++
+		}
+	}
+	t.Logf("state lost: %v with %d objects in place", spent, packages)
+	if spent["HEAD"] > packages || spent["LIST"] != 0 {
+		t.Errorf("with %d objects in place a run made the requests %v", packages, spent)
+	}
+	if after := c.server.Keys(t, c.name); !slices.Equal(after, before) {
+		t.Errorf("the bucket had %d objects and has %d", len(before), len(after))
+	}
+}
