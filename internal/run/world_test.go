@@ -50,7 +50,9 @@ func newWorld(t *testing.T, h *hackagetest.Hackage) *world {
 	server := h.Serve()
 	t.Cleanup(server.Close)
 	w := &world{T: t, hackage: h, server: server, dir: t.TempDir(), key: key, env: map[string]string{}, now: time.Now, tune: hasty}
-	w.look = func(key string) ([]byte, error) { return os.ReadFile(filepath.Join(w.bucket(), filepath.FromSlash(key))) }
+	w.look = func(key string) ([]byte, error) {
+		return os.ReadFile(filepath.Join(w.bucket(), filepath.FromSlash(key)))
+	}
 	return w
 }
 
