@@ -98,8 +98,7 @@ func (b *Bucket) putCabal(ctx context.Context, c cabalFile, news *index.News) (i
 		err = b.put(ctx, revisionKey(r, number), c.content, typeCabal, forEver, bucket.IfAbsent())
 	}
 	if errors.Is(err, bucket.ErrDiffers) {
-		b.refuse(r, err)
-		err = nil
+		number, err = b.mend(ctx, c)
 	}
 	if err != nil {
 		return 0, err
@@ -109,6 +108,26 @@ func (b *Bucket) putCabal(ctx context.Context, c cabalFile, news *index.News) (i
 		return number, nil
 	}
 	return number, b.putNew(ctx, "package/"+r.String()+"/"+r.Package+".cabal", c.content, typeCabal)
+}
+
+// mend puts a revision where the bucket holds other bytes. Its number is counted
+// in the whole index now, because nothing else is certain; if the bytes still
+// differ then somebody else wrote there, which a person should know of.
+func (b *Bucket) mend(ctx context.Context, c cabalFile) (int, error) {
+	earlier, err := b.earlier()
+	if err != nil {
+		return 0, err
+	}
+	number := earlier[c.release] + c.behind
+	key := revisionKey(c.release, number)
+	err = b.put(ctx, key, c.content, typeCabal, forEver, bucket.IfAbsent())
+	if !errors.Is(err, bucket.ErrDiffers) {
+		return number, err
+	}
+	if !b.overwrite {
+		b.alarm(fmt.Sprintf("%s held other bytes than the signed index, and holds the index's now", key))
+	}
+	return number, b.put(ctx, key, c.content, typeCabal, forEver, bucket.Always())
 }
 
 // revisionKey is Hackage's own path of a revision.

@@ -22,11 +22,19 @@ type Upstream interface {
 	Tarball(ctx context.Context, r index.Release, want index.Target, sink func() io.Writer) error
 }
 
-// A Want is one tarball to fetch and the buckets that take it. It may be none:
-// the hashes repository needs only the digests.
+// A Want is one tarball to fetch and the feeds of the buckets that take it.
 type Want struct {
 	state.Want
-	Feeds []*Feed
+	// Digests says that the digests are wanted in any case, for the hashes
+	// repository. Otherwise a tarball that no bucket takes any more is left
+	// where it is.
+	Digests bool
+	Feeds   []*Feed
+}
+
+// idle reports whether nobody is there to take the tarball.
+func (w Want) idle() bool {
+	return !w.Digests && !slices.ContainsFunc(w.Feeds, func(f *Feed) bool { return f.bucket.Err() == nil })
 }
 
 // ErrOutage is returned when so many tarballs failed in a row that upstream,
@@ -72,6 +80,9 @@ func (f *Fetcher) Fetch(ctx context.Context, wants []Want) (map[index.Release]st
 	for _, want := range wants {
 		if !f.waitForRoom(running, want.Feeds) {
 			break // the group says why
+		}
+		if want.idle() {
+			continue
 		}
 		group.Go(func() error { return f.one(running, want) })
 	}

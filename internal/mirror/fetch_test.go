@@ -47,7 +47,7 @@ func wanted(n int, feeds ...*Feed) []Want {
 	var wants []Want
 	for i := range n {
 		release := index.Release{Package: "p", Version: fmt.Sprint(i)}
-		wants = append(wants, Want{Want: state.Want{Release: release, Target: index.Target{Length: 1}}, Feeds: feeds})
+		wants = append(wants, Want{Want: state.Want{Release: release, Target: index.Target{Length: 1}}, Digests: true, Feeds: feeds})
 	}
 	return wants
 }
@@ -88,7 +88,7 @@ func TestFetchedTarballsReachEveryBucket(t *testing.T) {
 	for _, size := range []int{10, spoolMemory * 2} {
 		f := &Fetcher{Upstream: content(size), Dir: t.TempDir(), Concurrency: 3, PublicURL: "https://mirror.example"}
 		one, two := sink(t.Context(), t, f), sink(t.Context(), t, f)
-		wants := append(wanted(10, one.Feed, two.Feed), Want{Want: state.Want{Release: index.Release{Package: "q", Version: "1"}}})
+		wants := append(wanted(10, one.Feed, two.Feed), Want{Want: state.Want{Release: index.Release{Package: "q", Version: "1"}}, Digests: true})
 		outcomes, err := f.Fetch(t.Context(), wants)
 		if err := errors.Join(err, one.Close(), two.Close()); err != nil {
 			t.Fatal(err)

@@ -68,12 +68,15 @@ type Bucket struct {
 	begin   index.Position           // where the run took the bucket up
 	share   func(index.Release) bool // the releases that are this run's business
 
+	overwrite bool // what the bucket holds gives way to the index
+
 	numbers map[index.Release]numbering
 	// earlier counts the revisions that the index has before begin.
 	earlier func() (map[index.Release]int, error)
 
 	mu       sync.Mutex
 	refused  map[index.Release]error // tarballs the bucket holds with other bytes
+	alarms   []string                // other foreign bytes, put right
 	unsigned []index.Release         // releases that came without a package.json
 	broken   error                   // the first error that is not of one release
 	stats    Stats
@@ -160,6 +163,17 @@ func (b *Bucket) readState(ctx context.Context, key string) (_ state.State, raw 
 		return none, raw, info.ETag, fmt.Errorf("read state of %q: %w", b, err)
 	}
 	return file.State, raw, info.ETag, nil
+}
+
+// Overwrite makes the index's word count for more than what the bucket holds:
+// the user accepted a rewritten index. It is called after Forget.
+func (b *Bucket) Overwrite() { b.overwrite = true }
+
+// Alarms returns what the bucket held of somebody else's and holds no more.
+func (b *Bucket) Alarms() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.alarms)
 }
 
 // Root returns the root.json that the bucket holds. Who can write to the bucket

@@ -241,7 +241,7 @@ func (r *rig) cut(b *Bucket, tail *index.Tail) (stretches [][]Want, ends []int64
 	}
 	var wants []Want
 	for _, w := range b.Wants(tail) {
-		wants = append(wants, Want{Want: w})
+		wants = append(wants, Want{Want: w, Digests: true})
 	}
 	slices.SortStableFunc(wants, func(a, b Want) int { return cmp.Compare(offset(a), offset(b)) })
 	for r.stretch > 0 && len(wants) > r.stretch && offset(wants[r.stretch]) > 0 {

@@ -23,7 +23,7 @@ func (b *Bucket) take(ctx context.Context, want state.Want, l *load) {
 		return
 	}
 	condition := bucket.IfAbsent()
-	if want.Replaced {
+	if want.Replaced || b.overwrite {
 		condition = bucket.Always()
 	}
 	key := want.Release.TarballKey()
@@ -56,6 +56,13 @@ func (b *Bucket) refuse(r index.Release, err error) {
 	b.refused[r] = err
 }
 
+// alarm notes what a person should know of although it was put right.
+func (b *Bucket) alarm(text string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.alarms = append(b.alarms, text)
+}
+
 // settle works out the bucket's state after a stretch: its position is the end of
 // the stretch, and its ledger holds what could not be taken.
 func (b *Bucket) settle(stretch []delivery, to index.Position) {
@@ -68,11 +75,6 @@ func (b *Bucket) settle(stretch []delivery, to index.Position) {
 			continue
 		}
 		next.Ledger.Owe(r, state.Pending{Reason: reason, Target: d.want.Target, Replaced: d.want.Replaced}, b.now())
-	}
-	for r := range b.refused {
-		owed := next.Ledger[r]
-		owed.Reason = state.Mismatch
-		next.Ledger.Owe(r, owed, b.now())
 	}
 	for _, r := range b.unsigned {
 		next.Ledger.Owe(r, state.Pending{Reason: state.Unsigned}, b.now())

@@ -19,8 +19,10 @@ type need struct {
 	state.Want
 	// offset is where the index asks for it; 0 for what was owed before.
 	offset int64
-	// sites are the buckets among those that lack it.
-	sites []*site
+	// sites are the buckets among those that lack it; digests says that the
+	// hashes repository is another.
+	sites   []*site
+	digests bool
 }
 
 // A stretch is a part of the index whose tarballs are brought together. When
@@ -68,6 +70,8 @@ func (n *need) add(s *site, w state.Want) {
 	}
 	if s.bucket != nil {
 		n.sites = append(n.sites, s)
+	} else {
+		n.digests = true
 	}
 }
 
@@ -139,7 +143,7 @@ func ignore(string, error) error { return nil }
 func (r *syncer) wantsOf(s stretch) []mirror.Want {
 	wants := make([]mirror.Want, len(s.needs))
 	for i, n := range s.needs {
-		wants[i] = mirror.Want{Want: n.Want}
+		wants[i] = mirror.Want{Want: n.Want, Digests: n.digests}
 		for _, site := range n.sites {
 			wants[i].Feeds = append(wants[i].Feeds, site.feed)
 		}

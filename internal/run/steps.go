@@ -59,6 +59,9 @@ func (r *syncer) scan(s *site) error {
 		return fmt.Errorf("%w; nothing was written to it. If you know why and trust upstream, run once with --accept-rewrite", err)
 	}
 	s.Forget(err.Error())
+	if s.bucket != nil {
+		s.bucket.Overwrite()
+	}
 	return r.scan(s)
 }
 
@@ -177,7 +180,7 @@ func (r *syncer) fetchMissing(ctx context.Context, wants []state.Want) error {
 	r.mu.Lock()
 	for _, w := range wants {
 		if _, ok := r.outcomes[w.Release]; !ok {
-			missing = append(missing, mirror.Want{Want: w})
+			missing = append(missing, mirror.Want{Want: w, Digests: true})
 		}
 	}
 	r.mu.Unlock()

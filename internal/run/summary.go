@@ -42,6 +42,7 @@ type summary struct {
 	passed    index.Passed
 	sites     []*site
 	owed      state.Ledger
+	alarms    []string // what was found amiss and put right
 }
 
 // summary collects what the run did.
@@ -78,6 +79,11 @@ func (sum *summary) add(s *site) {
 	}
 	if at := s.State().Position; s.err == nil && at.Length > sum.end.Length {
 		sum.end = at
+	}
+	if s.bucket != nil {
+		for _, text := range s.bucket.Alarms() {
+			sum.alarms = append(sum.alarms, fmt.Sprintf("%s %s: %s", s.kind, s, text))
+		}
 	}
 	for release, pending := range s.State().Ledger {
 		if sum.owed[release].Reason != state.Mismatch {
@@ -117,6 +123,9 @@ func (sum *summary) write(w io.Writer) error {
 	}
 	if sum.left > 0 {
 		fmt.Fprintf(&out, "  still to come      %s, because the time was up; the next run goes on from here\n", plural(sum.left, "release"))
+	}
+	for _, text := range sum.alarms {
+		fmt.Fprintf(&out, "  put right          %s\n", text)
 	}
 	for i, release := range sum.owed.Sorted() {
 		if i == maxPendingLines {
@@ -193,6 +202,12 @@ func (sum *summary) verdict() error {
 		return &ExitError{
 			Code: CodeDegraded,
 			Err:  fmt.Errorf("%s with bytes that are not the signed ones; all the rest is done", plural(n, "release")),
+		}
+	}
+	if n := len(sum.alarms); n > 0 {
+		return &ExitError{
+			Code: CodeDegraded,
+			Err:  fmt.Errorf("somebody else had written to a bucket: %s put right; find out who can write there", plural(n, "file")),
 		}
 	}
 	return nil

@@ -222,7 +222,7 @@ func (r *syncer) sameOwed(ctx context.Context) (bool, error) {
 	owed := map[index.Release]mirror.Want{}
 	for _, s := range live(r.sites) {
 		for _, w := range s.State().Wants(&index.Tail{}) {
-			owed[w.Release] = mirror.Want{Want: w}
+			owed[w.Release] = mirror.Want{Want: w, Digests: true}
 		}
 	}
 	if len(owed) == 0 || r.dryRun {

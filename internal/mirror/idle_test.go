@@ -1,0 +1,30 @@
+package mirror
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/buckettest"
+)
+
+// A tarball that nobody takes any more is not asked for.
+func TestWantsOfBrokenBucketsAreIdle(t *testing.T) {
+	t.Parallel()
+	store := buckettest.NewMemory(t, buckettest.Rules{})
+	well, broken := New(store, "test", time.Now), New(store, "test", time.Now)
+	broken.fail(errors.New("no right to write"))
+	for name, test := range map[string]struct {
+		want Want
+		idle bool
+	}{
+		"a broken bucket":                  {Want{Feeds: []*Feed{{bucket: broken}}}, true},
+		"a broken bucket and a repository": {Want{Feeds: []*Feed{{bucket: broken}}, Digests: true}, false},
+		"a broken bucket and another":      {Want{Feeds: []*Feed{{bucket: broken}, {bucket: well}}}, false},
+		"a repository":                     {Want{Digests: true}, false},
+	} {
+		if got := test.want.idle(); got != test.idle {
+			t.Errorf("%s: idle %v, want %v", name, got, test.idle)
+		}
+	}
+}
