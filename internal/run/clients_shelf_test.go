@@ -23,13 +23,16 @@ import (
 type shelf struct {
 	*s3test.Watch
 	prefix string // of keys, in the path
+	// What clients are told to trust: the demo's keys, unless set.
+	keys      []string
+	threshold int
 
 	mu    sync.Mutex
 	shown map[string][]byte
 }
 
 func newShelf(watch *s3test.Watch, prefix string) *shelf {
-	s := &shelf{Watch: watch, prefix: prefix, shown: map[string][]byte{}}
+	s := &shelf{Watch: watch, prefix: prefix, keys: demo.KeyIDs(), threshold: demo.Threshold, shown: map[string][]byte{}}
 	watch.Hook = func(w http.ResponseWriter, r *http.Request) bool {
 		s.mu.Lock()
 		raw, ok := s.shown[strings.TrimPrefix(r.URL.Path, s.prefix)]

@@ -6,7 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hackage-mirror/hackage-mirror/testdata/demo"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3test"
+	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 )
 
 // The real clients, cabal and stack, on what the command mirrored.
@@ -20,8 +21,8 @@ func cabal(t *testing.T, s *shelf) *client {
 		"  url: "+s.address(),
 		"  secure: True",
 		"  root-keys:",
-		"    "+strings.Join(demo.KeyIDs(), "\n    "),
-		"  key-threshold: "+strconv.Itoa(demo.Threshold),
+		"    "+strings.Join(s.keys, "\n    "),
+		"  key-threshold: "+strconv.Itoa(s.threshold),
 		"http-transport: plain-http",
 		"remote-repo-cache: "+filepath.Join(c.root(), "packages"),
 		"world-file: "+filepath.Join(c.root(), "world"),
@@ -41,8 +42,8 @@ func stack(t *testing.T, s *shelf) *client {
 		"package-indices:",
 		"- download-prefix: "+s.address(),
 		"  hackage-security:",
-		"    keyids: ["+strings.Join(demo.KeyIDs(), ", ")+"]",
-		"    key-threshold: "+strconv.Itoa(demo.Threshold),
+		"    keyids: ["+strings.Join(s.keys, ", ")+"]",
+		"    key-threshold: "+strconv.Itoa(s.threshold),
 		"    ignore-expiry: false",
 	)
 	c.configure("global-project/stack.yaml", "resolver: ghc-9.0.2", "packages: []")
@@ -113,6 +114,30 @@ func TestStackFollowsTheMirror(t *testing.T) {
 		c.holds("first/random-1.2.1.1/random.cabal", ix.cabals()["package/random-1.2.1.1/revision/0.cabal"])
 		c.run("unpack", "random-1.2.1.1@rev:2", "--to", c.path("last"))
 		c.holds("last/random-1.2.1.1/random.cabal", ix.cabals()["package/random-1.2.1.1/revision/2.cabal"])
+	}
+}
+
+func TestClientsAcceptEachReferenceGeneration(t *testing.T) {
+	t.Parallel()
+	m := referenceMirrored(t)
+	w := newWorld(t, hackagetest.New(hackagetest.Options{}))
+	c := w.cloud(s3test.Start(t))
+	s := newShelf(s3test.NewWatch(t, c.server.URL), "/"+c.name+"/")
+	s.keys, s.threshold = m.keys, m.threshold
+	ofCabal, ofStack := cabal(t, s), stack(t, s)
+	for _, generation := range m.generations {
+		m.write(generation, w.path("upstream"))
+		w.fill(CodeDone, m.args(w.path("upstream"), c.address())...)
+		ix := readOldIndex(t, w.path("upstream/01-index.tar.gz"))
+		newest := ix.releases[len(ix.releases)-1]
+		pkg := newest[:strings.LastIndexByte(newest, '-')]
+		ofCabal.run("update", "-v1")
+		ofCabal.run("get", newest, "-d", ofCabal.path(generation))
+		ofStack.run("update")
+		ofStack.run("unpack", newest, "--to", ofStack.path(generation))
+		for _, client := range []*client{ofCabal, ofStack} {
+			client.holds(generation+"/"+newest+"/"+pkg+".cabal", ix.cabals()["package/"+newest+"/"+pkg+".cabal"])
+		}
 	}
 }
 
