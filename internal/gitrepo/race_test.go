@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // TestMovedWithinThePush: another push wins after the remote has looked at ours
@@ -46,5 +48,40 @@ func TestMovedWithinThePush(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestCreateAtTheSameTime: runs that begin together on an empty disk make one
+// repository, and none sees it half made.
+func TestCreateAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	parent := t.TempDir()
+	real := filepath.Join(parent, "real.git")
+	link := filepath.Join(parent, "link.git")
+	if err := errors.Join(os.Mkdir(real, 0o700), os.Symlink(real, link)); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{filepath.Join(parent, "new.git"), link} {
+		var runs errgroup.Group
+		for range 8 {
+			runs.Go(func() error {
+				r, err := Open(t.Context(), Options{Dir: t.TempDir(), URL: path, Create: true, InitialBranch: "display"})
+				if err != nil {
+					return err
+				}
+				_, err = r.Refs(t.Context())
+				return errors.Join(err, r.Close())
+			})
+		}
+		if err := runs.Wait(); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		if head := plainGit(t, path, "symbolic-ref", "HEAD"); head != "refs/heads/display" {
+			t.Errorf("%s: HEAD is %s", path, head)
+		}
+	}
+	names, err := os.ReadDir(parent)
+	if err != nil || len(names) != 3 {
+		t.Errorf("left behind: %v, %v", names, err)
 	}
 }

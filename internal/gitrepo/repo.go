@@ -132,7 +132,9 @@ func (r *Repo) equip(getenv func(string) string) error {
 	return nil
 }
 
-// create makes a remote that is a missing or empty folder.
+// create makes a remote that is a missing or empty folder. It is made beside its
+// place and moved there, so that it is whole or not there at all, also when two
+// runs make it at the same time.
 func (r *Repo) create(ctx context.Context, branch string) error {
 	path := r.remote.forGit
 	entries, err := os.ReadDir(path)
@@ -142,8 +144,36 @@ func (r *Repo) create(ctx context.Context, branch string) error {
 	if branch == "" {
 		branch = "main"
 	}
-	if _, err := r.git.output(ctx, nil, "init", "--quiet", "--bare", "--template=", "--object-format=sha1", "--initial-branch="+branch, "--", path); err != nil {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real // so that a link stays one
+	}
+	if err := r.createBeside(ctx, filepath.Clean(path), branch); err != nil {
 		return fmt.Errorf("make repository %q: %w", path, err)
+	}
+	return nil
+}
+
+func (r *Repo) createBeside(ctx context.Context, path, branch string) (err error) {
+	parent := filepath.Dir(path)
+	if err := os.MkdirAll(parent, 0o777); err != nil {
+		return err
+	}
+	beside, err := os.MkdirTemp(parent, ".new-repository-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(beside)) }()
+	made := filepath.Join(beside, "git")
+	if _, err := r.git.output(ctx, nil, "init", "--quiet", "--bare", "--template=", "--object-format=sha1", "--initial-branch="+branch, "--", made); err != nil {
+		return err
+	}
+	// An empty folder gives way; one that is no longer empty is somebody's.
+	_ = os.Remove(path)
+	if err := os.Rename(made, path); err != nil {
+		if entries, look := os.ReadDir(path); look == nil && len(entries) > 0 {
+			return nil // another run was faster
+		}
+		return err
 	}
 	return nil
 }
