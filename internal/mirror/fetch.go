@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,13 +59,25 @@ type Fetcher struct {
 	// Done is told of each release that was dealt with.
 	Done func(r index.Release, size int64, err error)
 
+	// memory is how many bytes of it tarballs may wait in for slow buckets;
+	// 0 is waitingMemory.
+	memory int64
+
 	loads    sync.Pool // of *load
 	making   sync.Once
 	popped   chan struct{} // a feed took something out of its queue
 	mu       sync.Mutex
 	outcomes map[index.Release]state.Outcome
 	failures int
+	waiting  int64 // bytes of memory in use of those above
 }
+
+// How much memory tarballs may wait in for slow buckets, and what each takes
+// besides its bytes.
+const (
+	waitingMemory = 32 << 20
+	loadMemory    = 4 << 10
+)
 
 // Fetch brings every wanted tarball once, checks it against the signed length
 // and digest, takes its five digests in the same pass and hands it to the feeds
@@ -118,6 +131,8 @@ type load struct {
 	writer  *hashes.Writer
 	digests hashes.Digests
 	record  []byte
+
+	waits int64 // bytes of memory that it waits in, if it does
 
 	mu    sync.Mutex
 	users int
@@ -183,6 +198,10 @@ func (f *Fetcher) newLoad() *load {
 	}
 	l.users = 1
 	l.free = func() {
+		f.mu.Lock()
+		f.waiting -= l.waits
+		f.mu.Unlock()
+		l.waits = 0
 		if l.spool.reset() == nil {
 			f.loads.Put(l)
 		}
@@ -190,10 +209,24 @@ func (f *Fetcher) newLoad() *load {
 	return l
 }
 
-// give hands a tarball, or the news that there is none, to the feeds. One that
-// has to wait goes to the disk, so that a slow bucket does not fill the memory.
+// waitInMemory reports whether a load may wait there for a slow bucket.
+func (f *Fetcher) waitInMemory(l *load) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	takes := int64(cap(l.spool.mem)) + loadMemory
+	if f.waiting+takes > cmp.Or(f.memory, waitingMemory) {
+		return false
+	}
+	f.waiting += takes
+	l.waits = takes
+	return true
+}
+
+// give hands a tarball, or the news that there is none, to the feeds. If many
+// wait already it goes to the disk, so that a slow bucket does not fill the
+// memory.
 func (f *Fetcher) give(want Want, l *load, why error) error {
-	if why == nil && !allHaveRoom(want.Feeds) {
+	if why == nil && !allHaveRoom(want.Feeds) && !f.waitInMemory(l) {
 		if err := l.spool.spill(); err != nil {
 			return fmt.Errorf("keep tarball %q: %w", want.Release, err)
 		}

@@ -271,10 +271,12 @@ func TestBrokenBucketDoesNotHoldUpTheOther(t *testing.T) {
 	}
 }
 
-// A bucket that stands still is left behind, and what waits for it is on disk.
+// A bucket that stands still is left behind, and what waits for it is on disk
+// but for a little.
 func TestSlowBucketDoesNotHoldUpTheOther(t *testing.T) {
 	t.Parallel()
-	f := &Fetcher{Upstream: content(10), Dir: t.TempDir(), Concurrency: 2}
+	const inMemory = 3
+	f := &Fetcher{Upstream: content(10), Dir: t.TempDir(), Concurrency: 2, memory: inMemory*loadMemory + 1000}
 	good, slow := sink(t.Context(), t, f), sink(t.Context(), t, f)
 	gate := make(chan struct{})
 	slow.store.Hook = func(buckettest.Op, string) (bool, error) {
@@ -291,12 +293,44 @@ func TestSlowBucketDoesNotHoldUpTheOther(t *testing.T) {
 	if n := held(t, f.Dir); n < littleBehind {
 		t.Errorf("only %d tarballs wait on the disk", n)
 	}
+	if f.waiting < inMemory*loadMemory || f.waiting > f.memory {
+		t.Errorf("tarballs wait in %d bytes of memory", f.waiting)
+	}
 	close(gate)
 	if err := slow.Close(); err != nil || slow.Stats().Tarballs != count {
 		t.Errorf("the slow bucket took %d tarballs, %v", slow.Stats().Tarballs, err)
 	}
+	if n := held(t, f.Dir); n != 0 || f.waiting != 0 {
+		t.Errorf("%d temporary files and %d bytes of memory are left", n, f.waiting)
+	}
+}
+
+// A file for each tarball of a bucket that is only a little slower would cost
+// more than the tarball.
+func TestFewTarballsWaitInMemory(t *testing.T) {
+	t.Parallel()
+	f := &Fetcher{Upstream: content(10), Dir: t.TempDir(), Concurrency: 2}
+	good, slow := sink(t.Context(), t, f), sink(t.Context(), t, f)
+	gate := make(chan struct{})
+	slow.store.Hook = func(buckettest.Op, string) (bool, error) {
+		<-gate
+		return true, nil
+	}
+	const count = 5 * littleBehind
+	if _, err := f.Fetch(t.Context(), wanted(count, slow.Feed, good.Feed)); err != nil {
+		t.Fatal(err)
+	}
 	if n := held(t, f.Dir); n != 0 {
-		t.Errorf("%d temporary files are left", n)
+		t.Errorf("%d tarballs wait on the disk", n)
+	}
+	close(gate)
+	for _, s := range []sinkhole{good, slow} {
+		if err := s.Close(); err != nil || s.Stats().Tarballs != count {
+			t.Errorf("a bucket took %d tarballs, %v", s.Stats().Tarballs, err)
+		}
+	}
+	if f.waiting != 0 {
+		t.Errorf("%d bytes of memory are in use at the end", f.waiting)
 	}
 }
 
