@@ -22,10 +22,10 @@ import (
 // cabals puts every .cabal file of the index up to a length: each under its
 // revision's number, the newest under its own name too. What goes wrong makes
 // the bucket lag.
-func (b *Bucket) cabals(ctx context.Context, c *cursor, tail *index.Tail, length int64, workers int) {
+func (b *Bucket) cabals(ctx context.Context, c *cursor, tail *index.Tail, length int64) {
 	run := ctx
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(workers)
+	group.SetLimit(putsAtOnce)
 	err := c.until(length, func(e index.Entry) error {
 		news := tail.News[e.Release]
 		if e.Kind != index.Cabal || news == nil || !b.share(e.Release) {

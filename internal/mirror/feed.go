@@ -45,6 +45,10 @@ type mark struct {
 	publish *Publication
 }
 
+// putsAtOnce is how many puts a bucket gets at a time. Concurrency spares
+// upstream; a bucket is the user's own, and most of a put is waiting.
+const putsAtOnce = 32
+
 // How far a bucket may be behind, in tarballs: up to the first the fastest
 // bucket is waited for, up to the second a slower one is.
 const (
@@ -64,10 +68,10 @@ func (f *Fetcher) Feed(ctx context.Context, b *Bucket, ix *hackage.Index, tail *
 		bucket: b, cursor: newCursor(ix.Log(b.begin, ends...)), tail: tail,
 		queue: newQueue(f.room()), finished: make(chan struct{}),
 	}
-	feed.newStretch(f.Concurrency)
+	feed.newStretch()
 	go func() { // ended by Close
 		defer close(feed.finished)
-		feed.run(ctx, f.Concurrency)
+		feed.run(ctx)
 	}()
 	return feed
 }
@@ -111,14 +115,14 @@ func (d *delivery) drop() {
 	}
 }
 
-func (f *Feed) newStretch(workers int) {
+func (f *Feed) newStretch() {
 	f.puts = &errgroup.Group{}
-	f.puts.SetLimit(workers)
+	f.puts.SetLimit(putsAtOnce)
 	f.stretch = nil
 }
 
 // run works through the queue.
-func (f *Feed) run(ctx context.Context, workers int) {
+func (f *Feed) run(ctx context.Context) {
 	defer f.cursor.stop()
 	for {
 		it, ok := f.queue.pop(ctx)
@@ -126,7 +130,7 @@ func (f *Feed) run(ctx context.Context, workers int) {
 			break
 		}
 		if it.mark != nil {
-			f.end(ctx, *it.mark, workers)
+			f.end(ctx, *it.mark)
 			continue
 		}
 		f.take(ctx, *it.delivery)
@@ -160,11 +164,11 @@ func (f *Feed) take(ctx context.Context, d delivery) {
 }
 
 // end ends a stretch.
-func (f *Feed) end(ctx context.Context, m mark, workers int) {
+func (f *Feed) end(ctx context.Context, m mark) {
 	_ = f.puts.Wait() // puts keep their errors with the bucket
 	b := f.bucket
 	if b.Err() == nil {
-		b.cabals(ctx, f.cursor, f.tail, m.length, workers)
+		b.cabals(ctx, f.cursor, f.tail, m.length)
 	}
 	if b.Err() != nil || ctx.Err() != nil {
 		return
@@ -178,7 +182,7 @@ func (f *Feed) end(ctx context.Context, m mark, workers int) {
 		return
 	}
 	b.settle(f.stretch, to)
-	f.newStretch(workers)
+	f.newStretch()
 	err := error(nil)
 	if m.publish == nil {
 		err = b.note(ctx)

@@ -256,17 +256,18 @@ func TestBrokenBucketDoesNotHoldUpTheOther(t *testing.T) {
 		}
 		return true, nil
 	}
-	const count = 3 * littleBehind
+	const count = 10 * littleBehind
 	if _, err := f.Fetch(t.Context(), wanted(count, bad.Feed, good.Feed)); err != nil {
 		t.Fatal(err)
 	}
 	if err := good.Close(); err != nil || good.Stats().Tarballs != count {
 		t.Errorf("the good bucket took %d tarballs, %v", good.Stats().Tarballs, err)
 	}
-	if err := bad.Close(); !errors.Is(err, errStopped) || bad.Stats().Tarballs != 3 {
+	if err := bad.Close(); !errors.Is(err, errStopped) || bad.Stats().Tarballs >= count/2 {
 		t.Errorf("the broken bucket took %d tarballs, %v", bad.Stats().Tarballs, err)
 	}
-	if puts := bad.store.Count(buckettest.Put, ""); puts != 8 {
+	// What was under way when the first put failed may still end.
+	if puts := bad.store.Count(buckettest.Put, ""); puts >= count {
 		t.Errorf("a broken bucket was tried %d times", puts)
 	}
 }
