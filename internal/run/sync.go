@@ -96,6 +96,7 @@ func (r *syncer) run(ctx context.Context) error {
 	if err := r.readMetadata(ctx); err != nil {
 		return err
 	}
+	r.warnOfExpiry()
 	settled, err := r.settled(ctx)
 	if err != nil {
 		return err
