@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -210,13 +211,12 @@ func TestAnswerIsLost(t *testing.T) {
 	watch := fake.serve(t)
 	b := at(t, watch, quick())
 	first := put(t, b, "state", "one", bucket.IfMatch(""))
-	lose := 0
+	var lose atomic.Int64 // each request may come on a connection of its own
 	watch.Hook = func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method != http.MethodPut {
 			return false
 		}
-		lose--
-		if lose != 0 {
+		if lose.Add(-1) != 0 {
 			return false
 		}
 		fake.ServeHTTP(httptest.NewRecorder(), r)
@@ -225,7 +225,7 @@ func TestAnswerIsLost(t *testing.T) {
 	for key, c := range map[string]bucket.Condition{
 		"package/a": bucket.IfAbsent(), "new": bucket.IfMatch(""), "state": bucket.IfMatch(first.ETag), "pointer": bucket.Always(),
 	} {
-		lose = 1
+		lose.Store(1)
 		info := put(t, b, key, "two", c)
 		if head, err := b.Head(t.Context(), key); err != nil || head != info {
 			t.Errorf("%s (%s): put says %+v, head %+v (%v)", key, c, info, head, err)
