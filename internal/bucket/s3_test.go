@@ -183,20 +183,21 @@ func TestBusyServer(t *testing.T) {
 	fake := &fakeS3{}
 	watch := fake.serve(t)
 	b := at(t, watch, quick())
-	busy := 2
+	var busy atomic.Int64
+	busy.Store(2)
 	watch.Hook = func(w http.ResponseWriter, _ *http.Request) bool {
-		busy--
-		if busy >= 0 {
+		still := busy.Add(-1) >= 0
+		if still {
 			fail(w, http.StatusServiceUnavailable, "SlowDown", "Please reduce your request rate.")
 		}
-		return busy >= 0
+		return still
 	}
 	put(t, b, "a", "one", bucket.Always())
 	expectRequests(t, watch, "PUT", "PUT", "PUT")
 	if o, _ := fake.object("a"); string(o.content) != "one" {
 		t.Errorf("it holds %q", o.content)
 	}
-	busy = 1000
+	busy.Store(1000)
 	_, err := b.Put(t.Context(), "b", bucket.NewObject([]byte("one")), bucket.Always())
 	if err == nil || !strings.Contains(err.Error(), "SlowDown") {
 		t.Errorf("put to a busy server: %v", err)
