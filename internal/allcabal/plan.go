@@ -18,8 +18,9 @@ type Input struct {
 	Tail *index.Tail
 	// Seen names the metadata that vouches for the index.
 	Seen hackage.Seen
-	// Outcomes holds what Wants asked for.
-	Outcomes map[index.Release]state.Outcome
+	// Outcome returns what became of a tarball that Wants asked for, and
+	// whether it was asked for at all.
+	Outcome func(index.Release) (state.Outcome, bool, error)
 	// Deprecated is upstream's deprecated.json; nil leaves the file alone.
 	Deprecated []byte
 	// Take selects packages, Packages is how the option spells the selection.
@@ -87,7 +88,10 @@ func (d *Repository) planWanted(ctx context.Context, p *plan, in Input, w state.
 	if err != nil || fits {
 		return err
 	}
-	outcome, ok := in.Outcomes[w.Release]
+	outcome, ok, err := in.Outcome(w.Release)
+	if err != nil {
+		return err
+	}
 	if !ok {
 		return fmt.Errorf("plan %q: tarball of %q was not asked for", d, w.Release)
 	}

@@ -199,10 +199,13 @@ func (r *replay) record(release index.Release) error {
 	if !r.plan.ready[release] {
 		return nil
 	}
+	outcome, _, err := r.in.Outcome(release)
+	if err != nil {
+		return err
+	}
 	delete(r.plan.ready, release)
 	r.result.Releases++
-	digests := r.in.Outcomes[release].Digests
-	return r.write(release.JSONPath(), digests.JSON(hashes.Locations(release, r.d.o.PublicURL)...))
+	return r.write(release.JSONPath(), outcome.Digests.JSON(hashes.Locations(release, r.d.o.PublicURL)...))
 }
 
 // write puts a file into the commit under way.

@@ -122,14 +122,14 @@ func (r *rig) run() (*Repository, Result, error) {
 		r.between = nil
 	}
 	result, err := d.Update(r.Context(), Input{
-		Index: ix, Tail: tail, Seen: m.Seen(), Outcomes: r.outcomes(wants), Deprecated: r.hackage.Generation().File("packages/deprecated.json"),
+		Index: ix, Tail: tail, Seen: m.Seen(), Outcome: r.outcomes(wants), Deprecated: r.hackage.Generation().File("packages/deprecated.json"),
 		Take: func(string) bool { return true }, Done: func(int) {},
 	})
 	return d, result, err
 }
 
 // outcomes are what a fetcher would make of wants.
-func (r *rig) outcomes(wants []state.Want) map[index.Release]state.Outcome {
+func (r *rig) outcomes(wants []state.Want) func(index.Release) (state.Outcome, bool, error) {
 	out := map[index.Release]state.Outcome{}
 	for _, want := range wants {
 		if err := r.lost[want.Release]; err != nil {
@@ -140,7 +140,10 @@ func (r *rig) outcomes(wants []state.Want) map[index.Release]state.Outcome {
 		_, _ = w.Write(r.hackage.Generation().Tarball(want.Release)) // it never fails
 		out[want.Release] = state.Outcome{Digests: w.Sum()}
 	}
-	return out
+	return func(release index.Release) (state.Outcome, bool, error) {
+		outcome, ok := out[release]
+		return outcome, ok, nil
+	}
 }
 
 // mustRun is a run that ends well.

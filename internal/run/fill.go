@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"slices"
 
@@ -108,7 +107,9 @@ func (r *syncer) fill(ctx context.Context, needs []need) error {
 		if err != nil {
 			return errors.Join(err, ignore(legacy()))
 		}
-		maps.Copy(r.outcomes, outcomes)
+		if err := r.outcomes.add(outcomes); err != nil {
+			return errors.Join(err, ignore(legacy()))
+		}
 		r.left -= len(s.needs)
 		if i == len(stretches)-1 {
 			return r.markEnd(s.end, legacy)

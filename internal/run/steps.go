@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
@@ -145,11 +144,8 @@ func (r *syncer) updateOnce(ctx context.Context, s *site) error {
 	if err != nil {
 		return err
 	}
-	r.mu.Lock()
-	outcomes := maps.Clone(r.outcomes)
-	r.mu.Unlock()
 	s.commit, err = s.repo.Update(ctx, allcabal.Input{
-		Index: r.index, Tail: s.tail, Seen: r.metadata.Seen(), Outcomes: outcomes,
+		Index: r.index, Tail: s.tail, Seen: r.metadata.Seen(), Outcome: r.outcomes.get,
 		Deprecated: deprecated, Take: r.take, Packages: r.packages,
 		Done: func(entries int) { r.progress.Add(entries, 0, "") },
 	})
@@ -177,13 +173,11 @@ func (r *syncer) deprecated(ctx context.Context, s *site) ([]byte, error) {
 // fetchMissing brings digests that were not asked for when the run began.
 func (r *syncer) fetchMissing(ctx context.Context, wants []state.Want) error {
 	var missing []mirror.Want
-	r.mu.Lock()
 	for _, w := range wants {
-		if _, ok := r.outcomes[w.Release]; !ok {
+		if !r.outcomes.asked(w.Release) {
 			missing = append(missing, mirror.Want{Want: w, Digests: true})
 		}
 	}
-	r.mu.Unlock()
 	if len(missing) == 0 {
 		return nil
 	}
@@ -191,10 +185,7 @@ func (r *syncer) fetchMissing(ctx context.Context, wants []state.Want) error {
 	if err != nil {
 		return err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	maps.Copy(r.outcomes, outcomes)
-	return nil
+	return r.outcomes.add(outcomes)
 }
 
 // buckets and repositories return the live sites of a kind.

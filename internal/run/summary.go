@@ -51,12 +51,7 @@ func (r *syncer) summary() *summary {
 		dryRun: r.dryRun, seconds: r.env.Now().Sub(r.began).Seconds(),
 		sites: r.sites, owed: state.Ledger{}, left: r.left,
 	}
-	for _, outcome := range r.outcomes {
-		if outcome.Err == nil {
-			sum.releases++
-			sum.bytes += outcome.Digests.Size
-		}
-	}
+	sum.releases, sum.bytes = r.outcomes.came()
 	if r.dryRun {
 		sum.releases, sum.left, sum.end = r.left, 0, r.end
 	}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -44,8 +43,7 @@ type syncer struct {
 	dryRun   bool
 	closers  []func() error
 
-	mu       sync.Mutex // repositories ask for more tarballs side by side
-	outcomes map[index.Release]state.Outcome
+	outcomes *outcomes
 }
 
 // runSync brings every destination up to date, and says what was done.
@@ -73,9 +71,12 @@ func syncOnce(ctx context.Context, o *Options, env Env) (_ *summary, err error) 
 		o: o, env: env, progress: newProgress(env, o.Verbose), began: env.Now(), dir: dir,
 		publicURL: o.publicURL(),
 		packages:  strings.Join(o.Packages, ","), dryRun: o.DryRun,
-		outcomes: map[index.Release]state.Outcome{},
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
+	if r.outcomes, err = newOutcomes(dir); err != nil {
+		return nil, err
+	}
+	r.closers = append(r.closers, r.outcomes.Close)
 	if err := r.open(ctx); err != nil {
 		return nil, err
 	}
