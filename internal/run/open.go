@@ -158,19 +158,20 @@ func (r *syncer) openRepositories(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	auth := gitrepo.Auth{SSHKey: r.o.SSHKey.Bytes(), KnownHosts: hosts, Token: r.o.Token.Bytes()}
 	for _, repository := range []struct {
 		kind, url string
+		key       Secret
 		hashes    bool
 	}{
-		{filesKind, r.o.FilesRepository, false},
-		{hashesKind, r.o.HashesRepository, true},
+		{filesKind, r.o.FilesRepository, r.o.FilesSSHKey, false},
+		{hashesKind, r.o.HashesRepository, r.o.HashesSSHKey, true},
 	} {
 		if repository.url == "" {
 			continue
 		}
 		s := &site{kind: repository.kind, name: repository.url}
 		r.sites = append(r.sites, s)
+		auth := gitrepo.Auth{SSHKey: repository.key.or(r.o.SSHKey).Bytes(), KnownHosts: hosts, Token: r.o.Token.Bytes()}
 		if s.err = r.openRepository(ctx, s, repository.url, auth, signer, repository.hashes); errors.Is(s.err, context.Canceled) {
 			return s.err
 		}

@@ -33,6 +33,8 @@ type Options struct {
 	SigningKey        Secret `name:"signing-key" secret:"key" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"OpenPGP private key that signs commits and tags; needed for the repositories."`
 	SigningPassphrase Secret `name:"signing-passphrase" secret:"line" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Passphrase of the signing key, if it has one."`
 	SSHKey            Secret `name:"ssh-key" secret:"key" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Private key (such as a deploy key) for repositories over ssh."`
+	FilesSSHKey       Secret `name:"files-ssh-key" secret:"key" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Private key for files-repository, where a key opens one repository only, as GitHub's deploy keys do. Without it ssh-key."`
+	HashesSSHKey      Secret `name:"hashes-ssh-key" secret:"key" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Private key for hashes-repository. Without it ssh-key."`
 	SSHKnownHosts     string `name:"ssh-known-hosts" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Host keys to accept over ssh, in the form of known_hosts: a file or the lines themselves. Without it GitHub's own."`
 	Token             Secret `name:"token" secret:"line" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Token for repositories over https."`
 
@@ -51,6 +53,8 @@ func (o *Options) secrets() map[string]Secret {
 		"signing-key":        o.SigningKey,
 		"signing-passphrase": o.SigningPassphrase,
 		"ssh-key":            o.SSHKey,
+		"files-ssh-key":      o.FilesSSHKey,
+		"hashes-ssh-key":     o.HashesSSHKey,
 		"token":              o.Token,
 	}
 }
@@ -59,7 +63,7 @@ func (o *Options) secrets() map[string]Secret {
 // add-mask command: each secret, line by line.
 func (o *Options) Masks() []string {
 	var masks []string
-	for _, s := range []Secret{o.SigningKey, o.SigningPassphrase, o.SSHKey, o.Token} {
+	for _, s := range []Secret{o.SigningKey, o.SigningPassphrase, o.SSHKey, o.FilesSSHKey, o.HashesSSHKey, o.Token} {
 		masks = append(masks, s.Masks()...)
 	}
 	return masks

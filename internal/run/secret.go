@@ -51,6 +51,14 @@ const (
 // IsSet reports whether the option was given.
 func (s Secret) IsSet() bool { return s.reveal != nil }
 
+// or returns the secret, or the other one if it is not set.
+func (s Secret) or(other Secret) Secret {
+	if s.IsSet() {
+		return s
+	}
+	return other
+}
+
 // Bytes returns the secret itself, nil if it is not set. The caller must not
 // keep it beyond Wipe.
 func (s Secret) Bytes() []byte {

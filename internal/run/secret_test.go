@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -160,6 +161,36 @@ func TestMasks(t *testing.T) {
 	want := []string{"bm90IGEga2V5IGF0IGFsbA==", "abc"}
 	if got := o.Masks(); !slices.Equal(got, want) {
 		t.Errorf("masks %q, want %q", got, want)
+	}
+}
+
+// A secret that is added to Options must be masked and wiped like the others.
+func TestEverySecretIsMaskedAndWiped(t *testing.T) {
+	t.Parallel()
+	var o Options
+	fields := reflect.ValueOf(&o).Elem()
+	texts := map[string][]byte{}
+	for i := range fields.NumField() {
+		if name := fields.Type().Field(i).Name; fields.Field(i).Type() == reflect.TypeFor[Secret]() {
+			secret := mustSecret(t, "secret "+name, secretLine)
+			fields.Field(i).Set(reflect.ValueOf(secret))
+			texts[name] = secret.Bytes()
+		}
+	}
+	if len(texts) < 4 {
+		t.Fatalf("only %d secrets were found", len(texts))
+	}
+	masks := o.Masks()
+	for name, text := range texts {
+		if !slices.Contains(masks, string(text)) {
+			t.Errorf("%s is not masked", name)
+		}
+	}
+	o.Wipe()
+	for name, text := range texts {
+		if !bytes.Equal(text, make([]byte, len(text))) {
+			t.Errorf("%s is not wiped", name)
+		}
 	}
 }
 
