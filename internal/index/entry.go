@@ -130,14 +130,17 @@ type Passed struct {
 // maxSamples bounds Passed.Samples.
 const maxSamples = 10
 
+// An oddity is an entry that is passed over.
+type oddity struct{ path, reason string }
+
 // add counts an entry. The path is an uploader's text, so it is quoted and cut.
-func (p *Passed) add(path, reason string) {
+func (p *Passed) add(o oddity) {
 	if p.ByReason == nil {
 		p.ByReason = make(map[string]int)
 	}
 	p.Count++
-	p.ByReason[reason]++
+	p.ByReason[o.reason]++
 	if len(p.Samples) < maxSamples {
-		p.Samples = append(p.Samples, fmt.Sprintf("%.200q: %s", path, reason))
+		p.Samples = append(p.Samples, fmt.Sprintf("%.200q: %s", o.path, o.reason))
 	}
 }

@@ -36,6 +36,7 @@ type Log struct {
 	tar    *tar.Reader
 	buf    bytes.Buffer
 	passed Passed
+	odd    oddity // the entry that was passed over last
 	done   bool
 	err    error
 }
@@ -53,12 +54,24 @@ func NewLog(r io.Reader, from Position, checkpoints ...int64) *Log {
 // ErrDamaged or what reading failed with. A loop that was left early can be
 // taken up again by another call.
 func (l *Log) Entries() iter.Seq2[Entry, error] {
-	return l.entries(func(Kind) bool { return true })
+	return l.entries(func(Entry) bool { return true })
 }
 
-// entries is Entries with the content of the wanted kinds only. The rest is
-// hashed where it lies, without a copy.
-func (l *Log) entries(want func(Kind) bool) iter.Seq2[Entry, error] {
+// entries is Entries with the content of the wanted ones only. The rest is hashed
+// where it lies, without a copy.
+func (l *Log) entries(want func(Entry) bool) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		for e, err := range l.steps(want) {
+			if (err != nil || e.Kind != 0) && !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// steps is entries with those that are passed over, which have no Kind; odd
+// tells of them.
+func (l *Log) steps(want func(Entry) bool) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		for l.err == nil && !l.done {
 			e, err := l.next(want)
@@ -67,7 +80,7 @@ func (l *Log) entries(want func(Kind) bool) iter.Seq2[Entry, error] {
 				l.done = true
 			case err != nil:
 				l.err = l.explain(err)
-			case e.Kind != 0 && !yield(e, nil):
+			case !yield(e, nil):
 				return
 			}
 		}
@@ -78,7 +91,7 @@ func (l *Log) entries(want func(Kind) bool) iter.Seq2[Entry, error] {
 }
 
 // next reads one entry. One that is passed over has no Kind.
-func (l *Log) next(want func(Kind) bool) (Entry, error) {
+func (l *Log) next(want func(Entry) bool) (Entry, error) {
 	h, err := l.tar.Next()
 	// ErrInsecurePath comes with a header, and only when GODEBUG asks for it.
 	if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
@@ -88,7 +101,8 @@ func (l *Log) next(want func(Kind) bool) (Entry, error) {
 	var reason string
 	if e.Kind, e.Release, reason = classify(h); reason != "" {
 		e.Kind = 0
-		l.passed.add(h.Name, reason)
+		l.odd = oddity{path: h.Name, reason: reason}
+		l.passed.add(l.odd)
 	}
 	if !plain(h) {
 		l.tape.open(unknown, e.Time)
@@ -96,7 +110,7 @@ func (l *Log) next(want func(Kind) bool) (Entry, error) {
 	}
 	l.tape.open(h.Size, e.Time)
 	e.End = l.tape.end
-	if e.Kind == 0 || !want(e.Kind) {
+	if e.Kind == 0 || !want(e) {
 		return e, nil
 	}
 	l.buf.Reset()

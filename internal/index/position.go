@@ -81,22 +81,33 @@ const (
 )
 
 // resume returns a SHA-256 that has taken in the prefix of p.
-func (p Position) resume() hash.Hash {
+func (p Position) resume() hash.Hash { return Resume(p.Length, p.Midstate) }
+
+// Resume returns a SHA-256 that has taken in a prefix of length bytes, a
+// multiple of 64, which left it in the given state. Length 0 is a new one.
+func Resume(length int64, state [sha256.Size]byte) hash.Hash {
 	h := sha256.New()
-	if p.IsZero() {
+	if length == 0 {
 		return h
 	}
 	raw := make([]byte, 0, stateSize)
 	raw = append(raw, digestMagic...)
-	raw = append(raw, p.Midstate[:]...)
+	raw = append(raw, state[:]...)
 	raw = append(raw, make([]byte, sha256.BlockSize)...)
-	raw = binary.BigEndian.AppendUint64(raw, uint64(p.Length))
+	raw = binary.BigEndian.AppendUint64(raw, uint64(length))
 	if err := h.(encoding.BinaryUnmarshaler).UnmarshalBinary(raw); err != nil {
 		// Only another Go release with another form could come here, and
 		// the tests of this room hold the form fast.
 		panic("index: crypto/sha256 does not take its own state: " + err.Error())
 	}
 	return h
+}
+
+// Midstate returns the chaining state of a SHA-256 that has taken in a multiple
+// of 64 bytes, for Resume.
+func Midstate(h hash.Hash) [sha256.Size]byte {
+	var scratch [stateSize]byte
+	return midstate(h, &scratch)
 }
 
 // midstate returns the chaining state of h, which has taken in whole blocks. It

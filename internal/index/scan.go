@@ -1,6 +1,12 @@
 package index
 
-import "strings"
+import (
+	"cmp"
+	"crypto/sha256"
+	"errors"
+	"slices"
+	"strings"
+)
 
 // News is what a stretch of the log says of one release.
 type News struct {
@@ -40,31 +46,67 @@ type Tail struct {
 // malformed package.json is counted as passed over, and its release has no
 // Target then. Some 200 bytes are held for each release.
 func Scan(l *Log, take func(pkg string) bool) (*Tail, error) {
-	s := &scanner{
-		tail:    &Tail{From: l.from, News: make(map[Release]*News), NewestPreferred: make(map[string]int64)},
-		take:    take,
-		answers: make(map[string]bool),
-		words:   make(map[string]string),
+	tails, err := ScanEach(l, take, l.from)
+	if err != nil {
+		return nil, err
 	}
-	for e, err := range l.entries(func(k Kind) bool { return k == PackageJSON }) {
+	return tails[0], nil
+}
+
+// ScanEach is Scan for several positions at once: it reads the log one time and
+// gives each of them its own Tail, in their order. A position that is no
+// boundary between entries of this log, or whose midstate is not the log's
+// there, gets a nil Tail; its time does not matter. Positions may repeat and then
+// share one Tail, and Tails share their News where they agree, so all of it is
+// to be read only.
+//
+// The log must not have been read before. Where it begins is a boundary; that
+// the position there is true is known only by Finish.
+func ScanEach(l *Log, take func(pkg string) bool, from ...Position) ([]*Tail, error) {
+	if l.tape.pos != l.from.Length || l.done || l.err != nil {
+		return nil, errors.New("scan index: the log was read before")
+	}
+	s := newScanner(l, take, from)
+	for e, err := range l.steps(s.wants) {
 		if err != nil {
 			return nil, err
 		}
-		if !s.takes(e.Release.Package) {
-			continue
-		}
-		if err := s.add(e); err != nil {
-			l.passed.add(e.Path(), reasonMalformed)
-		}
+		s.begin(e.Offset)
+		s.add(e)
 	}
-	s.tail.To = l.End()
-	s.tail.Passed = l.Passed()
-	return s.tail, nil
+	s.begin(l.End().Length)
+	for _, t := range s.tails {
+		t.To = l.End()
+	}
+	tails := make([]*Tail, len(from))
+	for i, p := range from {
+		tails[i] = s.found[p.place()]
+	}
+	return tails, nil
 }
 
-// A scanner builds a Tail.
+// A place is what tells positions apart.
+type place struct {
+	length   int64
+	midstate [sha256.Size]byte
+}
+
+func (p Position) place() place {
+	if p.IsZero() {
+		return place{}
+	}
+	return place{p.Length, p.Midstate}
+}
+
+// A scanner builds Tails.
 type scanner struct {
-	tail *Tail
+	log *Log
+	// ahead has the positions that the log has not come to, ascending; tails
+	// has the Tails of the others, by the same order, and found by place.
+	ahead []Position
+	tails []*Tail
+	found map[place]*Tail
+
 	take func(pkg string) bool
 	// answers has what take said of each package.
 	answers map[string]bool
@@ -73,6 +115,39 @@ type scanner struct {
 	words map[string]string
 	// slab is where the next News come from, many to an allocation.
 	slab []News
+}
+
+func newScanner(l *Log, take func(pkg string) bool, from []Position) *scanner {
+	s := &scanner{
+		log: l, ahead: slices.Clone(from), found: make(map[place]*Tail),
+		take: take, answers: make(map[string]bool), words: make(map[string]string),
+	}
+	slices.SortFunc(s.ahead, func(a, b Position) int { return cmp.Compare(a.Length, b.Length) })
+	for _, p := range from {
+		l.tape.watch(p.Length)
+	}
+	return s
+}
+
+// begin begins the Tails of the positions up to a boundary of the log.
+func (s *scanner) begin(boundary int64) {
+	for len(s.ahead) > 0 && s.ahead[0].Length <= boundary {
+		p := s.ahead[0]
+		s.ahead = s.ahead[1:]
+		at, ok := s.log.At(p.Length)
+		if !ok || at.place() != p.place() || s.found[p.place()] != nil {
+			continue
+		}
+		t := &Tail{From: at, News: make(map[Release]*News), NewestPreferred: make(map[string]int64)}
+		s.tails = append(s.tails, t)
+		s.found[p.place()] = t
+	}
+}
+
+// wants reports whether an entry's content matters.
+func (s *scanner) wants(e Entry) bool {
+	s.begin(e.Offset)
+	return e.Kind == PackageJSON && len(s.tails) > 0
 }
 
 func (s *scanner) takes(pkg string) bool {
@@ -87,49 +162,94 @@ func (s *scanner) takes(pkg string) bool {
 	return answer
 }
 
-// add counts an entry. It fails on a malformed package.json.
-func (s *scanner) add(e Entry) error {
-	s.tail.Entries++
+// add counts an entry in all Tails that were begun.
+func (s *scanner) add(e Entry) {
+	switch {
+	case len(s.tails) == 0:
+	case e.Kind == 0:
+		s.pass(s.log.odd)
+	case s.takes(e.Release.Package):
+		s.count(e)
+	}
+}
+
+func (s *scanner) pass(o oddity) {
+	for _, t := range s.tails {
+		t.Passed.add(o)
+	}
+}
+
+// count counts an entry of a package that was taken.
+func (s *scanner) count(e Entry) {
+	for _, t := range s.tails {
+		t.Entries++
+	}
 	switch e.Kind {
 	case Preferred:
-		s.tail.Preferred++
-		s.tail.NewestPreferred[s.word(e.Release.Package)] = e.Offset
+		name := s.word(e.Release.Package)
+		for _, t := range s.tails {
+			t.Preferred++
+			t.NewestPreferred[name] = e.Offset
+		}
 	case Cabal:
-		n := s.news(e.Release)
-		n.Cabals++
-		n.LastCabal = e.Span()
+		s.news(e.Release, func(n *News) {
+			n.Cabals++
+			n.LastCabal = e.Span()
+		})
 	case PackageJSON:
-		return s.addTarget(s.news(e.Release), e)
+		s.addTarget(e)
 	}
-	return nil
 }
 
 // addTarget takes in a package.json.
-func (s *scanner) addTarget(n *News, e Entry) error {
+func (s *scanner) addTarget(e Entry) {
 	target, again, err := parsePackageJSON(e.Release, e.Content)
-	before := n.TargetOffset >= 0
-	n.Replaced = n.Replaced || again || before && target != n.Target
-	n.Target, n.TargetOffset = target, e.Offset
+	s.news(e.Release, func(n *News) {
+		before := n.TargetOffset >= 0
+		n.Replaced = n.Replaced || again || before && target != n.Target
+		n.Target, n.TargetOffset = target, e.Offset
+		if err != nil {
+			n.TargetOffset = -1 // and the target is zero
+		}
+	})
 	if err != nil {
-		n.TargetOffset = -1 // and the target is zero
+		o := oddity{path: e.Path(), reason: reasonMalformed}
+		s.log.passed.add(o)
+		s.pass(o)
 	}
-	return err
 }
 
-// news returns what is known of a release, at first nothing.
-func (s *scanner) news(r Release) *News {
-	if n, ok := s.tail.News[r]; ok {
-		return n
+// news changes what the Tails know of a release, at first nothing. Those that
+// have the same news of it go on sharing them: which they are follows from where
+// the release was first mentioned, so they are neighbours.
+func (s *scanner) news(r Release, change func(*News)) {
+	var fresh, last *News
+	for _, t := range s.tails {
+		n, ok := t.News[r]
+		if !ok {
+			if fresh == nil {
+				r = Release{Package: s.word(r.Package), Version: s.word(r.Version)}
+				fresh = s.blank()
+			}
+			n = fresh
+			t.News[r] = n
+			t.Order = append(t.Order, r)
+		}
+		if n != last {
+			change(n)
+		}
+		last = n
 	}
-	r = Release{Package: s.word(r.Package), Version: s.word(r.Version)}
+}
+
+// blank returns news of nothing.
+func (s *scanner) blank() *News {
 	if len(s.slab) == 0 {
 		s.slab = make([]News, 256)
 	}
 	n := &s.slab[0]
 	s.slab = s.slab[1:]
 	n.TargetOffset = -1
-	s.tail.News[r] = n
-	s.tail.Order = append(s.tail.Order, r)
 	return n
 }
 

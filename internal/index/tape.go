@@ -52,16 +52,15 @@ const unknown = -1
 
 func newTape(r io.Reader, from Position, checkpoints []int64) *tape {
 	t := &tape{
-		src:    bufio.NewReaderSize(r, bufferSize),
-		sum:    from.resume(),
-		pos:    from.Length,
-		end:    from.Length,
-		last:   from.Time,
-		edge:   from,
-		points: slices.Sorted(slices.Values(checkpoints)),
-		seen:   make(map[int64]Position),
+		src:  bufio.NewReaderSize(r, bufferSize),
+		sum:  from.resume(),
+		pos:  from.Length,
+		end:  from.Length,
+		last: from.Time,
+		edge: from,
+		seen: make(map[int64]Position),
 	}
-	t.note()
+	t.watch(checkpoints...)
 	return t
 }
 
@@ -94,6 +93,12 @@ func padded(pos, size int64) int64 {
 func (t *tape) reach() {
 	t.loose = false
 	t.edge = Position{Length: t.pos, Time: t.last, Midstate: midstate(t.sum, &t.scratch)}
+	t.note()
+}
+
+// watch adds checkpoints. Those that were passed already are not seen.
+func (t *tape) watch(checkpoints ...int64) {
+	t.points = slices.Sorted(slices.Values(append(t.points, checkpoints...)))
 	t.note()
 }
 
