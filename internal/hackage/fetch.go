@@ -3,7 +3,6 @@ package hackage
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -154,14 +153,19 @@ func (u *Upstream) fetchBytes(ctx context.Context, r request) ([]byte, fetched, 
 // fetchSigned fetches the file that info describes. Other bytes than the signed
 // ones are asked for once more past the caches and are then ErrMismatch.
 func (u *Upstream) fetchSigned(ctx context.Context, key string, info tuf.FileInfo, sink func() io.Writer) error {
+	return u.fetchMarked(ctx, key, info, &digester{}, sink)
+}
+
+// fetchMarked is fetchSigned with a digester of the caller's.
+func (u *Upstream) fetchMarked(ctx context.Context, key string, info tuf.FileInfo, d *digester, sink func() io.Writer) error {
 	r := request{key: key, limit: info.Length, exact: true}
-	err := u.fetchDigest(ctx, r, info, sink)
+	err := u.fetchDigest(ctx, r, info, d, sink)
 	if !isMismatch(err) {
 		return err
 	}
 	u.o.Notify(Retry{What: u.src.name(key), Attempt: 1, Err: err})
 	r.fresh = true
-	err = u.fetchDigest(ctx, r, info, sink)
+	err = u.fetchDigest(ctx, r, info, d, sink)
 	if isMismatch(err) {
 		return fmt.Errorf("%w: %w", ErrMismatch, err)
 	}
@@ -173,17 +177,10 @@ func isMismatch(err error) bool {
 }
 
 // fetchDigest fetches a file and compares its digest.
-func (u *Upstream) fetchDigest(ctx context.Context, r request, info tuf.FileInfo, sink func() io.Writer) error {
-	digest := sha256.New()
-	_, err := u.fetch(ctx, r, func() io.Writer {
-		digest.Reset()
-		return io.MultiWriter(digest, sink())
-	})
+func (u *Upstream) fetchDigest(ctx context.Context, r request, info tuf.FileInfo, d *digester, sink func() io.Writer) error {
+	_, err := u.fetch(ctx, r, d.before(sink))
 	if err != nil {
 		return err
 	}
-	if got := digest.Sum(nil); !bytes.Equal(got, info.SHA256[:]) {
-		return fmt.Errorf("fetch %s: SHA-256 is %x, signed is %x: %w", u.src.name(r.key), got, info.SHA256, tuf.ErrDigest)
-	}
-	return nil
+	return d.check(u.src.name(r.key), info)
 }

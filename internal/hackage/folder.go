@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -61,7 +62,34 @@ func (f *folder) open(ctx context.Context, r request) (*answer, error) {
 	if err != nil {
 		return nil, backoff.Permanent(err)
 	}
-	return &answer{body: file, size: info.Size()}, nil
+	if !r.part {
+		return &answer{body: file, size: info.Size()}, nil
+	}
+	a, err := cut(file, info.Size(), r)
+	if err != nil {
+		_ = file.Close() // it was only read
+	}
+	return a, err
+}
+
+// cut makes an answer of the part of a file that was asked for.
+func cut(file *os.File, size int64, r request) (*answer, error) {
+	if err := r.fits(size); err != nil {
+		return nil, backoff.Permanent(err)
+	}
+	if size < r.offset+r.limit {
+		return nil, backoff.Permanent(fmt.Errorf("it has %d bytes: %w", size, errPart))
+	}
+	if _, err := file.Seek(r.offset, io.SeekStart); err != nil {
+		return nil, backoff.Permanent(err)
+	}
+	return &answer{body: partFile{io.LimitReader(file, r.limit), file}, size: r.limit}, nil
+}
+
+// A partFile is a part of a file, closed with it.
+type partFile struct {
+	io.Reader
+	io.Closer
 }
 
 func (f *folder) name(key string) string { return filepath.Join(f.path, filepath.FromSlash(key)) }

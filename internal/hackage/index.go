@@ -31,10 +31,11 @@ type Index struct {
 	// index.
 	From index.Position
 
-	gz   string
-	tar  *os.File
-	size int64 // of the file
-	info tuf.FileInfo
+	tar    *os.File
+	size   int64 // of the file
+	info   tuf.FileInfo
+	packed *packedFile // nil if it was not fetched
+	rest   *rest       // nil if the file is the whole index
 }
 
 // Index fetches the index that m names into dir, as 01-index.tar.gz with the
@@ -46,45 +47,62 @@ type Index struct {
 // error is both ErrTorn and ErrMismatch: most likely upstream has published a
 // newer one since m was read, so reading Metadata anew helps.
 func (u *Upstream) Index(ctx context.Context, m *Metadata, dir string) (*Index, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := openFolderOf(dir)
 	if err != nil {
-		return nil, fmt.Errorf("open folder for the index: %w", err)
+		return nil, err
 	}
 	defer func() { _ = root.Close() }()
 	packed, err := u.fetchIndex(ctx, m, root)
 	if err != nil {
-		return nil, errors.Join(err, root.RemoveAll(indexGzFile))
+		return nil, err
 	}
 	ix, err := unpackIndex(ctx, m, packed, root)
-	// It was only read, and must be closed before Windows lets it be removed.
-	_ = packed.Close()
 	if err != nil {
-		return nil, errors.Join(err, root.RemoveAll(indexGzFile), root.RemoveAll(indexTarFile))
+		// Files must be closed before Windows lets them be removed.
+		return nil, errors.Join(err, packed.Close(), root.RemoveAll(indexGzFile))
 	}
 	return ix, nil
 }
 
-// fetchIndex fetches 01-index.tar.gz into a file, which it leaves at its start.
-func (u *Upstream) fetchIndex(ctx context.Context, m *Metadata, root *os.Root) (*os.File, error) {
+func openFolderOf(dir string) (*os.Root, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open folder for the index: %w", err)
+	}
+	return root, nil
+}
+
+// fetchIndex fetches 01-index.tar.gz into a file.
+func (u *Upstream) fetchIndex(ctx context.Context, m *Metadata, root *os.Root) (*packedFile, error) {
 	info := m.Snapshot.IndexTarGz()
 	if info.Length > MaxIndex {
 		return nil, fmt.Errorf("fetch %s: %d bytes are signed, %d are the limit: %w", indexGzFile, info.Length, int64(MaxIndex), ErrTooLarge)
 	}
-	file, err := root.Create(indexGzFile)
+	file, err := create(root, indexGzFile)
 	if err != nil {
-		return nil, fmt.Errorf("make a file for the index: %w", err)
+		return nil, err
 	}
-	err = u.fetchSigned(ctx, indexGzFile, info, func() io.Writer { return &restarted{file: file} })
+	d := newDigester(Prefix{}, info.Length)
+	err = u.fetchMarked(ctx, indexGzFile, info, d, func() io.Writer { return &restarted{file: file} })
 	if errors.Is(err, ErrMismatch) {
 		err = fmt.Errorf("%s does not stand against %s version %d: %w: %w; "+
 			"if upstream has just published a newer index, the next run will see it whole",
 			indexGzFile, snapshotFile, m.Snapshot.Version(), ErrTorn, err)
 	}
-	if err == nil {
-		_, err = file.Seek(0, io.SeekStart)
-	}
 	if err != nil {
-		return nil, errors.Join(err, file.Close())
+		return nil, errors.Join(err, file.Close(), root.RemoveAll(indexGzFile))
+	}
+	return &packedFile{
+		Packed: Packed{Body: file, Size: info.Length, Info: info, Mark: d.mark},
+		file:   file,
+	}, nil
+}
+
+// create makes an empty file of an index.
+func create(root *os.Root, name string) (*os.File, error) {
+	file, err := root.Create(name)
+	if err != nil {
+		return nil, fmt.Errorf("make a file for the index: %w", err)
 	}
 	return file, nil
 }
@@ -108,8 +126,14 @@ func (r *restarted) Write(p []byte) (int, error) {
 	return r.file.Write(p)
 }
 
-// Gz returns the path of the packed index, verbatim as upstream sent it.
-func (ix *Index) Gz() string { return ix.gz }
+// Gz returns the path of the packed index, verbatim as upstream sent it; empty
+// if it was not fetched as a whole.
+func (ix *Index) Gz() string {
+	if ix.packed == nil || !ix.packed.From.IsZero() {
+		return ""
+	}
+	return ix.packed.file.Name()
+}
 
 // Tar returns the file from ix.From on and its length in bytes.
 func (ix *Index) Tar() (io.ReaderAt, int64) { return ix.tar, ix.size }
@@ -117,8 +141,17 @@ func (ix *Index) Tar() (io.ReaderAt, int64) { return ix.tar, ix.size }
 // TarInfo returns length and digest of the whole unpacked index.
 func (ix *Index) TarInfo() tuf.FileInfo { return ix.info }
 
-// Close closes the file of the unpacked index, but leaves it where it is.
-func (ix *Index) Close() error { return ix.tar.Close() }
+// Close closes the files of the index, but leaves them where they are.
+func (ix *Index) Close() error {
+	err := ix.tar.Close()
+	if ix.rest != nil {
+		err = errors.Join(err, ix.rest.close(ix.packed))
+	}
+	if ix.packed != nil {
+		err = errors.Join(err, ix.packed.Close())
+	}
+	return err
+}
 
 // Log returns the log from a position on. If the position lies before ix.From
 // or behind the end of the index, reading the log gives an error; the latter is

@@ -30,6 +30,10 @@ type request struct {
 	limit int64
 	// exact says that limit is a signed length, so that fewer are wrong, too.
 	exact bool
+	// part says that of the file only limit bytes are wanted, those from offset
+	// on. If total is not 0, the file must have so many.
+	part          bool
+	offset, total int64
 }
 
 // An answer is an open file.

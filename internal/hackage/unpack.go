@@ -26,20 +26,20 @@ func unpackedLimit(m *Metadata) int64 {
 	return min(max(1<<20, maxRatio*m.Snapshot.IndexTarGz().Length), MaxIndex)
 }
 
-// unpackIndex unpacks the verified packed index.
-func unpackIndex(ctx context.Context, m *Metadata, packed *os.File, root *os.Root) (*Index, error) {
-	file, err := root.Create(indexTarFile)
+// unpackIndex unpacks the verified packed index, which becomes the Index's.
+func unpackIndex(ctx context.Context, m *Metadata, packed *packedFile, root *os.Root) (*Index, error) {
+	file, err := create(root, indexTarFile)
 	if err != nil {
-		return nil, fmt.Errorf("make a file for the index: %w", err)
+		return nil, err
 	}
-	info, err := unpack(ctx, file, packed, unpackedLimit(m))
+	info, err := unpack(ctx, file, io.NewSectionReader(packed.Body, 0, packed.Size), unpackedLimit(m))
 	if err == nil {
 		err = checkUnpacked(m, info)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("unpack %s: %w", indexGzFile, err), file.Close())
+		return nil, errors.Join(fmt.Errorf("unpack %s: %w", indexGzFile, err), file.Close(), root.RemoveAll(indexTarFile))
 	}
-	return &Index{gz: packed.Name(), tar: file, size: info.Length, info: info}, nil
+	return &Index{tar: file, size: info.Length, info: info, packed: packed}, nil
 }
 
 // unpack writes at most limit bytes and returns their length and digest.

@@ -89,11 +89,15 @@ func (w *web) open(ctx context.Context, r request) (*answer, error) {
 	if validETag(r.etag) {
 		req.Header.Set("If-None-Match", r.etag)
 	}
+	if r.part {
+		// No If-Range: what arrives proves itself.
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", r.offset, r.offset+r.limit-1))
+	}
 	resp, err := w.client.Do(req)
 	if err != nil {
 		return nil, transportError(err)
 	}
-	a, err := w.read(req, resp)
+	a, err := w.read(r, req, resp)
 	if err != nil || a.body == nil {
 		// Nothing of value is in it; the connection is given up rather than
 		// read on for an end that may be far.
@@ -103,11 +107,16 @@ func (w *web) open(ctx context.Context, r request) (*answer, error) {
 }
 
 // read makes an answer of a response.
-func (w *web) read(req *http.Request, resp *http.Response) (*answer, error) {
+func (w *web) read(r request, req *http.Request, resp *http.Response) (*answer, error) {
 	if resp.StatusCode == http.StatusNotModified && req.Header.Get("If-None-Match") != "" {
 		return &answer{etag: req.Header.Get("If-None-Match")}, nil
 	}
-	if resp.StatusCode != http.StatusOK {
+	switch {
+	case r.part:
+		if err := w.checkPart(r, resp); err != nil {
+			return nil, err
+		}
+	case resp.StatusCode != http.StatusOK:
 		return nil, w.statusError(resp)
 	}
 	if coding := resp.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {

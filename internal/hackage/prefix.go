@@ -1,0 +1,92 @@
+package hackage
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"io"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
+)
+
+// A Prefix is a beginning of a file, known by its length in bytes, a multiple of
+// 64, and SHA-256's state behind it. With what follows it must give the digest of
+// the whole file, which proves both. The zero Prefix is that of no bytes.
+type Prefix struct {
+	Length   int64
+	Midstate [sha256.Size]byte
+}
+
+// IsZero reports whether p is of no bytes.
+func (p Prefix) IsZero() bool { return p.Length == 0 }
+
+// usable reports whether p can be the beginning of a longer file.
+func (p Prefix) usable(length int64) bool {
+	return p.Length >= 0 && p.Length%sha256.BlockSize == 0 && p.Length < length
+}
+
+// beforeEnd is how far from its end a file is marked. Two editions of upstream's
+// packed index differ from about 64 KiB before the end of the older one on.
+const beforeEnd = 128 << 10
+
+// markOf returns the length of the prefix to note of a file of some length; 0 if
+// the file is too short.
+func markOf(length int64) int64 {
+	at := max(0, length-beforeEnd)
+	return at - at%sha256.BlockSize
+}
+
+// A digester is SHA-256 over a file from a prefix on, which notes its own state
+// where the mark is. It must be Reset before it is first used.
+type digester struct {
+	hash.Hash
+	from Prefix
+	mark Prefix // its Length is given, its Midstate is noted
+	pos  int64
+}
+
+// newDigester returns a digester with its mark near the end of a file of some
+// length, but not before its start.
+func newDigester(from Prefix, length int64) *digester {
+	mark := from
+	if at := markOf(length); at > from.Length {
+		mark = Prefix{Length: at}
+	}
+	return &digester{from: from, mark: mark}
+}
+
+// Reset starts again behind the prefix.
+func (d *digester) Reset() {
+	d.Hash = index.Resume(d.from.Length, d.from.Midstate)
+	d.pos = d.from.Length
+}
+
+func (d *digester) Write(p []byte) (int, error) {
+	n := len(p)
+	if left := d.mark.Length - d.pos; left > 0 && left <= int64(n) {
+		d.Hash.Write(p[:left]) // a hash.Hash never fails
+		d.mark.Midstate = index.Midstate(d.Hash)
+		p = p[left:]
+	}
+	d.Hash.Write(p)
+	d.pos += int64(n)
+	return n, nil
+}
+
+// before lets the digester see what each sink gets.
+func (d *digester) before(sink func() io.Writer) func() io.Writer {
+	return func() io.Writer {
+		d.Reset()
+		return io.MultiWriter(d, sink())
+	}
+}
+
+// check compares the digest of what was written with the signed one.
+func (d *digester) check(name string, info tuf.FileInfo) error {
+	if got := d.Sum(nil); !bytes.Equal(got, info.SHA256[:]) {
+		return fmt.Errorf("fetch %s: SHA-256 is %x, signed is %x: %w", name, got, info.SHA256, tuf.ErrDigest)
+	}
+	return nil
+}
