@@ -1,0 +1,150 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Charts are Mermaid's, which GitHub draws. All words in them are the program's
+// own, so there is nothing to escape.
+
+// fence encloses a chart.
+func fence(chart string) string { return "```mermaid\n" + chart + "```\n" }
+
+// phases draws what the run did when.
+func (r *Run) phases() string {
+	if len(r.Phases) == 0 {
+		return ""
+	}
+	var out strings.Builder
+	format, end := "%M:%S", time.Duration(0)
+	for _, p := range r.Phases {
+		end = max(end, p.End)
+	}
+	switch {
+	case end < 10*time.Second:
+		format = "%S.%L s"
+	case end >= time.Hour:
+		format = "%H:%M:%S"
+	}
+	// Times without a zone are read and written in the same one, that of who
+	// looks, so it does not matter which day stands for the start.
+	fmt.Fprintf(&out, "gantt\n  dateFormat YYYY-MM-DD HH:mm:ss.SSS\n  axisFormat %s\n  todayMarker off\n", format)
+	for _, p := range r.Phases {
+		fmt.Fprintf(&out, "  %s, %s : %s, %s\n", p.Name, took(p.End-p.Begin), sinceStart(p.Begin), sinceStart(max(p.End, p.Begin+time.Millisecond)))
+	}
+	return fence(out.String())
+}
+
+// sinceStart writes a time of the run as a date.
+func sinceStart(d time.Duration) string {
+	return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(d).Format("2006-01-02 15:04:05.000")
+}
+
+// took writes a duration for people, without a colon.
+func took(d time.Duration) string {
+	if d < 100*time.Second {
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	d = d.Round(time.Second)
+	if d < time.Hour {
+		return fmt.Sprintf("%d min %02d s", int(d.Minutes()), int(d.Seconds())%60)
+	}
+	return fmt.Sprintf("%d h %02d min", int(d.Hours()), int(d.Minutes())%60)
+}
+
+// A bin is a bar of a chart.
+type bin struct {
+	label string
+	count int
+}
+
+// A grain is how finely releases are counted.
+type grain struct {
+	name  string
+	label string // a layout for time
+	begin func(t time.Time) time.Time
+	next  func(begin time.Time) time.Time
+}
+
+// grains returns the grains, the finest first.
+func grains() []grain {
+	date := func(years, months, days int) func(time.Time) time.Time {
+		return func(t time.Time) time.Time { return t.AddDate(years, months, days) }
+	}
+	day := func(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }
+	return []grain{
+		{"hour", "Jan 2 15:04", func(t time.Time) time.Time { return t.Truncate(time.Hour) }, func(t time.Time) time.Time { return t.Add(time.Hour) }},
+		{"day", "2006-01-02", func(t time.Time) time.Time { return day(t.Date()) }, date(0, 0, 1)},
+		{"month", "2006-01", func(t time.Time) time.Time { return day(t.Year(), t.Month(), 1) }, date(0, 1, 0)},
+		{"year", "2006", func(t time.Time) time.Time { return day(t.Year(), 1, 1) }, date(1, 0, 0)},
+	}
+}
+
+// maxBins is how many bars a chart has at most, but for that of years.
+const maxBins = 31
+
+// bins counts the releases by the finest grain that makes few enough bars.
+func bins(releases []Release) (by string, out []bin) {
+	var times []time.Time
+	for _, r := range releases {
+		if !r.Time.IsZero() {
+			times = append(times, r.Time.UTC())
+		}
+	}
+	if len(times) == 0 {
+		return "", nil
+	}
+	slices.SortFunc(times, time.Time.Compare)
+	for _, g := range grains() {
+		if out = g.count(times); len(out) <= maxBins {
+			return g.name, out
+		}
+	}
+	return "year", out[max(0, len(out)-2*maxBins):]
+}
+
+// count sorts times, in order, into bins without a gap. It stops when there are
+// far too many.
+func (g grain) count(times []time.Time) []bin {
+	var out []bin
+	i, last := 0, times[len(times)-1]
+	for begin := g.begin(times[0]); !begin.After(last) && len(out) <= 100*maxBins; begin = g.next(begin) {
+		b := bin{label: begin.Format(g.label)}
+		for end := g.next(begin); i < len(times) && times[i].Before(end); i++ {
+			b.count++
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+// histogram draws when the new releases came to the index; nothing if that is
+// one bar.
+func (r *Run) histogram() string {
+	by, bars := bins(r.New)
+	if len(bars) < 2 {
+		return ""
+	}
+	var labels, counts []string
+	most := 0
+	for _, b := range bars {
+		labels = append(labels, `"`+b.label+`"`)
+		counts = append(counts, number(b.count))
+		most = max(most, b.count)
+	}
+	return fence(fmt.Sprintf(`---
+config:
+  xyChart:
+    width: 800
+    height: %d
+---
+xychart-beta horizontal
+  title "New releases by %s (UTC)"
+  x-axis [%s]
+  y-axis "releases" 0 --> %d
+  bar [%s]
+`, 120+20*len(bars), by, strings.Join(labels, ", "), most, strings.Join(counts, ", ")))
+}

@@ -1,0 +1,182 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"time"
+
+)
+
+// maxSummaryJSON is what an environment variable bears on every system, with
+// some room for its name: Windows takes 32,767 characters, Linux 128 KiB.
+const maxSummaryJSON = 32_000
+
+// The forms of JSON. Keys are as the outputs are named; times are RFC 3339 in
+// UTC, "" where there is none.
+type (
+	runForm struct {
+		Tool         string            `json:"tool"`
+		Upstream     string            `json:"upstream"`
+		Packages     string            `json:"packages"`
+		DryRun       bool              `json:"dry-run"`
+		Outcome      Outcome           `json:"outcome"`
+		Error        string            `json:"error"`
+		Began        string            `json:"began"`
+		Seconds      float64           `json:"seconds"`
+		Changed      bool              `json:"changed"`
+		IndexState   string            `json:"index-state"`
+		IndexLength  int64             `json:"index-length"`
+		Releases     int               `json:"releases"`
+		Revisions    int               `json:"revisions"`
+		Bytes        int64             `json:"bytes"`
+		Left         int               `json:"left"`
+		Pending      int               `json:"pending"`
+		PassedOver   int               `json:"passed-over"`
+		Destinations []destinationForm `json:"destinations"`
+		Phases       []phaseForm       `json:"phases"`
+		Expiries     []expiryForm      `json:"expiries"`
+		PutRight     []string          `json:"put-right"`
+		Messages     []messageForm     `json:"messages"`
+		Ledger       []owedForm        `json:"ledger"`
+		New          []releaseForm     `json:"new"`
+		// Cut says that a list holds less than there was.
+		Cut bool `json:"cut"`
+	}
+	destinationForm struct {
+		Kind        string  `json:"kind"`
+		Name        string  `json:"name"`
+		Error       string  `json:"error"`
+		Changed     bool    `json:"changed"`
+		IndexState  string  `json:"index-state"`
+		IndexLength int64   `json:"index-length"`
+		Tarballs    int     `json:"tarballs"`
+		Revisions   int     `json:"revisions"`
+		Bytes       int64   `json:"bytes"`
+		Commits     int     `json:"commits"`
+		Commit      string  `json:"commit"`
+		Pending     int     `json:"pending"`
+		Seconds     float64 `json:"seconds"`
+	}
+	phaseForm struct {
+		Name  string  `json:"name"`
+		Begin float64 `json:"begin"`
+		End   float64 `json:"end"`
+	}
+	expiryForm struct {
+		Of   string `json:"of"`
+		When string `json:"when"`
+		Soon bool   `json:"soon"`
+	}
+	messageForm struct {
+		Level Level  `json:"level"`
+		Text  string `json:"text"`
+	}
+	owedForm struct {
+		Release string `json:"release"`
+		Reason  string `json:"reason"`
+		Since   string `json:"since"`
+	}
+	releaseForm struct {
+		Release string `json:"release"`
+		Time    string `json:"time"`
+		Bytes   int64  `json:"bytes"`
+	}
+)
+
+// JSON returns what a run did for programs: all of it, indented, ending in a
+// newline. No line of it is a command for GitHub's runner.
+func (r *Run) JSON() []byte {
+	var out bytes.Buffer
+	if err := json.Indent(&out, r.encode(math.MaxInt, math.MaxInt), "", "  "); err != nil {
+		panic("report: JSON of our own does not parse: " + err.Error())
+	}
+	out.WriteByte('\n')
+	return out.Bytes()
+}
+
+// boundedJSON is JSON on one line of less than limit bytes, with its lists and
+// texts cut as far as that takes.
+func (r *Run) boundedJSON(limit int) []byte {
+	for entries, text := 256, 1024; ; entries, text = entries/2, max(text/2, 16) {
+		if out := r.encode(entries, text); len(out) < limit {
+			return out
+		}
+	}
+}
+
+// encode writes at most so many entries of each list, and so many bytes of each
+// text that comes from elsewhere.
+func (r *Run) encode(entries, text int) []byte {
+	form := r.form(entries, text)
+	raw, err := json.Marshal(form)
+	if err != nil {
+		panic("report: facts do not fit into JSON: " + err.Error())
+	}
+	// In a log the runner would take this for a command, wherever it stands.
+	return bytes.ReplaceAll(raw, []byte("##["), []byte(`#\u0023[`))
+}
+
+func (r *Run) form(entries, text int) runForm {
+	f := runForm{
+		Tool: short(r.Tool, text), Upstream: short(r.Upstream, text), Packages: short(r.Packages, text),
+		DryRun: r.DryRun, Outcome: r.Outcome, Error: short(r.Error, text),
+		Began: instant(r.Began), Seconds: seconds(r.Took), Changed: r.Changed(),
+		IndexState: stamp(r.Index, ""), IndexLength: r.Index.Length,
+		Releases: len(r.New), Revisions: r.Revisions, Bytes: r.Bytes,
+		Left: r.Left, Pending: r.Pending(), PassedOver: r.Passed.Count,
+	}
+	l := lister{entries: entries}
+	f.Destinations = list(&l, r.Destinations, func(d Destination) destinationForm { return d.form(text) })
+	f.Phases = list(&l, r.Phases, func(p Phase) phaseForm { return phaseForm{p.Name, seconds(p.Begin), seconds(p.End)} })
+	f.Expiries = list(&l, r.Expiries, func(e Expiry) expiryForm { return expiryForm{e.Of, instant(e.When), e.Soon} })
+	f.PutRight = list(&l, r.PutRight, func(s string) string { return short(s, text) })
+	f.Messages = list(&l, r.Messages, func(m Message) messageForm { return messageForm{m.Level, short(m.Text, text)} })
+	f.Ledger = list(&l, r.Ledger, func(o Owed) owedForm {
+		return owedForm{short(o.Release.String(), text), string(o.Reason), instant(o.Since)}
+	})
+	f.New = list(&l, r.New, func(n Release) releaseForm {
+		return releaseForm{short(n.Release.String(), text), instant(n.Time), n.Size}
+	})
+	f.Cut = l.cut
+	return f
+}
+
+func (d *Destination) form(text int) destinationForm {
+	return destinationForm{
+		Kind: d.Kind, Name: short(d.Name, text), Error: short(d.Err, text), Changed: d.Changed,
+		IndexState: stamp(d.At, ""), IndexLength: d.At.Length,
+		Tarballs: d.Tarballs, Revisions: d.Revisions, Bytes: d.Bytes,
+		Commits: d.Commits, Commit: d.Commit, Pending: d.Pending, Seconds: seconds(d.Took),
+	}
+}
+
+// A lister cuts lists, and remembers whether it did.
+type lister struct {
+	entries int
+	cut     bool
+}
+
+// list converts the entries of a list that there is room for; it is never nil.
+func list[From, To any](l *lister, from []From, convert func(From) To) []To {
+	to := []To{}
+	for i, entry := range from {
+		if i == l.entries {
+			l.cut = true
+			break
+		}
+		to = append(to, convert(entry))
+	}
+	return to
+}
+
+// instant writes a time, "" for none.
+func instant(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// seconds writes a duration to the millisecond.
+func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 1000 }

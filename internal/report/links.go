@@ -1,0 +1,111 @@
+package report
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"html"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// Links are what is needed to make links of.
+type Links struct {
+	// Server is the address of the GitHub that the run is on; empty for
+	// github.com.
+	Server string
+}
+
+// gitHub is a host that is known to be one.
+const gitHub = "github.com"
+
+// repositoryPath is OWNER/NAME.
+var repositoryPath = regexp.MustCompile(`^/?([A-Za-z0-9-]+/[A-Za-z0-9._-]+)$`)
+
+// repository returns the page of a repository on GitHub, "" for one that is
+// elsewhere. Remote is as git takes it: a URL, host:path, or a folder.
+func (l Links) repository(remote string) string {
+	host, path, ok := "", "", false
+	if u, err := url.Parse(remote); err == nil && u.Host != "" {
+		host, path, ok = u.Hostname(), u.Path, u.Scheme == "https" || u.Scheme == "ssh"
+	} else if host, path, ok = strings.Cut(remote, ":"); ok {
+		_, after, user := strings.Cut(host, "@")
+		if user {
+			host = after
+		}
+	}
+	host = strings.TrimPrefix(strings.ToLower(host), "ssh.")
+	m := repositoryPath.FindStringSubmatch(strings.TrimSuffix(strings.TrimSuffix(path, "/"), ".git"))
+	if !ok || m == nil || host != gitHub && host != l.host() {
+		return ""
+	}
+	return "https://" + host + "/" + m[1]
+}
+
+// host is that of the server.
+func (l Links) host() string {
+	u, err := url.Parse(l.Server)
+	if err != nil || u.Scheme != "https" || u.Port() != "" {
+		return gitHub
+	}
+	return strings.ToLower(u.Host)
+}
+
+// commit links to a commit that was pushed.
+func (l Links) commit(d Destination) string {
+	short := code(d.Commit[:min(12, len(d.Commit))])
+	page := l.repository(d.Name)
+	if page == "" || d.Commit == "" {
+		return short
+	}
+	return link(page+"/commit/"+url.PathEscape(d.Commit), short)
+}
+
+// release links to a release's page upstream.
+func (l Links) release(upstream string, r Release) string {
+	u, err := url.Parse(upstream)
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" {
+		return code(r.Release.String())
+	}
+	return link(u.JoinPath("package", url.PathEscape(r.Release.String())).String(), code(r.Release.String()))
+}
+
+// diff links to what a run changed of a release's .cabal file: its place in the
+// one commit of the run, or the file's history if there are several. It is empty
+// if the repository is not on GitHub.
+func (l Links) diff(d Destination, r Release) string {
+	page := l.repository(d.Name)
+	if page == "" || d.Commit == "" {
+		return ""
+	}
+	if d.Commits == 1 {
+		anchor := sha256.Sum256([]byte(r.CabalPath()))
+		return link(page+"/commit/"+url.PathEscape(d.Commit)+"#diff-"+hex.EncodeToString(anchor[:]), "diff")
+	}
+	var path []string
+	for part := range strings.SplitSeq(r.CabalPath(), "/") {
+		path = append(path, url.PathEscape(part))
+	}
+	return link(page+"/commits/"+url.PathEscape(d.Commit)+"/"+strings.Join(path, "/"), "history")
+}
+
+// diffRepository returns the repository whose commits show .cabal files: the
+// files repository if there is one on GitHub, else the hashes repository.
+func (l Links) diffRepository(r *Run) (found Destination) {
+	for _, d := range r.Destinations {
+		if d.Commit == "" || l.repository(d.Name) == "" {
+			continue
+		}
+		if d.Kind == "files-repository" {
+			return d
+		}
+		found = d
+	}
+	return found
+}
+
+// link is safe in a cell of a table, where a bar would end it.
+func link(address, inner string) string {
+	address = strings.ReplaceAll(html.EscapeString(address), "|", "%7C")
+	return `<a href="` + address + `">` + inner + "</a>"
+}

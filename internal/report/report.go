@@ -1,0 +1,209 @@
+// Package report tells people and programs what a run did. It is given the
+// facts as a Run and renders them: as lines of text, as JSON, and for GitHub's
+// runner as outputs, annotations and a job summary in Markdown.
+//
+// Nothing that is told is trusted. Names of packages, addresses and above all
+// the texts of errors hold what upstream, a bucket or a git host wrote, so each
+// form escapes every value for what reads it:
+//
+//   - a log, where GitHub's runner takes a line that starts with "::", or holds
+//     "##[" anywhere, as a command of ours: see Line;
+//   - a file of outputs, where a line could end a value and begin another
+//     output: the end of a value is marked by random text that it does not hold;
+//   - Markdown, where GitHub renders HTML, links, mentions and tables: every
+//     character that could mean anything is written as an entity;
+//   - JSON, which may stand in a log as well.
+//
+// The runner's limits are kept whatever happened: 1 MiB for a job summary, ten
+// annotations of a kind. What is too much is counted, not listed.
+//
+// The rules are those of https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands
+// and of the runner itself, https://github.com/actions/runner, which reads
+// commands from standard error as well. All commands go there, in the one stream
+// with the lines of the log, so that groups hold what they should and standard
+// output carries results only.
+package report
+
+import (
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
+)
+
+// An Outcome says how a run ended.
+type Outcome string
+
+// The outcomes of a run.
+const (
+	Done        Outcome = "done"
+	Degraded    Outcome = "degraded"    // all is done, but something needs a person
+	Failed      Outcome = "failed"      // of at least one destination
+	Interrupted Outcome = "interrupted" // by a signal
+)
+
+// A Run is what there is to tell of one run. All of it may be missing in a run
+// that failed.
+type Run struct {
+	Tool     string // program and version
+	Upstream string // its address
+	Packages string // the patterns that were taken; empty for all
+	DryRun   bool   // then New and the like are what would be done
+	Outcome  Outcome
+	Error    string // what went wrong; may have several lines
+	Aborted  bool   // Error ended the whole run, not only the part of a destination
+	Began    time.Time
+	Took     time.Duration
+
+	// Index is the farthest position of the index that a destination is at
+	// (in a dry run: its end).
+	Index     index.Position
+	New       []Release // tarballs that came
+	Revisions int       // .cabal files that came
+	Bytes     int64     // of the tarballs
+	Left      int       // tarballs that are still to come, because the run ended before
+	Passed    index.Passed
+
+	Destinations []Destination
+	Phases       []Phase
+	Ledger       []Owed
+	PutRight     []string // what somebody else had written to a bucket
+	Expiries     []Expiry
+	Messages     []Message // what was said meanwhile that a person should know
+}
+
+// A Release is one that came.
+type Release struct {
+	index.Release
+	Time time.Time // of its entry in the index; zero if that was not read
+	Size int64     // of the tarball, in bytes
+}
+
+// A Destination is what became of one.
+type Destination struct {
+	Kind string // as the option's name
+	Name string // as the option's value; an address or a path
+	Err  string // why it was not brought up to date
+
+	At       index.Position
+	Changed  bool // something was written to it
+	Tarballs int
+	// Revisions counts .cabal files that were put into a bucket.
+	Revisions int
+	Bytes     int64  // put into a bucket
+	Commits   int    // pushed to a repository
+	Commit    string // the new head; empty if nothing was pushed
+	Pending   int    // lines of its ledger
+	Took      time.Duration
+
+	// In a dry run: how many entries of the index are new to it, and why a
+	// repository would be compared with the whole index.
+	Entries  int
+	Adopting string
+}
+
+// A Phase is a part of the run. Some go on side by side.
+type Phase struct {
+	Name  string // of the program's own words
+	Begin time.Duration
+	End   time.Duration // both since the run began
+}
+
+// An Owed is a line of the ledgers.
+type Owed struct {
+	index.Release
+	Reason state.Reason
+	Since  time.Time
+}
+
+// An Expiry is the day when clients begin to refuse a file or a signature.
+type Expiry struct {
+	Of   string
+	When time.Time
+	// Soon says that it is time to do something about it, and Do what.
+	Soon bool
+	Do   string
+}
+
+// A Level says how much a message matters; they are named as GitHub's.
+type Level string
+
+// The levels.
+const (
+	Notice  Level = "notice"
+	Warning Level = "warning"
+	Error   Level = "error"
+)
+
+// A Message is something that was said.
+type Message struct {
+	Level Level
+	Text  string
+}
+
+// Changed reports whether anything was written anywhere.
+func (r *Run) Changed() bool {
+	for _, d := range r.Destinations {
+		if d.Changed {
+			return true
+		}
+	}
+	return false
+}
+
+// Pending returns how many releases may still come: those that the run did not
+// get to, and those of the ledger but the withdrawn ones.
+func (r *Run) Pending() int {
+	n := r.Left
+	for _, owed := range r.Ledger {
+		if owed.Reason != state.Withdrawn {
+			n++
+		}
+	}
+	return n
+}
+
+// Advice returns what becomes of a release that is owed for a reason, and what
+// to do about it.
+func Advice(reason state.Reason) string {
+	switch reason {
+	case state.Missing:
+		return "upstream has no such file yet; tried again in every run"
+	case state.Withdrawn:
+		return "upstream took it back; nothing to do"
+	case state.Mismatch:
+		return "the bytes are not the signed ones, here or upstream; somebody has to look"
+	case state.Unsigned:
+		return "the index has no package.json for it; taken as soon as there is one"
+	case state.Failed:
+		return "it could not be fetched; tried again in every run"
+	}
+	return "tried again in every run"
+}
+
+// reasons are in the order in which they matter.
+func reasons() []state.Reason {
+	return []state.Reason{state.Mismatch, state.Failed, state.Missing, state.Unsigned, state.Withdrawn}
+}
+
+// count returns how many releases are owed for a reason.
+func (r *Run) count(reason state.Reason) int {
+	n := 0
+	for _, owed := range r.Ledger {
+		if owed.Reason == reason {
+			n++
+		}
+	}
+	return n
+}
+
+// indexState is the time of the index as cabal writes it, "none" before any.
+func (r *Run) indexState() string { return stamp(r.Index, "none") }
+
+// stamp is a position's time, or a word for the start of the index.
+func stamp(p index.Position, none string) string {
+	if p.IsZero() {
+		return none
+	}
+	return p.Time.UTC().Format(time.RFC3339)
+}

@@ -1,0 +1,115 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// maxLines is how many releases of the ledger the text lists.
+const maxLines = 30
+
+// Text returns what a run did as lines for a terminal or a log. It is empty for
+// a run that ended before it knew its destinations: then the error says it all.
+func (r *Run) Text() string {
+	if len(r.Destinations) == 0 {
+		return ""
+	}
+	t := &text{}
+	t.line("%s: %s, %s, %s in %.1f s; index-state %s", r.verb(),
+		plural(len(r.New), "release"), plural(r.Revisions, "revision"), size(r.Bytes), r.Took.Seconds(), r.indexState())
+	for _, d := range r.Destinations {
+		t.line("  %-18s %s: %s", d.Kind, d.Name, r.account(&d))
+	}
+	if r.Passed.Count > 0 {
+		t.line("  passed over        %s of the index that are none of ours, such as %s",
+			plural(r.Passed.Count, "entry"), strings.Join(r.Passed.Samples, ", "))
+	}
+	if r.Left > 0 {
+		t.line("  still to come      %s, because %s; the next run goes on from here", plural(r.Left, "release"), r.why())
+	}
+	for _, what := range r.PutRight {
+		t.line("  put right          %s", what)
+	}
+	for i, owed := range r.Ledger {
+		if i == maxLines {
+			t.line("  pending            %s more; each destination's state lists all", count(len(r.Ledger)-i))
+			break
+		}
+		t.line("  pending            %s %s since %s: %s", owed.Release, owed.Reason, owed.Since.UTC().Format(time.DateOnly), Advice(owed.Reason))
+	}
+	return t.out.String()
+}
+
+// text collects lines, each safe for a log.
+type text struct{ out strings.Builder }
+
+func (t *text) line(format string, args ...any) {
+	t.out.WriteString(Line(fmt.Sprintf(format, args...)) + "\n")
+}
+
+// verb begins the text.
+func (r *Run) verb() string {
+	switch {
+	case r.Outcome == Interrupted:
+		return "interrupted"
+	case r.Aborted:
+		return "stopped by an error"
+	case r.DryRun:
+		return "dry run, nothing was written; there are"
+	case r.allFailed():
+		return "nothing was brought up to date"
+	}
+	return "done"
+}
+
+// allFailed reports whether no destination could be brought up to date.
+func (r *Run) allFailed() bool {
+	for _, d := range r.Destinations {
+		if d.Err == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// ended reports whether the run ended before its end.
+func (r *Run) ended() bool { return r.Aborted || r.Outcome == Interrupted }
+
+// why says why the run did not get to the end.
+func (r *Run) why() string {
+	switch {
+	case r.Outcome == Interrupted:
+		return "the run was interrupted"
+	case r.Aborted:
+		return "the run failed"
+	}
+	return "the time was up"
+}
+
+// account says what the run did with a destination.
+func (r *Run) account(d *Destination) string {
+	switch {
+	case d.Err != "":
+		return "not brought up to date: " + d.Err
+	case r.DryRun && d.Entries > 0:
+		return d.forecast()
+	case !d.Changed && r.ended():
+		return "left as it was"
+	case !d.Changed:
+		return "nothing new"
+	case d.Commit != "":
+		return fmt.Sprintf("%s, head %.12s, in %.1f s", plural(d.Commits, "commit"), d.Commit, d.Took.Seconds())
+	}
+	return fmt.Sprintf("%s, %s, %s put in %.1f s", plural(d.Tarballs, "tarball"),
+		plural(d.Revisions, "revision"), size(d.Bytes), d.Took.Seconds())
+}
+
+// forecast says what a run that is not dry would begin with.
+func (d *Destination) forecast() string {
+	line := plural(d.Entries, "entry") + " of the index are new to it"
+	if d.Adopting != "" {
+		line += "; it would be compared with the whole index, because " + d.Adopting
+	}
+	return line
+}
