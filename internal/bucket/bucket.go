@@ -42,9 +42,11 @@ type Bucket interface {
 	// may be read more than once, and is left at any place.
 	//
 	// A body of another size or digest than declared is ErrBody. An unmet
-	// condition is ErrDiffers (IfAbsent) or ErrConflict (IfMatch). After either
-	// of these the bucket is as it was. After any other error the object may
-	// or may not be in place, but never a part of it.
+	// condition is ErrDiffers (IfAbsent) or ErrConflict (IfMatch). An object
+	// with a Base that cannot be built is ErrBase; nor can one that is to be
+	// put where there is none. After any of these the bucket is as it was.
+	// After any other error the object may or may not be in place, but never a
+	// part of it.
 	//
 	// After success Info is that of the object in place, so its ETag serves the
 	// next put with IfMatch. Bytes that are in place already need not be

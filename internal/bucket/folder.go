@@ -25,7 +25,8 @@ import (
 // bucket (the same file system, hence one atomic step from there to its key),
 // flushed to the disk, and only then linked or renamed to its key. One Folder
 // writes at a time: from the first write until Close it holds an advisory lock
-// on .hackage-mirror/lock, the one file that stays of its own. Reading takes no
+// on .hackage-mirror/lock. That file stays, and beside it one with the digests
+// of large objects that are replaced now and then: see notes. Reading takes no
 // lock and leaves no trace; nor does opening.
 //
 // Symbolic links inside the folder are followed only if they stay inside. The
@@ -37,6 +38,7 @@ type Folder struct {
 	path    string
 	disk    disk
 	pending pending
+	notes   notes
 
 	// replacing is held from the look at an object to its replacement.
 	replacing sync.Mutex

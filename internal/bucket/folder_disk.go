@@ -1,6 +1,7 @@
 package bucket
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,8 @@ import (
 type disk struct {
 	// create makes a new file to be written.
 	create func(root *os.Root, name string) (tempFile, error)
+	// begin makes a new file begin with the first n bytes of another.
+	begin func(ctx context.Context, to tempFile, from *os.File, n int64) error
 	// link gives a file a second name, or fs.ErrExist.
 	link func(root *os.Root, name, to string) error
 	// names lists a folder, in no order.
@@ -34,6 +37,7 @@ func systemDisk() disk {
 		create: func(root *os.Root, name string) (tempFile, error) {
 			return root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 		},
+		begin: beginFile,
 		link:  (*os.Root).Link,
 		names: readNames,
 	}

@@ -35,6 +35,12 @@ func (f *Folder) put(ctx context.Context, name string, o Object, c Condition) er
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := o.Base.check(o.Size); err != nil {
+		return err
+	}
+	if o.Base.Length > 0 && c.creates() {
+		return fmt.Errorf("nothing may be there: %w", ErrBase)
+	}
 	// The first look spares the work and the lock when there is nothing to
 	// write; the one that counts is publish's.
 	write, err := f.look(ctx, name, o, c)
@@ -52,7 +58,7 @@ func (f *Folder) put(ctx context.Context, name string, o Object, c Condition) er
 	if err != nil {
 		return err
 	}
-	temp, err := f.stage(ctx, root, o)
+	temp, err := f.stage(ctx, root, name, o)
 	if err != nil {
 		return err
 	}
@@ -75,6 +81,9 @@ func (f *Folder) look(ctx context.Context, name string, o Object, c Condition) (
 	if err != nil {
 		return false, err
 	}
+	if o.Base.Length > 0 && c.kind == always {
+		return !f.noted(root, name, o), nil
+	}
 	if c.kind == always {
 		// Another size is other content; a large file need not be read for it.
 		if info, err := root.Stat(name); err == nil && info.Mode().IsRegular() && info.Size() != o.Size {
@@ -94,15 +103,23 @@ func (f *Folder) look(ctx context.Context, name string, o Object, c Condition) (
 	return c.Decide(o.SHA256, have, true)
 }
 
-// stage writes the body, checked and flushed, to a new temporary file and
+// stage writes the object, checked and flushed, to a new temporary file and
 // returns its name. After an error there is none.
-func (f *Folder) stage(ctx context.Context, root *os.Root, o Object) (string, error) {
+func (f *Folder) stage(ctx context.Context, root *os.Root, name string, o Object) (string, error) {
+	if o.Base.Length > 0 {
+		return f.stageOn(ctx, root, name, o)
+	}
+	return f.stageBy(root, func(temp tempFile) error { return o.Copy(ctx, temp) })
+}
+
+// stageBy makes a temporary file of what write writes.
+func (f *Folder) stageBy(root *os.Root, write func(tempFile) error) (string, error) {
 	temp := filepath.Join(privateFolder, tempPrefix+strconv.FormatUint(f.temps.Add(1), 10))
 	file, err := f.disk.create(root, temp)
 	if err != nil {
 		return "", f.adviseWrite(privateFolder, err)
 	}
-	err = o.Copy(ctx, file)
+	err = write(file)
 	if err == nil {
 		// Before the name, the bytes: after a loss of power a name without
 		// its bytes would be an object that is not whole.
@@ -170,6 +187,9 @@ func (f *Folder) replace(ctx context.Context, root *os.Root, temp, name string, 
 		return err
 	}
 	err := withParents(root, name, func() error { return root.Rename(temp, name) })
+	if err == nil && o.Size >= minNoted {
+		f.notes.add(root, name, o.SHA256)
+	}
 	return f.adviseWrite(filepath.Dir(name), err)
 }
 

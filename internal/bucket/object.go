@@ -16,6 +16,10 @@ type Object struct {
 	Size int64
 	// SHA256 is the digest of Body.
 	SHA256 [sha256.Size]byte
+	// Base, if its Length is not 0, says that Body has only the bytes from
+	// there on, and that those before are taken from the object in place. Size
+	// and SHA256 are of the whole.
+	Base Base
 	// ContentType and CacheControl are the headers that a store which answers
 	// HTTP itself gives with the object; a folder drops them. Empty is none.
 	ContentType, CacheControl string
@@ -26,23 +30,28 @@ func NewObject(raw []byte) Object {
 	return Object{Body: bytes.NewReader(raw), Size: int64(len(raw)), SHA256: sha256.Sum256(raw)}
 }
 
-// Copy writes the body to w and compares it with the declared size and digest.
-// Only after a nil error is what w took in the object; a body that is not what
-// o declares is ErrBody.
+// Copy writes the body to w and compares it with the declared size and digest,
+// which for an object with a Base are those of both together. Only after a nil
+// error is what w took in the object; a body that is not what o declares is
+// ErrBody.
 func (o Object) Copy(ctx context.Context, w io.Writer) error {
 	if o.Body == nil || o.Size < 0 {
 		return fmt.Errorf("read body of %d bytes: no such body: %w", o.Size, ErrBody)
 	}
+	if err := o.Base.check(o.Size); err != nil {
+		return err
+	}
 	if _, err := o.Body.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("rewind body: %w", err)
 	}
-	digest := sha256.New()
+	digest := o.Base.resume()
 	// One byte more than declared tells a longer body without reading all of it.
-	limited := io.LimitReader(contextReader{ctx, o.Body}, o.Size+1)
+	limited := io.LimitReader(contextReader{ctx, o.Body}, o.rest()+1)
 	n, err := io.Copy(io.MultiWriter(digest, w), limited)
 	if err != nil {
 		return fmt.Errorf("copy body: %w", err)
 	}
+	n += o.Base.Length
 	if n > o.Size {
 		return fmt.Errorf("read body: declared %d bytes, got more: %w", o.Size, ErrBody)
 	}
@@ -54,6 +63,9 @@ func (o Object) Copy(ctx context.Context, w io.Writer) error {
 	}
 	return nil
 }
+
+// rest is the length of Body in bytes.
+func (o Object) rest() int64 { return o.Size - o.Base.Length }
 
 // A contextReader fails once its context is done.
 type contextReader struct {

@@ -35,7 +35,8 @@ type Options struct {
 	// Stall is how long a connection may stand still; 0 is 2 min.
 	Stall time.Duration
 	// Part is the size in bytes of the parts that larger objects are put in;
-	// 0 is 16 MiB. Servers want at least 5 MiB.
+	// 0 is 128 MiB, for each part is a request and none is held in memory.
+	// Servers want at least 5 MiB.
 	Part int64
 }
 

@@ -63,7 +63,7 @@ func NewS3(ctx context.Context, a Address, o Options) (*S3, error) {
 	}
 	b := &S3{client: client, credentials: credentials, address: a, part: o.Part, notify: o.Notify}
 	if b.part <= 0 {
-		b.part = 16 << 20
+		b.part = 128 << 20
 	}
 	if b.notify == nil {
 		b.notify = func(string) {}

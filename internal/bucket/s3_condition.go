@@ -61,7 +61,7 @@ func (b *S3) put(ctx context.Context, name string, o Object, c Condition) (Info,
 func (b *S3) putAndLearn(ctx context.Context, name string, o Object, c Condition) (Info, error) {
 	info, err := b.putIf(ctx, name, o, c)
 	unclear := err == nil && b.conditions.state.Load() == conditionsUnknown
-	if !unclear || o.Size > b.part || info.ETag == c.etag {
+	if !unclear || o.Size > b.part || o.Base.Length > 0 || info.ETag == c.etag {
 		return info, err
 	}
 	again, _, err := b.write(ctx, name, o, c)

@@ -123,12 +123,20 @@ func (f *fakeS3) get(w http.ResponseWriter, r *http.Request, name string) {
 	maps.Copy(w.Header(), o.header)
 	w.Header().Set("ETag", o.etag)
 	content, status := o.content, http.StatusOK
-	if suffix, ok := strings.CutPrefix(r.Header.Get("Range"), "bytes=-"); ok {
-		n, _ := strconv.Atoi(suffix)
-		from := max(0, len(content)-n)
-		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, len(content)-1, len(content)))
+	if asked, ok := strings.CutPrefix(r.Header.Get("Range"), "bytes="); ok {
+		first, last, _ := strings.Cut(asked, "-")
+		from, _ := strconv.Atoi(first)
+		end := len(content)
+		if n, err := strconv.Atoi(last); err == nil {
+			end = min(end, n+1)
+		}
+		if from >= end {
+			fail(w, http.StatusRequestedRangeNotSatisfiable, "InvalidRange", "The requested range is not satisfiable")
+			return
+		}
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, end-1, len(content)))
 		w.Header().Del("X-Amz-Checksum-Sha256")
-		content, status = content[from:], http.StatusPartialContent
+		content, status = content[from:end], http.StatusPartialContent
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(content)))
 	w.WriteHeader(status)
@@ -218,9 +226,14 @@ func (f *fakeS3) part(w http.ResponseWriter, r *http.Request, content []byte) {
 		fail(w, http.StatusNotImplemented, "NotImplemented", "not implemented")
 		return
 	case source != "":
+		o := f.objects[strings.TrimPrefix(source, "fake/")]
+		if match := r.Header.Get("X-Amz-Copy-Source-If-Match"); match != o.etag {
+			fail(w, http.StatusPreconditionFailed, "PreconditionFailed", "")
+			return
+		}
 		var first, last int
 		_, _ = fmt.Sscanf(r.Header.Get("X-Amz-Copy-Source-Range"), "bytes=%d-%d", &first, &last)
-		content = f.objects[strings.TrimPrefix(source, "fake/")].content[first : last+1]
+		content = o.content[first : last+1]
 		_, _ = fmt.Fprintf(w, "<CopyPartResult><ETag>\"%x\"</ETag></CopyPartResult>", md5.Sum(content))
 	case !f.intact(w, r, content, upload.header.Get("X-Amz-Checksum-Algorithm") != ""):
 		return

@@ -3,11 +3,9 @@ package bucket
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
-	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -41,41 +39,20 @@ type upload struct {
 	parts    []types.CompletedPart
 }
 
-// putParts puts o in parts, read from the body itself and not kept in memory. If
-// it replaces an object that begins with the same bytes, as an index does that
-// grew, the server copies those.
+// putParts puts o in parts, read from the body itself and not kept in memory.
 func (b *S3) putParts(ctx context.Context, name string, o Object, c Condition, checksum bool) (Info, int, error) {
-	var base *base
-	if !c.creates() && !b.copies.found.Load() {
-		var err error
-		if base, err = b.findBase(ctx, name, o); err != nil {
-			return Info{}, 0, err
-		}
+	pieces, err := b.pieces(ctx, o)
+	if err != nil {
+		return Info{}, 0, err
 	}
-	info, err := b.putFrom(ctx, name, o, c, checksum, base)
-	if base != nil && errors.Is(err, errCopy) {
-		if status, _, _ := answer(err); status != http.StatusPreconditionFailed {
-			b.copies.set(b.notify, fmt.Sprintf("%s: large objects are sent whole, for the server makes %v", b, err))
-		}
-		info, err = b.putFrom(ctx, name, o, c, checksum, nil)
-	}
+	u := &upload{S3: b, name: name, object: o, checksum: checksum}
+	info, err := u.put(ctx, c, nil, pieces)
 	// Whether the last request took effect is not known after an error.
 	return info, 2, err
 }
 
-// putFrom makes one upload, of which a failure leaves nothing.
-func (b *S3) putFrom(ctx context.Context, name string, o Object, c Condition, checksum bool, base *base) (Info, error) {
-	keep := int64(0)
-	if base != nil {
-		keep = base.keep
-	}
-	pieces, err := b.pieces(ctx, o, keep)
-	if err != nil {
-		return Info{}, err
-	}
-	// Not all servers make the SHA-256 of a part that they copy, and an upload
-	// has it for all parts or for none; each part is checked by its signature.
-	u := &upload{S3: b, name: name, object: o, checksum: checksum && base == nil}
+// put makes the upload, of which a failure leaves nothing.
+func (u *upload) put(ctx context.Context, c Condition, base *Info, pieces []piece) (Info, error) {
 	if err := u.create(ctx); err != nil {
 		return Info{}, err
 	}
@@ -87,24 +64,19 @@ func (b *S3) putFrom(ctx context.Context, name string, o Object, c Condition, ch
 }
 
 // fill sends all parts and makes them the object.
-func (u *upload) fill(ctx context.Context, c Condition, base *base, pieces []piece) (Info, error) {
-	copied := 0
-	if base != nil {
-		var err error
-		if copied, err = u.copy(ctx, base); err != nil {
-			return Info{}, err
-		}
+func (u *upload) fill(ctx context.Context, c Condition, base *Info, pieces []piece) (Info, error) {
+	if err := u.copy(ctx, base); err != nil {
+		return Info{}, err
 	}
-	if err := u.send(ctx, pieces, copied); err != nil {
+	if err := u.send(ctx, pieces); err != nil {
 		return Info{}, err
 	}
 	return u.complete(ctx, c)
 }
 
-// pieces checks the body and divides what follows its first keep bytes.
-func (b *S3) pieces(ctx context.Context, o Object, keep int64) ([]piece, error) {
-	size := max(b.part, (o.Size+maxParts-2)/(maxParts-1))
-	d := &divider{skip: keep, size: size, digest: sha256.New(), at: keep}
+// pieces checks the body and divides it.
+func (b *S3) pieces(ctx context.Context, o Object) ([]piece, error) {
+	d := &divider{size: max(b.part, (o.Size+maxParts-2)/(maxParts-1)), digest: sha256.New()}
 	if err := o.Copy(ctx, d); err != nil {
 		return nil, err
 	}
@@ -114,7 +86,7 @@ func (b *S3) pieces(ctx context.Context, o Object, keep int64) ([]piece, error) 
 
 // A divider digests what is written to it in pieces of one size.
 type divider struct {
-	skip, size int64
+	size       int64
 	at, filled int64 // where the piece begins, and what it has
 	digest     hash.Hash
 	pieces     []piece
@@ -122,9 +94,7 @@ type divider struct {
 
 func (d *divider) Write(p []byte) (int, error) {
 	n := len(p)
-	passed := min(d.skip, int64(n))
-	d.skip -= passed
-	for p = p[passed:]; len(p) > 0; {
+	for len(p) > 0 {
 		part := p[:min(int64(len(p)), d.size-d.filled)]
 		d.digest.Write(part)
 		d.filled += int64(len(part))
@@ -166,8 +136,9 @@ func (u *upload) create(ctx context.Context) error {
 	return nil
 }
 
-// send sends the pieces as the parts behind the first copied ones.
-func (u *upload) send(ctx context.Context, pieces []piece, copied int) error {
+// send sends the pieces as the parts behind those that were copied.
+func (u *upload) send(ctx context.Context, pieces []piece) error {
+	copied := len(u.parts)
 	u.parts = append(u.parts, make([]types.CompletedPart, len(pieces))...)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(1)

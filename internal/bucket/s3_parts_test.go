@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/buckettest"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3test"
 )
 
@@ -171,19 +172,24 @@ func grown() (before, after []byte) {
 func TestGrownObjectIsBuiltOnItsPredecessor(t *testing.T) {
 	t.Parallel()
 	before, after := grown()
-	changed := slices.Clone(after)
+	const base = 8*mebi - 1024
+	changed := slices.Clone(before)
 	changed[0]++
+	whole := []string{"GET", "POST", "PUT", "PUT", "POST"}
 	for name, c := range map[string]struct {
-		fake   *fakeS3
-		next   []byte
-		copies []string
-		told   []string
+		fake     *fakeS3
+		from     int
+		have     []byte
+		next     []byte
+		requests []string
+		copies   []string
+		told     []string
 	}{
-		"grown":     {&fakeS3{}, after, []string{"bytes=0-8323071"}, nil},
-		"changed":   {&fakeS3{}, changed, nil, nil},
-		"the same":  {&fakeS3{}, before, nil, nil},
-		"shrunk":    {&fakeS3{}, before[:6*mebi], nil, nil},
-		"no copies": {&fakeS3{noCopies: true}, after, []string{"bytes=0-8323071"}, []string{"sent whole"}},
+		"grown":     {&fakeS3{}, base, before, after, whole, []string{"bytes=0-8387583"}, nil},
+		"changed":   {&fakeS3{}, base, changed, after, []string{"GET"}, nil, nil},
+		"the same":  {&fakeS3{}, base, before, before, []string{"GET"}, nil, nil},
+		"short":     {&fakeS3{}, mebi, after[:2*mebi], after[:3*mebi], []string{"GET", "PUT"}, nil, nil},
+		"no copies": {&fakeS3{noCopies: true}, base, before, after, []string{"GET", "POST", "PUT", "DELETE"}, []string{"bytes=0-8387583"}, []string{"sent whole"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -192,15 +198,28 @@ func TestGrownObjectIsBuiltOnItsPredecessor(t *testing.T) {
 			o.Notify = n.add
 			watch := c.fake.serve(t)
 			b := at(t, watch, o)
-			for _, content := range [][]byte{before, c.next} {
-				if _, err := b.Put(t.Context(), "01-index.tar", bucket.NewObject(content), bucket.Always()); err != nil {
-					t.Fatal(err)
+			if _, err := b.Put(t.Context(), "01-index.tar", bucket.NewObject(c.have), bucket.Always()); err != nil {
+				t.Fatal(err)
+			}
+			watch.Reset()
+			_, err := b.Put(t.Context(), "01-index.tar", buckettest.NewObjectOn(c.from, c.next), bucket.Always())
+			want := c.next
+			if name == "changed" || name == "no copies" {
+				want = c.have
+				if !errors.Is(err, bucket.ErrBase) {
+					t.Errorf("put: %v, want ErrBase", err)
 				}
+			} else if err != nil {
+				t.Error(err)
 			}
-			if got := copied(watch); !slices.Equal(got, c.copies) {
-				t.Errorf("copied %q, want %q", got, c.copies)
+			var made []string
+			for _, r := range watch.Requests() {
+				made = append(made, r.Operation())
 			}
-			if got, _ := c.fake.object("01-index.tar"); !bytes.Equal(got.content, c.next) {
+			if got := copied(watch); !slices.Equal(got, c.copies) || !slices.Equal(made, c.requests) {
+				t.Errorf("copied %q by requests %q, want %q by %q", got, made, c.copies, c.requests)
+			}
+			if got, _ := c.fake.object("01-index.tar"); !bytes.Equal(got.content, want) {
 				t.Errorf("%d bytes are in place, or other ones", len(got.content))
 			}
 			n.expect(t, c.told...)
@@ -208,6 +227,53 @@ func TestGrownObjectIsBuiltOnItsPredecessor(t *testing.T) {
 				t.Error("an upload is left")
 			}
 		})
+	}
+}
+
+// TestServerThatCopiesNothingIsAskedOnce: after that an object with a base is
+// refused without a request.
+func TestServerThatCopiesNothingIsAskedOnce(t *testing.T) {
+	t.Parallel()
+	watch := (&fakeS3{noCopies: true}).serve(t)
+	b := at(t, watch, quick())
+	before, after := grown()
+	if _, err := b.Put(t.Context(), "k", bucket.NewObject(before), bucket.Always()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		watch.Reset()
+		_, err := b.Put(t.Context(), "k", buckettest.NewObjectOn(6*mebi, after), bucket.Always())
+		if !errors.Is(err, bucket.ErrBase) {
+			t.Errorf("put: %v, want ErrBase", err)
+		}
+	}
+	expectRequests(t, watch)
+}
+
+// TestObjectThatChangesBeforeTheCopyIsNoBase lets another writer in between the
+// look and the copy.
+func TestObjectThatChangesBeforeTheCopyIsNoBase(t *testing.T) {
+	t.Parallel()
+	fake := &fakeS3{}
+	watch := fake.serve(t)
+	b := at(t, watch, quick())
+	before, after := grown()
+	if _, err := b.Put(t.Context(), "k", bucket.NewObject(before), bucket.Always()); err != nil {
+		t.Fatal(err)
+	}
+	other := noise(9 * mebi)
+	watch.Hook = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPost && r.URL.Query().Has("uploads") {
+			fake.set("k", other, http.Header{})
+		}
+		return false
+	}
+	_, err := b.Put(t.Context(), "k", buckettest.NewObjectOn(6*mebi, after), bucket.Always())
+	if !errors.Is(err, bucket.ErrBase) {
+		t.Errorf("put: %v, want ErrBase", err)
+	}
+	if got, _ := fake.object("k"); !bytes.Equal(got.content, other) || fake.unfinished() != 0 {
+		t.Errorf("%d bytes are in place, or other ones; %d uploads are left", len(got.content), fake.unfinished())
 	}
 }
 
@@ -219,20 +285,21 @@ func TestRealServerShowsWhatWasPut(t *testing.T) {
 	watch := s3test.NewWatch(t, server.URL)
 	b := openAt(t, s3test.AddressAt(watch.URL, name, ""), bucket.Options{Credentials: server.Credentials, Part: 5 * mebi})
 	before, after := grown()
-	for key, contents := range map[string][][]byte{
-		"package/a-1.tar.gz": {noise(50_000)},
-		"01-index.tar":       {before, after},
+	for _, o := range []struct {
+		key string
+		bucket.Object
+	}{
+		{"package/a-1.tar.gz", bucket.NewObject(noise(50_000))},
+		{"01-index.tar", bucket.NewObject(before)},
+		{"01-index.tar", buckettest.NewObjectOn(8*mebi-1024, after)},
 	} {
-		for _, content := range contents {
-			o := bucket.NewObject(content)
-			o.ContentType, o.CacheControl = "application/gzip", "public, max-age=60"
-			if _, err := b.Put(t.Context(), key, o, bucket.Always()); err != nil {
-				t.Fatal(err)
-			}
-			shows(t, server, name, key, o, !bytes.Equal(content, after))
+		o.ContentType, o.CacheControl = "application/gzip", "public, max-age=60"
+		if _, err := b.Put(t.Context(), o.key, o.Object, bucket.Always()); err != nil {
+			t.Fatal(err)
 		}
+		shows(t, server, name, o.key, o.Object)
 	}
-	if got := copied(watch); !slices.Equal(got, []string{"bytes=0-8323071"}) {
+	if got := copied(watch); !slices.Equal(got, []string{"bytes=0-8387583"}) {
 		t.Errorf("copied %q", got)
 	}
 	if keys := server.Keys(t, name); !slices.Equal(keys, []string{"01-index.tar", "package/a-1.tar.gz"}) {
@@ -242,7 +309,7 @@ func TestRealServerShowsWhatWasPut(t *testing.T) {
 
 // shows fails the test if not everyone gets o under the key, with its headers
 // and, if it was sent whole, a checksum.
-func shows(t *testing.T, server *s3test.Server, name, key string, o bucket.Object, whole bool) {
+func shows(t *testing.T, server *s3test.Server, name, key string, o bucket.Object) {
 	t.Helper()
 	response, err := http.Get(server.PublicURL(name) + "/" + key)
 	if err != nil {
@@ -262,7 +329,7 @@ func shows(t *testing.T, server *s3test.Server, name, key string, o bucket.Objec
 		t.Fatal(err)
 	}
 	if aws.ToString(head.ContentType) != o.ContentType || aws.ToString(head.CacheControl) != o.CacheControl ||
-		head.ContentEncoding != nil || len(head.Metadata["sha256"]) != 64 || whole && head.ChecksumSHA256 == nil {
+		head.ContentEncoding != nil || len(head.Metadata["sha256"]) != 64 || o.Base.Length == 0 && head.ChecksumSHA256 == nil {
 		t.Errorf("%s: Content-Type %q, Cache-Control %q, Content-Encoding %q, metadata %q, checksum %q", key,
 			aws.ToString(head.ContentType), aws.ToString(head.CacheControl), aws.ToString(head.ContentEncoding),
 			head.Metadata, aws.ToString(head.ChecksumSHA256))

@@ -31,6 +31,12 @@ func (b *S3) checkedPut(ctx context.Context, name string, o Object, c Condition)
 	if err := ctx.Err(); err != nil {
 		return Info{}, err
 	}
+	if err := o.Base.check(o.Size); err != nil {
+		return Info{}, err
+	}
+	if o.Base.Length > 0 && c.creates() {
+		return Info{}, fmt.Errorf("nothing may be there: %w", ErrBase)
+	}
 	if o.Body == nil || o.Size <= 0 {
 		// An empty body is never read on its way, so it is checked here.
 		if err := o.Copy(ctx, io.Discard); err != nil {
@@ -47,10 +53,7 @@ func (b *S3) checkedPut(ctx context.Context, name string, o Object, c Condition)
 // write sends o with c's headers, and without the checksum's if the server has
 // none. Sent is how often the server may have got all of it.
 func (b *S3) write(ctx context.Context, name string, o Object, c Condition) (info Info, sent int, err error) {
-	send := b.putObject
-	if o.Size > b.part {
-		send = b.putParts
-	}
+	send := b.sender(o)
 	checksum := !b.checksums.found.Load()
 	info, sent, err = send(ctx, name, o, c, checksum)
 	if !checksum || !refused(err) {
@@ -68,6 +71,17 @@ func (b *S3) write(ctx context.Context, name string, o Object, c Condition) (inf
 	b.checksums.set(b.notify, fmt.Sprintf("%s: the server has no x-amz-checksum-sha256; "+
 		"its check of the signature, which covers the same digest, stands in for it", b))
 	return again, sent, failed
+}
+
+// sender returns how an object is put.
+func (b *S3) sender(o Object) func(context.Context, string, Object, Condition, bool) (Info, int, error) {
+	switch {
+	case o.Base.Length > 0:
+		return b.putOn
+	case o.Size > b.part:
+		return b.putParts
+	}
+	return b.putObject
 }
 
 // putObject puts o by one request.

@@ -162,6 +162,10 @@ func (m *Memory) put(ctx context.Context, key string, o bucket.Object, c bucket.
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	have, exists := m.objects[key]
+	whole, err := onBase(ctx, have.content, body.Bytes(), o.Base, c)
+	if err != nil {
+		return bucket.Info{}, err
+	}
 	write, err := c.Decide(o.SHA256, have.info, exists)
 	if err != nil || !write {
 		return have.info, err
@@ -170,13 +174,29 @@ func (m *Memory) put(ctx context.Context, key string, o bucket.Object, c bucket.
 		m.t.Errorf("put %q (%s): an immutable object changes", key, c)
 	}
 	if m.rules.Order != nil {
-		if err := m.rules.Order(m.view, key, body.Bytes()); err != nil {
+		if err := m.rules.Order(m.view, key, whole); err != nil {
 			m.t.Errorf("put %q (%s): out of order: %v", key, c, err)
 		}
 	}
-	m.store(key, body.Bytes(), o.ContentType, o.CacheControl)
+	m.store(key, whole, o.ContentType, o.CacheControl)
 	m.writes++
 	return m.objects[key].info, nil
+}
+
+// onBase returns the content of an object: a body, behind the base that the
+// content in place begins with.
+func onBase(ctx context.Context, have, body []byte, base bucket.Base, c bucket.Condition) ([]byte, error) {
+	if base.Length == 0 {
+		return body, nil
+	}
+	begins, err := base.Begins(ctx, bytes.NewReader(have))
+	if err != nil {
+		return nil, err
+	}
+	if !begins || c == bucket.IfAbsent() || c == bucket.IfMatch("") {
+		return nil, bucket.ErrBase
+	}
+	return slices.Concat(have[:base.Length], body), nil
 }
 
 // view is for Rules.Order; the lock is held.

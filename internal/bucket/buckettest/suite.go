@@ -40,6 +40,10 @@ func Test(t *testing.T, open func(t *testing.T) bucket.Bucket) {
 		{"race of creators", testCreators},
 		{"race of updaters", testUpdaters},
 		{"reader during replacement", testReaders},
+		{"built on a base", testBase},
+		{"nothing to build on", testNoBase},
+		{"wrong declaration on a base", testBaseWrongBody},
+		{"base if match", testBaseIfMatch},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -1,0 +1,11 @@
+//go:build !linux
+
+package bucket
+
+import (
+	"errors"
+	"os"
+)
+
+// cloneFile is known on Linux only.
+func cloneFile(_, _ *os.File) error { return errors.ErrUnsupported }
