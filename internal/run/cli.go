@@ -60,18 +60,29 @@ type Env struct {
 	stretch    int
 }
 
+// version is what the linker of a release writes in, see script/release.
+var version string
+
+// programVersion returns the version: the linker's word, or else what the go
+// command knows of the module it built.
+func programVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
 // ProcessEnv returns the Env of the running process.
 func ProcessEnv() Env {
-	version := "(devel)"
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		version = info.Main.Version
-	}
 	return Env{
 		Stdout: os.Stdout, Stderr: os.Stderr,
 		LookupEnv: os.LookupEnv, Unsetenv: os.Unsetenv,
 		Now:        time.Now,
 		IsTerminal: term.IsTerminal(int(os.Stderr.Fd())) && os.Getenv("TERM") != "dumb",
-		Version:    version,
+		Version:    programVersion(),
 	}
 }
 
@@ -111,7 +122,7 @@ type grammar struct {
 	Demo struct {
 		Dir string `arg:"" optional:"" default:"./demo" help:"Folder to make."`
 	} `cmd:"" help:"Show the whole pipeline on a small Hackage that comes with this program, offline."`
-	Version struct{} `cmd:"" help:"Print the version."`
+	Version struct{} `cmd:"" help:"Print the version, as --version does."`
 	Docs    struct{} `cmd:"" hidden:"" help:"Print the README's table of options."`
 }
 
@@ -145,6 +156,9 @@ func (c commands) main(ctx context.Context, args []string, env Env) int {
 func (c commands) run(ctx context.Context, args []string, env Env) error {
 	if len(args) == 0 && env.Getenv("GITHUB_ACTIONS") == "true" {
 		args = []string{"sync"}
+	}
+	if len(args) == 1 && args[0] == "--version" { // what people try first
+		args = []string{"version"}
 	}
 	g, command, err := parse(args, env)
 	if err != nil {
