@@ -160,7 +160,7 @@ func (r *syncer) startFeeds(ctx context.Context, fetcher *mirror.Fetcher, stretc
 		ends = append(ends, s.end)
 	}
 	for _, s := range r.buckets() {
-		s.feed = fetcher.Feed(ctx, s.bucket, r.index, s.tail, r.packages, ends...)
+		s.feed = fetcher.Feed(ctx, s.bucket, s.index, s.tail, r.packages, ends...)
 	}
 }
 

@@ -38,8 +38,9 @@ type site struct {
 
 	feed *mirror.Feed // of a bucket, while it is filled
 
-	before state.State // when the run began
-	tail   *index.Tail // what the index holds behind its position
+	before state.State    // when the run began
+	index  *hackage.Index // which has all that is behind its position
+	tail   *index.Tail    // what that is
 	commit allcabal.Result
 	took   time.Duration
 	err    error
@@ -71,29 +72,20 @@ func (s *site) load(ctx context.Context, packages string, shard mirror.Shard) er
 	return nil
 }
 
-// scan reads what the index holds behind the site's position. Together with the
-// position's midstate that must give the signed digest of the whole index, which
-// proves that the site was built from a prefix of it.
-func (s *site) scan(ix *hackage.Index, take func(string) bool) error {
-	position := s.State().Position
-	log := ix.Log(position)
-	tail, err := index.Scan(log, take)
-	if err == nil {
-		info := ix.TarInfo()
-		err = log.Finish(info.Length, info.SHA256)
+// rewritten is the error of an index that does not have the site's position.
+func (s *site) rewritten(end index.Position) error {
+	position, why := s.State().Position, index.ErrDigest
+	if position.Length > end.Length {
+		why = index.ErrLength
 	}
-	if err != nil && !position.IsZero() {
-		return fmt.Errorf("it was built from %d bytes of index, to %s, and upstream's index does not go on from there: %w: %w",
-			position.Length, position.Time.Format(time.RFC3339), errRewritten, err)
-	}
-	s.tail = tail
-	return err
+	return fmt.Errorf("it was built from %d bytes of index, to %s, and upstream's index, of %d bytes to %s, does not go on from there: %w: %w",
+		position.Length, position.Time.Format(time.RFC3339), end.Length, end.Time.Format(time.RFC3339), errRewritten, why)
 }
 
 // scanTo reads what the index holds behind the site's position up to a length,
 // where a run ended whose time was up. The whole index is proven already.
-func (s *site) scanTo(ix *hackage.Index, take func(string) bool, length int64) error {
-	tail, err := index.Scan(ix.LogTo(s.State().Position, length), take)
+func (s *site) scanTo(take func(string) bool, length int64) error {
+	tail, err := index.Scan(s.index.LogTo(s.State().Position, length), take)
 	if err == nil {
 		s.tail = tail
 	}

@@ -1,14 +1,17 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
@@ -31,29 +34,88 @@ func (r *syncer) readIndex(ctx context.Context) error {
 	}
 	r.index = ix
 	r.closers = append(r.closers, ix.Close)
-	for _, s := range live(r.sites) {
-		if err := r.scan(s); err != nil {
-			s.err = err
-			continue
-		}
-		r.end = s.tail.To
-	}
-	return nil
+	r.end, err = r.scan(ctx, live(r.sites)...)
+	return err
 }
 
-// scan reads what the index holds for a site. Sites at the same position share
-// what is found.
-func (r *syncer) scan(s *site) error {
-	for _, other := range r.sites {
-		if other.tail != nil && other.tail.From == s.State().Position {
-			s.tail = other.tail
-			return nil
+// scan finds out what the index holds for some sites, in one reading, and
+// returns its end. Together with the midstate of the position where the reading
+// begins it must give the signed digest of the whole index; a site whose
+// position is one of those that it came by was then built from a prefix of that
+// index.
+func (r *syncer) scan(ctx context.Context, sites ...*site) (index.Position, error) {
+	if len(sites) == 0 {
+		return index.Position{}, nil
+	}
+	var positions []index.Position
+	for _, s := range sites {
+		positions = append(positions, s.State().Position)
+	}
+	ix, err := r.reaching(ctx, positions)
+	if err != nil {
+		return index.Position{}, err
+	}
+	tails, end, err := r.tails(ix, positions)
+	if err != nil {
+		return index.Position{}, fmt.Errorf("read index of %q: %w", r.upstream, err)
+	}
+	var again []*site
+	for i, s := range sites {
+		if s.index, s.tail = ix, tails[i]; s.tail != nil {
+			continue
+		}
+		if s.err = r.acceptRewrite(s, end); s.err == nil {
+			again = append(again, s)
 		}
 	}
-	err := s.scan(r.index, r.take)
-	if !errors.Is(err, errRewritten) {
-		return err
+	if len(again) > 0 {
+		_, err = r.scan(ctx, again...)
 	}
+	return end, err
+}
+
+// reaching returns the index with the bytes behind all of the positions.
+func (r *syncer) reaching(ctx context.Context, positions []index.Position) (*hackage.Index, error) {
+	if first(positions).Length >= r.index.From.Length {
+		return r.index, nil
+	}
+	return r.index, nil
+}
+
+// first returns the position that is first in the index.
+func first(positions []index.Position) index.Position {
+	return slices.MinFunc(positions, func(a, b index.Position) int { return cmp.Compare(a.Length, b.Length) })
+}
+
+// tails reads the index once for all positions. Where that is known to be whole,
+// the reading can begin at the first position: if that is not one of this index,
+// the digest tells, and all is read.
+func (r *syncer) tails(ix *hackage.Index, positions []index.Position) ([]*index.Tail, index.Position, error) {
+	if !ix.From.IsZero() {
+		return r.tailsFrom(ix, ix.From, positions)
+	}
+	if from := first(positions); from.Length > 0 && from.Length <= ix.TarInfo().Length {
+		if tails, end, err := r.tailsFrom(ix, from, positions); err == nil {
+			return tails, end, nil
+		}
+	}
+	return r.tailsFrom(ix, index.Position{}, positions)
+}
+
+func (r *syncer) tailsFrom(ix *hackage.Index, from index.Position, positions []index.Position) ([]*index.Tail, index.Position, error) {
+	log := ix.Log(from)
+	tails, err := index.ScanEach(log, r.take, positions...)
+	if err == nil {
+		info := ix.TarInfo()
+		err = log.Finish(info.Length, info.SHA256)
+	}
+	return tails, log.End(), err
+}
+
+// acceptRewrite puts a site whose position the index does not have back to the
+// start, if the user said so; else its error says what is the matter.
+func (r *syncer) acceptRewrite(s *site, end index.Position) error {
+	err := s.rewritten(end)
 	if !r.o.AcceptRewrite {
 		return fmt.Errorf("%w; nothing was written to it. If you know why and trust upstream, run once with --accept-rewrite", err)
 	}
@@ -61,7 +123,7 @@ func (r *syncer) scan(s *site) error {
 	if s.bucket != nil {
 		s.bucket.Overwrite()
 	}
-	return r.scan(s)
+	return nil
 }
 
 // fillRepositories commits and pushes, all repositories side by side.
@@ -85,7 +147,7 @@ func (r *syncer) limit(s *site) error {
 	if r.reached == r.end.Length || s.State().Position.Length >= r.reached {
 		return nil
 	}
-	return s.scanTo(r.index, r.take, r.reached)
+	return s.scanTo(r.take, r.reached)
 }
 
 // tries is how often a repository that others push to is read anew.
@@ -117,16 +179,19 @@ func (r *syncer) update(ctx context.Context, s *site) error {
 			r.progress.Note(fmt.Sprintf("%s %q was brought further by another run", s.kind, s))
 			return nil
 		}
-		if err := r.scanAgain(s); err != nil {
+		if err := r.scanAgain(ctx, s); err != nil {
 			return err
 		}
 	}
 }
 
 // scanAgain is scan for a site whose position changed in the run.
-func (r *syncer) scanAgain(s *site) error {
-	if err := s.scan(r.index, r.take); err != nil {
+func (r *syncer) scanAgain(ctx context.Context, s *site) error {
+	if _, err := r.scan(ctx, s); err != nil {
 		return err
+	}
+	if s.err != nil {
+		return s.err
 	}
 	return r.limit(s)
 }
@@ -145,7 +210,7 @@ func (r *syncer) updateOnce(ctx context.Context, s *site) error {
 		return err
 	}
 	s.commit, err = s.repo.Update(ctx, allcabal.Input{
-		Index: r.index, Tail: s.tail, Seen: r.metadata.Seen(), Outcome: r.outcomes.get,
+		Index: s.index, Tail: s.tail, Seen: r.metadata.Seen(), Outcome: r.outcomes.get,
 		Deprecated: deprecated, Take: r.take, Packages: r.packages,
 		Done: func(entries int) { r.progress.Add(entries, 0, "") },
 	})
