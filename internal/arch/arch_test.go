@@ -58,7 +58,9 @@ func design() rules {
 			"internal/bucket/s3test":     {imports: internal("bucket")},
 			// The benchmarks, which measure what the tests hold right.
 			"script/benchmark": {imports: internal("bucket", "bucket/s3test", "hackagetest", "hashes", "index")},
-			".":                {imports: internal("run")},
+			// Lists what a release is made of.
+			"script/sbom": {stdOnly: true},
+			".":           {imports: internal("run")},
 		},
 		only: map[string][]string{
 			"log":                    {},
