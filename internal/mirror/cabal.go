@@ -199,9 +199,13 @@ func (b *Bucket) searchRevision(ctx context.Context, c cabalFile, news *index.Ne
 
 // revisionsBefore counts the .cabal entries before an offset of the index, for
 // the releases that a tail mentions.
-func revisionsBefore(ix *hackage.Index, tail *index.Tail, offset int64) (map[index.Release]int, error) {
+func revisionsBefore(ctx context.Context, ix *hackage.Index, tail *index.Tail, offset int64) (map[index.Release]int, error) {
+	whole, err := ix.Whole(ctx)
+	if err != nil {
+		return nil, err
+	}
 	counts := map[index.Release]int{}
-	for e, err := range ix.Log(index.Position{}).Entries() {
+	for e, err := range whole.Log(index.Position{}).Entries() {
 		if err != nil {
 			return nil, fmt.Errorf("count revisions: %w", err)
 		}

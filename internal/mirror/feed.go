@@ -62,7 +62,7 @@ const (
 func (f *Fetcher) Feed(ctx context.Context, b *Bucket, ix *hackage.Index, tail *index.Tail, packages string, ends ...int64) *Feed {
 	b.state.Packages = packages
 	b.earlier = sync.OnceValues(func() (map[index.Release]int, error) {
-		return revisionsBefore(ix, tail, b.begin.Length)
+		return revisionsBefore(ctx, ix, tail, b.begin.Length)
 	})
 	feed := &Feed{
 		bucket: b, cursor: newCursor(ix.Log(b.begin, ends...)), tail: tail,

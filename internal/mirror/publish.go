@@ -3,9 +3,6 @@ package mirror
 import (
 	"context"
 	"encoding/hex"
-	"fmt"
-	"io"
-	"os"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
@@ -16,10 +13,11 @@ import (
 // A Publication is what a bucket's readers are to see next.
 type Publication struct {
 	Metadata *hackage.Metadata
-	// Index is nil when the bucket is known to hold it: see HoldsIndex.
+	// Index is nil when the bucket is known to hold it: see HoldsIndex. It need
+	// not be whole: see Have.
 	Index *hackage.Index
 	// Legacy is the path of a 00-index.tar.gz made from the same index; empty
-	// when the index did not change.
+	// when the index did not change, or it is not due: see LegacyDue.
 	Legacy string
 }
 
@@ -40,7 +38,7 @@ func (b *Bucket) Publish(ctx context.Context, p Publication) error {
 	if err := b.note(ctx); err != nil {
 		return err
 	}
-	if err := b.putIndex(ctx, p); err != nil {
+	if err := b.putIndex(ctx, p, &final); err != nil {
 		return err
 	}
 	for _, pointer := range []struct {
@@ -87,54 +85,3 @@ const (
 	indexTar = "01-index.tar"
 	legacyGz = "00-index.tar.gz"
 )
-
-// putIndex puts the index files. The packed index is the last of them, because
-// it is what clients read.
-func (b *Bucket) putIndex(ctx context.Context, p Publication) error {
-	if p.Index == nil {
-		return nil
-	}
-	if err := b.putLegacy(ctx, p.Legacy); err != nil {
-		return err
-	}
-	tar, size := p.Index.Tar()
-	if err := b.putBody(ctx, indexTar, io.NewSectionReader(tar, 0, size), p.Index.TarInfo(), typeTar); err != nil {
-		return err
-	}
-	file, err := os.Open(p.Index.Gz())
-	if err != nil {
-		return fmt.Errorf("open index for %q: %w", b, err)
-	}
-	defer func() { _ = file.Close() }() // only read
-	return b.putBody(ctx, indexGz, file, p.Metadata.Snapshot.IndexTarGz(), typeGzip)
-}
-
-// putLegacy puts 00-index.tar.gz.
-func (b *Bucket) putLegacy(ctx context.Context, path string) error {
-	if path == "" {
-		return nil
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("open 00-index for %q: %w", b, err)
-	}
-	defer func() { _ = file.Close() }() // only read
-	info, err := digestOf(file)
-	if err != nil {
-		return err
-	}
-	return b.putBody(ctx, legacyGz, file, info, typeGzip)
-}
-
-// putBody puts one large object.
-func (b *Bucket) putBody(ctx context.Context, key string, body io.ReadSeeker, info tuf.FileInfo, contentType string) error {
-	_, err := b.store.Put(ctx, key, bucket.Object{
-		Body: body, Size: info.Length, SHA256: info.SHA256,
-		ContentType: contentType, CacheControl: briefly,
-	}, bucket.Always())
-	if err != nil {
-		return fmt.Errorf("put %q into %q: %w", key, b, err)
-	}
-	b.count(0, 0, info.Length)
-	return nil
-}

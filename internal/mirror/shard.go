@@ -53,6 +53,7 @@ func (b *Bucket) Gather(ctx context.Context, of int) (state.State, error) {
 	}
 	if least.Position.Length > b.state.Position.Length {
 		least.Ledger, least.Seen = owed, b.state.Seen
+		least.Held, least.Legacy = b.state.Held, b.state.Legacy
 		b.resume(least)
 	}
 	return b.state, nil

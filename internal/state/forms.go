@@ -33,7 +33,7 @@ func (f File) JSON() []byte {
 		Tool: f.Tool, Updated: formatTime(f.Updated),
 		State: map[string]string{}, Pending: []string{},
 	}
-	for _, l := range f.State.lines() {
+	for _, l := range append(f.State.lines(), f.State.bucketLines()...) {
 		if l.key == keyPending {
 			form.Pending = append(form.Pending, l.value)
 			continue
@@ -103,7 +103,9 @@ func ParseMessage(message string) (State, error) {
 	if !slices.ContainsFunc(in, func(l line) bool { return l.key == keyLength }) {
 		return State{}, fmt.Errorf("read tag message: it names no position: %w", ErrForm)
 	}
-	return fromLines(in)
+	s, err := fromLines(in)
+	s.Held, s.Legacy = Held{}, time.Time{} // a tag has none, whatever it says
+	return s, err
 }
 
 // oneLine keeps a value from opening a line of its own.

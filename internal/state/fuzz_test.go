@@ -10,7 +10,7 @@ import (
 // What is read from a file is written so that it reads the same, whatever the
 // file was.
 func FuzzFile(f *testing.F) {
-	f.Add(file(full()).JSON())
+	f.Add(file(bucketFull()).JSON())
 	f.Add(file(state.State{}).JSON())
 	f.Add([]byte(`{"tool":"\ud800","updated":"2026-11-22T06:01:02.5+01:00","state":{"Index-Length":"0"},"pending":null}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {

@@ -1,12 +1,14 @@
 package state
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
 
@@ -29,6 +31,11 @@ const (
 	keyExpires   = "Timestamp-Expires"
 	keyPackages  = "Packages"
 	keyPending   = "Pending"
+
+	// A bucket's alone.
+	keyHeldTar = "Held-Tar"
+	keyHeldGz  = "Held-Gz"
+	keyLegacy  = "Legacy-Time"
 )
 
 // lines returns the written form of s. Empty values have no line.
@@ -55,6 +62,21 @@ func (s State) lines() []line {
 	}
 	for _, r := range s.Ledger.Sorted() {
 		out = append(out, line{keyPending, formatPending(r, s.Ledger[r])})
+	}
+	return out
+}
+
+// bucketLines returns the written form of what only a bucket has.
+func (s State) bucketLines() []line {
+	var out []line
+	for _, l := range []line{
+		{keyHeldTar, formatPrefix(s.Held.Tar)},
+		{keyHeldGz, formatPrefix(s.Held.Gz)},
+		{keyLegacy, formatTime(s.Legacy)},
+	} {
+		if l.value != "" {
+			out = append(out, l)
+		}
 	}
 	return out
 }
@@ -106,8 +128,41 @@ func (s *State) fill(values map[string]string) error {
 	}
 	s.Seen.Index, s.Seen.Digest, s.Seen.ETag = values[keyIndex], values[keyDigest], values[keyETag]
 	s.Packages = values[keyPackages]
+	if s.Held.Tar, err = parsePrefix(values[keyHeldTar]); err != nil {
+		return err
+	}
+	if s.Held.Gz, err = parsePrefix(values[keyHeldGz]); err != nil {
+		return err
+	}
+	if s.Legacy, err = parseTime(keyLegacy, values[keyLegacy]); err != nil {
+		return err
+	}
 	s.Position, err = index.NewPosition(length, last, values[keyMidstate])
 	return err
+}
+
+// formatPrefix writes LENGTH:MIDSTATE, and the zero Prefix as nothing.
+func formatPrefix(p hackage.Prefix) string {
+	if p.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("%d:%x", p.Length, p.Midstate)
+}
+
+// parsePrefix reads what formatPrefix wrote.
+func parsePrefix(text string) (p hackage.Prefix, err error) {
+	if text == "" {
+		return p, nil
+	}
+	length, state, _ := strings.Cut(text, ":")
+	if p.Length, err = parseSize(length); err != nil {
+		return p, err
+	}
+	if p.Length == 0 || p.Length%sha256.BlockSize != 0 {
+		return p, fmt.Errorf("read prefix %.100q: its length is no multiple of %d: %w", text, sha256.BlockSize, ErrForm)
+	}
+	p.Midstate, err = parseDigest(state)
+	return p, err
 }
 
 // formatPending writes NAME-VERSION REASON and then the facts that are known.

@@ -36,14 +36,27 @@ type State struct {
 	Packages string
 	// Ledger lists what is owed.
 	Ledger Ledger
+
+	// Held says of what index a bucket has the files, and Legacy, the time of
+	// the newest entry of which its 00-index.tar.gz was made. A repository has
+	// neither, and a tag does not carry them.
+	Held   Held
+	Legacy time.Time
 }
+
+// Held is what a bucket's index files begin with, as they were published last.
+// The next are built on them. A zero Prefix means that it is not known, so the
+// file is to be put whole; every file in place may be newer, if a run was
+// stopped, but begins with what is said here.
+type Held struct{ Tar, Gz hackage.Prefix }
 
 // ErrForm is wrapped by every refusal to read a state.
 var ErrForm = errors.New("not a state that this version writes")
 
 // Equal reports whether two states say the same of the releases of an index:
 // position, selection and ledger. The metadata seen is left aside, because it
-// is signed anew each day although nothing else changes.
+// is signed anew each day although nothing else changes, and so is what a bucket
+// holds of the index.
 func (s State) Equal(other State) bool {
 	return s.Position == other.Position && s.Packages == other.Packages &&
 		maps.Equal(s.Ledger, other.Ledger)

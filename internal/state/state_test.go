@@ -27,7 +27,16 @@ func at(text string) time.Time {
 	return t
 }
 
-// full is a state that has everything that a state can have.
+// bucketFull is a state that has everything that a state can have.
+func bucketFull() state.State {
+	s := full()
+	s.Held.Tar = hackage.Prefix{Length: 531 << 20, Midstate: sha256.Sum256([]byte("tar"))}
+	s.Held.Gz = hackage.Prefix{Length: 64 * 1001, Midstate: sha256.Sum256([]byte("gz"))}
+	s.Legacy = at("2026-11-21T06:00:00Z")
+	return s
+}
+
+// full is a state that has everything that a repository's can have.
 func full() state.State {
 	return state.State{
 		Position: index.Position{Length: 532 << 20, Time: at("2026-11-22T06:00:00Z"), Midstate: sha256.Sum256([]byte("midstate"))},
@@ -60,9 +69,9 @@ const subject = "Update from Hackage at 2026-11-22T06:00:00Z"
 func TestWrittenFormsAreThoseOfTheGoldenFiles(t *testing.T) {
 	t.Parallel()
 	for name, got := range map[string][]byte{
-		"testdata/full.json":  file(full()).JSON(),
+		"testdata/full.json":  file(bucketFull()).JSON(),
 		"testdata/empty.json": file(state.State{}).JSON(),
-		"testdata/full.tag":   []byte(full().Message(subject, "hackage-mirror v1.2.3")),
+		"testdata/full.tag":   []byte(bucketFull().Message(subject, "hackage-mirror v1.2.3")),
 		"testdata/empty.tag":  []byte(state.State{}.Message(subject, "hackage-mirror v1.2.3")),
 	} {
 		if *update {
@@ -82,7 +91,7 @@ func TestWrittenFormsAreThoseOfTheGoldenFiles(t *testing.T) {
 
 func TestBothFormsReadBackExactly(t *testing.T) {
 	t.Parallel()
-	for name, s := range map[string]state.State{"full": full(), "empty": {Ledger: state.Ledger{}}} {
+	for name, s := range map[string]state.State{"bucket": bucketFull(), "full": full(), "empty": {Ledger: state.Ledger{}}} {
 		got, err := state.ParseFile(file(s).JSON())
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -98,6 +107,7 @@ func TestBothFormsReadBackExactly(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
+		s.Held, s.Legacy = state.Held{}, time.Time{} // are a bucket's alone
 		if diff := cmp.Diff(s, read); diff != "" {
 			t.Errorf("%s as a tag (-want +got):\n%s", name, diff)
 		}
@@ -182,6 +192,33 @@ func TestEditedStatesAreRefused(t *testing.T) {
 				t.Errorf("error %v is not one of a form", err)
 			}
 		})
+	}
+}
+
+// What only a bucket's file has is held to the same rules, and passed over in a
+// tag.
+func TestEditedFilesAreRefused(t *testing.T) {
+	t.Parallel()
+	good := string(file(bucketFull()).JSON())
+	for _, edit := range [][2]string{
+		{`"64064:`, `"64065:`},
+		{`"64064:`, `"-64:`},
+		{`"64064:`, `"0:`},
+		{`"64064:`, `"64064:0`},
+		{`"64064:`, `"64064`},
+		{`"Legacy-Time": "2026`, `"Legacy-Time": "in 2026`},
+	} {
+		bad := strings.Replace(good, edit[0], edit[1], 1)
+		if bad == good {
+			t.Fatalf("%q is not in the file:\n%s", edit[0], good)
+		}
+		if got, err := state.ParseFile([]byte(bad)); !errors.Is(err, state.ErrForm) {
+			t.Errorf("with %q: %+v, %v", edit[1], got, err)
+		}
+	}
+	read, err := state.ParseMessage(full().Message(subject, "tool") + "Held-Tar: 64:" + strings.Repeat("00", 32) + "\nLegacy-Time: 2026-11-21T06:00:00Z\n")
+	if diff := cmp.Diff(full(), read); err != nil || diff != "" {
+		t.Errorf("a tag with a bucket's lines: %v (-want +got):\n%s", err, diff)
 	}
 }
 
