@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"slices"
 )
 
@@ -132,6 +133,19 @@ func (c *content) bytes() []byte {
 	raw := make([]byte, c.size)
 	if _, err := io.ReadFull(c.reader(), raw); err != nil {
 		panic("hackagetest: read a file in memory: " + err.Error())
+	}
+	return raw
+}
+
+// Noise returns text of so many bytes that hardly compresses, the same for the
+// same seed: for an index, or a .cabal file in it, that is large when packed, too.
+func Noise(seed string, size int) []byte {
+	random := rand.NewChaCha8(sha256.Sum256([]byte(seed)))
+	raw := make([]byte, size)
+	_, _ = random.Read(raw) // never fails
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-\n"
+	for i, b := range raw {
+		raw[i] = letters[b%64]
 	}
 	return raw
 }

@@ -3,6 +3,7 @@ package hackagetest
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -11,6 +12,7 @@ import (
 type Fault struct {
 	times      int
 	cachedOnly bool
+	rangesOnly bool
 	apply      func(r *http.Request, a *answer)
 }
 
@@ -24,6 +26,7 @@ type answer struct {
 	stallAt  int64 // bytes of body before the answer stops, -1 for never
 	cutAt    int64 // bytes of body before the connection ends, -1 for never
 	location string
+	miscount int64 // bytes that a part's body has fewer than its Content-Range says
 }
 
 // Times lets the fault happen to the first n requests only.
@@ -36,6 +39,13 @@ func (f Fault) Times(n int) Fault {
 // Cache-Control max-age=0 or no-cache is spared and not counted.
 func (f Fault) UnlessFresh() Fault {
 	f.cachedOnly = true
+	return f
+}
+
+// OfRanges makes the fault one of answers to requests for a part: a request
+// without a Range is spared and not counted.
+func (f Fault) OfRanges() Fault {
+	f.rangesOnly = true
 	return f
 }
 
@@ -141,6 +151,25 @@ func WrongRange() Fault {
 			r.Header.Set("Range", "bytes=1-")
 		}
 	}}
+}
+
+// ShiftRange answers a request for a part with bytes from n further on, though
+// Content-Range says that it is what was asked for. Behind the file's end it goes
+// on at its start.
+func ShiftRange(n int) Fault {
+	return alter(func(raw []byte) []byte {
+		at := n % max(1, len(raw))
+		if at < 0 {
+			at += len(raw)
+		}
+		return slices.Concat(raw[at:], raw[:at])
+	}).OfRanges()
+}
+
+// MiscountRange answers a request for a part with n bytes fewer than Content-Range
+// says, or with zeros behind it if n is negative. Content-Length is true.
+func MiscountRange(n int64) Fault {
+	return Fault{apply: func(_ *http.Request, a *answer) { a.miscount = n }}.OfRanges()
 }
 
 // Redirect sends the client to another base address, keeping the path.

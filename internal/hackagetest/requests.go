@@ -3,6 +3,7 @@ package hackagetest
 import (
 	"context"
 	"net/http"
+	"strconv"
 )
 
 // A Request is one that a Handler got, and what it answered.
@@ -77,6 +78,9 @@ type recorder struct {
 	stallAt int64
 	cutAt   int64
 	sent    int64
+	// miscount is by how much the body is to be shorter than it would be, and
+	// left is how much may still be sent then.
+	miscount, left int64
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -84,11 +88,32 @@ func (w *recorder) WriteHeader(status int) {
 	w.handler.mu.Lock()
 	w.request.Status = status
 	w.handler.mu.Unlock()
+	if length, err := strconv.ParseInt(w.Header().Get("Content-Length"), 10, 64); err == nil && w.miscount != 0 {
+		w.left = max(0, length-w.miscount)
+		w.Header().Set("Content-Length", strconv.FormatInt(w.left, 10))
+	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements http.ResponseWriter.
 func (w *recorder) Write(p []byte) (int, error) {
+	if w.miscount != 0 {
+		return w.writeSome(p)
+	}
+	return w.write(p)
+}
+
+// writeSome sends what a miscounted body may still have, and drops the rest.
+func (w *recorder) writeSome(p []byte) (int, error) {
+	some := p[:min(int64(len(p)), w.left)]
+	w.left -= int64(len(some))
+	if _, err := w.write(some); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func (w *recorder) write(p []byte) (int, error) {
 	rest, stopped := w.allowed(len(p))
 	w.sent += int64(rest)
 	w.handler.mu.Lock()

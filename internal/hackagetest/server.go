@@ -120,7 +120,8 @@ func (h *Handler) due(r *http.Request) (Fault, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, f := range h.faults {
-		if !matches(f.pattern, r.URL.Path) || f.cachedOnly && fresh || f.times > 0 && f.left == 0 {
+		if !matches(f.pattern, r.URL.Path) || f.cachedOnly && fresh ||
+			f.rangesOnly && r.Header.Get("Range") == "" || f.times > 0 && f.left == 0 {
 			continue
 		}
 		f.left--
@@ -154,7 +155,7 @@ func filePath(name string) string {
 
 // send writes an answer.
 func (w *recorder) send(r *http.Request, a answer) {
-	w.cutAt, w.stallAt, w.context = a.cutAt, a.stallAt, r.Context()
+	w.cutAt, w.stallAt, w.miscount, w.context = a.cutAt, a.stallAt, a.miscount, r.Context()
 	if a.stallAt == 0 {
 		w.wait()
 	}
@@ -175,6 +176,9 @@ func (w *recorder) send(r *http.Request, a answer) {
 		a.header.Set("Cache-Control", "public, no-transform, max-age=2592000")
 	}
 	http.ServeContent(w, r, "", time.Time{}, a.file.reader())
+	if a.miscount < 0 {
+		_, _ = w.Write(make([]byte, -a.miscount)) // the client sees what is lacking
+	}
 }
 
 // refuse writes a status with its name as text.

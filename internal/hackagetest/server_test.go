@@ -6,9 +6,11 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
@@ -280,6 +282,54 @@ func TestRangeFaults(t *testing.T) {
 		if raw := body(t, r); r.StatusCode != 206 || !bytes.Equal(raw, want) {
 			t.Errorf("asked for %s: status %d, %s", asked, r.StatusCode, r.Header.Get("Content-Range"))
 		}
+	}
+}
+
+// Faults of ranges are told by what comes, not by what the header says, and spare
+// requests for the whole file.
+func TestRangesThatLie(t *testing.T) {
+	t.Parallel()
+	h, s := serve(t)
+	whole := h.Generation().File(crlf[1:])
+	size := len(whole)
+	end := fmt.Sprintf("bytes=%d-%d", size-4, size-1)
+	for name, test := range map[string]struct {
+		fault hackagetest.Fault
+		want  []byte
+	}{
+		"shifted": {hackagetest.ShiftRange(3), slices.Concat(whole[size-1:], whole[:3])},
+		"back":    {hackagetest.ShiftRange(-1), whole[size-5 : size-1]},
+		"short":   {hackagetest.MiscountRange(1), whole[size-4 : size-1]},
+		"empty":   {hackagetest.MiscountRange(9), nil},
+		"long":    {hackagetest.MiscountRange(-2), slices.Concat(whole[size-4:], []byte{0, 0})},
+		"refused": {hackagetest.Status(416).OfRanges(), []byte("416 Requested Range Not Satisfiable\n")},
+	} {
+		s.Heal()
+		s.Fault(crlf, test.fault)
+		r := get(t, s.URL+crlf, map[string]string{"Range": end})
+		raw := body(t, r)
+		if !bytes.Equal(raw, test.want) || r.ContentLength >= 0 && r.ContentLength != int64(len(raw)) {
+			t.Errorf("%s: status %d, %q of %d bytes; want %q", name, r.StatusCode, raw, r.ContentLength, test.want)
+		}
+		if span := fmt.Sprintf("bytes %d-%d/%d", size-4, size-1, size); name != "refused" && r.Header.Get("Content-Range") != span {
+			t.Errorf("%s: Content-Range %q", name, r.Header.Get("Content-Range"))
+		}
+		if r := get(t, s.URL+crlf, nil); r.StatusCode != 200 || !bytes.Equal(body(t, r), whole) {
+			t.Errorf("%s: the whole is not right", name)
+		}
+	}
+}
+
+func TestNoise(t *testing.T) {
+	t.Parallel()
+	raw := hackagetest.Noise("a", 100_000)
+	if !bytes.Equal(raw, hackagetest.Noise("a", 100_000)) || bytes.Equal(raw, hackagetest.Noise("b", 100_000)) {
+		t.Error("not the same for the same seed")
+	}
+	h := hackagetest.New(hackagetest.Options{})
+	h.Upload("noise", "1", raw, nil)
+	if packed := len(h.Generation().File("01-index.tar.gz")); packed < 70_000 {
+		t.Errorf("packed into %d bytes", packed)
 	}
 }
 
