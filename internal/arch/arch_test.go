@@ -39,6 +39,7 @@ func design() rules {
 	return rules{
 		rooms: map[string]room{
 			"internal/arch":     {stdOnly: true},
+			"internal/acttest":  {stdOnly: true},
 			"internal/tuf":      {stdOnly: true},
 			"internal/bucket":   {},
 			"internal/gitrepo":  {},
@@ -50,8 +51,9 @@ func design() rules {
 			"internal/mirror":   {imports: internal("bucket", "hackage", "hashes", "index", "state", "tuf")},
 			"internal/allcabal": {imports: internal("gitrepo", "hackage", "hashes", "index", "state")},
 			"internal/report":   {imports: internal("hackage", "index", "state", "tuf")},
+			"internal/setup":    {imports: internal("bucket", "gitrepo")},
 			"internal/run": {imports: append(internal("allcabal", "bucket", "gitrepo", "hackage", "hashes",
-				"index", "mirror", "report", "state", "tuf"), "testdata/demo")},
+				"index", "mirror", "report", "setup", "state", "tuf"), "testdata/demo")},
 			// For tests only: no room has them among its imports.
 			"internal/hackagetest":       {imports: internal("hashes", "index", "tuf")},
 			"internal/bucket/buckettest": {imports: internal("bucket")},

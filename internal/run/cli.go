@@ -53,6 +53,9 @@ type Env struct {
 	IsTerminal     bool   // whether somebody watches Stderr
 	Version        string // of this program, such as v1.2.3
 
+	stdin io.Reader
+	asks  bool // whether somebody is there to answer on stdin
+
 	// What tests make another one of: the patience with upstream and with
 	// buckets, and how many tarballs make a stretch.
 	tune       func(*hackage.Options)
@@ -83,6 +86,8 @@ func ProcessEnv() Env {
 		Now:        time.Now,
 		IsTerminal: term.IsTerminal(int(os.Stderr.Fd())) && os.Getenv("TERM") != "dumb",
 		Version:    programVersion(),
+		stdin:      os.Stdin,
+		asks:       term.IsTerminal(int(os.Stdin.Fd())),
 	}
 }
 
@@ -114,6 +119,7 @@ func (e *ExitError) Unwrap() error { return e.Err }
 type commands struct {
 	sync func(ctx context.Context, o *Options, env Env) error
 	demo func(ctx context.Context, dir string, env Env) error
+	init func(ctx context.Context, o *InitOptions, env Env) error
 }
 
 // grammar is the command line as kong reads it.
@@ -122,14 +128,15 @@ type grammar struct {
 	Demo struct {
 		Dir string `arg:"" optional:"" default:"./demo" help:"Folder to make."`
 	} `cmd:"" help:"Show the whole pipeline on a small Hackage that comes with this program, offline."`
-	Version struct{} `cmd:"" help:"Print the version, as --version does."`
-	Docs    struct{} `cmd:"" hidden:"" help:"Print the README's table of options."`
+	Init    InitOptions `cmd:"" help:"Set up a repository of GitHub to run the mirror: make the keys, write the workflow, and say or do what else there is. Run in a clone of it; again at any time, as nothing that is there is changed."`
+	Version struct{}    `cmd:"" help:"Print the version, as --version does."`
+	Docs    struct{}    `cmd:"" hidden:"" help:"Print the README's table of options."`
 }
 
 // Main runs the command that args name (without the program's name) and returns
 // the exit code.
 func Main(ctx context.Context, args []string, env Env) int {
-	return commands{sync: runSync, demo: runDemo}.main(ctx, args, env)
+	return commands{sync: runSync, demo: runDemo, init: runInit}.main(ctx, args, env)
 }
 
 func (c commands) main(ctx context.Context, args []string, env Env) int {
@@ -165,11 +172,14 @@ func (c commands) run(ctx context.Context, args []string, env Env) error {
 		return err
 	}
 	defer g.Sync.Wipe()
+	defer g.Init.SigningPassphrase.Wipe()
 	switch command {
 	case "sync":
 		return c.startSync(ctx, &g.Sync, env)
 	case "demo":
 		return c.demo(ctx, g.Demo.Dir, env)
+	case "init":
+		return c.init(ctx, &g.Init, env)
 	case "version":
 		_, err = fmt.Fprintf(env.Stdout, "%s %s (%s %s/%s)\n", program, env.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	case "docs":

@@ -1,0 +1,311 @@
+package setup
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+)
+
+// None is the answer that leaves something out.
+const None = "-"
+
+// Answers are what flags, questions and an earlier workflow say, as text. "" is
+// not answered, None is answered with nothing.
+type Answers struct {
+	Repository string   // OWNER/REPO that runs the workflow
+	Files      string   // OWNER/REPO or an address
+	Hashes     string   // the same
+	Buckets    []string // s3://NAME…
+	PublicURL  string   // of the bucket, for readers
+	Role       string   // of AWS, ARN
+	Region     string   // of Role
+	Access     string
+	Signer     string // Name <address>
+	Expires    string // never, 2y, 18m, 90d
+}
+
+// An Access is how the workflow may push to repositories on GitHub.
+type Access string
+
+// The ways to push.
+const (
+	DeployKeys  Access = "deploy-keys"  // an ssh key for each repository
+	GitHubToken Access = "github-token" // the workflow's own, for the repository it is in
+	App         Access = "app"          // a token of a GitHub App, made for each run
+	Token       Access = "token"        // a token that a person made
+)
+
+// Accesses are all ways to push.
+func Accesses() []string {
+	return []string{string(DeployKeys), string(GitHubToken), string(App), string(Token)}
+}
+
+// A Plan is what is to be set up: answers that were checked.
+type Plan struct {
+	Repository    string
+	Files, Hashes Remote
+	Buckets       []string
+	PublicURL     string
+	Role, Region  string
+	Access        Access
+	Signer        gitrepo.Identity // zero if nobody was named
+	Expires       time.Time        // of a key that is made; zero: never
+}
+
+var (
+	roleForm   = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$`)
+	regionForm = regexp.MustCompile(`^[a-z0-9-]{2,32}$`)
+	ageForm    = regexp.MustCompile(`^([1-9][0-9]{0,2})([ymd])$`)
+)
+
+// Plan checks the answers, one by one and together. It finds all that is wrong
+// at once.
+func (a Answers) Plan(now time.Time) (Plan, error) {
+	p := Plan{Buckets: a.buckets(), PublicURL: given(a.PublicURL), Role: given(a.Role), Region: given(a.Region), Access: Access(a.Access)}
+	var errs []error
+	check := func(name string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	var err error
+	p.Repository, err = ParseSlug(a.Repository)
+	check("repository", err)
+	p.Files, err = a.remote(a.Files)
+	check("files-repository", err)
+	p.Hashes, err = a.remote(a.Hashes)
+	check("hashes-repository", err)
+	for _, text := range p.Buckets {
+		check("bucket", checkBucket(text))
+	}
+	check("public-url", checkPublicURL(p.PublicURL))
+	check("role-to-assume", checkRole(p.Role))
+	check("aws-region", checkRegion(p.Region))
+	check("access", checkAccess(a.Access))
+	p.Signer, err = parseSigner(given(a.Signer))
+	check("signer", err)
+	p.Expires, err = parseExpires(given(a.Expires), now)
+	check("expires", err)
+	if len(errs) == 0 {
+		errs = append(errs, p.check())
+	}
+	return p, errors.Join(errs...)
+}
+
+// given is an answer without the mark for nothing.
+func given(answer string) string {
+	if answer == None {
+		return ""
+	}
+	return answer
+}
+
+func (a Answers) buckets() []string {
+	var buckets []string
+	for _, text := range a.Buckets {
+		if given(text) != "" {
+			buckets = append(buckets, text)
+		}
+	}
+	return buckets
+}
+
+func (a Answers) remote(text string) (Remote, error) {
+	if given(text) == "" {
+		return Remote{}, nil
+	}
+	if err := plain(text); err != nil {
+		return Remote{}, err
+	}
+	return ParseRemote(text)
+}
+
+// plain refuses what cannot stand in a workflow's and a shell's quotes.
+func plain(text string) error {
+	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '\'' || r == '"' || r == '\\' }) || strings.Contains(text, "${{") {
+		return errors.New("blanks, quotes and backslashes have no place there")
+	}
+	return nil
+}
+
+func checkBucket(text string) error {
+	if err := plain(text); err != nil {
+		return err
+	}
+	address, err := bucket.ParseAddress(text)
+	switch {
+	case err != nil:
+		return err
+	case address.Folder != "":
+		return fmt.Errorf("%.200q is a folder, and those of GitHub's machines end with the run; write s3://NAME", text)
+	}
+	return nil
+}
+
+func checkPublicURL(text string) error {
+	if text == "" {
+		return nil
+	}
+	if err := plain(text); err != nil {
+		return err
+	}
+	if !strings.HasPrefix(text, "https://") && !strings.HasPrefix(text, "http://") || strings.ContainsAny(text, "?#@") {
+		return errors.New("that is not an address for readers; write https://HOST/PATH")
+	}
+	return nil
+}
+
+func checkRole(text string) error {
+	if text != "" && !roleForm.MatchString(text) {
+		return errors.New("that is not the name of a role; write arn:aws:iam::ACCOUNT:role/NAME")
+	}
+	return nil
+}
+
+func checkRegion(text string) error {
+	if text != "" && !regionForm.MatchString(text) {
+		return errors.New("that is not a region; write one such as eu-central-1")
+	}
+	return nil
+}
+
+func checkAccess(text string) error {
+	for _, known := range Accesses() {
+		if text == known {
+			return nil
+		}
+	}
+	return fmt.Errorf("%.40q is not a way to push; choose one of %s", text, strings.Join(Accesses(), ", "))
+}
+
+// parseSigner reads Name <address>.
+func parseSigner(text string) (gitrepo.Identity, error) {
+	if text == "" {
+		return gitrepo.Identity{}, nil
+	}
+	name, rest, ok := strings.Cut(text, "<")
+	email, after, closed := strings.Cut(rest, ">")
+	id := gitrepo.Identity{Name: strings.TrimSpace(name), Email: strings.TrimSpace(email)}
+	local, host, at := strings.Cut(id.Email, "@")
+	switch {
+	case !ok || !closed || strings.TrimSpace(after) != "" || id.Name == "" || !at || local == "" || host == "":
+		return gitrepo.Identity{}, errors.New("write a name and an address: Hackage mirror <mirror@example.org>")
+	case strings.ContainsAny(id.Name+id.Email, "()<>@\x00") && strings.Count(id.Name+id.Email, "@") != 1,
+		strings.ContainsAny(id.Name, "()"), strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }),
+		strings.ContainsAny(id.Email, " ()"):
+		return gitrepo.Identity{}, errors.New("a key cannot carry brackets or a second @ in its name and address")
+	}
+	return id, nil
+}
+
+// parseExpires reads never, or an age in years, months or days.
+func parseExpires(text string, now time.Time) (time.Time, error) {
+	if text == "" || text == "never" {
+		return time.Time{}, nil
+	}
+	m := ageForm.FindStringSubmatch(text)
+	if m == nil {
+		return time.Time{}, fmt.Errorf("%.40q is not an age; write never, or 2y, 18m, 90d", text)
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil {
+		return time.Time{}, err
+	}
+	switch m[2] {
+	case "y":
+		now = now.AddDate(n, 0, 0)
+	case "m":
+		now = now.AddDate(0, n, 0)
+	default:
+		now = now.AddDate(0, 0, n)
+	}
+	if now.Year() > 2100 {
+		return time.Time{}, fmt.Errorf("%q is longer than such a key can say; write never", text)
+	}
+	return now, nil
+}
+
+// check refuses answers that do not fit together.
+func (p Plan) check() error {
+	own := p.Access == GitHubToken
+	switch {
+	case p.Files.IsZero() && p.Hashes.IsZero() && len(p.Buckets) == 0:
+		return errors.New("there is nothing to fill; give at least one of files-repository, hashes-repository and bucket")
+	case !p.Files.IsZero() && p.Files.String() == p.Hashes.String():
+		return errors.New("files-repository and hashes-repository are the same; they hold different trees, so give two repositories")
+	case own && p.Files.Slug != p.Repository && p.Hashes.Slug != p.Repository:
+		return fmt.Errorf("the token of a workflow opens its own repository only, and %s is none that is filled; "+
+			"give it as files-repository or hashes-repository, or use --access deploy-keys", p.Repository)
+	case p.Role != "" && len(p.Buckets) == 0:
+		return errors.New("a role of AWS is for buckets, and there is none; leave role-to-assume out")
+	}
+	for _, d := range p.destinations() {
+		if d.remote.overHTTPS() && p.Access != Token {
+			return fmt.Errorf("%s needs a token; give its address over ssh, or use --access token", d.remote)
+		}
+	}
+	if p.Access == Token && !p.Files.IsZero() && !p.Hashes.IsZero() && p.Files.Host != p.Hashes.Host && p.door(p.Files) == p.door(p.Hashes) {
+		return fmt.Errorf("one token would be shown to both %s and %s; give one of them over ssh", p.Files.Host, p.Hashes.Host)
+	}
+	if p.Access == App && p.door(p.Files) == p.door(p.Hashes) && owner(p.Files) != owner(p.Hashes) && !p.Files.IsZero() && !p.Hashes.IsZero() {
+		return fmt.Errorf("the token of an App is for repositories of one owner, and %s and %s have two; use --access deploy-keys", p.Files, p.Hashes)
+	}
+	return nil
+}
+
+func owner(r Remote) string {
+	name, _, _ := strings.Cut(r.Slug, "/")
+	return name
+}
+
+// A destination is a repository to fill, under the option that names it.
+type destination struct {
+	option string // files or hashes
+	remote Remote
+}
+
+// destinations are the repositories to fill.
+func (p Plan) destinations() []destination {
+	var all []destination
+	for _, d := range []destination{{"files", p.Files}, {"hashes", p.Hashes}} {
+		if !d.remote.IsZero() {
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+// door is how a remote is opened: by a key of its own or by a token.
+func (p Plan) door(r Remote) Access {
+	switch {
+	case r.overHTTPS():
+		return Token
+	case r.Slug == "" || p.Access == GitHubToken && r.Slug != p.Repository:
+		return DeployKeys
+	}
+	return p.Access
+}
+
+// address is that of a remote as the workflow names it.
+func (p Plan) address(r Remote) string {
+	if p.door(r) == DeployKeys {
+		return r.ssh()
+	}
+	return r.https()
+}
+
+// opens reports whether some repository is opened in a way.
+func (p Plan) opens(by Access) bool {
+	for _, d := range p.destinations() {
+		if p.door(d.remote) == by {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,230 @@
+package setup
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+)
+
+// ErrEnded is that of a conversation whose other side went away.
+var ErrEnded = errors.New("the answers ended; nothing was written")
+
+// A Talk asks somebody at a terminal.
+type Talk struct {
+	out   io.Writer
+	lines <-chan string // closed at the end of the input
+}
+
+// NewTalk returns a talk by lines. What it reads ahead is lost to others, and
+// its reader ends with the input or the process: a terminal that is being read
+// cannot be called off.
+func NewTalk(in io.Reader, out io.Writer) *Talk {
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		for scanner := bufio.NewScanner(in); scanner.Scan(); {
+			lines <- scanner.Text()
+		}
+	}()
+	return &Talk{out: out, lines: lines}
+}
+
+// ask asks until the answer is a good one. An empty answer is the default, and
+// None leaves out what optional says may be left out.
+func (t *Talk) ask(ctx context.Context, question, standard string, check func(answer string) error) (string, error) {
+	shown := standard
+	if shown == None {
+		shown = "none"
+	}
+	if shown != "" {
+		question += " [" + shown + "]"
+	}
+	for {
+		if _, err := io.WriteString(t.out, question+": "); err != nil {
+			return "", err
+		}
+		line, err := t.line(ctx)
+		if err != nil {
+			return "", err
+		}
+		answer := strings.TrimSpace(line)
+		switch answer {
+		case "":
+			answer = standard
+		case "none", "no":
+			answer = None
+		}
+		if err := check(answer); err != nil {
+			fmt.Fprintf(t.out, "  %v\n", err)
+			continue
+		}
+		return answer, nil
+	}
+}
+
+func (t *Talk) line(ctx context.Context) (string, error) {
+	select {
+	case line, ok := <-t.lines:
+		if !ok {
+			fmt.Fprintln(t.out)
+			return "", ErrEnded
+		}
+		return line, nil
+	case <-ctx.Done():
+		fmt.Fprintln(t.out)
+		return "", ctx.Err()
+	}
+}
+
+// Confirm asks for a yes or no; yes is the default.
+func (t *Talk) Confirm(ctx context.Context, question string) (bool, error) {
+	answer, err := t.ask(ctx, question+" (y/n)", "y", func(answer string) error {
+		if strings.Contains("y yes n "+None, strings.ToLower(answer)) {
+			return nil
+		}
+		return errors.New("answer y or n")
+	})
+	return strings.HasPrefix(strings.ToLower(answer), "y"), err
+}
+
+// A question is one that may be asked.
+type question struct {
+	answer   *string // "" if it was not answered yet
+	text     string
+	standard string
+	needed   bool // may not be left out
+	check    func(answer string) error
+}
+
+// Ask completes what flags answered, by asking for the rest. What suggest says
+// for a repository that runs the workflow are the defaults.
+func (t *Talk) Ask(ctx context.Context, flags Answers, suggest func(repository string) Answers, now time.Time) (Answers, error) {
+	a := flags
+	a.Repository = or(a.Repository, suggest("").Repository)
+	if err := t.each(ctx, question{&a.Repository, "Repository on GitHub that runs the workflow, as OWNER/REPO", "", true, func(answer string) error { _, err := ParseSlug(answer); return err }}); err != nil {
+		return a, err
+	}
+	fmt.Fprintf(t.out, "Setting up the mirror that %s runs. Enter takes what stands in brackets.\n", a.Repository)
+	defaults := suggest(a.Repository)
+	if err := t.askRepositories(ctx, &a, defaults); err != nil {
+		return a, err
+	}
+	if err := t.askBuckets(ctx, &a, defaults); err != nil {
+		return a, err
+	}
+	if given(a.Files) == "" && given(a.Hashes) == "" {
+		a.Access = or(a.Access, defaults.Access) // to no repository
+		return a, nil
+	}
+	fits := func(access string) error {
+		b := a
+		b.Access, b.Signer = access, ""
+		_, err := b.Plan(now)
+		return err
+	}
+	signs := func(answer string) error { _, err := parseSigner(answer); return err }
+	return a, t.each(ctx,
+		question{&a.Access, "How it may push there: " + strings.Join(Accesses(), ", "), defaults.Access, true, fits},
+		question{&a.Signer, "Who signs, best with the address of an account on GitHub", defaults.Signer, true, signs})
+}
+
+func (t *Talk) askRepositories(ctx context.Context, a *Answers, defaults Answers) error {
+	files := func(answer string) error { _, err := a.remote(answer); return err }
+	hashes := func(answer string) error {
+		if answer == a.Files {
+			return errors.New("that is the one for the .cabal files; give another one")
+		}
+		return files(answer)
+	}
+	return t.each(ctx,
+		question{&a.Files, "Repository for the .cabal files, or none", defaults.Files, false, files},
+		question{&a.Hashes, "Repository for .cabal files and hashes, or none", defaults.Hashes, false, hashes})
+}
+
+// askBuckets asks for a bucket and for what depends on it.
+func (t *Talk) askBuckets(ctx context.Context, a *Answers, defaults Answers) error {
+	there := defaults.buckets()
+	if len(a.Buckets) == 0 && len(there) > 1 {
+		a.Buckets = there // more than a question can hold
+	}
+	if len(a.Buckets) == 0 {
+		address, standard := "", None
+		if len(there) == 1 {
+			standard = there[0]
+		}
+		if err := t.each(ctx, question{&address, "Bucket for tarballs and index, such as s3://NAME, or none", standard, false, checkBucket}); err != nil {
+			return err
+		}
+		a.Buckets = []string{address}
+	}
+	return t.each(ctx, a.bucketQuestions(defaults)...)
+}
+
+// bucketQuestions depend on the buckets.
+func (a *Answers) bucketQuestions(defaults Answers) []question {
+	var all []question
+	onAWS, region, public := a.describe()
+	if onAWS {
+		all = append(all, question{&a.Role, "Role of AWS that the workflow takes on, or none for an access key", or(defaults.Role, None), false, checkRole})
+	}
+	if onAWS && !region {
+		all = append(all, question{&a.Region, "Region of the bucket", or(defaults.Region, defaultRegion), true, checkRegion})
+	}
+	if len(a.buckets()) > 0 && given(a.Hashes) != "" && !public {
+		all = append(all, question{&a.PublicURL, "Address at which readers find the bucket, to stand in the hashes, or none", or(defaults.PublicURL, None), false, checkPublicURL})
+	}
+	return all
+}
+
+// describe says whether some bucket is on AWS, whether each of these names its
+// region, and whether some bucket names its address for readers.
+func (a *Answers) describe() (onAWS, region, public bool) {
+	region = true
+	for _, text := range a.buckets() {
+		address, err := bucket.ParseAddress(text)
+		if err != nil {
+			continue
+		}
+		public = public || address.PublicURL != ""
+		if address.Endpoint == "" {
+			onAWS, region = true, region && address.Region != ""
+		}
+	}
+	return onAWS, region, public
+}
+
+func or(text, other string) string {
+	if text == "" {
+		return other
+	}
+	return text
+}
+
+// each asks those of the questions that have no answer yet.
+func (t *Talk) each(ctx context.Context, questions ...question) error {
+	for _, q := range questions {
+		if *q.answer != "" {
+			continue
+		}
+		answer, err := t.ask(ctx, q.text, q.standard, func(answer string) error {
+			switch {
+			case answer == "" || answer == None && q.needed:
+				return errors.New("this one is needed")
+			case answer == None:
+				return nil
+			}
+			return q.check(answer)
+		})
+		if err != nil {
+			return err
+		}
+		*q.answer = answer
+	}
+	return nil
+}

@@ -1,0 +1,231 @@
+package setup
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A step is one of the things that are left for a person.
+type step struct {
+	what     string
+	commands []string
+	also     string // another way, or what to know
+}
+
+// words are what a run prints: what it found and made, and what is left to do.
+func (s *Setup) words(st *state) string {
+	var b strings.Builder
+	for _, line := range s.found(st) {
+		b.WriteString(line + "\n")
+	}
+	if st.diff != "" {
+		b.WriteString("\n" + indent(clip(st.diff), "    ") + "\nLines with - are in the file, those with + are not; --force-workflow writes it anew.\n")
+	}
+	b.WriteString("\nLeft to do; pass over what is done already:\n")
+	for i, step := range s.steps(st) {
+		fmt.Fprintf(&b, "\n%2d. %s\n", i+1, step.what)
+		for _, command := range step.commands {
+			b.WriteString("      " + command + "\n")
+		}
+		if step.also != "" {
+			b.WriteString("    " + step.also + "\n")
+		}
+	}
+	return b.String()
+}
+
+// found says of each file what it is for and whether it was made.
+func (s *Setup) found(st *state) []string {
+	var lines []string
+	for i, k := range st.keys {
+		line := fmt.Sprintf("%s  %s", k.path, s.purpose(st, i, k))
+		switch {
+		case st.removed[k.path]:
+			line += "; now a secret of " + s.Repository + ", and no longer a file"
+		case k.made:
+			line += "; made"
+		case k.elsewhere:
+			line += "; not here any more, so left as it is. If it is lost: remove " + shellQuote(k.public) + " and the secret " + k.secret + ", and run this again"
+		default:
+			line += "; kept"
+		}
+		if k.loose {
+			line += ". Others can read it: chmod 600 " + shellQuote(k.path)
+		}
+		lines = append(lines, line)
+	}
+	return append(lines, fmt.Sprintf("%s  runs the mirror at minute %d of each hour; %s", s.File, minuteOf(s.Repository), st.workflow))
+}
+
+// purpose says what a key is for.
+func (s *Setup) purpose(st *state, i int, k *key) string {
+	if i > 0 {
+		for _, d := range s.destinations() {
+			if st.ssh[d.option] == k {
+				return "opens " + d.remote.String()
+			}
+		}
+	}
+	if k.signer == nil {
+		return "signs commits and tags"
+	}
+	until := "never expires"
+	if end, ok := k.signer.Expires(); ok {
+		until = "expires on " + end.Format("2006-01-02")
+	}
+	return fmt.Sprintf("signs as %s, key %s, %s", k.signer.Identity(), k.signer.Fingerprint(), until)
+}
+
+// steps are what is left, in the order in which it is done.
+func (s *Setup) steps(st *state) []step {
+	var all []step
+	for _, some := range []func(*state) []step{s.repositorySteps, s.deployKeySteps, s.secretSteps, s.credentialSteps, s.badgeSteps, s.startSteps, s.safeSteps} {
+		all = append(all, some(st)...)
+	}
+	return all
+}
+
+func (s *Setup) repositorySteps(st *state) []step {
+	var commands []string
+	for _, slug := range s.repositories() {
+		unknown := st.missing == nil && slug != s.Repository // that one is likely here
+		if unknown || st.missing[slug] {
+			commands = append(commands, "gh repo create "+slug+" --public")
+		}
+	}
+	if len(commands) == 0 {
+		return nil
+	}
+	return []step{{"Create what does not exist yet, empty (or at https://github.com/new):", commands, ""}}
+}
+
+func (s *Setup) deployKeySteps(st *state) []step {
+	var commands, pages []string
+	var all []step
+	for _, d := range s.destinations() {
+		k := st.ssh[d.option]
+		switch {
+		case k == nil || st.admitted[d.option] || k.line == "":
+		case d.remote.Slug == "":
+			all = append(all, step{"Let the key in " + k.public + " write to " + d.remote.String() + ", in the settings at " + d.remote.Host + ".", nil, ""})
+		default:
+			commands = append(commands, fmt.Sprintf("gh repo deploy-key add %s --repo %s --allow-write --title %s", shellQuote(k.public), d.remote.Slug, shellQuote(s.title())))
+			pages = append(pages, "https://github.com/"+d.remote.Slug+"/settings/keys/new")
+		}
+	}
+	if len(commands) > 0 {
+		all = append(all, step{"Let each deploy key write to its repository:", commands, "Or at " + strings.Join(pages, " and ") + ", with \"Allow write access\"."})
+	}
+	return all
+}
+
+func (s *Setup) secretSteps(st *state) []step {
+	var commands []string
+	set := func(name, file string) {
+		if !st.held[name] {
+			commands = append(commands, "gh secret set "+name+" --repo "+s.Repository+file)
+		}
+	}
+	for _, k := range st.keys {
+		if k.private != nil {
+			set(k.secret, " < "+shellQuote(k.path))
+		}
+	}
+	if len(st.keys) > 0 && st.keys[0].locked {
+		set(passphraseSecret, "   # asks for the passphrase")
+	}
+	if len(commands) == 0 {
+		return nil
+	}
+	return []step{{"Give the private keys to the workflow, as secrets:", commands, "Or at https://github.com/" + s.Repository + "/settings/secrets/actions."}}
+}
+
+// credentialSteps are for what this program cannot make.
+func (s *Setup) credentialSteps(st *state) []step {
+	var all []step
+	add := func(names []string, what, also string, commands ...string) {
+		for _, name := range names {
+			if !st.held[name] {
+				all = append(all, step{what, commands, also})
+				return
+			}
+		}
+	}
+	repo := " --repo " + s.Repository
+	if s.opens(App) {
+		add([]string{"APP_CLIENT_ID", "APP_PRIVATE_KEY"},
+			"Make a GitHub App with \"Contents: Read and write\", install it on the repositories, and give its client id and a private key of it to the workflow:",
+			"At https://github.com/settings/apps/new, without a webhook.",
+			"gh variable set APP_CLIENT_ID"+repo, "gh secret set APP_PRIVATE_KEY"+repo+" < DOWNLOADED.pem")
+	}
+	if s.opens(Token) {
+		add([]string{"TOKEN"}, "Make a token that may write to the repositories (\"Contents: Read and write\"), and give it to the workflow:",
+			"At https://github.com/settings/personal-access-tokens/new for GitHub.", "gh secret set TOKEN"+repo)
+	}
+	for _, d := range s.destinations() {
+		if s.door(d.remote) == DeployKeys && d.remote.Slug == "" {
+			add([]string{"SSH_KNOWN_HOSTS"}, "Tell the workflow the host keys of "+d.remote.Host+", after you compared them with what it publishes:", "",
+				"ssh-keyscan "+shellQuote(d.remote.Host)+" > known_hosts", "gh variable set SSH_KNOWN_HOSTS"+repo+" < known_hosts")
+		}
+	}
+	switch {
+	case s.Role != "":
+		all = append(all, step{"Let the role trust this workflow and write to the bucket: the two policies stand in the README, under \"Into S3\".", nil, ""})
+	case len(s.Buckets) > 0:
+		add([]string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}, "Give the workflow an access key to the bucket; each command asks for its value:",
+			"What the key must be allowed stands in the README, under \"Into S3\", and how a role of AWS does without a key (--role-to-assume).",
+			"gh secret set AWS_ACCESS_KEY_ID"+repo, "gh secret set AWS_SECRET_ACCESS_KEY"+repo)
+	}
+	return all
+}
+
+func (s *Setup) badgeSteps(st *state) []step {
+	if len(st.keys) == 0 || st.keys[0].signer == nil {
+		return nil
+	}
+	k := st.keys[0]
+	return []step{{
+		"To see commits as Verified, add the public key to the account that " + k.signer.Identity().Email + " belongs to:",
+		[]string{"gh gpg-key add " + shellQuote(k.public)},
+		"Or at https://github.com/settings/gpg/new. If gh refuses, first: gh auth refresh -s write:gpg_key",
+	}}
+}
+
+func (s *Setup) startSteps(st *state) []step {
+	file := shellQuote(s.File)
+	return []step{{
+		"Commit the workflow, push it, and start the first run:",
+		[]string{"git add " + file, "git commit -m 'Mirror Hackage'", "git push", "gh workflow run mirror.yml --repo " + s.Repository},
+		"From then on it starts by itself, and opens an issue when a run fails.",
+	}}
+}
+
+func (s *Setup) safeSteps(st *state) []step {
+	if len(st.keys) == 0 || st.keys[0].private == nil {
+		return nil
+	}
+	with := ""
+	if st.keys[0].locked {
+		with = " and its passphrase"
+	}
+	return []step{{"Keep " + st.keys[0].path + with + " in a safe place: readers know the mirror by this key, and GitHub does not give a secret back.", nil, ""}}
+}
+
+// maxDiff bounds what is shown of a difference, in lines.
+const maxDiff = 60
+
+func clip(text string) string {
+	lines := strings.SplitAfter(text, "\n")
+	if len(lines) <= maxDiff {
+		return text
+	}
+	return strings.Join(lines[:maxDiff], "") + fmt.Sprintf("and %d lines more\n", len(lines)-maxDiff)
+}
+
+func indent(text, by string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString(by + line)
+	}
+	return b.String()
+}

@@ -1,0 +1,209 @@
+package setup
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+)
+
+// A key is a pair of files, and the secret of GitHub that hands the private one
+// to the workflow.
+type key struct {
+	secret  string // its name on GitHub
+	path    string // of the private half
+	public  string // path of the public half
+	private []byte // nil: it is not here
+	made    bool   // in this run
+	// elsewhere: the private half was not looked for any further. GitHub has a
+	// secret of that name, or the public half shows that it was here once.
+	elsewhere bool
+
+	signer *gitrepo.Signer // of a signing key that is here
+	locked bool            // it has a passphrase
+	line   string          // of an ssh key: its public half without a comment
+	loose  bool            // others can read the private half
+}
+
+// The names of keys: the secret's, and the files'.
+const (
+	signingSecret    = "SIGNING_KEY"
+	passphraseSecret = "SIGNING_PASSPHRASE"
+	signingFile      = "signing-key.asc"
+	signingPublic    = "signing-key.pub.asc"
+)
+
+// sshSecret is the name of the secret with the ssh key for a destination.
+func sshSecret(option string) string {
+	return map[string]string{"files": "FILES_SSH_KEY", "hashes": "HASHES_SSH_KEY"}[option]
+}
+
+// signingKey returns the signing key in the folder, and makes one if there is
+// none. held says that GitHub has the secret already.
+func (s *Setup) signingKey(held bool) (*key, error) {
+	k := &key{secret: signingSecret, path: filepath.Join(s.Keys, signingFile), public: filepath.Join(s.Keys, signingPublic)}
+	found, err := k.find(held)
+	if err != nil || !found && k.elsewhere {
+		return k, err
+	}
+	if !found {
+		if s.Plan.Signer == (gitrepo.Identity{}) {
+			return nil, errors.New("nobody is named to sign commits; give --signer 'NAME <ADDRESS>', best of an account that commits can be shown for")
+		}
+		text, err := newSigningKey(s.Plan.Signer, s.Passphrase, s.Now(), s.Plan.Expires)
+		if err != nil {
+			return nil, err
+		}
+		if err := k.keep(text); err != nil {
+			return nil, err
+		}
+	}
+	if err := k.openSigning(s.Passphrase, s.Now); err != nil {
+		return nil, err
+	}
+	return k, k.keepPublic(k.signer.PublicKey())
+}
+
+// openSigning tries a signing key.
+func (k *key) openSigning(passphrase []byte, now func() time.Time) error {
+	var err error
+	k.signer, err = gitrepo.NewSigner(k.private, nil, now)
+	if errors.Is(err, gitrepo.ErrPassphrase) {
+		k.locked = true
+		if len(passphrase) > 0 {
+			k.signer, err = gitrepo.NewSigner(k.private, passphrase, now)
+		}
+	}
+	switch {
+	case errors.Is(err, gitrepo.ErrPassphrase):
+		return fmt.Errorf("open %q: %w; give its passphrase as a file by --signing-passphrase, or as INPUT_SIGNING_PASSPHRASE in the environment", k.path, err)
+	case errors.Is(err, gitrepo.ErrKeyExpired):
+		return fmt.Errorf("open %q: %w", k.path, err)
+	case err != nil:
+		return fmt.Errorf("open %q: %w; put the right file there, or move this one away to have a new key made", k.path, err)
+	}
+	return nil
+}
+
+// sshKey returns the ssh key for a destination, and makes one if there is none.
+func (s *Setup) sshKey(d destination, held bool) (*key, error) {
+	path := filepath.Join(s.Keys, d.option+"-ssh-key")
+	k := &key{secret: sshSecret(d.option), path: path, public: path + ".pub"}
+	found, err := k.find(held)
+	if err != nil {
+		return nil, err
+	}
+	comment := "hackage-mirror-" + d.option
+	switch {
+	case !found && k.elsewhere:
+		return k, k.readLine()
+	case !found:
+		text, err := newSSHKey(comment)
+		if err != nil {
+			return nil, err
+		}
+		if err := k.keep(text); err != nil {
+			return nil, err
+		}
+	}
+	signer, err := ssh.ParsePrivateKey(k.private)
+	if err != nil {
+		return nil, fmt.Errorf("open %q: %w; put a private key of OpenSSH without a passphrase there, or move this file away to have a new one made", k.path, err)
+	}
+	k.line = string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(signer.PublicKey())))
+	return k, k.keepPublic([]byte(k.line + " " + comment + "\n"))
+}
+
+// readLine reads the public half of an ssh key whose private half is elsewhere.
+func (k *key) readLine() error {
+	raw, err := readFile(k.public)
+	if err != nil || raw == nil {
+		return err
+	}
+	public, _, _, _, err := ssh.ParseAuthorizedKey(raw)
+	if err != nil {
+		return fmt.Errorf("read %q: %w; remove it to have a new key made", k.public, err)
+	}
+	k.line = string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(public)))
+	return nil
+}
+
+// find reads the private half. Without one it tells whether the key lives
+// elsewhere.
+func (k *key) find(held bool) (found bool, err error) {
+	if k.private, err = readFile(k.path); err != nil {
+		return false, err
+	}
+	if k.private != nil {
+		info, err := os.Stat(k.path)
+		k.loose = err == nil && looseMode(info.Mode())
+		return true, err
+	}
+	public, err := readFile(k.public)
+	k.elsewhere = held || public != nil
+	return false, err
+}
+
+// keep writes the private half of a key that was just made.
+func (k *key) keep(text []byte) error {
+	made, err := create(k.path, text, 0o600)
+	if err != nil {
+		return err
+	}
+	if !made {
+		return fmt.Errorf("write %q: it has appeared just now; is this running twice at once?", k.path)
+	}
+	k.private, k.made = text, true
+	return nil
+}
+
+// keepPublic writes the public half if there is none, and refuses one of
+// another key.
+func (k *key) keepPublic(text []byte) error {
+	there, err := readFile(k.public)
+	switch {
+	case err != nil:
+		return err
+	case there == nil:
+		_, err = create(k.public, text, 0o644)
+		return err
+	case !samePublic(there, text):
+		return fmt.Errorf("%q is not the public half of %q; remove it to have it written again", k.public, k.path)
+	}
+	return nil
+}
+
+// samePublic compares two public keys, in either form, but for what may differ:
+// comments of ssh, and signatures and dates of OpenPGP.
+func samePublic(a, b []byte) bool {
+	one, _, _, _, err := ssh.ParseAuthorizedKey(a)
+	two, _, _, _, err2 := ssh.ParseAuthorizedKey(b)
+	if err == nil && err2 == nil {
+		return bytes.Equal(one.Marshal(), two.Marshal())
+	}
+	fingerprint, err := openPGPFingerprint(a)
+	other, err2 := openPGPFingerprint(b)
+	return err == nil && err2 == nil && fingerprint == other
+}
+
+// newSSHKey makes an Ed25519 key as ssh-keygen writes it, without a passphrase.
+func newSSHKey(comment string) ([]byte, error) {
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make an ssh key: %w", err)
+	}
+	block, err := ssh.MarshalPrivateKey(private, comment)
+	if err != nil {
+		return nil, fmt.Errorf("make an ssh key: %w", err)
+	}
+	return pem.EncodeToMemory(block), nil
+}

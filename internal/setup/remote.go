@@ -1,0 +1,104 @@
+package setup
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// githubHost is the host whose repositories are named OWNER/REPO.
+const githubHost = "github.com"
+
+// A Remote is a git repository to fill. The zero Remote is none.
+type Remote struct {
+	Slug    string // OWNER/REPO on GitHub, "" elsewhere
+	Host    string
+	Address string // as it was given, unless Slug says it all
+}
+
+var (
+	slugForm = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/[A-Za-z0-9._-]{1,100}$`)
+	scpForm  = regexp.MustCompile(`^(?:[^@/:\s]+@)?([^@/:\s]+):([^\s]+)$`)
+)
+
+// ParseSlug reads the OWNER/REPO of a repository on GitHub.
+func ParseSlug(text string) (string, error) {
+	if !slugForm.MatchString(text) || strings.HasSuffix(text, "/.") || strings.HasSuffix(text, "/..") {
+		return "", fmt.Errorf("%.200q is not a repository; write OWNER/REPO", text)
+	}
+	return strings.TrimSuffix(text, ".git"), nil
+}
+
+// ParseRemote reads OWNER/REPO or an address over ssh or https. Errors do not
+// repeat an address that may hold a password.
+func ParseRemote(text string) (Remote, error) {
+	switch {
+	case strings.Contains(text, "://"):
+		return parseURL(text)
+	case strings.HasPrefix(text, ".") || strings.HasPrefix(text, "/"):
+		return Remote{}, fmt.Errorf("%.200q is a folder, which a workflow cannot push to; write OWNER/REPO or an address over ssh or https", text)
+	}
+	if m := scpForm.FindStringSubmatch(text); m != nil && !strings.HasPrefix(text, "-") {
+		return onHost(m[1], m[2], text), nil
+	}
+	slug, err := ParseSlug(text)
+	return Remote{Slug: slug, Host: githubHost}, err
+}
+
+func parseURL(text string) (Remote, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return Remote{}, errors.New("that is not an address; write OWNER/REPO or https://HOST/PATH")
+	}
+	_, password := u.User.Password()
+	switch {
+	case password || u.Scheme == "https" && u.User != nil:
+		return Remote{}, errors.New("the address holds a user or password, and the workflow is public; give the address alone")
+	case u.Scheme != "https" && u.Scheme != "ssh":
+		return Remote{}, fmt.Errorf("a workflow does not push by %.20q; write OWNER/REPO or an address over ssh or https", u.Scheme)
+	case u.Host == "" || strings.Trim(u.Path, "/") == "" || u.RawQuery != "" || u.Fragment != "":
+		return Remote{}, errors.New("the address is not that of a repository; write https://HOST/PATH")
+	}
+	return onHost(u.Host, u.Path, text), nil
+}
+
+// onHost returns the remote at an address, by its name where that is GitHub.
+func onHost(host, path, address string) Remote {
+	slug, err := ParseSlug(strings.TrimSuffix(strings.Trim(path, "/"), ".git"))
+	if strings.EqualFold(host, githubHost) && err == nil {
+		return Remote{Slug: slug, Host: githubHost}
+	}
+	return Remote{Host: host, Address: address}
+}
+
+// IsZero reports whether there is no remote.
+func (r Remote) IsZero() bool { return r == Remote{} }
+
+// String is how people and flags name the remote.
+func (r Remote) String() string {
+	if r.Slug != "" {
+		return r.Slug
+	}
+	return r.Address
+}
+
+// overHTTPS reports whether the remote can only be reached with a token.
+func (r Remote) overHTTPS() bool { return strings.HasPrefix(r.Address, "https://") }
+
+// ssh returns the remote's address for a key.
+func (r Remote) ssh() string {
+	if r.Slug != "" {
+		return "git@" + githubHost + ":" + r.Slug + ".git"
+	}
+	return r.Address
+}
+
+// https returns the remote's address for a token.
+func (r Remote) https() string {
+	if r.Slug != "" {
+		return "https://" + githubHost + "/" + r.Slug + ".git"
+	}
+	return r.Address
+}
