@@ -92,11 +92,14 @@ func stopAt(s stage, persisted bool) (hook func(buckettest.Op, string) (bool, er
 
 func TestStoppedAtAnyPutTheRerunEndsAsIfNothingHappened(t *testing.T) {
 	t.Parallel()
-	for _, first := range []bool{true, false} {
-		c := newCourse(t, first)
+	for name, c := range map[string]*course{
+		"first run":       newCourse(t, newRig(t, hackagetest.Small()), true),
+		"later run":       newCourse(t, newRig(t, hackagetest.Small()), false),
+		"run with a tail": newCourse(t, newWideRig(t), false),
+	} {
 		for _, s := range stages() {
 			for _, persisted := range []bool{false, true} {
-				t.Run(fmt.Sprintf("first run %t/%s/persisted %t", first, s.name, persisted), func(t *testing.T) {
+				t.Run(fmt.Sprintf("%s/%s/persisted %t", name, s.name, persisted), func(t *testing.T) {
 					t.Parallel()
 					c.stopAndRerun(t, s, persisted)
 				})
@@ -112,9 +115,8 @@ type course struct {
 	before, after map[string][]byte
 }
 
-func newCourse(t *testing.T, first bool) *course {
+func newCourse(t *testing.T, r *rig, first bool) *course {
 	t.Helper()
-	r := newRig(t, hackagetest.Small())
 	if !first {
 		r.mustRun()
 	}
@@ -129,7 +131,7 @@ func newCourse(t *testing.T, first bool) *course {
 func (c *course) stopAndRerun(t *testing.T, s stage, persisted bool) {
 	t.Helper()
 	r := newRig(t, c.rig.hackage)
-	r.dir, r.written = c.rig.dir, true
+	r.dir, r.written, r.tails = c.rig.dir, true, c.rig.tails
 	for key, content := range c.before {
 		r.store.Set(key, content)
 	}

@@ -34,6 +34,9 @@ type rig struct {
 	dir     string // of upstream as a folder
 	written bool   // the folder is as the Hackage is, and stays so
 	stretch int    // tarballs of a stretch, 0 for any number
+	tails   bool   // a run fetches only what is new of the index
+
+	last *Bucket // of the last run
 }
 
 func newRig(t *testing.T, h *hackagetest.Hackage) *rig {
@@ -177,6 +180,7 @@ func (r *rig) upstream() *hackage.Upstream {
 func (r *rig) run() error {
 	r.Helper()
 	b := New(r.store, "test", noon)
+	r.last = b
 	if _, err := b.Load(r.Context()); err != nil {
 		return err
 	}
@@ -199,7 +203,11 @@ func (r *rig) run() error {
 // advance is the part of a run that has an index to read.
 func (r *rig) advance(b *Bucket, u *hackage.Upstream, m *hackage.Metadata) error {
 	r.Helper()
-	ix, err := u.Index(r.Context(), m, r.TempDir())
+	have := hackage.Have{NeedGz: true}
+	if r.tails {
+		have.Tar, have.Gz = b.Have()
+	}
+	ix, err := u.IndexFrom(r.Context(), m, r.TempDir(), have)
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -223,9 +231,16 @@ func (r *rig) advance(b *Bucket, u *hackage.Upstream, m *hackage.Metadata) error
 			feed.Mark(ends[i], nil)
 		}
 	}
-	legacy := filepath.Join(r.TempDir(), "00-index.tar.gz")
-	if err := WriteLegacy(r.Context(), legacy, ix, all); err != nil {
-		r.Fatal(err)
+	legacy := ""
+	if b.LegacyDue(noon()) {
+		legacy = filepath.Join(r.TempDir(), "00-index.tar.gz")
+		whole, err := ix.Whole(r.Context())
+		if err == nil {
+			err = WriteLegacy(r.Context(), legacy, whole, all)
+		}
+		if err != nil {
+			r.Fatal(err)
+		}
 	}
 	feed.Mark(tail.To.Length, &Publication{Metadata: m, Index: ix, Legacy: legacy})
 	return feed.Close()
