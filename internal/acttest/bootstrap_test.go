@@ -1,0 +1,323 @@
+//go:build unix
+
+package acttest
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// What the download server has: a program that says what it is.
+const (
+	release = "v1.2.3"
+	genuine = "#!/bin/sh\necho from the release\n"
+	forged  = "#!/bin/sh\necho forged\n"
+)
+
+// An installation is an Action's folder, a runner's folders and a download
+// server.
+type installation struct {
+	*testing.T
+	folder, runner string
+	server         *httptest.Server
+	path           string // PATH
+	env            []string
+
+	mu       sync.Mutex
+	requests []string
+}
+
+// newInstallation returns the Action of a release, whose binary is served.
+func newInstallation(t *testing.T) *installation {
+	t.Helper()
+	need(t, "bash")
+	need(t, "curl")
+	in := &installation{T: t, folder: t.TempDir(), runner: t.TempDir(), path: os.Getenv("PATH")}
+	write(t, filepath.Join(in.folder, "go.mod"), "module example.invalid/action\n\ngo 1.26.0\n", 0o644)
+	write(t, filepath.Join(in.folder, "main.go"), "package main\n\nfunc main() { println(\"from source\") }\n", 0o644)
+	write(t, filepath.Join(in.folder, "VERSION"), release+"\ngo1.26.0\n", 0o644)
+	in.promise("hackage-mirror-linux-amd64", genuine)
+	in.serve(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(genuine)) })
+	return in
+}
+
+// promise writes the checksums.txt of the release.
+func (in *installation) promise(name, content string) {
+	in.Helper()
+	sum := sha256.Sum256([]byte(content))
+	other := sha256.Sum256([]byte("another"))
+	lines := fmt.Sprintf("%x  hackage-mirror-plan9-386\n%x  %s\n", other, sum, name)
+	write(in, filepath.Join(in.folder, "checksums.txt"), lines, 0o644)
+}
+
+// serve answers downloads.
+func (in *installation) serve(answer http.HandlerFunc) {
+	in.Helper()
+	in.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		in.mu.Lock()
+		in.requests = append(in.requests, r.URL.Path)
+		in.mu.Unlock()
+		answer(w, r)
+	}))
+	in.Cleanup(in.server.Close)
+}
+
+// asked returns the paths that were asked for since the last time.
+func (in *installation) asked() []string {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	asked := in.requests
+	in.requests = nil
+	return asked
+}
+
+// bootstrap runs the script as the runner does, and returns the path of the
+// program that it put in place.
+func (in *installation) bootstrap(install string, more ...string) (code int, said, program string) {
+	in.Helper()
+	output := filepath.Join(in.TempDir(), "output")
+	env := append(environment("PATH="+in.path, "GITHUB_ACTION_PATH="+in.folder, "GITHUB_OUTPUT="+output,
+		"GITHUB_ACTION_REF=v9.9.9", "GITHUB_REF=refs/tags/v8.8.8",
+		"RUNNER_OS=Linux", "RUNNER_ARCH=X64", "RUNNER_TEMP="+in.runner, "RUNNER_TOOL_CACHE="+filepath.Join(in.runner, "tools"),
+		"INSTALL="+install, "DOWNLOAD_BASE="+in.server.URL+"/releases/"), more...)
+	code, said = run(in, in.runner, env, filepath.Join(root(in), "script", "action-bootstrap"))
+	if raw, err := os.ReadFile(output); err == nil {
+		program, _ = strings.CutPrefix(strings.TrimSuffix(string(raw), "\n"), "program=")
+	}
+	if (code == 0) != (program != "") {
+		in.Errorf("exit code %d, and the program is %q", code, program)
+	}
+	return code, said, program
+}
+
+// installs runs the script, which must succeed, and the program, which must say
+// where it is from.
+func (in *installation) installs(install, want string, more ...string) (said string) {
+	in.Helper()
+	code, said, program := in.bootstrap(install, more...)
+	if code != 0 {
+		in.Fatalf("exit code %d:\n%s", code, said)
+	}
+	if _, got := run(in, in.runner, nil, program); got != want+"\n" {
+		in.Errorf("the program says %q, want %q:\n%s", got, want, said)
+	}
+	return said
+}
+
+// refuses runs the script, which must fail and leave nothing to run.
+func (in *installation) refuses(install string, more ...string) (said string) {
+	in.Helper()
+	code, said, _ := in.bootstrap(install, more...)
+	if code != 1 {
+		in.Errorf("exit code %d, want 1:\n%s", code, said)
+	}
+	says(in, said, "::error title=hackage-mirror::")
+	return said
+}
+
+// kept lists what the tool cache holds.
+func (in *installation) kept() []string {
+	in.Helper()
+	found, err := filepath.Glob(filepath.Join(in.runner, "tools", "hackage-mirror", "*", "*"))
+	if err != nil {
+		in.Fatal(err)
+	}
+	for i := range found {
+		found[i] = filepath.Base(found[i])
+	}
+	return found
+}
+
+func TestBinaryIsDownloadedAndChecked(t *testing.T) {
+	t.Parallel()
+	in := newInstallation(t)
+	says(t, in.installs("auto", "from the release"), release, "downloaded and checked")
+	if asked := in.asked(); !slices.Equal(asked, []string{"/releases/v1.2.3/hackage-mirror-linux-amd64"}) {
+		t.Errorf("asked for %q", asked)
+	}
+	says(t, in.installs("binary", "from the release"), "kept from an earlier job")
+	if asked := in.asked(); len(asked) != 0 {
+		t.Errorf("a second job asked for %q", asked)
+	}
+	// What lies around on a runner may have been changed there.
+	write(t, filepath.Join(in.runner, "tools", "hackage-mirror", release, "hackage-mirror-linux-amd64"), forged, 0o755)
+	in.installs("auto", "from the release")
+	if kept := in.kept(); !slices.Equal(kept, []string{"hackage-mirror-linux-amd64"}) {
+		t.Errorf("the tool cache has %q", kept)
+	}
+}
+
+// The file that is asked for is that of the runner's system.
+func TestBinaryIsThatOfTheRunner(t *testing.T) {
+	t.Parallel()
+	in := newInstallation(t)
+	for runner, want := range map[string]string{
+		"Linux X64": "linux-amd64", "Linux ARM64": "linux-arm64",
+		"macOS X64": "darwin-amd64", "macOS ARM64": "darwin-arm64",
+		"Windows X64": "windows-amd64.exe", "Windows ARM64": "windows-arm64.exe",
+	} {
+		system, architecture, _ := strings.Cut(runner, " ")
+		in.promise("hackage-mirror-"+want, genuine)
+		in.asked()
+		in.installs("binary", "from the release", "RUNNER_OS="+system, "RUNNER_ARCH="+architecture)
+		if asked := in.asked(); !slices.Equal(asked, []string{"/releases/v1.2.3/hackage-mirror-" + want}) {
+			t.Errorf("%s asked for %q", runner, asked)
+		}
+	}
+	says(t, in.refuses("binary", "RUNNER_ARCH=X86"), "hackage-mirror-linux-X86")
+}
+
+// Other bytes than promised end the job, whatever else could be done.
+func TestTamperedBinaryIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, install := range []string{"auto", "binary"} {
+		in := newInstallation(t)
+		in.serve(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(forged)) })
+		want, have := sha256.Sum256([]byte(genuine)), sha256.Sum256([]byte(forged))
+		said := in.refuses(install)
+		says(t, said, hex.EncodeToString(want[:]), hex.EncodeToString(have[:]), "It was not run")
+		if strings.Contains(said, "source") {
+			t.Errorf("it went on:\n%s", said)
+		}
+		if kept := in.kept(); len(kept) != 0 {
+			t.Errorf("the tool cache has %q", kept)
+		}
+	}
+}
+
+// A commit that is no release is built.
+func TestWithoutChecksumItIsBuilt(t *testing.T) {
+	t.Parallel()
+	need(t, "go")
+	for name, spoil := range map[string]func(*installation){
+		"no VERSION":       func(in *installation) { remove(in, "VERSION") },
+		"odd VERSION":      func(in *installation) { write(in, filepath.Join(in.folder, "VERSION"), "../v1\n", 0o644) },
+		"no checksums.txt": func(in *installation) { remove(in, "checksums.txt") },
+		"no line":          func(in *installation) { in.promise("hackage-mirror-linux-arm64", genuine) },
+		"odd line": func(in *installation) {
+			write(in, filepath.Join(in.folder, "checksums.txt"), "0123  hackage-mirror-linux-amd64\n", 0o644)
+		},
+	} {
+		in := newInstallation(t)
+		spoil(in)
+		says(t, in.installs("auto", "from source"), "::notice", "no release with a checksum for hackage-mirror-linux-amd64")
+		says(t, in.refuses("binary"), "There is no binary", "install: auto")
+		if asked := in.asked(); len(asked) != 0 {
+			t.Errorf("%s: asked for %q", name, asked)
+		}
+	}
+}
+
+func remove(in *installation, name string) {
+	in.Helper()
+	if err := os.Remove(filepath.Join(in.folder, name)); err != nil {
+		in.Fatal(err)
+	}
+}
+
+func TestFailedDownloadIsBuilt(t *testing.T) {
+	t.Parallel()
+	need(t, "go")
+	for name, answer := range map[string]http.HandlerFunc{
+		"missing": http.NotFound,
+		"cut short": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			_, _ = w.Write([]byte(genuine))
+		},
+		"elsewhere by http": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "ftp://127.0.0.1/x", http.StatusFound)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := newInstallation(t)
+			in.serve(answer)
+			says(t, in.installs("auto", "from source"), "::notice", "could not be downloaded", in.server.URL)
+			in.refuses("binary")
+			if kept := in.kept(); len(kept) != 0 {
+				t.Errorf("the tool cache has %q", kept)
+			}
+		})
+	}
+}
+
+func TestBusyServerIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	in := newInstallation(t)
+	var once sync.Once
+	in.serve(func(w http.ResponseWriter, _ *http.Request) {
+		busy := false
+		once.Do(func() { busy = true })
+		if busy {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = w.Write([]byte(genuine))
+	})
+	in.installs("binary", "from the release")
+}
+
+// Without Go and without a binary it says what to do.
+func TestWithoutGoItSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	in := newInstallation(t)
+	in.path = toolbox(t, tools...)
+	in.serve(http.NotFound)
+	says(t, in.refuses("auto"), "could not be downloaded", "actions/setup-go", `go-version "1.26"`)
+	says(t, in.refuses("source"), "actions/setup-go")
+}
+
+// tools are what the script calls, but for those that know SHA-256.
+var tools = []string{"bash", "env", "sed", "awk", "tr", "cut", "curl", "mktemp", "mkdir", "chmod", "mv", "rm", "sleep", "cat"}
+
+// Each system has another program for SHA-256.
+func TestDigestPrograms(t *testing.T) {
+	t.Parallel()
+	t.Run("shasum", func(t *testing.T) {
+		t.Parallel()
+		in := newInstallation(t)
+		in.path = toolbox(t, append(tools, "shasum", "perl")...)
+		in.installs("binary", "from the release")
+		in.serve(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(forged)) })
+		in.promise("hackage-mirror-linux-amd64", "changed")
+		in.refuses("binary")
+	})
+	t.Run("certutil", func(t *testing.T) {
+		t.Parallel()
+		in := newInstallation(t)
+		in.path = toolbox(t, tools...)
+		standIn(t, in.path, "certutil", fmt.Sprintf(`[[ $1 == -hashfile && $3 == SHA256 && $(cat "$2") == *release* ]] || exit 1
+printf 'SHA256 hash of %%s:\r\n%x\r\nCertUtil: -hashfile command completed successfully.\r\n' "$2"`, sha256.Sum256([]byte(genuine))))
+		in.installs("binary", "from the release")
+	})
+	t.Run("none", func(t *testing.T) {
+		t.Parallel()
+		in := newInstallation(t)
+		in.path = toolbox(t, tools...)
+		says(t, in.refuses("auto"), "sha256sum, shasum or certutil")
+	})
+}
+
+func TestDownloadServerIsSpokenToInSecret(t *testing.T) {
+	t.Parallel()
+	in := newInstallation(t)
+	for _, base := range []string{
+		"http://downloads.example.invalid", "http://127.0.0.1:1@downloads.example.invalid/", "ftp://127.0.0.1/", "/tmp", "",
+		"http://localhost.example.invalid/",
+	} {
+		says(t, in.refuses("auto", "DOWNLOAD_BASE="+base), "must begin with https://")
+	}
+	if asked := in.asked(); len(asked) != 0 {
+		t.Errorf("asked for %q", asked)
+	}
+	says(t, in.refuses("always"), `install is "always"`)
+}
