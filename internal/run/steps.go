@@ -21,13 +21,14 @@ import (
 func (r *syncer) readIndex(ctx context.Context) error {
 	r.progress.Start("index", "", 0)
 	defer r.progress.Done()
-	ix, err := r.upstream.Index(ctx, r.metadata, r.dir)
+	have := r.have()
+	ix, err := r.upstream.IndexFrom(ctx, r.metadata, r.dir, have)
 	if errors.Is(err, hackage.ErrTorn) {
 		// Most likely upstream published between the two reads.
 		if err := r.rereadMetadata(ctx); err != nil {
 			return err
 		}
-		ix, err = r.upstream.Index(ctx, r.metadata, r.dir)
+		ix, err = r.upstream.IndexFrom(ctx, r.metadata, r.dir, have)
 	}
 	if err != nil {
 		return r.explain(err)
@@ -37,6 +38,22 @@ func (r *syncer) readIndex(ctx context.Context) error {
 	r.end, err = r.scan(ctx, live(r.sites)...)
 	return err
 }
+
+// have returns what all sites have of the index, so that only the rest is
+// fetched.
+func (r *syncer) have() hackage.Have {
+	var positions []index.Position
+	for _, s := range live(r.sites) {
+		positions = append(positions, s.State().Position)
+		if s.bucket != nil && r.publishes() {
+			return hackage.Have{}
+		}
+	}
+	return hackage.Have{Tar: first(positions)}
+}
+
+// publishes reports whether buckets get an index in this run.
+func (r *syncer) publishes() bool { return r.shard.Number == 0 && !r.dryRun }
 
 // scan finds out what the index holds for some sites, in one reading, and
 // returns its end. Together with the midstate of the position where the reading
@@ -79,7 +96,7 @@ func (r *syncer) reaching(ctx context.Context, positions []index.Position) (*hac
 	if first(positions).Length >= r.index.From.Length {
 		return r.index, nil
 	}
-	return r.index, nil
+	return r.index.Whole(ctx)
 }
 
 // first returns the position that is first in the index.
