@@ -311,7 +311,7 @@ func TestDownloadServerIsSpokenToInSecret(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t)
 	for _, base := range []string{
-		"http://downloads.example.invalid", "http://127.0.0.1:1@downloads.example.invalid/", "ftp://127.0.0.1/", "/tmp", "",
+		"http://downloads.example.invalid", "http://127.0.0.1:1@downloads.example.invalid/", "ftp://127.0.0.1/", "/tmp",
 		"http://localhost.example.invalid/",
 	} {
 		says(t, in.refuses("auto", "DOWNLOAD_BASE="+base), "must begin with https://")
