@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/buckettest"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
@@ -53,6 +54,7 @@ func stages() []stage {
 
 // grow makes a Hackage that has a case for every stage.
 func grow(h *hackagetest.Hackage) {
+	h.Advance(24 * time.Hour) // 00-index.tar.gz is made once a day
 	h.Upload("grown", "1.0", nil, nil)
 	h.Upload("bare", "2.0", nil, nil, hackagetest.Unsigned())
 	h.Upload("gone", "1.0", nil, nil)

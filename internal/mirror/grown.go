@@ -30,12 +30,13 @@ func (b *Bucket) Have() (tar index.Position, gz hackage.Prefix) {
 	return b.state.Position, held.Gz
 }
 
-// LegacyDue reports whether 00-index.tar.gz is to be made when the index has
-// grown: if the bucket has none, or has one whose newest entry is of an earlier
-// day, in UTC. It is a file for old clients, and making it takes the whole index.
-func (b *Bucket) LegacyDue(now time.Time) bool {
+// LegacyDue reports whether 00-index.tar.gz is to be made of an index whose
+// newest entry has a time: if the bucket has none, or has one whose newest entry
+// is of an earlier day, in UTC. It is a file for old clients, and making it takes
+// the whole index.
+func (b *Bucket) LegacyDue(end time.Time) bool {
 	day := func(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
-	return day(b.state.Legacy).Before(day(now))
+	return day(b.state.Legacy).Before(day(end))
 }
 
 // putIndex puts the index files. The packed index is the last of them, because
@@ -44,7 +45,7 @@ func (b *Bucket) putIndex(ctx context.Context, p Publication, final *state.State
 	if p.Index == nil {
 		return nil
 	}
-	if p.Legacy != "" && b.LegacyDue(b.now()) {
+	if p.Legacy != "" && b.LegacyDue(final.Position.Time) {
 		if err := b.putLegacy(ctx, p.Legacy); err != nil {
 			return err
 		}

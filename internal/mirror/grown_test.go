@@ -37,15 +37,9 @@ func (r *rig) held() state.State {
 	return New(r.store, "", noon).mustLoad(r.T)
 }
 
-// today brings the clock of the Hackage to the day of the runs, so that the next
-// 00-index.tar.gz is of today.
-func (r *rig) today() { r.hackage.Advance(noon().Add(-time.Hour).Sub(r.hackage.Now())) }
-
 func TestGrownIndexIsBuiltOnTheOneInPlace(t *testing.T) {
 	t.Parallel()
 	r := newWideRig(t)
-	r.today()
-	r.hackage.Upload("today", "1", nil, nil)
 	r.mustRun()
 	whole := r.last.Stats().Bytes
 	for n := range 3 {
@@ -79,16 +73,17 @@ func TestLegacyIsMadeOncePerDay(t *testing.T) {
 		}
 	}
 	made(1)
-	r.hackage.Upload("b", "1", nil, nil) // long before today
-	made(1)
-	r.today()
+	r.hackage.Upload("b", "1", nil, nil)
+	made(0)
+	r.hackage.Advance(24 * time.Hour)
 	made(0) // nothing changed
 	r.hackage.Upload("b", "2", nil, nil)
 	made(1)
 	r.hackage.Upload("b", "3", nil, nil)
 	made(0)
-	if b := r.last; b.LegacyDue(noon()) || !b.LegacyDue(noon().Add(12*time.Hour)) || b.LegacyDue(noon().Add(12*time.Hour-1)) {
-		t.Errorf("with one of %s, due is %t at noon", b.State().Legacy, b.LegacyDue(noon()))
+	midnight := r.hackage.Now().Truncate(24 * time.Hour).Add(24 * time.Hour)
+	if b := r.last; b.LegacyDue(midnight.Add(-1)) || !b.LegacyDue(midnight) {
+		t.Errorf("with one of %s, it is due at the wrong time", b.State().Legacy)
 	}
 	if b := New(r.store, "", noon); !b.LegacyDue(noon()) {
 		t.Error("it is not due in a bucket without one")

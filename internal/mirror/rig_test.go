@@ -232,7 +232,7 @@ func (r *rig) advance(b *Bucket, u *hackage.Upstream, m *hackage.Metadata) error
 		}
 	}
 	legacy := ""
-	if b.LegacyDue(noon()) {
+	if b.LegacyDue(tail.To.Time) {
 		legacy = filepath.Join(r.TempDir(), "00-index.tar.gz")
 		whole, err := ix.Whole(r.Context())
 		if err == nil {
