@@ -75,18 +75,20 @@ func (w *web) checkPart(r request, resp *http.Response) error {
 // contentRange reads the header of that name: bytes FIRST-LAST/TOTAL, where a *
 // for an unknown total gives -1.
 func contentRange(header string) (first, last, total int64, err error) {
-	span, size, _ := strings.Cut(strings.TrimPrefix(header, "bytes "), "/")
+	rest, inBytes := strings.CutPrefix(header, "bytes ")
+	span, size, _ := strings.Cut(rest, "/")
 	from, to, _ := strings.Cut(span, "-")
-	if size == "*" {
-		size = "-1"
-	}
-	numbers := [3]int64{}
+	numbers := [3]int64{-1, -1, -1}
 	for i, text := range [3]string{from, to, size} {
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			return 0, 0, 0, fmt.Errorf("the answer has Content-Range %.80q: %w", header, errPart)
+		n, err := strconv.ParseUint(text, 10, 63)
+		if err == nil {
+			numbers[i] = int64(n)
+		} else if i < 2 || text != "*" {
+			inBytes = false
 		}
-		numbers[i] = n
+	}
+	if !inBytes {
+		return 0, 0, 0, fmt.Errorf("the answer has Content-Range %.80q: %w", header, errPart)
 	}
 	return numbers[0], numbers[1], numbers[2], nil
 }
