@@ -15,19 +15,34 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"syscall"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	do, arguments := run, os.Args[1:]
-	if len(arguments) > 0 && arguments[0] == serveCommand {
-		do, arguments = serve, arguments[1:]
+	if len(arguments) > 0 {
+		if named := commands()[arguments[0]]; named != nil {
+			do, arguments = named, arguments[1:]
+		}
 	}
 	if err := do(ctx, arguments, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1)
+	}
+}
+
+// commands are those that the first argument can name. Without one it is the
+// mirror beside an uploader.
+func commands() map[string]func(context.Context, []string, io.Writer) error {
+	return map[string]func(context.Context, []string, io.Writer) error{
+		scaleCommand: runScale,
+		// What this program starts itself as.
+		serveCommand: serve,
+		countCommand: countPack,
+		readCommand:  readIndex,
 	}
 }
 

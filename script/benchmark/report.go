@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -66,9 +64,11 @@ func (r *report) peak() int64 {
 }
 
 // missed counts the targets that were missed.
-func (r *report) missed() int {
+func (r *report) missed() int { return missed(r.targets) }
+
+func missed(targets []target) int {
 	n := 0
-	for _, t := range r.targets {
+	for _, t := range targets {
 		if !t.met {
 			n++
 		}
@@ -103,8 +103,14 @@ func (r *report) markdown() string {
 	for _, name := range r.names {
 		r.row(&out, name, r.samples[name])
 	}
+	writeTargets(&out, r.targets)
+	return out.String()
+}
+
+// writeTargets writes a table of targets.
+func writeTargets(out *strings.Builder, targets []target) {
 	out.WriteString("\n| target | wanted | got | |\n|---|---|---|---|\n")
-	for _, t := range r.targets {
+	for _, t := range targets {
 		verdict := "met"
 		switch {
 		case t.want == "":
@@ -112,9 +118,8 @@ func (r *report) markdown() string {
 		case !t.met:
 			verdict = "**missed**"
 		}
-		fmt.Fprintf(&out, "| %s | %s | %s | %s |\n", t.name, t.want, t.got, verdict)
+		fmt.Fprintf(out, "| %s | %s | %s | %s |\n", t.name, t.want, t.got, verdict)
 	}
-	return out.String()
 }
 
 // row writes the line of one measurement.
@@ -140,31 +145,24 @@ func thousands(n int) string {
 	return fmt.Sprintf("%s,%03d", thousands(n/1000), n%1000)
 }
 
-// machine tells what the numbers depend on.
-func machine() string {
-	git := "no git"
-	if said, err := exec.Command("git", "version").Output(); err == nil {
-		git = strings.TrimSpace(string(said))
-	}
-	return fmt.Sprintf("%s/%s with %d cores, %s, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), git)
-}
+// writeInto puts the report between its markers in a file.
+func (r *report) writeInto(name string) error { return writePart(name, mirrorPart, r.markdown()) }
 
-// The markers between which a file keeps the report.
-const (
-	beginMarker = "<!-- bench mirror -->\n"
-	endMarker   = "<!-- /bench mirror -->"
-)
+// mirrorPart is the part of a file that is this report's.
+const mirrorPart = "mirror"
 
-// writeInto puts the report between the markers of a file.
-func (r *report) writeInto(name string) error {
+// writePart puts a text between the markers of a part of a file, and leaves the
+// other parts as they are.
+func writePart(name, part, text string) error {
 	raw, err := os.ReadFile(name)
 	if err != nil {
 		return err
 	}
-	before, rest, begins := bytes.Cut(raw, []byte(beginMarker))
-	_, after, ends := bytes.Cut(rest, []byte(endMarker))
+	begin, end := "<!-- bench "+part+" -->\n", "<!-- /bench "+part+" -->"
+	before, rest, begins := bytes.Cut(raw, []byte(begin))
+	_, after, ends := bytes.Cut(rest, []byte(end))
 	if !begins || !ends {
-		return fmt.Errorf("write the table into %q: it lacks the markers %q and %q", name, beginMarker, endMarker)
+		return fmt.Errorf("write the table into %q: it lacks the markers %q and %q", name, begin, end)
 	}
-	return os.WriteFile(name, slices.Concat(before, []byte(beginMarker), []byte(r.markdown()), []byte(endMarker), after), 0o644)
+	return os.WriteFile(name, slices.Concat(before, []byte(begin), []byte(text), []byte(end), after), 0o644)
 }
