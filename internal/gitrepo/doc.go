@@ -6,11 +6,12 @@
 // # How
 //
 // A [Repo] is a bare repository in a temporary folder: no work tree, no
-// history, no hooks. The newest commit is fetched with depth 1. Trees are made
-// by git fast-import ([Import]), which writes only what differs. Commit and tag
-// objects are made here, byte for byte, because the OpenPGP signature is part
-// of them; many are put on disk by one git index-pack. A push is one
-// git push --atomic: all refs move or none does.
+// history, no hooks. The newest commit is fetched with depth 1. All objects are
+// made here, byte for byte, and written into packs in git's own form: trees
+// ([Import]) because git fast-import takes ten times as long for a tree of many
+// folders that changes many times, commits and tags because the OpenPGP
+// signature is part of them. A push is one git push --atomic: all refs move or
+// none does, and the remote checks every object.
 //
 // The only other program is git, 2.39 or newer, and what git itself starts
 // (ssh). SHA-1 object ids only, as all git hosts use.

@@ -55,7 +55,6 @@ func settings() [][2]string {
 		{"color.ui", "false"},
 		{"gc.auto", "0"},
 		{"maintenance.auto", "false"},
-		{"fastimport.unpackLimit", "0"},
 		{"fetch.unpackLimit", "1"},
 		{"transfer.unpackLimit", "1"},
 		{"fetch.writeCommitGraph", "false"},

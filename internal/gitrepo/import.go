@@ -1,13 +1,9 @@
 package gitrepo
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os/exec"
-	"strconv"
 	"strings"
 )
 
@@ -15,199 +11,149 @@ import (
 // it.
 const EmptyTree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
-// An Import makes trees, one after the other, through one git fast-import. Its
-// objects can be read and pushed after Close.
-//
-// fast-import stores trees when it is asked for the root in the middle of a
-// commit. So each tree is a commit of its own on a ref that nobody uses; the
-// commits that are kept are made by WriteCommit. (One such commit for all trees
-// would do, but then fast-import takes time by the square of their number.)
-type Import struct {
-	ctx   context.Context // ends with the caller's and with the Repo
-	end   context.CancelFunc
-	repo  *Repo
-	cmd   *exec.Cmd
-	words *tail
-	in    io.WriteCloser
-	buf   *bufio.Writer
-	out   *bufio.Reader
+// keptDepth is how many levels of folders below the root an Import keeps in
+// memory: those that change again and again.
+const keptDepth = 1
 
-	ref    string // of fast-import's own commits
-	dirty  bool   // written to since the last tree
-	root   string // of the last tree
+// An Import makes trees, one after the other. Its objects can be read and
+// pushed after Close. Of the parent's trees it reads only those on the paths
+// that are written.
+type Import struct {
+	ctx    context.Context // ends with the caller's and with the Repo
+	end    context.CancelFunc
+	repo   *Repo
+	root   *dir
+	id     string // of the last tree
 	err    error  // the first that happened; nothing is done after it
 	closed bool
 }
 
-// importBuffer keeps the number of writes to the pipe small.
-const importBuffer = 1 << 18
-
 // Import starts on top of the tree of parent, a commit's id, or of the empty
-// tree if parent is "". The process ends with Close or with ctx.
+// tree if parent is "". It ends with Close or with ctx.
 func (r *Repo) Import(ctx context.Context, parent string) (*Import, error) {
-	if err := r.Flush(ctx); err != nil {
-		return nil, err
-	}
-	r.imports++
-	im := &Import{repo: r, ref: "refs/import/" + strconv.Itoa(r.imports)}
-	if err := im.start(ctx); err != nil {
-		return nil, fmt.Errorf("start git fast-import: %w", err)
-	}
-	im.change("")
+	im := &Import{repo: r, root: &dir{}, id: EmptyTree}
 	if parent != "" {
-		if err := checkID(parent); err != nil {
-			im.err = err
-			return nil, im.Close()
+		c, err := r.ReadCommit(ctx, parent)
+		if err != nil {
+			return nil, fmt.Errorf("start from commit %q: %w", parent, err)
 		}
-		im.say("from " + parent + "\n")
+		if im.root.raw, err = r.treeByID(ctx, c.Tree); err != nil {
+			return nil, fmt.Errorf("start from commit %q: %w", parent, err)
+		}
+		im.id = c.Tree
 	}
-	root, err := im.ask()
-	if err != nil {
-		_ = im.Close() // it returns err again
-		return nil, fmt.Errorf("start from commit %q: %w", parent, err)
-	}
-	im.root = root
+	ctx, cancel := context.WithCancel(ctx)
+	release := context.AfterFunc(r.run, cancel)
+	im.ctx, im.end = ctx, func() { release(); cancel() }
 	return im, nil
 }
 
-func (im *Import) start(ctx context.Context) (err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	release := context.AfterFunc(im.repo.run, cancel)
-	im.ctx, im.end = ctx, func() { release(); cancel() }
-	defer func() {
-		if err != nil {
-			im.end()
-		}
-	}()
-	im.cmd, im.words = im.repo.git.command(im.ctx, "fast-import", "--quiet", "--done", "--date-format=raw")
-	if im.in, err = im.cmd.StdinPipe(); err != nil {
-		return err
-	}
-	out, err := im.cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	im.buf, im.out = bufio.NewWriterSize(im.in, importBuffer), bufio.NewReader(out)
-	return im.cmd.Start()
-}
-
-// say sends text; an error is kept for the next call that returns one.
-func (im *Import) say(text string) {
-	if im.err == nil {
-		_, im.err = im.buf.WriteString(text)
-	}
-}
-
-// change sends a command that is part of a commit, which it starts if need be.
-func (im *Import) change(command string) {
-	if !im.dirty {
-		im.say("commit " + im.ref + "\ncommitter x <x> 0 +0000\ndata 0\n")
-		im.dirty = true
-	}
-	im.say(command)
-}
-
 // Write puts a plain file at path. A file in the place of a folder replaces it,
-// and the other way round. The error may be of an earlier write.
+// and the other way round. content may be changed afterwards.
 func (im *Import) Write(path string, content []byte) error {
-	if err := checkPath(path); err != nil {
+	if err := errors.Join(im.failure(), checkPath(path)); err != nil {
 		return err
 	}
-	im.change("M 100644 inline " + quotePath(path) + "\ndata " + strconv.Itoa(len(content)) + "\n")
-	if im.err == nil {
-		_, im.err = im.buf.Write(content)
+	id, err := im.repo.objects.addLater(content)
+	if err == nil {
+		err = im.set(path, leaf{id})
 	}
-	im.say("\n")
-	return im.failure()
+	return im.fail(err)
 }
 
 // Remove takes away the file or folder at path; that there is none is no error.
 func (im *Import) Remove(path string) error {
-	if err := checkPath(path); err != nil {
+	if err := errors.Join(im.failure(), checkPath(path)); err != nil {
 		return err
 	}
-	im.change("D " + quotePath(path) + "\n")
-	return im.failure()
+	return im.fail(im.set(path, leaf{}))
+}
+
+// set puts a leaf at a path.
+func (im *Import) set(path string, l leaf) error {
+	d, way := im.root, []*dir{im.root}
+	for {
+		name, rest, more := strings.Cut(path, "/")
+		if !more {
+			break
+		}
+		below, err := d.sub(im, name, l != leaf{})
+		if err != nil || below == nil {
+			return err // there is nothing to remove
+		}
+		d, path, way = below, rest, append(way, below)
+	}
+	d.set(path, l)
+	for _, d := range way {
+		d.dirty = true
+	}
+	return nil
 }
 
 // Tree ends one tree and returns its id, and whether it differs from the one
 // before (at first: from the parent's). What is written next builds on it.
 func (im *Import) Tree() (id string, changed bool, err error) {
-	if !im.dirty && im.err == nil {
-		return im.root, false, nil
-	}
-	id, err = im.ask()
-	if err != nil {
+	if err := im.failure(); err != nil {
 		return "", false, fmt.Errorf("make tree: %w", err)
 	}
-	changed = id != im.root
-	im.root = id
+	if !im.root.dirty {
+		return im.id, false, nil
+	}
+	made, err := im.root.write(im, keptDepth)
+	if err == nil && im.repo.objects.full() {
+		err = im.repo.objects.finish()
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("make tree: %w", im.fail(err))
+	}
+	id = EmptyTree
+	if made != (oid{}) {
+		id = made.String()
+	}
+	changed = id != im.id
+	im.id = id
 	return id, changed, nil
 }
 
-// ask has the root stored and returns its id. The answer is
-// "040000 tree ID<tab>", or "missing " where nothing is left.
-func (im *Import) ask() (string, error) {
-	im.say("ls \"\"\n")
-	im.dirty = false
-	if im.err == nil {
-		im.err = im.buf.Flush()
-	}
-	if im.err != nil {
-		return "", im.failure()
-	}
-	line, err := im.out.ReadString('\n')
-	if err != nil {
-		im.err = err
-		return "", im.failure()
-	}
-	if strings.HasPrefix(line, "missing ") {
-		return EmptyTree, nil
-	}
-	id, ok := strings.CutPrefix(line, "040000 tree ")
-	id, _, _ = strings.Cut(id, "\t")
-	if !ok || !objectID.MatchString(id) {
-		im.err = fmt.Errorf("git fast-import says %.100q", line)
-	}
-	return id, im.failure()
+// readTree and writeTree make an Import the folders of its dirs.
+func (im *Import) readTree(id oid) ([]byte, error) {
+	return im.repo.treeByID(im.ctx, id.String())
 }
 
-// failure returns the first error in the process's own words. A process whose
-// pipe broke is dead or dying, so it is ended here and says why.
-func (im *Import) failure() error {
-	if im.err == nil || im.closed {
-		return im.err
+func (im *Import) writeTree(raw []byte, base place, delta []byte) (oid, place, error) {
+	if base == (place{}) {
+		return im.repo.objects.add(object{"tree", raw})
 	}
-	_ = im.in.Close() // broken, or the process is of no more use
-	if why := im.wait(nil); why != nil {
-		im.err = why
+	return im.repo.objects.addDelta(object{"tree", raw}, base, delta)
+}
+
+// fail keeps an error for all later calls.
+func (im *Import) fail(err error) error {
+	if im.err == nil {
+		im.err = err
+	}
+	return err
+}
+
+// failure returns why nothing more can be done, if that is so.
+func (im *Import) failure() error {
+	if im.err == nil && im.ctx.Err() != nil {
+		im.err = context.Cause(im.ctx)
 	}
 	return im.err
 }
 
-// wait lets the process end and says why if that is no good end.
-func (im *Import) wait(err error) error {
-	im.closed = true
-	defer im.end()
-	return im.repo.git.explain(im.ctx, "fast-import", errors.Join(err, im.cmd.Wait()), im.words)
-}
-
-// Close ends the process. Without an error all objects are on disk.
+// Close ends the Import. What was written after the last Tree is in no tree.
 func (im *Import) Close() error {
-	if im.closed {
-		return im.err
+	err := im.failure()
+	im.end()
+	if !im.closed && err == nil {
+		im.err = errors.New("the import is closed")
 	}
-	im.say("done\n")
-	if im.err == nil {
-		im.err = im.buf.Flush()
+	if !im.closed {
+		im.closed = true
+		return err
 	}
-	if im.err != nil {
-		return im.failure()
-	}
-	if im.err = im.wait(im.in.Close()); im.err != nil {
-		return im.err
-	}
-	im.err = errors.New("the import is closed")
 	return nil
 }
 
@@ -249,9 +195,4 @@ func checkPart(part string) error {
 		return fmt.Errorf("part %q is git's own: %w", part, ErrPath)
 	}
 	return nil
-}
-
-// quotePath writes a path as fast-import reads it. Bytes above ASCII stay.
-func quotePath(path string) string {
-	return `"` + strings.ReplaceAll(path, `"`, `\"`) + `"`
 }

@@ -59,36 +59,6 @@ func TestManyCommits(t *testing.T) {
 	}
 }
 
-// TestFlushOnTheWay: what waits in memory is bounded.
-func TestFlushOnTheWay(t *testing.T) {
-	t.Parallel()
-	r := open(t, bareRemote(t), Auth{})
-	big := strings.Repeat("many words ", pendingBytes/22)
-	var ids []string
-	for i := range 5 {
-		c := commitOf(EmptyTree)
-		c.Message = strconv.Itoa(i) + big
-		for range 2 { // the same object twice is one
-			id, err := r.WriteCommit(t.Context(), c, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			ids = append(ids, id)
-		}
-		if r.size >= pendingBytes {
-			t.Errorf("%d bytes wait", r.size)
-		}
-	}
-	for _, id := range ids {
-		if _, err := r.ReadCommit(t.Context(), id); err != nil {
-			t.Error(err)
-		}
-	}
-	if err := r.Flush(t.Context()); err != nil || len(r.pending) != 0 {
-		t.Errorf("flush: %d wait, %v", len(r.pending), err)
-	}
-}
-
 func BenchmarkWriteCommit(b *testing.B) {
 	for name, config := range map[string]packet.Config{
 		"ed25519": {Algorithm: packet.PubKeyAlgoEdDSA},

@@ -61,13 +61,23 @@ type object struct {
 	content []byte
 }
 
-// id is the SHA-1 over "TYPE SIZE<nul>" and the content.
-func (o object) id() string {
+// An oid is the id of an object in binary form.
+type oid [sha1.Size]byte
+
+func (id oid) String() string { return hex.EncodeToString(id[:]) }
+
+// oid is the SHA-1 over "TYPE SIZE<nul>" and the content.
+func (o object) oid() (id oid) {
 	h := sha1.New()
-	h.Write([]byte(o.kind + " " + strconv.Itoa(len(o.content)) + "\x00"))
+	var head [32]byte
+	h.Write(append(strconv.AppendInt(append(append(head[:0], o.kind...), ' '), int64(len(o.content)), 10), 0))
 	h.Write(o.content)
-	return hex.EncodeToString(h.Sum(nil))
+	h.Sum(id[:0])
+	return id
 }
+
+// id is oid in hexadecimal.
+func (o object) id() string { return o.oid().String() }
 
 // encode writes the commit without a signature.
 func (c Commit) encode() ([]byte, error) {

@@ -3,6 +3,7 @@ package gitrepo
 import (
 	"bufio"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -58,6 +59,11 @@ func (r *Repo) object(ctx context.Context, name string) (kind string, content []
 	if err := r.Flush(ctx); err != nil {
 		return "", nil, err
 	}
+	return r.ask(ctx, name)
+}
+
+// ask is object for what git sees already.
+func (r *Repo) ask(ctx context.Context, name string) (kind string, content []byte, err error) {
 	if r.reader == nil {
 		if r.reader, err = r.startReader(); err != nil {
 			return "", nil, err
@@ -109,6 +115,29 @@ func (rd *reader) ask(name string) (kind string, content []byte, err error) {
 		return "", nil, err
 	}
 	return fields[1], content[:size], nil
+}
+
+// treeByID returns the content of a tree object.
+func (r *Repo) treeByID(ctx context.Context, id string) ([]byte, error) {
+	if id == EmptyTree {
+		return nil, nil
+	}
+	raw, err := hex.DecodeString(id)
+	if err != nil || len(raw) != len(oid{}) {
+		return nil, checkID(id)
+	}
+	content, ok, err := r.objects.whole(oid(raw))
+	if err != nil || ok {
+		return content, err
+	}
+	kind, content, err := r.ask(ctx, id)
+	if err == nil && kind != "tree" {
+		err = fmt.Errorf("it is a %s: %w", kind, ErrObject)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read tree %s: %w", id, err)
+	}
+	return content, nil
 }
 
 // Blob reads the file at path in rev, a commit or tree id. fs.ErrNotExist says

@@ -52,11 +52,8 @@ type Repo struct {
 	run  context.Context
 	stop context.CancelFunc
 
-	reader  *reader           // nil until the first read
-	pending map[string]object // written, not yet on disk, by id
-	order   []string          // of pending
-	size    int               // bytes of pending
-	imports int               // started so far, to name their refs
+	reader  *reader // nil until the first read
+	objects *packer // takes what is written
 }
 
 // Open checks git and the address, makes the local repository and, if asked to,
@@ -74,7 +71,7 @@ func Open(ctx context.Context, o Options) (*Repo, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Repo{git: git, remote: remote, ssh: nothing{}, auth: o.Auth.clone(), pending: map[string]object{}}
+	r := &Repo{git: git, remote: remote, ssh: nothing{}, auth: o.Auth.clone()}
 	r.run, r.stop = context.WithCancel(ctx)
 	if err := r.prepare(ctx, o, getenv); err != nil {
 		return nil, errors.Join(err, r.Close())
@@ -100,6 +97,7 @@ func (r *Repo) prepare(ctx context.Context, o Options, getenv func(string) strin
 		return fmt.Errorf("make local repository: %w", err)
 	}
 	// Relative, so that the folder's own path never matters to git or ssh.
+	r.objects = newPacker(dir)
 	r.git.dir, r.git.env = dir, append(r.git.env, "GIT_DIR=.")
 	return r.equip(getenv)
 }
@@ -187,6 +185,9 @@ func (r *Repo) Close() error {
 		r.reader = nil
 	}
 	r.stop()
+	if r.objects != nil {
+		errs = append(errs, r.objects.close())
+	}
 	errs = append(errs, r.ssh.Close())
 	r.ssh = nothing{}
 	r.auth.wipe()

@@ -6,8 +6,8 @@ import (
 )
 
 // WriteCommit signs the commit (not if s is nil), verifies the signature in the
-// finished object and keeps that to be put on disk by Flush. It returns the
-// commit's id.
+// finished object and keeps that. It returns the commit's id. It may be called
+// while an Import is under way in another goroutine.
 func (r *Repo) WriteCommit(ctx context.Context, c Commit, s *Signer) (id string, err error) {
 	content, err := c.encode()
 	if err != nil {
@@ -61,42 +61,20 @@ func signTag(plain []byte, s *Signer) ([]byte, error) {
 	return content, s.verify(made.Signed, made.Signature)
 }
 
-// pendingBytes is how much is kept in memory before it is put on disk, in bytes.
-const pendingBytes = 16 << 20
-
-// keep holds an object until Flush; a great many are flushed on the way.
+// keep writes an object into the pack under way.
 func (r *Repo) keep(ctx context.Context, o object) (string, error) {
-	id := o.id()
-	if _, has := r.pending[id]; has {
-		return id, nil
+	if ctx.Err() != nil {
+		return "", context.Cause(ctx)
 	}
-	r.pending[id] = o
-	r.order = append(r.order, id)
-	if r.size += len(o.content); r.size < pendingBytes {
-		return id, nil
-	}
-	return id, r.Flush(ctx)
+	id, _, err := r.objects.add(o)
+	return id.String(), err
 }
 
-// Flush puts all written commits and tags on disk, as one pack. Push, Import
-// and the reading methods do it by themselves. Trees that a commit names need
-// not be on disk yet.
+// Flush lets git see all that was written. Push and the reading methods do it by
+// themselves. Trees that a commit names need not have been written yet.
 func (r *Repo) Flush(ctx context.Context) error {
-	if len(r.order) == 0 {
-		return nil
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	objects := make([]object, len(r.order))
-	for i, id := range r.order {
-		objects[i] = r.pending[id]
-	}
-	pack, err := encodePack(objects)
-	if err != nil {
-		return err
-	}
-	if _, err := r.git.output(ctx, pack, "index-pack", "--stdin"); err != nil {
-		return fmt.Errorf("put %d objects on disk: %w", len(objects), err)
-	}
-	clear(r.pending)
-	r.order, r.size = nil, 0
-	return nil
+	return r.objects.finish()
 }

@@ -1,0 +1,267 @@
+package gitrepo
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// Modes of a tree's entries, as a tree spells them.
+const (
+	modeFile = "100644"
+	modeTree = "40000"
+)
+
+// keptBytes is how large a tree must be for its buffer to be used again.
+const keptBytes = 1 << 16
+
+// A dir is one folder of a tree that is being changed. Of the folder as it was
+// last written it holds the bytes of the tree object, which is the least that
+// can be held of it.
+type dir struct {
+	raw   []byte // "MODE NAME<nul>ID" for each entry, in git's order
+	at    place  // of raw
+	spare []byte // for the next raw
+
+	subs  map[string]*dir // folders that were looked into
+	leafs map[string]leaf // files written or removed since raw
+	dirty bool            // something below changed since raw
+}
+
+// A leaf is a file, or with the zero id nothing.
+type leaf struct{ id oid }
+
+// An entry is one of raw's; its parts point into raw.
+type entry struct {
+	mode, name, id []byte
+	start, end     int
+}
+
+// isTree reports whether the entry is a folder.
+func (e entry) isTree() bool { return string(e.mode) == modeTree }
+
+// entryAt reads the entry that begins at a place of raw.
+func entryAt(raw []byte, start int) (entry, error) {
+	space := bytes.IndexByte(raw[start:], ' ')
+	nul := bytes.IndexByte(raw[start:], 0)
+	end := start + nul + 1 + len(oid{})
+	if space < 0 || nul < space || end > len(raw) {
+		return entry{}, fmt.Errorf("read tree: entry at byte %d: %w", start, ErrObject)
+	}
+	return entry{
+		mode: raw[start : start+space], name: raw[start+space+1 : start+nul],
+		id: raw[start+nul+1 : end], start: start, end: end,
+	}, nil
+}
+
+// find looks an entry up by name, whatever it is.
+func find(raw []byte, name string) (entry, bool, error) {
+	for at := 0; at < len(raw); {
+		e, err := entryAt(raw, at)
+		if err != nil {
+			return entry{}, false, err
+		}
+		if string(e.name) == name {
+			return e, true, nil
+		}
+		at = e.end
+	}
+	return entry{}, false, nil
+}
+
+// A change is one name's new entry; an empty mode takes the name away.
+type change struct {
+	name string
+	mode string
+	id   oid
+}
+
+// changes collects what is new since raw. All folders below must be written.
+func (d *dir) changes(written map[string]oid) []change {
+	var list []change
+	for name, id := range written {
+		c := change{name: name, mode: modeTree, id: id}
+		if id == (oid{}) {
+			c.mode = ""
+		}
+		list = append(list, c)
+	}
+	for name, l := range d.leafs {
+		c := change{name: name, mode: modeFile, id: l.id}
+		if l.id == (oid{}) {
+			c.mode = ""
+		}
+		list = append(list, c)
+	}
+	return list
+}
+
+// A mark is a place in git's order where a change takes an entry away, or puts
+// one in, or both. A name has two places: as a file, and as a folder, which
+// sorts as if its name ended in a slash.
+type mark struct {
+	key, put []byte // put is the new entry, nil for none
+}
+
+// marks returns the places of changes, in git's order.
+func marks(changes []change) []mark {
+	list := make([]mark, 0, 2*len(changes))
+	for _, c := range changes {
+		var put []byte
+		if c.mode != "" {
+			put = slices.Concat([]byte(c.mode+" "+c.name+"\x00"), c.id[:])
+		}
+		file, folder := mark{key: []byte(c.name)}, mark{key: []byte(c.name + "/")}
+		if c.mode == modeTree {
+			folder.put = put
+		} else {
+			file.put = put
+		}
+		list = append(list, file, folder)
+	}
+	slices.SortFunc(list, func(a, b mark) int { return bytes.Compare(a.key, b.key) })
+	return list
+}
+
+// merge returns raw with the changes, in to's memory if that is large enough,
+// and the delta that leads there.
+func merge(raw []byte, changes []change, to []byte) (merged, delta []byte, err error) {
+	var d deltaWriter
+	todo := marks(changes)
+	grow := 0
+	for _, m := range todo {
+		grow += len(m.put)
+	}
+	to = slices.Grow(to, len(raw)+grow)
+	put := func(m mark) {
+		if m.put != nil {
+			to = append(to, m.put...)
+			d.insert(m.put)
+		}
+	}
+	for at := 0; at < len(raw); {
+		e, err := entryAt(raw, at)
+		if err != nil {
+			return nil, nil, err
+		}
+		at = e.end
+		gone := false
+		for len(todo) > 0 && !gone {
+			order := compareEntry(e, todo[0].key)
+			if order < 0 {
+				break
+			}
+			gone = order == 0
+			put(todo[0])
+			todo = todo[1:]
+		}
+		if !gone {
+			to = append(to, raw[e.start:e.end]...)
+			d.copy(e.start, e.end)
+		}
+	}
+	for _, m := range todo {
+		put(m)
+	}
+	return to, d.end(len(raw)), nil
+}
+
+// compareEntry compares an entry with a key of git's order.
+func compareEntry(e entry, key []byte) int {
+	if !e.isTree() || !bytes.HasPrefix(key, e.name) {
+		return bytes.Compare(e.name, key)
+	}
+	return bytes.Compare([]byte("/"), key[len(e.name):])
+}
+
+// A folders is where the objects of folders come from and go to.
+type folders interface {
+	readTree(id oid) ([]byte, error)
+	writeTree(raw []byte, base place, delta []byte) (oid, place, error)
+}
+
+// sub returns the folder of a name, loading it if need be. With make it puts a
+// new one in the place of nothing or of a file, without it there may be none.
+func (d *dir) sub(store folders, name string, make bool) (*dir, error) {
+	if s, ok := d.subs[name]; ok {
+		return s, nil
+	}
+	s := &dir{}
+	_, replaced := d.leafs[name]
+	e, ok, err := find(d.raw, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case ok && e.isTree() && !replaced:
+		if s.raw, err = store.readTree(oid(e.id)); err != nil {
+			return nil, err
+		}
+	case !make:
+		return nil, nil
+	}
+	delete(d.leafs, name)
+	if d.subs == nil {
+		d.subs = map[string]*dir{}
+	}
+	d.subs[name] = s
+	return s, nil
+}
+
+// set puts a file in the place of whatever has its name, or takes that away.
+func (d *dir) set(name string, l leaf) {
+	delete(d.subs, name)
+	if d.leafs == nil {
+		d.leafs = map[string]leaf{}
+	}
+	d.leafs[name] = l
+}
+
+// write writes the folder and those below if they changed, and returns the id,
+// zero for an empty folder, which git does not have below the root. The folders
+// keep those below them only down to a depth; deeper ones are read again when
+// they are needed, and so are never written as deltas.
+func (d *dir) write(store folders, keep int) (oid, error) {
+	written := map[string]oid{}
+	for name, s := range d.subs {
+		if !s.dirty {
+			continue
+		}
+		id, err := s.write(store, keep-1)
+		if err != nil {
+			return oid{}, err
+		}
+		written[name] = id
+	}
+	merged, delta, err := merge(d.raw, d.changes(written), d.spare[:0])
+	if err != nil {
+		return oid{}, err
+	}
+	maps.DeleteFunc(d.subs, func(_ string, s *dir) bool { return keep <= 0 || len(s.raw) == 0 })
+	if keep < 0 {
+		delta = nil
+	}
+	d.leafs, d.dirty = nil, false
+	return d.store(store, merged, delta)
+}
+
+// store puts a new content in the place of raw.
+func (d *dir) store(store folders, merged, delta []byte) (oid, error) {
+	if len(merged) == 0 {
+		d.raw, d.at = nil, place{}
+		return oid{}, nil
+	}
+	base := d.at
+	if len(delta) == 0 || len(delta) >= len(merged) {
+		base = place{}
+	}
+	id, at, err := store.writeTree(merged, base, delta)
+	if err != nil {
+		return oid{}, err
+	}
+	if len(merged) >= keptBytes {
+		d.spare = d.raw
+	}
+	d.raw, d.at = merged, at
+	return id, nil
+}
