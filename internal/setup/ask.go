@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,10 +86,10 @@ func (t *Talk) line(ctx context.Context) (string, error) {
 // Confirm asks for a yes or no; yes is the default.
 func (t *Talk) Confirm(ctx context.Context, question string) (bool, error) {
 	answer, err := t.ask(ctx, question+" (y/n)", "y", func(answer string) error {
-		if strings.Contains("y yes n "+None, strings.ToLower(answer)) {
-			return nil
+		if !slices.Contains([]string{"y", "yes", "n", None}, strings.ToLower(answer)) {
+			return errors.New("answer y or n")
 		}
-		return errors.New("answer y or n")
+		return nil
 	})
 	return strings.HasPrefix(strings.ToLower(answer), "y"), err
 }

@@ -1,11 +1,20 @@
 package setup
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
+
+// maxCompared bounds the lines of a text that is compared.
+const maxCompared = 2000
 
 // diffLines shows how a text would have to change into another one, the lines
 // that go after "-" and those that come after "+". Lines that stay are left out.
 func diffLines(from, to string) string {
 	a, b := strings.Split(strings.TrimSuffix(from, "\n"), "\n"), strings.Split(strings.TrimSuffix(to, "\n"), "\n")
+	if len(a) > maxCompared {
+		return "-a file of " + strconv.Itoa(len(a)) + " lines, which is none of ours\n"
+	}
 	// common[i][j] is how many lines a[i:] and b[j:] have in common, in order.
 	common := make([][]int, len(a)+1)
 	for i := range common {

@@ -21,8 +21,9 @@ func GHReady(ctx context.Context, run Command) error {
 }
 
 // look creates the repositories that do not exist and reads the names of the
-// secrets that do.
-func (s *Setup) look(ctx context.Context, st *state) {
+// secrets that do. Without these names nothing could be done that is sure to
+// leave them alone.
+func (s *Setup) look(ctx context.Context, st *state) error {
 	st.missing = map[string]bool{}
 	for _, slug := range s.repositories() {
 		_, err := s.Run(ctx, nil, "gh", "repo", "view", slug, "--json", "name")
@@ -37,7 +38,7 @@ func (s *Setup) look(ctx context.Context, st *state) {
 	for _, kind := range []string{"secret", "variable"} {
 		out, err := s.Run(ctx, nil, "gh", kind, "list", "--repo", s.Repository)
 		if err != nil {
-			st.trouble("list each "+kind+" of "+s.Repository, err)
+			return fmt.Errorf("list what %s has: %w; nothing was written. Try again, or leave gh out and do by hand what is then printed", s.Repository, errors.Join(append(st.troubles, err)...))
 		}
 		for line := range strings.Lines(string(out)) {
 			if fields := strings.Fields(line); len(fields) > 0 {
@@ -45,6 +46,7 @@ func (s *Setup) look(ctx context.Context, st *state) {
 			}
 		}
 	}
+	return nil
 }
 
 // repositories are those on GitHub that must exist.

@@ -51,7 +51,9 @@ func (s *Setup) Do(ctx context.Context) error {
 		ssh: map[string]*key{}, held: map[string]bool{}, admitted: map[string]bool{}, removed: map[string]bool{},
 	}
 	if s.GH {
-		s.look(ctx, st)
+		if err := s.look(ctx, st); err != nil {
+			return err
+		}
 	}
 	if err := s.makeKeys(st); err != nil {
 		return err

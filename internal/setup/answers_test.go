@@ -1,0 +1,157 @@
+package setup
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestParseRemote(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]Remote{
+		"me/x":                               {Slug: "me/x", Host: "github.com"},
+		"me/x.git":                           {Slug: "me/x", Host: "github.com"},
+		"https://github.com/me/x":            {Slug: "me/x", Host: "github.com"},
+		"https://github.com/me/x.git/":       {Slug: "me/x", Host: "github.com"},
+		"git@github.com:me/x.git":            {Slug: "me/x", Host: "github.com"},
+		"ssh://git@github.com/me/x.git":      {Slug: "me/x", Host: "github.com"},
+		"https://git.example.org/a/b/c":      {Host: "git.example.org", Address: "https://git.example.org/a/b/c"},
+		"git@git.example.org:a/b.git":        {Host: "git.example.org", Address: "git@git.example.org:a/b.git"},
+		"ssh://git@git.example.org:2222/a/b": {Host: "git.example.org:2222", Address: "ssh://git@git.example.org:2222/a/b"},
+	} {
+		if got, err := ParseRemote(text); err != nil || got != want {
+			t.Errorf("%q is %+v, %v; want %+v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{
+		"", "me", "me/", "/me/x", "./x", "me/x/y", "me/..", "-me/x", "me/x y", "file:///x", "http://github.com/me/x", "git://h/x",
+		"https://me:hunter2@h/x", "https://token@h/x", "https://h", "https://h/x?y", "https://me:hunter2@h/%zz", "-o@h:x",
+	} {
+		got, err := ParseRemote(text)
+		if err == nil {
+			t.Errorf("%q is taken for %+v", text, got)
+		} else if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q repeats the password", err)
+		}
+	}
+}
+
+func TestPlanRefuses(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		change func(*Answers)
+		says   string
+	}{
+		{"no repository", func(a *Answers) { a.Repository = "" }, "repository: \"\" is not a repository"},
+		{"nothing to fill", func(a *Answers) { a.Files, a.Hashes = None, None }, "nothing to fill"},
+		{"twice the same", func(a *Answers) { a.Files = "https://github.com/" + a.Hashes }, "are the same"},
+		{"folder as a repository", func(a *Answers) { a.Files = "./files.git" }, "files-repository: \"./files.git\" is a folder"},
+		{"an expression", func(a *Answers) { a.Files = "git@h:${{x}}" }, "have no place there"},
+		{"quotes", func(a *Answers) { a.Hashes = "git@h:it's" }, "have no place there"},
+		{"folder as a bucket", func(a *Answers) { a.Buckets = []string{"./bucket"} }, "write s3://NAME"},
+		{"two lines of buckets", func(a *Answers) { a.Buckets = []string{"s3://one-bucket\ns3://two"} }, "have no place there"},
+		{"bucket with a key", func(a *Answers) { a.Buckets = []string{"s3://id:hunter2@name"} }, "must not hold credentials"},
+		{"public-url", func(a *Answers) { a.PublicURL = "hackage.example.org" }, "https://HOST/PATH"},
+		{"role", func(a *Answers) { a.Role = "mirror" }, "arn:aws:iam::ACCOUNT:role/NAME"},
+		{"role without a bucket", func(a *Answers) { a.Role = role }, "leave role-to-assume out"},
+		{"region", func(a *Answers) { a.Region = "Frankfurt!" }, "such as eu-central-1"},
+		{"access", func(a *Answers) { a.Access = "magic" }, "deploy-keys, github-token, app, token"},
+		{"signer", func(a *Answers) { a.Signer = "me" }, "Hackage mirror <mirror@example.org>"},
+		{"signer without an address", func(a *Answers) { a.Signer = "me <me>" }, "write a name and an address"},
+		{"signer with brackets", func(a *Answers) { a.Signer = "Me (mirror) <me@h>" }, "cannot carry brackets"},
+		{"expires", func(a *Answers) { a.Expires = "tomorrow" }, "write never, or 2y"},
+		{"expires too late", func(a *Answers) { a.Expires = "200y" }, "write never"},
+		{"own token for others", func(a *Answers) { a.Access = string(GitHubToken) }, "opens its own repository only"},
+		{"https without a token", func(a *Answers) { a.Files = "https://git.example.org/x" }, "needs a token"},
+		{"one token for two hosts", func(a *Answers) { a.Files, a.Access = "https://git.example.org/x", string(Token) }, "would be shown to both"},
+		{"an App of two owners", func(a *Answers) { a.Files, a.Access = "you/x", string(App) }, "repositories of one owner"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			a := usual()
+			test.change(&a)
+			_, err := a.Plan(noon())
+			if err == nil || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("%v; want %q", err, test.says)
+			}
+			if err != nil && strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("%v repeats a secret", err)
+			}
+		})
+	}
+}
+
+func TestPlanFindsAllAtOnce(t *testing.T) {
+	t.Parallel()
+	a := usual()
+	a.Files, a.Access, a.Signer = "x", "magic", "me"
+	_, err := a.Plan(noon())
+	for _, part := range []string{"files-repository", "access", "signer"} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("%v; want a word about %s", err, part)
+		}
+	}
+}
+
+// Each repository is opened in the way that its place and the access allow.
+func TestDoors(t *testing.T) {
+	t.Parallel()
+	ssh, https := "git@github.com:me/x.git", "https://github.com/me/x.git"
+	for _, test := range []struct {
+		remote  string
+		access  Access
+		door    Access
+		address string
+	}{
+		{"me/x", DeployKeys, DeployKeys, ssh},
+		{https, DeployKeys, DeployKeys, ssh},
+		{ssh, App, App, https},
+		{"me/x", Token, Token, https},
+		{"me/x", GitHubToken, DeployKeys, ssh},
+		{"me/own", GitHubToken, GitHubToken, "https://github.com/me/own.git"},
+		{"git@h:x", App, DeployKeys, "git@h:x"},
+		{"https://h/x", Token, Token, "https://h/x"},
+	} {
+		remote, err := ParseRemote(test.remote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := Plan{Repository: "me/own", Access: test.access}
+		if door, address := p.door(remote), p.address(remote); door != test.door || address != test.address {
+			t.Errorf("%s by %s: %s, %q; want %s, %q", test.remote, test.access, door, address, test.door, test.address)
+		}
+	}
+}
+
+func TestStandard(t *testing.T) {
+	t.Parallel()
+	for repository, want := range map[string][3]string{
+		"me/mirror":           {"me/all-cabal-files", "me/all-cabal-hashes", "deploy-keys"},
+		"me/all-cabal-hashes": {None, "me/all-cabal-hashes", "github-token"},
+		"me/all-cabal-files":  {"me/all-cabal-files", None, "github-token"},
+		"":                    {"", "", "deploy-keys"},
+	} {
+		if a := Standard(repository); a.Files != want[0] || a.Hashes != want[1] || a.Access != want[2] {
+			t.Errorf("%q: %+v", repository, a)
+		}
+	}
+}
+
+func TestFromGit(t *testing.T) {
+	t.Parallel()
+	g := newGitHub(t)
+	if a := FromGit(t.Context(), g.run); a.Repository != "" || a.Signer != "" {
+		t.Errorf("no repository suggests %+v", a)
+	}
+	g.settings = map[string]string{
+		"remote get-url origin": "https://github.com/me/mirror.git", "config user.name": "Me", "config user.email": "me@example.org",
+	}
+	if a := FromGit(t.Context(), g.run); a.Repository != "me/mirror" || a.Signer != "Me <me@example.org>" {
+		t.Errorf("a clone suggests %+v", a)
+	}
+	g.settings["remote get-url origin"] = "https://git.example.org/me/mirror.git"
+	g.settings["config user.name"] = "Me (work)"
+	if a := FromGit(t.Context(), g.run); a.Repository != "" || a.Signer != "" {
+		t.Errorf("what cannot be used suggests %+v", a)
+	}
+}

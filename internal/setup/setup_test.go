@@ -1,0 +1,551 @@
+package setup
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+)
+
+// noon is when all tests run; keys are made then.
+func noon() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }
+
+// usual are the answers of most mirrors.
+func usual() Answers {
+	return Answers{
+		Repository: "me/mirror", Files: "me/all-cabal-files", Hashes: "me/all-cabal-hashes",
+		Access: string(DeployKeys), Signer: "Mirror <mirror@example.org>",
+	}
+}
+
+// A try is a folder in which the command runs again and again.
+type try struct {
+	*testing.T
+	dir     string
+	answers Answers
+	github  *github // nil: gh is not used
+	change  func(*Setup)
+}
+
+func newTry(t *testing.T) *try {
+	t.Helper()
+	return &try{T: t, dir: t.TempDir(), answers: usual()}
+}
+
+func (y *try) path(name string) string { return filepath.Join(y.dir, filepath.FromSlash(name)) }
+
+// do runs once and returns what was printed.
+func (y *try) do() (string, error) {
+	y.Helper()
+	return y.doWith(y.Context())
+}
+
+func (y *try) doWith(ctx context.Context) (string, error) {
+	y.Helper()
+	plan, err := y.answers.Plan(noon())
+	if err != nil {
+		y.Fatal(err)
+	}
+	var out bytes.Buffer
+	s := &Setup{Plan: plan, Keys: y.path("keys"), File: y.path(".github/workflows/mirror.yml"), Now: noon, Out: &out}
+	if y.github != nil {
+		s.GH, s.Run = true, y.github.run
+	}
+	if y.change != nil {
+		y.change(s)
+	}
+	err = s.Do(ctx)
+	return out.String(), err
+}
+
+// must is do, which must succeed.
+func (y *try) must() string {
+	y.Helper()
+	said, err := y.do()
+	if err != nil {
+		y.Fatalf("%v\n%s", err, said)
+	}
+	return said
+}
+
+// contents reads all files of the folder.
+func (y *try) contents() map[string]string {
+	y.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(y.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		name, _ := filepath.Rel(y.dir, path)
+		files[filepath.ToSlash(name)] = string(raw)
+		return err
+	})
+	if err != nil {
+		y.Fatal(err)
+	}
+	return files
+}
+
+func (y *try) write(name, content string) {
+	y.Helper()
+	if err := os.MkdirAll(filepath.Dir(y.path(name)), 0o755); err != nil {
+		y.Fatal(err)
+	}
+	if err := os.WriteFile(y.path(name), []byte(content), 0o600); err != nil {
+		y.Fatal(err)
+	}
+}
+
+// same fails the test unless two readings of the folder are equal.
+func (y *try) same(before map[string]string) {
+	y.Helper()
+	after := y.contents()
+	for name, content := range before {
+		if after[name] != content {
+			y.Errorf("%s was changed", name)
+		}
+		delete(after, name)
+	}
+	for name := range after {
+		y.Errorf("%s is new", name)
+	}
+}
+
+func (y *try) says(text string, parts ...string) {
+	y.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			y.Errorf("it does not say %q:\n%s", part, text)
+		}
+	}
+}
+
+// private are the private halves of keys.
+var private = []string{"keys/signing-key.asc", "keys/files-ssh-key", "keys/hashes-ssh-key"}
+
+func TestMakesKeysAndWorkflow(t *testing.T) {
+	t.Parallel()
+	y := newTry(t)
+	said := y.must()
+	files := y.contents()
+	for _, name := range append([]string{
+		"keys/.gitignore", "keys/signing-key.pub.asc", "keys/files-ssh-key.pub", "keys/hashes-ssh-key.pub", ".github/workflows/mirror.yml",
+	}, private...) {
+		if files[name] == "" {
+			t.Errorf("%s is missing", name)
+		}
+	}
+	if len(files) != 8 || files["keys/.gitignore"] != "*\n" {
+		t.Errorf("there are %d files, .gitignore has %q", len(files), files["keys/.gitignore"])
+	}
+	for _, name := range private {
+		hides(t, said, []byte(files[name]))
+		if info, err := os.Stat(y.path(name)); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", name, info.Mode(), err)
+		}
+	}
+	y.says(said, "signs as Mirror <mirror@example.org>", "never expires", "opens me/all-cabal-files",
+		"gh secret set SIGNING_KEY --repo me/mirror < ", "gh secret set FILES_SSH_KEY", "--repo me/all-cabal-hashes --allow-write",
+		"gh gpg-key add ", "git add ", "gh workflow run mirror.yml")
+	if strings.Contains(said, "PASSPHRASE") || strings.Contains(said, "AWS_") {
+		t.Errorf("it asks for what this plan does not need:\n%s", said)
+	}
+}
+
+func TestTheKeysAreGood(t *testing.T) {
+	t.Parallel()
+	y := newTry(t)
+	y.must()
+	files := y.contents()
+	signer, err := gitrepo.NewSigner([]byte(files[private[0]]), nil, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if signer.Identity() != (gitrepo.Identity{Name: "Mirror", Email: "mirror@example.org"}) {
+		t.Errorf("the key is of %v", signer.Identity())
+	}
+	if string(signer.PublicKey()) != files["keys/signing-key.pub.asc"] {
+		t.Error("the public half is not of the private one")
+	}
+	var lines []string
+	for _, name := range private[1:] {
+		key, err := ssh.ParsePrivateKey([]byte(files[name]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(key.PublicKey())))
+		if !strings.HasPrefix(line, "ssh-ed25519 ") || !strings.HasPrefix(files[name+".pub"], line+" hackage-mirror-") {
+			t.Errorf("%s: %q is not the public half, %q", name, files[name+".pub"], line)
+		}
+		lines = append(lines, line)
+	}
+	if lines[0] == lines[1] {
+		t.Error("both repositories have the same key")
+	}
+}
+
+func TestExpiryAndPassphrase(t *testing.T) {
+	t.Parallel()
+	y := newTry(t)
+	y.answers.Expires = "2y"
+	passphrase := []byte("correct horse battery staple")
+	y.change = func(s *Setup) { s.Passphrase = passphrase }
+	said := y.must()
+	y.says(said, "expires on 2028-11-22", "gh secret set SIGNING_PASSPHRASE")
+	hides(t, said, passphrase)
+	key := []byte(y.contents()[private[0]])
+	if _, err := gitrepo.NewSigner(key, nil, noon); !errors.Is(err, gitrepo.ErrPassphrase) {
+		t.Errorf("without its passphrase: %v", err)
+	}
+	signer, err := gitrepo.NewSigner(key, passphrase, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if end, ok := signer.Expires(); !ok || !end.Equal(noon().AddDate(2, 0, 0)) {
+		t.Errorf("it expires %v, %v", end, ok)
+	}
+	before := y.contents()
+	y.must()
+	y.same(before)
+	y.change = nil
+	said, err = y.do()
+	if !errors.Is(err, gitrepo.ErrPassphrase) || !strings.Contains(err.Error(), "--signing-passphrase") {
+		t.Errorf("again without the passphrase: %v\n%s", err, said)
+	}
+	y.same(before)
+}
+
+func TestAgainChangesNothing(t *testing.T) {
+	t.Parallel()
+	y := newTry(t)
+	y.must()
+	before := y.contents()
+	y.answers.Signer = "Somebody Else <else@example.org>"
+	for range 2 {
+		said := y.must()
+		y.same(before)
+		y.says(said, "signs as Mirror <mirror@example.org>", "; kept", unchanged)
+		if strings.Contains(said, "; made") || strings.Contains(said, written) {
+			t.Errorf("it says that it made something:\n%s", said)
+		}
+	}
+	y.answers = Answers{Repository: "me/mirror"}.Or(Remembered([]byte(before[".github/workflows/mirror.yml"])))
+	y.must()
+	y.same(before)
+}
+
+// A run may be killed between any two files, or while it writes one. All that it
+// made until then must serve the next run.
+func TestGoesOnFromAnyHalfWrittenState(t *testing.T) {
+	t.Parallel()
+	whole := newTry(t)
+	whole.must()
+	files := whole.contents()
+	order := []string{
+		"keys/.gitignore", "keys/signing-key.asc", "keys/signing-key.pub.asc", "keys/files-ssh-key", "keys/files-ssh-key.pub",
+		"keys/hashes-ssh-key", "keys/hashes-ssh-key.pub", ".github/workflows/mirror.yml",
+	}
+	if len(order) != len(files) {
+		t.Fatalf("%d files in an order of %d", len(files), len(order))
+	}
+	for n := range order {
+		y := newTry(t)
+		for _, name := range order[:n] {
+			y.write(name, files[name])
+		}
+		y.write("keys/.new-123", files[order[n]][:len(files[order[n]])/2])
+		y.must()
+		after := y.contents()
+		if len(after) != len(files) {
+			t.Errorf("after %d files there are %d, want %d", n, len(after), len(files))
+		}
+		for _, name := range order[:n] {
+			if after[name] != files[name] {
+				t.Errorf("after %d files, %s was changed", n, name)
+			}
+			if after[name+".pub"] != "" && after[name+".pub"] != files[name+".pub"] {
+				t.Errorf("after %d files, %s got another public half", n, name)
+			}
+		}
+		if after[".github/workflows/mirror.yml"] != files[".github/workflows/mirror.yml"] {
+			t.Errorf("after %d files the workflow is another one", n)
+		}
+		y.must()
+		y.same(after)
+	}
+}
+
+func TestRefusesDamagedKeys(t *testing.T) {
+	t.Parallel()
+	other := newTry(t)
+	other.must()
+	foreign := other.contents()
+	for _, test := range []struct {
+		name, file, content string
+		says                string
+	}{
+		{"half a signing key", private[0], foreign[private[0]][:200], "move this one away"},
+		{"an empty signing key", private[0], "", "move this one away"},
+		{"a public signing key", private[0], foreign["keys/signing-key.pub.asc"], "move this one away"},
+		{"half an ssh key", private[1], foreign[private[1]][:200], "without a passphrase"},
+		{"a public ssh key", private[2], foreign[private[2]+".pub"], "without a passphrase"},
+		{"the public half of another signing key", "keys/signing-key.pub.asc", foreign["keys/signing-key.pub.asc"], "is not the public half"},
+		{"the public half of another ssh key", "keys/files-ssh-key.pub", foreign["keys/files-ssh-key.pub"], "is not the public half"},
+		{"a public half that is none", "keys/files-ssh-key.pub", "nothing", "is not the public half"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			y := newTry(t)
+			y.must()
+			y.write(test.file, test.content)
+			before := y.contents()
+			_, err := y.do()
+			if err == nil || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), filepath.Base(test.file)) {
+				t.Errorf("%v; want %q and the file", err, test.says)
+			}
+			if err != nil {
+				hides(t, err.Error(), []byte(test.content))
+			}
+			y.same(before)
+		})
+	}
+}
+
+func TestKeyThatOthersCanRead(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no such bits")
+	}
+	y := newTry(t)
+	y.must()
+	if err := os.Chmod(y.path(private[1]), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	y.says(y.must(), "chmod 600 "+y.path(private[1]))
+}
+
+// Whoever moved a private key to a safe place keeps it.
+func TestPrivateKeyIsElsewhere(t *testing.T) {
+	t.Parallel()
+	y := newTry(t)
+	y.must()
+	for _, name := range private {
+		if err := os.Remove(y.path(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := y.contents()
+	y.says(y.must(), "not here any more", "If it is lost: remove")
+	y.same(before)
+}
+
+func TestWorkflowThatDiffers(t *testing.T) {
+	t.Parallel()
+	y := newTry(t)
+	const file = ".github/workflows/mirror.yml"
+	y.must()
+	ours := y.contents()[file]
+	edited := strings.Replace(ours, "time-limit: 5h30m", "time-limit: 1h", 1)
+	y.write(file, edited)
+	said := y.must()
+	y.says(said, different, "-          time-limit: 1h\n", "+          time-limit: 5h30m\n", "--force-workflow")
+	if got := y.contents()[file]; got != edited {
+		t.Error("a workflow that differs was changed")
+	}
+	y.change = func(s *Setup) { s.ForceWorkflow = true }
+	y.says(y.must(), replaced)
+	if got := y.contents()[file]; got != ours {
+		t.Errorf("the workflow was not written anew:\n%s", got)
+	}
+	y.write(file, strings.Repeat("x\n", 100_000))
+	y.change = nil
+	if said := y.must(); len(said) > 20_000 {
+		t.Errorf("a workflow of %d lines is shown in %d bytes", 100_000, len(said))
+	}
+}
+
+func TestNobodySigns(t *testing.T) {
+	t.Parallel()
+	y := newTry(t)
+	y.answers.Signer = ""
+	if _, err := y.do(); err == nil || !strings.Contains(err.Error(), "--signer") {
+		t.Errorf("%v; want a word about --signer", err)
+	}
+	if files := y.contents(); len(files) != 1 {
+		t.Errorf("it wrote %d files, want .gitignore alone", len(files))
+	}
+}
+
+func TestBucketAloneNeedsNoKeys(t *testing.T) {
+	t.Parallel()
+	y := newTry(t)
+	y.answers = Answers{Repository: "me/mirror", Buckets: []string{"s3://my-hackage"}, Role: "arn:aws:iam::123456789012:role/mirror", Access: string(DeployKeys)}
+	said := y.must()
+	y.says(said, "Let the role trust this workflow")
+	if files := y.contents(); len(files) != 1 {
+		t.Errorf("files: %d, want the workflow alone", len(files))
+	}
+	if strings.Contains(said, "secret set") || strings.Contains(said, "gpg") {
+		t.Errorf("it asks for what this plan does not need:\n%s", said)
+	}
+}
+
+func TestHandsOverToGitHub(t *testing.T) {
+	t.Parallel()
+	y := newTry(t)
+	y.github = newGitHub(t, "me/mirror", "me/all-cabal-files")
+	passphrase := []byte("correct horse battery staple")
+	y.change = func(s *Setup) { s.Passphrase = passphrase }
+	said := y.must()
+	g := y.github
+	if !g.repos["me/all-cabal-hashes"] {
+		t.Error("the repository that was missing is still missing")
+	}
+	y.checkGitHub(passphrase)
+	files := y.contents()
+	if files[private[0]] != string(g.secrets["SIGNING_KEY"]) || files[private[1]] != "" || files[private[2]] != "" {
+		t.Error("the signing key must stay, and the deploy keys must not")
+	}
+	y.says(said, "no longer a file", "Keep ", " and its passphrase")
+	hides(t, said, g.secrets["SIGNING_KEY"], g.secrets["FILES_SSH_KEY"], g.secrets["HASHES_SSH_KEY"], passphrase)
+	g.hides(g.secrets["SIGNING_KEY"], g.secrets["FILES_SSH_KEY"], g.secrets["HASHES_SSH_KEY"], passphrase)
+	for _, done := range []string{"repo create", "deploy-key add", "secret set"} {
+		if strings.Contains(said, done) {
+			t.Errorf("%q is left to do, and it is done:\n%s", done, said)
+		}
+	}
+	before := y.contents()
+	y.must()
+	y.same(before)
+	y.checkGitHub(passphrase)
+}
+
+// checkGitHub holds what GitHub has: each deploy key opens its repository only,
+// and the workflow has its private half.
+func (y *try) checkGitHub(passphrase []byte) {
+	y.Helper()
+	g := y.github
+	for name, repo := range map[string]string{"FILES_SSH_KEY": "me/all-cabal-files", "HASHES_SSH_KEY": "me/all-cabal-hashes"} {
+		key, err := ssh.ParsePrivateKey(g.secrets[name])
+		if err != nil {
+			y.Errorf("secret %s: %v", name, err)
+			continue
+		}
+		line := string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(key.PublicKey())))
+		if len(g.deploy[repo]) != 1 || !strings.Contains(g.deploy[repo][0], line) {
+			y.Errorf("%s lets in %q, and the workflow has %q", repo, g.deploy[repo], line)
+		}
+	}
+	if _, err := gitrepo.NewSigner(g.secrets["SIGNING_KEY"], passphrase, noon); err != nil {
+		y.Errorf("the signing key of the workflow: %v", err)
+	}
+	if !bytes.Equal(g.secrets["SIGNING_PASSPHRASE"], passphrase) {
+		y.Errorf("the passphrase is %q", g.secrets["SIGNING_PASSPHRASE"])
+	}
+}
+
+// gh may fail at any call, or do what it was told and the answer is lost, or all
+// is interrupted. The next run must put everything right.
+func TestGoesOnAfterAnyFailureOfGH(t *testing.T) {
+	t.Parallel()
+	full := newTry(t)
+	full.github = newGitHub(t)
+	full.must()
+	calls := len(full.github.calls)
+	if calls < 10 {
+		t.Fatalf("a run makes only %d calls", calls)
+	}
+	broken := errors.New("HTTP 502: Bad Gateway")
+	for n := 1; n <= calls; n++ {
+		for _, how := range []string{"fails", "is lost", "is interrupted"} {
+			y := newTry(t)
+			y.github = newGitHub(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			hit := false // a call that fails by itself has no answer to lose
+			at := func(call int) error {
+				if call != n {
+					return nil
+				}
+				hit = true
+				if how == "is interrupted" {
+					cancel()
+					return context.Canceled
+				}
+				return broken
+			}
+			if how == "fails" {
+				y.github.stop = at
+			} else {
+				y.github.lose = at
+			}
+			said, err := y.doWith(ctx)
+			cancel()
+			if err == nil && hit {
+				t.Errorf("call %d %s, and all was well:\n%s", n, how, said)
+			}
+			y.github.stop, y.github.lose = nil, nil
+			y.must()
+			y.checkGitHub(nil)
+		}
+	}
+}
+
+// A secret that somebody set is used as it is, and no key is made beside it.
+func TestSecretsThatAreThere(t *testing.T) {
+	t.Parallel()
+	y := newTry(t)
+	y.github = newGitHub(t, "me/mirror", "me/all-cabal-files", "me/all-cabal-hashes")
+	for _, name := range []string{"SIGNING_KEY", "FILES_SSH_KEY", "HASHES_SSH_KEY"} {
+		y.github.secrets[name] = []byte("theirs")
+	}
+	y.must()
+	files := y.contents()
+	for _, name := range private {
+		if files[name] != "" {
+			t.Errorf("%s was made", name)
+		}
+	}
+	for name, value := range y.github.secrets {
+		if string(value) != "theirs" {
+			t.Errorf("secret %s was changed", name)
+		}
+	}
+}
+
+func TestFailuresOfGHAreInTheList(t *testing.T) {
+	t.Parallel()
+	y := newTry(t)
+	y.github = newGitHub(t, "me/mirror", "me/all-cabal-files")
+	y.github.stop = func(int) error {
+		call := y.github.calls[len(y.github.calls)-1]
+		if slices.Contains(call, "create") || slices.Contains(call, "set") {
+			return errors.New("HTTP 403: Resource not accessible")
+		}
+		return nil
+	}
+	said, err := y.do()
+	if !errors.Is(err, ErrLeft) || !strings.Contains(err.Error(), "create repository me/all-cabal-hashes: HTTP 403") {
+		t.Errorf("it says %v", err)
+	}
+	y.says(said, "gh repo create me/all-cabal-hashes --public", "--repo me/all-cabal-hashes --allow-write", "gh secret set SIGNING_KEY")
+	if strings.Contains(said, "gh repo create me/all-cabal-files") || strings.Contains(said, "--repo me/all-cabal-files --allow-write") {
+		t.Errorf("it lists what is done:\n%s", said)
+	}
+	for _, name := range private {
+		if y.contents()[name] == "" {
+			t.Errorf("%s is gone, and GitHub does not have it", name)
+		}
+	}
+}
