@@ -92,8 +92,8 @@ func block(text string, limit int) string {
 	return "<pre>" + strings.ReplaceAll(escaped, "\n\n", "\n \n") + "</pre>\n"
 }
 
-// plural writes a count with its noun.
-func plural(n int, noun string) string {
+// Plural writes a count with its noun.
+func Plural(n int, noun string) string {
 	if n != 1 {
 		if stem, y := strings.CutSuffix(noun, "y"); y {
 			noun = stem + "ie"

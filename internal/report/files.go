@@ -51,6 +51,11 @@ func (r *Run) commitOf(kind string) string {
 	return ""
 }
 
+// WantsFiles reports whether WriteFiles has something to write.
+func WantsFiles(getenv func(string) string) bool {
+	return getenv(outputVariable) != "" || getenv(summaryVariable) != ""
+}
+
 // WriteFiles tells GitHub's runner what the run did: the outputs into the file
 // that GITHUB_OUTPUT names, and the job summary into that of
 // GITHUB_STEP_SUMMARY. A variable that is not set means that nobody wants the

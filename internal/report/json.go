@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"math"
 	"time"
-
 )
 
 // maxSummaryJSON is what an environment variable bears on every system, with

@@ -116,7 +116,7 @@ func (m *markdown) headline() {
 		m.add("%s\n", block(r.Error, maxError))
 	}
 	if r.Left > 0 && !r.DryRun {
-		m.add("**Still to come**: %s, because %s. The next run goes on from here.\n\n", plural(r.Left, "release"), r.why())
+		m.add("**Still to come**: %s, because %s. The next run goes on from here.\n\n", Plural(r.Left, "release"), r.why())
 	}
 	if r.Outcome == Interrupted {
 		m.add("Every destination holds its old or its new state; the next run goes on from what was reached.\n\n")
@@ -127,7 +127,7 @@ func (m *markdown) headline() {
 func (r *Run) title() string {
 	came := "nothing new"
 	if len(r.New) > 0 || r.Revisions > 0 {
-		came = fmt.Sprintf("%s, %s, %s", plural(len(r.New), "release"), plural(r.Revisions, "revision"), size(r.Bytes))
+		came = fmt.Sprintf("%s, %s, %s", Plural(len(r.New), "release"), Plural(r.Revisions, "revision"), size(r.Bytes))
 	}
 	took := took(r.Took)
 	switch {
@@ -179,13 +179,13 @@ func (m *markdown) news(d Destination) string {
 	case d.Err != "":
 		return "❌ not brought up to date: " + code(d.Err)
 	case d.Changed && d.Commit != "":
-		return plural(d.Commits, "commit")
+		return Plural(d.Commits, "commit")
 	case d.Changed:
-		return plural(d.Tarballs, "tarball") + ", " + plural(d.Revisions, "revision")
+		return Plural(d.Tarballs, "tarball") + ", " + Plural(d.Revisions, "revision")
 	case m.run.DryRun && d.Adopting != "":
-		return plural(d.Entries, "entry") + " of the index; compared with all of it, because " + code(d.Adopting)
+		return Plural(d.Entries, "entry") + " of the index; compared with all of it, because " + code(d.Adopting)
 	case m.run.DryRun && d.Entries > 0:
-		return plural(d.Entries, "entry") + " of the index"
+		return Plural(d.Entries, "entry") + " of the index"
 	}
 	return inline(m.run.account(&d))
 }
@@ -197,7 +197,7 @@ func (m *markdown) ledger() {
 	}
 	byReason := m.table("lrl", "Reason", "Releases", "What to do")
 	for _, reason := range reasons() {
-		if n := r.count(reason); n > 0 {
+		if n := r.Count(reason); n > 0 {
 			byReason.row(mark(reason)+inline(string(reason)), count(n), inline(Advice(reason)))
 		}
 	}
@@ -272,7 +272,7 @@ func (m *markdown) releases() {
 			list = folded("The newest", t.String())
 		}
 	}
-	m.section(plural(len(r.New), "new release"), r.histogram()+"\n"+list)
+	m.section(Plural(len(r.New), "new release"), r.histogram()+"\n"+list)
 }
 
 func (m *markdown) expiries() {
@@ -281,7 +281,7 @@ func (m *markdown) expiries() {
 	}
 	t := m.table("lll", "What", "Until", "")
 	for _, e := range m.run.Expiries {
-		left := "in " + plural(int(e.When.Sub(m.run.Began).Hours()/24), "day")
+		left := "in " + Plural(int(e.When.Sub(m.run.Began).Hours()/24), "day")
 		switch {
 		case e.When.IsZero():
 			left = ""

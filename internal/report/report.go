@@ -186,8 +186,8 @@ func reasons() []state.Reason {
 	return []state.Reason{state.Mismatch, state.Failed, state.Missing, state.Unsigned, state.Withdrawn}
 }
 
-// count returns how many releases are owed for a reason.
-func (r *Run) count(reason state.Reason) int {
+// Count returns how many releases are owed for a reason.
+func (r *Run) Count(reason state.Reason) int {
 	n := 0
 	for _, owed := range r.Ledger {
 		if owed.Reason == reason {

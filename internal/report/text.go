@@ -17,16 +17,16 @@ func (r *Run) Text() string {
 	}
 	t := &text{}
 	t.line("%s: %s, %s, %s in %.1f s; index-state %s", r.verb(),
-		plural(len(r.New), "release"), plural(r.Revisions, "revision"), size(r.Bytes), r.Took.Seconds(), r.indexState())
+		Plural(len(r.New), "release"), Plural(r.Revisions, "revision"), size(r.Bytes), r.Took.Seconds(), r.indexState())
 	for _, d := range r.Destinations {
 		t.line("  %-18s %s: %s", d.Kind, d.Name, r.account(&d))
 	}
 	if r.Passed.Count > 0 {
 		t.line("  passed over        %s of the index that are none of ours, such as %s",
-			plural(r.Passed.Count, "entry"), strings.Join(r.Passed.Samples, ", "))
+			Plural(r.Passed.Count, "entry"), strings.Join(r.Passed.Samples, ", "))
 	}
 	if r.Left > 0 {
-		t.line("  still to come      %s, because %s; the next run goes on from here", plural(r.Left, "release"), r.why())
+		t.line("  still to come      %s, because %s; the next run goes on from here", Plural(r.Left, "release"), r.why())
 	}
 	for _, what := range r.PutRight {
 		t.line("  put right          %s", what)
@@ -99,15 +99,15 @@ func (r *Run) account(d *Destination) string {
 	case !d.Changed:
 		return "nothing new"
 	case d.Commit != "":
-		return fmt.Sprintf("%s, head %.12s, in %.1f s", plural(d.Commits, "commit"), d.Commit, d.Took.Seconds())
+		return fmt.Sprintf("%s, head %.12s, in %.1f s", Plural(d.Commits, "commit"), d.Commit, d.Took.Seconds())
 	}
-	return fmt.Sprintf("%s, %s, %s put in %.1f s", plural(d.Tarballs, "tarball"),
-		plural(d.Revisions, "revision"), size(d.Bytes), d.Took.Seconds())
+	return fmt.Sprintf("%s, %s, %s put in %.1f s", Plural(d.Tarballs, "tarball"),
+		Plural(d.Revisions, "revision"), size(d.Bytes), d.Took.Seconds())
 }
 
 // forecast says what a run that is not dry would begin with.
 func (d *Destination) forecast() string {
-	line := plural(d.Entries, "entry") + " of the index are new to it"
+	line := Plural(d.Entries, "entry") + " of the index are new to it"
 	if d.Adopting != "" {
 		line += "; it would be compared with the whole index, because " + d.Adopting
 	}

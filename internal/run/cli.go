@@ -31,6 +31,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/report"
 )
 
 // program is the command's name in usage and messages.
@@ -52,6 +53,8 @@ type Env struct {
 	Now            func() time.Time
 	IsTerminal     bool   // whether somebody watches Stderr
 	Version        string // of this program, such as v1.2.3
+
+	console *report.Console // where the runner and the summary hear of things
 
 	stdin io.Reader
 	asks  bool // whether somebody is there to answer on stdin
@@ -140,6 +143,7 @@ func Main(ctx context.Context, args []string, env Env) int {
 }
 
 func (c commands) main(ctx context.Context, args []string, env Env) int {
+	env.console = report.NewConsole(env.Stderr, env.Getenv)
 	err := c.run(ctx, args, env)
 	if err == nil {
 		return CodeDone
@@ -152,7 +156,7 @@ func (c commands) main(ctx context.Context, args []string, env Env) int {
 		}
 	}
 	if exit.Err != nil {
-		say(env.Stderr, "", err.Error())
+		env.fail(apparent(ctx, err))
 	}
 	if exit.Hint != "" {
 		fmt.Fprintln(env.Stderr, exit.Hint)
@@ -190,9 +194,10 @@ func (c commands) run(ctx context.Context, args []string, env Env) error {
 
 // startSync checks the options before anything is begun.
 func (c commands) startSync(ctx context.Context, o *Options, env Env) error {
+	env.console.Mask(o.Masks()...)
 	warnings, err := o.Check()
 	for _, warning := range warnings {
-		say(env.Stderr, "warning: ", warning)
+		env.warn(warning)
 	}
 	if err != nil {
 		return usage(err, "sync")
@@ -288,6 +293,6 @@ func usage(err error, command string) error {
 // say writes a message for people, each line with the program's name before it.
 func say(w io.Writer, kind, message string) {
 	for line := range strings.Lines(message) {
-		fmt.Fprintf(w, "%s: %s%s\n", program, kind, oneLine(line))
+		fmt.Fprintf(w, "%s: %s%s\n", program, kind, report.Line(line))
 	}
 }

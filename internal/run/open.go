@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/sethvargo/go-githubactions"
-
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
@@ -18,18 +16,6 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
-
-// maskSecrets asks the runner, before anything else is written, never to show
-// the secrets.
-func maskSecrets(o *Options, env Env) {
-	if env.Getenv("GITHUB_ACTIONS") != "true" {
-		return
-	}
-	action := githubactions.New(githubactions.WithWriter(env.Stdout), githubactions.WithGetenv(env.Getenv))
-	for _, mask := range o.Masks() {
-		action.AddMask(mask)
-	}
-}
 
 // open makes upstream and all destinations ready. A destination that cannot be
 // opened fails alone.
@@ -154,6 +140,7 @@ func (r *syncer) openRepositories(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read signing-key: %w", err)
 	}
+	r.signer = signer
 	hosts, err := r.o.KnownHosts()
 	if err != nil {
 		return err

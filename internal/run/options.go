@@ -45,6 +45,7 @@ type Options struct {
 	TimeLimit     time.Duration `name:"time-limit" group:"How:" placeholder:"DURATION" help:"Start no new work after so long, such as 5h30m. What is done is kept, and the next run goes on from there."`
 	DryRun        bool          `name:"dry-run" group:"How:" help:"Verify upstream and say what would be done, but write nothing."`
 	Verbose       bool          `name:"verbose" short:"v" group:"How:" help:"One line for each release."`
+	JSON          bool          `name:"json" group:"How:" help:"Print what was done as JSON."`
 }
 
 // secrets returns the options that are secrets, by name.

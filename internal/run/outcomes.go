@@ -3,8 +3,10 @@ package run
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hashes"
@@ -96,6 +98,19 @@ func (o *outcomes) came() (releases int, bytes int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return len(o.places), o.bytes
+}
+
+// each calls yield for every tarball that came, with its length in bytes. Its
+// order means nothing.
+func (o *outcomes) each(yield func(release index.Release, size int64)) {
+	o.mu.Lock()
+	releases := slices.Collect(maps.Keys(o.places))
+	o.mu.Unlock()
+	for _, release := range releases {
+		if outcome, _, err := o.get(release); err == nil {
+			yield(release, outcome.Digests.Size)
+		}
+	}
 }
 
 // Close closes the file.

@@ -1,16 +1,19 @@
 package run
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/dustin/go-humanize"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/report"
 )
 
 // Progress tells people how far a run is: by a bar if somebody watches, by a
@@ -39,15 +42,17 @@ func newProgress(env Env, verbose bool) Progress {
 	if env.IsTerminal {
 		return &barProgress{w: env.Stderr, now: env.Now, verbose: verbose}
 	}
-	return &logProgress{w: env.Stderr, now: env.Now, verbose: verbose, ticker: func() (<-chan time.Time, func()) {
+	return &logProgress{w: env.Stderr, now: env.Now, verbose: verbose, console: env.console, ticker: func() (<-chan time.Time, func()) {
 		t := time.NewTicker(logInterval)
 		return t.C, t.Stop
 	}}
 }
 
-// A logProgress writes lines.
+// A logProgress writes lines. On GitHub those of a phase are folded away under
+// its name, and the line that says what the phase did follows in the open.
 type logProgress struct {
 	w       io.Writer
+	console *report.Console
 	now     func() time.Time
 	ticker  func() (ticks <-chan time.Time, stop func())
 	verbose bool
@@ -65,6 +70,7 @@ func (p *logProgress) Start(phase, things string, total int64) {
 	defer p.mu.Unlock()
 	p.done()
 	p.meter = newMeter(phase, things, total, p.now())
+	p.group(func() { p.console.Group(phase) })
 	p.stop = make(chan struct{})
 	m, stop := p.meter, p.stop
 	p.owned.Go(func() { p.tell(m, stop) })
@@ -113,8 +119,16 @@ func (p *logProgress) done() {
 	}
 	close(p.stop)
 	p.owned.Wait()
+	p.group(p.console.EndGroup)
 	p.Note(p.meter.phase + ": " + p.meter.summary(p.now()))
 	p.meter = nil
+}
+
+// group writes a command between two lines.
+func (p *logProgress) group(command func()) {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	command()
 }
 
 // A barProgress draws a bar for the running phase; lines appear above it.
@@ -278,21 +292,31 @@ func releaseLine(name string, bytes int64) string {
 func wholeSeconds(d time.Duration) string { return d.Round(time.Second).String() }
 
 // writeLine writes one line. There is nobody to tell if that does not work.
-func writeLine(w io.Writer, line string) { _, _ = io.WriteString(w, oneLine(line)+"\n") }
+func writeLine(w io.Writer, line string) { _, _ = io.WriteString(w, report.Line(line)+"\n") }
 
-// oneLine makes text safe as a line of a log: control characters, which could
-// move a terminal's cursor or begin a new line, become blanks, and what GitHub's
-// runner would take as a command of ours loses its mark.
-func oneLine(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, strings.TrimRight(text, "\r\n"))
-	text = strings.ReplaceAll(text, "##[", "## [")
-	if strings.HasPrefix(strings.TrimSpace(text), "::") {
-		text = "| " + text
+// A timeline notes when the parts of a run began and ended; some go on side by
+// side.
+type timeline struct {
+	now   func() time.Time
+	began time.Time
+
+	mu     sync.Mutex
+	phases []report.Phase
+}
+
+// begin notes that a part of the run begins, and returns what notes its end.
+func (t *timeline) begin(name string) (end func()) {
+	begin := t.now().Sub(t.began)
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.phases = append(t.phases, report.Phase{Name: name, Begin: begin, End: t.now().Sub(t.began)})
 	}
-	return text
+}
+
+// inOrder returns the phases by their begin.
+func (t *timeline) inOrder() []report.Phase {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.SortedStableFunc(slices.Values(t.phases), func(a, b report.Phase) int { return cmp.Compare(a.Begin, b.Begin) })
 }

@@ -191,21 +191,3 @@ func TestNewProgressFitsTheStream(t *testing.T) {
 		t.Error("a terminal does not get a bar")
 	}
 }
-
-func TestOneLine(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]string{
-		"plain\n":           "plain",
-		"two\nlines":        "two lines",
-		"\x1b[2Jclear":      " [2Jclear",
-		"::add-mask::x":     "| ::add-mask::x",
-		" \t::error::x":     "|   ::error::x",
-		"x ##[error]y":      "x ## [error]y",
-		"a::b":              "a::b",
-		"ok\n::error::late": "ok ::error::late",
-	} {
-		if got := oneLine(text); got != want {
-			t.Errorf("oneLine(%q) = %q, want %q", text, got, want)
-		}
-	}
-}

@@ -1,15 +1,15 @@
 package run
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/dustin/go-humanize"
-
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
@@ -30,61 +30,82 @@ func (r *syncer) intent() string {
 	return line
 }
 
-// A summary says what a run did.
-type summary struct {
-	dryRun    bool
-	seconds   float64
-	releases  int // tarballs that came
-	revisions int
-	bytes     int64
-	left      int // tarballs that are still to come, because the time was up
-	end       index.Position
-	passed    index.Passed
-	sites     []*site
-	owed      state.Ledger
-	alarms    []string // what was found amiss and put right
-}
-
-// summary collects what the run did.
-func (r *syncer) summary() *summary {
-	sum := &summary{
-		dryRun: r.dryRun, seconds: r.env.Now().Sub(r.began).Seconds(),
-		sites: r.sites, owed: state.Ledger{}, left: r.left,
+// facts collects what there is to tell of the run. Err is what ended it before
+// its end, if anything did. Everything that the run began has come to rest.
+func (r *syncer) facts(ctx context.Context, err error) *report.Run {
+	run := &report.Run{
+		Tool: program + " " + r.env.Version, Upstream: r.o.Upstream, Packages: r.packages, DryRun: r.dryRun,
+		Began: r.began, Took: r.env.Now().Sub(r.began), Aborted: err != nil,
+		Left: r.left, Phases: r.timeline.inOrder(), Expiries: r.expiries(),
 	}
-	sum.releases, sum.bytes = r.outcomes.came()
-	if r.dryRun {
-		sum.releases, sum.left, sum.end = r.left, 0, r.end
-	}
+	owed := state.Ledger{}
 	for _, s := range r.sites {
-		sum.add(s)
+		r.addSite(ctx, run, s)
+		if s.destination == nil {
+			continue
+		}
+		for release, pending := range s.State().Ledger {
+			if owed[release].Reason != state.Mismatch {
+				owed[release] = pending // an alarm is never hidden by another site
+			}
+		}
 	}
-	return sum
+	for _, release := range owed.Sorted() {
+		run.Ledger = append(run.Ledger, report.Owed{Release: release, Reason: owed[release].Reason, Since: owed[release].Since})
+	}
+	run.New = r.arrived()
+	for _, release := range run.New {
+		run.Bytes += release.Size
+	}
+	if r.dryRun {
+		run.Left, run.Bytes, run.Index = 0, 0, r.end
+	}
+	r.date(ctx, run)
+	return run
 }
 
-// add takes a site's part into the summary.
-func (sum *summary) add(s *site) {
-	if s.tail != nil {
-		if s.tail.Passed.Count > sum.passed.Count {
-			sum.passed = s.tail.Passed
+// addSite enters a site.
+func (r *syncer) addSite(ctx context.Context, run *report.Run, s *site) {
+	d := report.Destination{Kind: s.kind, Name: s.String(), Took: s.took}
+	if s.err != nil {
+		d.Err = s.err.Error()
+		if ctx.Err() != nil && errors.Is(s.err, context.Canceled) {
+			d.Err = errInterrupted.Error()
 		}
-		sum.revisions = max(sum.revisions, revisions(s.tail))
 	}
-	if s.destination == nil {
-		return
+	if s.destination != nil {
+		d.At, d.Pending = s.State().Position, len(s.State().Ledger)
+		if s.err == nil && d.At.Length > run.Index.Length {
+			run.Index = d.At
+		}
 	}
-	if at := s.State().Position; s.err == nil && at.Length > sum.end.Length {
-		sum.end = at
-	}
+	took := 0
 	if s.bucket != nil {
+		stats := s.bucket.Stats()
+		d.Changed, d.Tarballs, d.Revisions, d.Bytes = stats.Bytes > 0, stats.Tarballs, stats.Revisions, stats.Bytes
+		took = stats.Revisions
 		for _, text := range s.bucket.Alarms() {
-			sum.alarms = append(sum.alarms, fmt.Sprintf("%s %s: %s", s.kind, s, text))
+			run.PutRight = append(run.PutRight, fmt.Sprintf("%s %s: %s", s.kind, s, text))
 		}
 	}
-	for release, pending := range s.State().Ledger {
-		if sum.owed[release].Reason != state.Mismatch {
-			sum.owed[release] = pending // an alarm is never hidden by another site
+	if s.repo != nil && s.commit.Changed {
+		d.Changed, d.Commits, d.Commit = true, s.commit.Commits, s.commit.Commit
+		took = s.commit.Revisions
+	}
+	if s.tail != nil {
+		d.Entries = s.tail.Entries
+		if s.tail.Passed.Count > run.Passed.Count {
+			run.Passed = s.tail.Passed
+		}
+		if !run.Aborted && run.Left == 0 || r.dryRun {
+			took = revisions(s.tail)
 		}
 	}
+	if s.repo != nil {
+		d.Adopting = s.repo.Adopting()
+	}
+	run.Revisions = max(run.Revisions, took)
+	run.Destinations = append(run.Destinations, d)
 }
 
 // revisions counts the .cabal files of a stretch of the index.
@@ -96,96 +117,88 @@ func revisions(t *index.Tail) int {
 	return n
 }
 
-// write prints the summary.
-func (sum *summary) write(w io.Writer) error {
-	var out strings.Builder
-	verb := "done"
+// arrived returns the releases whose tarballs came, or in a dry run would come.
+// The files repository takes no tarballs: alone it has the releases of its own
+// commits.
+func (r *syncer) arrived() []report.Release {
+	var out []report.Release
+	add := func(release index.Release, size int64) {
+		out = append(out, report.Release{Release: release, Size: size})
+	}
 	switch {
-	case sum.dryRun:
-		verb = "dry run, nothing was written; there are"
-	case len(live(sum.sites)) == 0:
-		verb = "nothing was brought up to date"
-	}
-	fmt.Fprintf(&out, "%s: %s, %s, %s in %.1f s; index-state %s\n", verb,
-		plural(sum.releases, "release"), plural(sum.revisions, "revision"),
-		humanize.IBytes(uint64(sum.bytes)), sum.seconds, indexState(sum.end))
-	for _, s := range sum.sites {
-		fmt.Fprintf(&out, "  %-18s %s: %s\n", s.kind, s, s.account(sum.dryRun))
-	}
-	if sum.passed.Count > 0 {
-		fmt.Fprintf(&out, "  passed over        %s of the index that are none of ours, such as %s\n",
-			plural(sum.passed.Count, "entry"), strings.Join(sum.passed.Samples, ", "))
-	}
-	if sum.left > 0 {
-		fmt.Fprintf(&out, "  still to come      %s, because the time was up; the next run goes on from here\n", plural(sum.left, "release"))
-	}
-	for _, text := range sum.alarms {
-		fmt.Fprintf(&out, "  put right          %s\n", text)
-	}
-	for i, release := range sum.owed.Sorted() {
-		if i == maxPendingLines {
-			fmt.Fprintf(&out, "  pending            %s more; each destination's state lists all\n", humanize.Comma(int64(len(sum.owed)-i)))
-			break
+	case !slices.ContainsFunc(r.sites, func(s *site) bool { return s.kind != filesKind }):
+		for _, s := range r.sites {
+			if s.tail == nil || !s.commit.Changed && !r.dryRun {
+				continue
+			}
+			for _, release := range s.tail.Order {
+				if news := s.tail.News[release]; news.TargetOffset >= 0 {
+					add(release, news.Target.Length)
+				}
+			}
 		}
-		p := sum.owed[release]
-		fmt.Fprintf(&out, "  pending            %s %s since %s: %s\n", release, p.Reason, p.Since.Format(time.DateOnly), advice[p.Reason])
-	}
-	_, err := io.WriteString(w, out.String())
-	return err
-}
-
-// maxPendingLines is how many pending releases are listed.
-const maxPendingLines = 30
-
-// advice says what becomes of a pending release.
-var advice = map[state.Reason]string{
-	state.Missing:   "upstream has no such file yet; tried again in every run",
-	state.Withdrawn: "upstream took it back; nothing to do",
-	state.Mismatch:  "the bytes are not the signed ones, here or upstream; somebody has to look",
-	state.Unsigned:  "the index has no package.json for it; taken as soon as there is one",
-	state.Failed:    "it could not be fetched; tried again in every run",
-}
-
-// account says what became of a site.
-func (s *site) account(dryRun bool) string {
-	if s.err != nil {
-		return "not brought up to date: " + s.err.Error()
-	}
-	if dryRun {
-		return s.forecast()
-	}
-	took := fmt.Sprintf("%.1f s", s.took.Seconds())
-	if s.bucket != nil {
-		stats := s.bucket.Stats()
-		if stats.Bytes == 0 {
-			return "nothing new"
+	case r.dryRun:
+		for _, n := range r.wanted {
+			add(n.Release, n.Target.Length)
 		}
-		return fmt.Sprintf("%s, %s, %s put in %s", plural(stats.Tarballs, "tarball"),
-			plural(stats.Revisions, "revision"), humanize.IBytes(uint64(stats.Bytes)), took)
+	case r.outcomes != nil:
+		r.outcomes.each(add)
 	}
-	if !s.commit.Changed {
-		return "nothing new"
-	}
-	return fmt.Sprintf("%s, head %.12s, in %s", plural(s.commit.Commits, "commit"), s.commit.Commit, took)
+	return out
 }
 
-// forecast says what a run that is not dry would begin with.
-func (s *site) forecast() string {
-	if s.tail == nil {
-		return "nothing new"
+// date enters when the new releases came to the index, the newest first, if
+// somebody wants to know: that takes another reading of what is new of it.
+func (r *syncer) date(ctx context.Context, run *report.Run) {
+	if len(run.New) > 0 && (r.o.JSON || report.WantsFiles(r.env.Getenv)) {
+		at := r.times(ctx, run.New)
+		for i := range run.New {
+			run.New[i].Time = at[run.New[i].Release]
+		}
 	}
-	line := fmt.Sprintf("%s of the index are new to it", plural(s.tail.Entries, "entry"))
-	if s.repo != nil && s.repo.Adopting() != "" {
-		line += "; it would be compared with the whole index, because " + s.repo.Adopting()
-	}
-	return line
+	slices.SortFunc(run.New, func(a, b report.Release) int {
+		if order := b.Time.Compare(a.Time); order != 0 {
+			return order
+		}
+		return a.Release.Compare(b.Release)
+	})
 }
 
-// verdict is the run's error: of the sites that could not be brought up to date,
-// or of what only a person can mend.
-func (sum *summary) verdict() error {
+// hurry is how much of the index is still read when the run was interrupted.
+const hurry = 16 << 20
+
+// times reads when releases came to the index. Those that were owed since an
+// earlier run have none.
+func (r *syncer) times(ctx context.Context, releases []report.Release) map[index.Release]time.Time {
+	at := make(map[index.Release]time.Time, len(releases))
+	var first *site
+	for _, s := range r.sites {
+		if s.tail != nil && (first == nil || s.tail.From.Length < first.tail.From.Length) {
+			first = s
+		}
+	}
+	if first == nil || ctx.Err() != nil && first.tail.To.Length-first.tail.From.Length > hurry {
+		return at
+	}
+	for _, release := range releases {
+		at[release.Release] = time.Time{}
+	}
+	for e, err := range first.index.Log(first.tail.From).Entries() {
+		if err != nil {
+			break // it was read before; what is missing is only not told
+		}
+		if _, wanted := at[e.Release]; wanted && e.Kind == index.PackageJSON {
+			at[e.Release] = e.Time
+		}
+	}
+	return at
+}
+
+// verdict is the error of a run that came to its end: of the sites that could
+// not be brought up to date, or of what only a person can mend.
+func (r *syncer) verdict(run *report.Run) error {
 	var errs []error
-	for _, s := range sum.sites {
+	for _, s := range r.sites {
 		if s.err != nil {
 			errs = append(errs, fmt.Errorf("%s %q: %w", s.kind, s, s.err))
 		}
@@ -193,36 +206,17 @@ func (sum *summary) verdict() error {
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	if n := sum.owed.Count(state.Mismatch); n > 0 {
+	if n := run.Count(state.Mismatch); n > 0 {
 		return &ExitError{
 			Code: CodeDegraded,
-			Err:  fmt.Errorf("%s with bytes that are not the signed ones; all the rest is done", plural(n, "release")),
+			Err:  fmt.Errorf("%s with bytes that are not the signed ones; all the rest is done", report.Plural(n, "release")),
 		}
 	}
-	if n := len(sum.alarms); n > 0 {
+	if n := len(run.PutRight); n > 0 {
 		return &ExitError{
 			Code: CodeDegraded,
-			Err:  fmt.Errorf("somebody else had written to a bucket: %s put right; find out who can write there", plural(n, "file")),
+			Err:  fmt.Errorf("somebody else had written to a bucket: %s put right; find out who can write there", report.Plural(n, "file")),
 		}
 	}
 	return nil
-}
-
-// indexState is a position's time as cabal writes it.
-func indexState(p index.Position) string {
-	if p.IsZero() {
-		return "none"
-	}
-	return p.Time.UTC().Format(time.RFC3339)
-}
-
-// plural writes a count with its noun.
-func plural(n int, noun string) string {
-	if n != 1 {
-		if stem, y := strings.CutSuffix(noun, "y"); y {
-			noun = stem + "ie"
-		}
-		noun += "s"
-	}
-	return humanize.Comma(int64(n)) + " " + noun
 }

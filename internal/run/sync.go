@@ -12,9 +12,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
+	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
@@ -44,53 +46,59 @@ type syncer struct {
 	closers  []func() error
 
 	outcomes *outcomes
+
+	timeline *timeline
+	signer   *gitrepo.Signer // nil without repositories
+	wanted   []need          // in a dry run: what would be fetched
 }
 
 // runSync brings every destination up to date, and says what was done.
 func runSync(ctx context.Context, o *Options, env Env) error {
-	maskSecrets(o, env)
-	summary, err := syncOnce(ctx, o, env)
-	if err != nil {
-		return err
-	}
-	if err := summary.write(env.Stdout); err != nil {
-		return err
-	}
-	return summary.verdict()
+	run, err := syncOnce(ctx, o, env)
+	return errors.Join(err, tell(ctx, run, err, o, env))
 }
 
-// syncOnce is one run. Its error means that nothing could be done at all; what
-// went wrong with single destinations stands in the summary.
-func syncOnce(ctx context.Context, o *Options, env Env) (_ *summary, err error) {
-	dir, err := os.MkdirTemp("", "hackage-mirror-")
-	if err != nil {
-		return nil, fmt.Errorf("make a temporary folder: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+// syncOnce is one run. There are facts to tell of it even if it failed.
+func syncOnce(ctx context.Context, o *Options, env Env) (run *report.Run, err error) {
+	now := env.Now()
 	r := &syncer{
-		o: o, env: env, progress: newProgress(env, o.Verbose), began: env.Now(), dir: dir,
+		o: o, env: env, progress: newProgress(env, o.Verbose), began: now,
 		publicURL: o.publicURL(),
 		packages:  strings.Join(o.Packages, ","), dryRun: o.DryRun,
+		timeline: &timeline{now: env.Now, began: now},
 	}
-	defer func() { err = errors.Join(err, r.close()) }()
-	if r.outcomes, err = newOutcomes(dir); err != nil {
-		return nil, err
+	if r.dir, err = os.MkdirTemp("", "hackage-mirror-"); err != nil {
+		err = fmt.Errorf("make a temporary folder: %w", err)
+		return r.facts(ctx, err), err
+	}
+	defer func() { err = errors.Join(err, r.close(), os.RemoveAll(r.dir)) }()
+	err = r.begin(ctx)
+	run = r.facts(ctx, err)
+	if err == nil {
+		err = r.verdict(run)
+	}
+	return run, err
+}
+
+// begin makes everything ready and runs.
+func (r *syncer) begin(ctx context.Context) (err error) {
+	if r.outcomes, err = newOutcomes(r.dir); err != nil {
+		return err
 	}
 	r.closers = append(r.closers, r.outcomes.Close)
 	if err := r.open(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	if err := r.run(ctx); err != nil {
-		return nil, err
-	}
-	return r.summary(), nil
+	return r.run(ctx)
 }
 
 // run is the order of things: metadata, index, tarballs and .cabal files,
 // repositories, and last what makes it known.
 func (r *syncer) run(ctx context.Context) error {
 	r.progress.Note(r.intent())
+	end := r.timeline.begin("states")
 	r.each(live(r.sites), func(s *site) error { return s.load(ctx, r.packages, r.shard) })
+	end()
 	if len(live(r.sites)) == 0 {
 		return ctx.Err()
 	}
@@ -106,6 +114,7 @@ func (r *syncer) run(ctx context.Context) error {
 		return r.advance(ctx)
 	}
 	if !r.dryRun && r.metadata != nil {
+		defer r.timeline.begin("signed files")()
 		r.publishMetadata(ctx)
 	}
 	return ctx.Err()
@@ -114,21 +123,36 @@ func (r *syncer) run(ctx context.Context) error {
 // advance brings the sites to the end of the index. The buckets and the
 // repositories go on side by side once all tarballs have come.
 func (r *syncer) advance(ctx context.Context) error {
-	if err := r.readIndex(ctx); err != nil {
+	end := r.timeline.begin("index")
+	err := r.readIndex(ctx)
+	end()
+	if err != nil {
 		return err
 	}
 	needs, err := r.needs(ctx)
 	r.left = len(needs)
+	if r.dryRun {
+		r.wanted = needs
+	}
 	if err != nil || r.dryRun || len(live(r.sites)) == 0 {
 		return err
 	}
-	if err := r.fill(ctx, needs); err != nil {
+	end = r.timeline.begin("tarballs")
+	err = r.fill(ctx, needs)
+	end()
+	if err != nil {
 		r.closeFeeds()
 		return err
 	}
 	var group errgroup.Group
-	group.Go(func() error { r.fillRepositories(ctx); return nil })
+	group.Go(func() error {
+		defer r.timeline.begin("repositories")()
+		r.fillRepositories(ctx)
+		return nil
+	})
+	end = r.timeline.begin("buckets")
 	r.closeFeeds()
+	end()
 	return errors.Join(group.Wait(), ctx.Err())
 }
 
@@ -152,6 +176,7 @@ func (r *syncer) each(sites []*site, step func(*site) error) {
 // readMetadata reads the one set of metadata that the whole run uses. It stays
 // nil if upstream has nothing newer than what every site has.
 func (r *syncer) readMetadata(ctx context.Context) error {
+	defer r.timeline.begin("metadata")()
 	seen := newest(r.sites)
 	m, err := r.upstream.Metadata(ctx, seen)
 	if errors.Is(err, hackage.ErrUnchanged) {

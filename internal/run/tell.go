@@ -1,0 +1,101 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/report"
+)
+
+// errInterrupted stands for all the errors of what a signal ended.
+var errInterrupted = errors.New("interrupted")
+
+// tell says what a run did: to people and programs on standard output, and to
+// GitHub's runner in its files. Err is what the command will end with. That
+// somebody cannot be told changes nothing of what was done, but for standard
+// output: who reads that must not take a part for the whole.
+func tell(ctx context.Context, run *report.Run, err error, o *Options, env Env) error {
+	run.Outcome, run.Error = outcomeOf(ctx, err), ""
+	if err = apparent(ctx, err); err != nil && run.Outcome != report.Interrupted {
+		run.Error = err.Error()
+	}
+	run.Messages = env.console.Messages()
+	if err := run.WriteFiles(env.Getenv); err != nil {
+		env.warn(err.Error())
+	}
+	out := run.Text()
+	if o.JSON {
+		out = string(run.JSON())
+	}
+	_, err = io.WriteString(env.Stdout, out)
+	return err
+}
+
+// outcomeOf says how a run ended.
+func outcomeOf(ctx context.Context, err error) report.Outcome {
+	exit, ok := errors.AsType[*ExitError](err)
+	switch {
+	case err == nil:
+		return report.Done
+	case ok && exit.Code == CodeDegraded:
+		return report.Degraded
+	case ctx.Err() != nil:
+		return report.Interrupted
+	}
+	return report.Failed
+}
+
+// apparent takes from an error of an interrupted run what only says that it was
+// interrupted, in many words.
+func apparent(ctx context.Context, err error) error {
+	if ctx.Err() == nil || err == nil {
+		return err
+	}
+	var rest []error
+	for _, part := range parts(err) {
+		if !errors.Is(part, context.Canceled) {
+			rest = append(rest, part)
+		}
+	}
+	return errors.Join(append(rest, errInterrupted)...)
+}
+
+// parts returns the errors that errors.Join put together.
+func parts(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	if inner := joined.Unwrap(); errors.Join(inner...).Error() == err.Error() {
+		var all []error
+		for _, part := range inner {
+			all = append(all, parts(part)...)
+		}
+		return all
+	}
+	return []error{err} // one sentence that several errors are in
+}
+
+// warn says what a person should know.
+func (e Env) warn(text string) {
+	if !e.console.Tell(report.Warning, text) {
+		say(e.Stderr, "warning: ", text)
+	}
+}
+
+// fail says what went wrong, each thing by itself.
+func (e Env) fail(err error) {
+	for _, part := range parts(err) {
+		if !e.console.Tell(report.Error, part.Error()) {
+			say(e.Stderr, "", part.Error())
+		}
+	}
+}
+
+// warn is Env.warn while a run goes on.
+func (r *syncer) warn(text string) {
+	if !r.env.console.Tell(report.Warning, text) {
+		r.progress.Note("warning: " + text)
+	}
+}
