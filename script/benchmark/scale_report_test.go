@@ -64,8 +64,10 @@ func TestTargetsAreMet(t *testing.T) {
 func TestTargetsAreMissed(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(r *scaleReport){
-		"a slow run":           func(r *scaleReport) { r.results.costs[row{whatNothing, toS3}][100][0].wall = time.Second },
-		"a second request":     func(r *scaleReport) { r.results.costs[row{whatNothing, toS3}][100][0].upstream[kindIndex] = count{1, 1} },
+		"a slow run": func(r *scaleReport) { r.results.costs[row{whatNothing, toS3}][100][0].wall = time.Second },
+		"a second request": func(r *scaleReport) {
+			r.results.costs[row{whatNothing, toS3}][100][0].upstream[kindIndex] = count{1, 1}
+		},
 		"a write":              func(r *scaleReport) { r.results.costs[row{whatNothing, toS3}][100][0].s3["PUT"] = count{1, 1} },
 		"a ref that moved":     func(r *scaleReport) { r.results.costs[row{whatNothing, toS3}][100][0].moved = 1 },
 		"much moved":           func(r *scaleReport) { r.results.costs[row{whatFew, toFiles}][100][2].fetched = 3_000_000 },
