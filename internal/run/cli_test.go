@@ -29,6 +29,7 @@ func TestMain(m *testing.M) {
 		"options":       func() { os.Exit(echo.main(context.Background(), os.Args[1:], ProcessEnv())) },
 		"demo-upstream": func() { os.Exit(demoUpstreamMain(os.Args[1:])) },
 		"exit-code":     func() { os.Exit(exitCodeMain(os.Args[1:])) },
+		"gh":            func() { os.Exit(ghMain()) },
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -37,7 +38,7 @@ type InitOptions struct {
 
 // runInit sets up a repository that runs the mirror.
 func runInit(ctx context.Context, o *InitOptions, env Env) error {
-	if below, err := runTool(ctx, nil, "git", "rev-parse", "--show-prefix"); err == nil && len(bytes.TrimSpace(below)) > 0 {
+	if below, err := runTool(ctx, nil, "git", "rev-parse", "--show-prefix"); err == nil && len(bytes.TrimSpace(below)) > 0 && filepath.IsLocal(o.Workflow) {
 		return usage(fmt.Errorf("this is folder %q of a git repository, and GitHub looks for workflows in its top folder; go there first", bytes.TrimSpace(below)), "init")
 	}
 	workflow, err := os.ReadFile(o.Workflow)

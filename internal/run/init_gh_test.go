@@ -1,0 +1,99 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// ghMain is a gh for scripts. Its GitHub is the folder $GH_STATE, where it also
+// writes down each call: argv has one line for each, and stdin-N what call N got
+// there. Without that folder nobody is logged in.
+func ghMain() int {
+	state := os.Getenv("GH_STATE")
+	if state == "" {
+		fmt.Fprintln(os.Stderr, "You are not logged into any GitHub hosts. To log in, run: gh auth login")
+		return 1
+	}
+	for _, variable := range os.Environ() {
+		if strings.HasPrefix(variable, "INPUT_") {
+			fmt.Fprintln(os.Stderr, "gh got what was for its parent:", variable)
+			return 1
+		}
+	}
+	err := (&ghStub{state}).call(os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+type ghStub struct{ dir string }
+
+func (g *ghStub) path(parts ...string) string {
+	return filepath.Join(g.dir, strings.ReplaceAll(strings.Join(parts, "-"), "/", "_"))
+}
+
+func (g *ghStub) call(args []string) error {
+	stdin, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		return err
+	}
+	argv, err := os.ReadFile(g.path("argv"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	argv = append(argv, strings.Join(args, " ")+"\n"...)
+	if err := os.WriteFile(g.path("argv"), argv, 0o600); err != nil {
+		return err
+	}
+	return g.answer(args, stdin)
+}
+
+func (g *ghStub) answer(args []string, stdin []byte) error {
+	repo := ""
+	if i := slices.Index(args, "--repo"); i >= 0 {
+		repo = args[i+1]
+	}
+	switch words := strings.Join(args, " "); {
+	case words == "auth status":
+		return nil
+	case strings.HasPrefix(words, "repo view "):
+		if _, err := os.Stat(g.path("repo", args[2])); err != nil {
+			return fmt.Errorf("GraphQL: Could not resolve to a Repository with the name '%s'. (repository)", args[2])
+		}
+		return nil
+	case strings.HasPrefix(words, "repo create "):
+		return os.WriteFile(g.path("repo", args[2]), nil, 0o600)
+	case strings.HasPrefix(words, "repo deploy-key list "):
+		raw, err := os.ReadFile(g.path("deploy", repo))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		_, _ = os.Stdout.Write(raw)
+		return err
+	case strings.HasPrefix(words, "repo deploy-key add "):
+		raw, err := os.ReadFile(args[3])
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(g.path("deploy", repo), raw, 0o600)
+	case strings.HasPrefix(words, "secret set "):
+		return os.WriteFile(g.path("secret", repo, args[2]), stdin, 0o600)
+	case strings.HasPrefix(words, "secret list "):
+		files, err := filepath.Glob(g.path("secret", repo, "*"))
+		for _, file := range files {
+			fmt.Printf("%s\t2026-11-22T00:00:00Z\n", strings.TrimPrefix(file, g.path("secret", repo, "")))
+		}
+		return err
+	case strings.HasPrefix(words, "variable list "):
+		return nil
+	}
+	return fmt.Errorf("unknown command %q for gh", args)
+}
