@@ -25,13 +25,14 @@ type scaleBench struct {
 	results *results
 	notes   []string // what was checked
 	begun   time.Time
+	load    string // how busy the machine was before
 
 	bucket string // the folder that grows from size to size
 }
 
 // newScaleBench makes all that is not measured.
 func newScaleBench(ctx context.Context, s scaleSettings) (_ *scaleBench, err error) {
-	b := &scaleBench{scaleSettings: s, begun: time.Now(), results: newResults()}
+	b := &scaleBench{scaleSettings: s, begun: time.Now(), load: loadAverage(), results: newResults()}
 	if b.dir, err = os.MkdirTemp("", "hackage-mirror-scale-"); err != nil {
 		return nil, err
 	}

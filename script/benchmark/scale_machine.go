@@ -25,6 +25,17 @@ func machine() string {
 	return said + ", " + runtime.Version() + ", " + git
 }
 
+// loadAverage tells how many processes wanted to run in the minute before,
+// where that is known.
+func loadAverage() string {
+	raw, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return ""
+	}
+	load, _, _ := strings.Cut(string(raw), " ")
+	return ", on a machine with a load of " + load + " before"
+}
+
 // parseStatus reads the name of a process and the most memory in bytes that it
 // held from its /proc/PID/status.
 func parseStatus(text string) (string, int64) {

@@ -29,10 +29,15 @@ func (u usage) plus(v usage) usage {
 	}
 }
 
-// lookEvery is how often a running process is looked at. What it holds for less
-// time can be missed; the system keeps each process's peak until it ends, so
-// that is no more than what was taken in its last moments.
-const lookEvery = 10 * time.Millisecond
+// How often a running process is looked at: often in the beginning, so that
+// short runs are seen well, and then less, so that looking costs little. The
+// system keeps each process's peak until it ends, so no more is missed than what
+// was taken in the last moments.
+const (
+	lookEvery  = 10 * time.Millisecond
+	lookSeldom = 50 * time.Millisecond
+	looksOften = 300
+)
 
 // A job is a program to be run and looked at.
 type job struct {
@@ -86,7 +91,10 @@ func look(pid int, temporary string, ended <-chan struct{}) usage {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	var u usage
-	for {
+	for n := 0; ; n++ {
+		if n == looksOften {
+			ticker.Reset(lookSeldom)
+		}
 		own, children := memoryOf(pid)
 		u = u.plus(usage{own: own, children: children, disk: sizeOf(temporary)})
 		select {
