@@ -160,6 +160,30 @@ func TestDeployKeysOfInit(t *testing.T) {
 	w.checkAll()
 }
 
+// Who moves here brings the key that readers know.
+func TestInitTakesAKeyOfGPG(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	key := newGPGKey(t, "rsa3072", "never", passphrase)
+	if err := os.MkdirAll(filepath.Join(w.path("init"), "keys"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(w.path("init"), "keys", "signing-key.asc")
+	writeFile(t, file, key.secret)
+	w.env["INPUT_SIGNING-PASSPHRASE"] = passphrase
+	code, said := w.run(initArgs(w.path("init"))...)
+	if code != CodeDone {
+		t.Fatalf("exit code %d:\n%s", code, said)
+	}
+	w.says(said, "signs as Real Key <real@example.invalid>", "; kept", "gh secret set SIGNING_PASSPHRASE")
+	w.hides(said, string(key.secret), passphrase)
+	if raw, err := os.ReadFile(file); err != nil || string(raw) != string(key.secret) {
+		t.Errorf("the key was changed, %v", err)
+	}
+	newer := gpgKey{home: t.TempDir()}
+	newer.gpg(t, "", "--show-keys", filepath.Join(w.path("init"), "keys", "signing-key.pub.asc"))
+}
+
 // What a workflow gives to the Action must be options of sync.
 func TestWorkflowOfInitNamesOptions(t *testing.T) {
 	t.Parallel()

@@ -36,25 +36,33 @@ func (s *Setup) words(st *state) string {
 
 // found says of each file what it is for and whether it was made.
 func (s *Setup) found(st *state) []string {
+	width := len(s.File)
+	for _, k := range st.keys {
+		width = max(width, len(k.path))
+	}
 	var lines []string
 	for i, k := range st.keys {
-		line := fmt.Sprintf("%s  %s", k.path, s.purpose(st, i, k))
-		switch {
-		case st.removed[k.path]:
-			line += "; now a secret of " + s.Repository + ", and no longer a file"
-		case k.made:
-			line += "; made"
-		case k.elsewhere:
-			line += "; not here any more, so left as it is. If it is lost: remove " + shellQuote(k.public) + " and the secret " + k.secret + ", and run this again"
-		default:
-			line += "; kept"
-		}
-		if k.loose {
-			line += ". Others can read it: chmod 600 " + shellQuote(k.path)
-		}
-		lines = append(lines, line)
+		lines = append(lines, fmt.Sprintf("%-*s  %s; %s", width, k.path, s.purpose(st, i, k), s.fate(st, k)))
 	}
-	return append(lines, fmt.Sprintf("%s  runs the mirror at minute %d of each hour; %s", s.File, minuteOf(s.Repository), st.workflow))
+	return append(lines, fmt.Sprintf("%-*s  runs the mirror at minute %d of each hour; %s", width, s.File, minuteOf(s.Repository), st.workflow))
+}
+
+// fate says what became of a key.
+func (s *Setup) fate(st *state, k *key) string {
+	if k.elsewhere {
+		return "not here any more, so nothing was made. If it is lost: remove " + shellQuote(k.public) + " and the secret " + k.secret + ", and run this again"
+	}
+	words := "kept"
+	switch {
+	case st.removed[k.path]:
+		words = "now a secret of " + s.Repository + ", and no longer a file"
+	case k.made:
+		words = "made"
+	}
+	if k.loose {
+		words += ". Others can read it: chmod 600 " + shellQuote(k.path)
+	}
+	return words
 }
 
 // purpose says what a key is for.
