@@ -81,6 +81,7 @@ type Repository struct {
 	why       string
 	since     int64             // where the index goes on behind the history
 	listing   map[string]blobID // of an adopted tree
+	found     map[string]string // ids by path, of another one: see survey
 }
 
 // A blobID is git's SHA-1 of a file.
@@ -116,7 +117,8 @@ func (d *Repository) Load(ctx context.Context) (state.State, error) {
 	}
 	branch, tag := "refs/heads/"+d.o.Branch, "refs/tags/"+d.o.Tag
 	d.head, d.tag = refs[branch], refs[tag]
-	d.state, d.adopting, d.listing, d.last = state.State{Ledger: state.Ledger{}}, false, nil, time.Time{}
+	d.state, d.adopting, d.last = state.State{Ledger: state.Ledger{}}, false, time.Time{}
+	d.listing, d.found = nil, nil
 	d.since = math.MaxInt64
 	d.empty = !hasBranch(refs)
 	if d.head == "" {
@@ -203,6 +205,9 @@ func (d *Repository) Wants(ctx context.Context, tail *index.Tail) ([]state.Want,
 	all := d.state.Wants(tail)
 	if !d.adopting {
 		return all, nil
+	}
+	if err := d.bring(ctx, all); err != nil {
+		return nil, err
 	}
 	var wants []state.Want
 	for _, w := range all {

@@ -1,9 +1,9 @@
 package allcabal
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
@@ -58,6 +58,9 @@ func (d *Repository) plan(ctx context.Context, in Input) (*plan, error) {
 		withheld: map[index.Release]bool{},
 		next:     state.State{Position: in.Tail.To, Seen: in.Seen, Packages: in.Packages, Ledger: state.Ledger{}},
 	}
+	if err := d.survey(ctx, in); err != nil {
+		return nil, err
+	}
 	if !d.o.Hashes {
 		return p, nil
 	}
@@ -100,14 +103,8 @@ func (d *Repository) planWanted(ctx context.Context, p *plan, in Input, w state.
 	}
 	news, owed := in.Tail.News[w.Release], d.state.Ledger[w.Release]
 	behind := news != nil && news.Cabals > 0
-	if outcome.Err == nil && !behind && owed.Cabal == (index.Span{}) {
-		there, err := d.listed(ctx, w.Release)
-		if err != nil {
-			return err
-		}
-		if !there {
-			outcome.Err = fmt.Errorf("no .cabal file in the index: %w", hackage.ErrMissing)
-		}
+	if outcome.Err == nil && !behind && owed.Cabal == (index.Span{}) && !d.listed(w.Release) {
+		outcome.Err = fmt.Errorf("no .cabal file in the index: %w", hackage.ErrMissing)
 	}
 	if outcome.Err != nil {
 		return d.withhold(ctx, p, in, w.Release, state.Pending{Reason: state.ReasonOf(outcome.Err), Target: w.Target})
@@ -116,7 +113,7 @@ func (d *Repository) planWanted(ctx context.Context, p *plan, in Input, w state.
 	switch {
 	case behind:
 	case owed.Cabal != (index.Span{}):
-		content, err := lateContent(in.Index, w.Release, owed)
+		content, err := lateContent(ctx, in.Index, w.Release, owed)
 		if err != nil {
 			return err
 		}
@@ -137,9 +134,8 @@ func (d *Repository) planUnsigned(ctx context.Context, p *plan, in Input, r inde
 	if owed, ok := d.state.Ledger[r]; ok {
 		return d.withhold(ctx, p, in, r, owed)
 	}
-	there, err := d.listed(ctx, r)
-	if err != nil || there {
-		return err
+	if d.listed(r) {
+		return nil
 	}
 	return d.withhold(ctx, p, in, r, state.Pending{Reason: state.Unsigned})
 }
@@ -154,22 +150,21 @@ func (d *Repository) withhold(ctx context.Context, p *plan, in Input, r index.Re
 		owed.Cabal, owed.CabalSHA256 = before.Cabal, before.CabalSHA256
 	}
 	if news := in.Tail.News[r]; news != nil && news.Cabals > 0 {
-		content, err := cabalAt(in.Index, r, news.LastCabal)
+		content, err := cabalAt(ctx, in.Index, r, news.LastCabal)
 		if err != nil {
 			return err
 		}
 		owed.Cabal, owed.CabalSHA256 = news.LastCabal, sha256.Sum256(content)
 	}
 	p.next.Ledger.Owe(r, owed, d.o.Now())
-	there, err := d.listed(ctx, r)
-	p.withheld[r] = !there
-	return err
+	p.withheld[r] = !d.listed(r)
+	return nil
 }
 
 // lateContent reads the .cabal file that a ledger line points to. A line that
 // points elsewhere was not written by a run: state.ErrForm.
-func lateContent(ix *hackage.Index, r index.Release, owed state.Pending) ([]byte, error) {
-	content, err := cabalAt(ix, r, owed.Cabal)
+func lateContent(ctx context.Context, ix *hackage.Index, r index.Release, owed state.Pending) ([]byte, error) {
+	content, err := cabalAt(ctx, ix, r, owed.Cabal)
 	if err != nil {
 		return nil, err
 	}
@@ -181,15 +176,16 @@ func lateContent(ix *hackage.Index, r index.Release, owed state.Pending) ([]byte
 
 // cabalAt reads a release's .cabal file at a place of the index. The entry's
 // own name must agree, because the place may come from a ledger.
-func cabalAt(ix *hackage.Index, r index.Release, span index.Span) ([]byte, error) {
-	for e, err := range ix.Log(index.Position{Length: span.Offset}).Entries() {
-		if err != nil {
-			return nil, fmt.Errorf("read .cabal file of %q at %d: %w: %w", r, span.Offset, err, state.ErrForm)
-		}
-		if e.Kind != index.Cabal || e.Release != r || e.Offset != span.Offset {
-			break
-		}
-		return bytes.Clone(e.Content), nil
+func cabalAt(ctx context.Context, ix *hackage.Index, r index.Release, span index.Span) ([]byte, error) {
+	e, err := ix.EntryAt(ctx, span)
+	if errors.Is(err, hackage.ErrNoEntry) || errors.Is(err, hackage.ErrTooLarge) {
+		err = fmt.Errorf("%w: %w", err, state.ErrForm)
 	}
-	return nil, fmt.Errorf("read .cabal file of %q at %d: another entry is there: %w", r, span.Offset, state.ErrForm)
+	if err != nil {
+		return nil, fmt.Errorf("read .cabal file of %q at %d: %w", r, span.Offset, err)
+	}
+	if e.Kind != index.Cabal || e.Release != r {
+		return nil, fmt.Errorf("read .cabal file of %q at %d: another entry is there: %w", r, span.Offset, state.ErrForm)
+	}
+	return e.Content, nil
 }

@@ -3,50 +3,106 @@ package allcabal
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hashes"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
-// heldRecord returns the JSON record that the tree holds of a release, or
-// fs.ErrNotExist.
-func (d *Repository) heldRecord(ctx context.Context, r index.Release) ([]byte, error) {
-	if d.head == "" {
-		return nil, fs.ErrNotExist
+// survey finds out what the tree holds at the places that a run looks at or
+// writes to, so that all of it is fetched in a few steps. Of an adopted tree
+// everything is known already.
+func (d *Repository) survey(ctx context.Context, in Input) error {
+	d.found = nil
+	if d.head == "" || d.adopting {
+		return nil
 	}
-	if !d.adopting {
-		return d.o.Repo.Blob(ctx, d.head, r.JSONPath())
+	paths := d.places(in)
+	ids, err := d.o.Repo.Find(ctx, d.head, paths...)
+	if err != nil {
+		return fmt.Errorf("look up %d files in %q: %w", len(paths), d, err)
 	}
-	id, ok := d.listing[r.JSONPath()]
-	if !ok {
-		return nil, fs.ErrNotExist
+	d.found = map[string]string{}
+	for i, path := range paths {
+		if ids[i] != "" {
+			d.found[path] = ids[i]
+		}
 	}
-	return d.o.Repo.BlobByID(ctx, hex.EncodeToString(id[:]))
+	return d.bring(ctx, d.state.Wants(in.Tail))
+}
+
+// places returns the paths that a run may look at or write to.
+func (d *Repository) places(in Input) []string {
+	var paths []string
+	add := func(r index.Release) {
+		paths = append(paths, r.CabalPath())
+		if d.o.Hashes {
+			paths = append(paths, r.JSONPath())
+		}
+	}
+	from := d.state.Position.Length
+	for _, r := range in.Tail.Order {
+		n := in.Tail.News[r]
+		if n.Cabals > 0 && n.LastCabal.Offset >= from || n.TargetOffset >= from {
+			add(r)
+		}
+	}
+	for r := range d.state.Ledger {
+		add(r)
+	}
+	for pkg, offset := range in.Tail.NewestPreferred {
+		if offset >= from {
+			paths = append(paths, preferredPath(pkg))
+		}
+	}
+	if in.Deprecated != nil && d.o.Hashes {
+		paths = append(paths, deprecatedPath)
+	}
+	return paths
+}
+
+// preferredPath is where a package's preferred versions stand.
+func preferredPath(pkg string) string { return pkg + "/preferred-versions" }
+
+// bring fetches the records that the tree holds of wanted releases.
+func (d *Repository) bring(ctx context.Context, wants []state.Want) error {
+	var ids []string
+	for _, w := range wants {
+		if id, ok := d.held(w.Release.JSONPath()); ok {
+			ids = append(ids, id)
+		}
+	}
+	if err := d.o.Repo.Need(ctx, ids...); err != nil {
+		return fmt.Errorf("fetch %d records from %q: %w", len(ids), d, err)
+	}
+	return nil
+}
+
+// held returns the id of the file at a path of the tree, if there is one.
+func (d *Repository) held(path string) (string, bool) {
+	if d.adopting {
+		id, ok := d.listing[path]
+		return hex.EncodeToString(id[:]), ok
+	}
+	id, ok := d.found[path]
+	return id, ok
 }
 
 // listed reports whether the tree holds a release, that is, its JSON record.
-func (d *Repository) listed(ctx context.Context, r index.Release) (bool, error) {
-	_, err := d.heldRecord(ctx, r)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("look up %q in %q: %w", r.JSONPath(), d, err)
-	}
-	return true, nil
+func (d *Repository) listed(r index.Release) bool {
+	_, ok := d.held(r.JSONPath())
+	return ok
 }
 
 // fits reports whether the tree holds a record of exactly the wanted tarball.
 // Such a record is kept byte for byte, in whichever of its historical forms.
 func (d *Repository) fits(ctx context.Context, w state.Want) (bool, error) {
-	raw, err := d.heldRecord(ctx, w.Release)
-	if errors.Is(err, fs.ErrNotExist) {
+	id, ok := d.held(w.Release.JSONPath())
+	if !ok {
 		return false, nil
 	}
+	raw, err := d.o.Repo.BlobByID(ctx, id)
 	if err != nil {
 		return false, fmt.Errorf("look up %q in %q: %w", w.Release.JSONPath(), d, err)
 	}

@@ -1,12 +1,10 @@
 package allcabal
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
@@ -16,13 +14,13 @@ import (
 
 // A replay turns the index behind the position into commits.
 type replay struct {
-	d       *Repository
-	in      Input
-	plan    *plan
-	im      *gitrepo.Import
-	now     time.Time
-	whole   bool // only the newest content of each path is wanted
-	parents []string
+	d     *Repository
+	in    Input
+	plan  *plan
+	im    *gitrepo.Import
+	chain *chain
+	now   time.Time
+	whole bool // only the newest content of each path is wanted
 
 	held   map[string]bool // the paths of the commit under way
 	newest time.Time       // of its entries
@@ -52,12 +50,10 @@ func (d *Repository) replay(ctx context.Context, in Input, p *plan) (_ Result, e
 		d: d, in: in, plan: p, im: im, now: d.o.Now(), held: map[string]bool{},
 		whole: d.adopting || d.head == "" && d.o.History == Snapshot,
 	}
-	if d.head != "" {
-		r.parents = []string{d.head}
-	}
-	r.result.Commit = d.head
+	r.chain = d.newChain(ctx)
 	defer func() { err = errors.Join(err, im.Close()) }()
-	if err := r.run(ctx); err != nil {
+	err = r.run(ctx)
+	if r.result.Commit, err = r.chain.end(err); err != nil {
 		return Result{}, err
 	}
 	return r.result, nil
@@ -88,7 +84,7 @@ func (r *replay) run(ctx context.Context) error {
 		r.count()
 	}
 	r.in.Done(r.counted)
-	if err := r.deprecated(ctx); err != nil {
+	if err := r.deprecated(); err != nil {
 		return err
 	}
 	return r.commit(ctx)
@@ -221,18 +217,12 @@ func (r *replay) write(path string, content []byte) error {
 const deprecatedPath = "deprecated.json"
 
 // deprecated takes upstream's list along if it changed.
-func (r *replay) deprecated(ctx context.Context) error {
+func (r *replay) deprecated() error {
 	if r.in.Deprecated == nil || !r.d.o.Hashes {
 		return nil
 	}
-	if r.d.head != "" {
-		held, err := r.d.o.Repo.Blob(ctx, r.d.head, deprecatedPath)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("look up %q in %q: %w", deprecatedPath, r.d, err)
-		}
-		if err == nil && bytes.Equal(held, r.in.Deprecated) {
-			return nil
-		}
+	if id, ok := r.d.held(deprecatedPath); ok && id == gitrepo.BlobID(r.in.Deprecated) {
+		return nil
 	}
 	return r.write(deprecatedPath, r.in.Deprecated)
 }
@@ -258,18 +248,12 @@ func (r *replay) commit(ctx context.Context) error {
 	// The time of a commit is what readers take for the state of the index,
 	// so it does not go back when an old release arrives late.
 	r.d.last = later(r.d.last, when)
-	id, err := r.d.o.Repo.WriteCommit(ctx, gitrepo.Commit{
-		Tree: tree, Parents: r.parents,
-		Author: r.d.o.Signer.Identity(), AuthorWhen: r.d.last,
+	r.result.Commits++
+	return r.chain.add(gitrepo.Commit{
+		Tree: tree, Author: r.d.o.Signer.Identity(), AuthorWhen: r.d.last,
 		Committer: r.d.o.Signer.Identity(), CommitterWhen: r.now,
 		Message: subject(r.d.last) + "\n",
-	}, r.d.o.Signer)
-	if err != nil {
-		return fmt.Errorf("commit to %q: %w", r.d, err)
-	}
-	r.parents, r.result.Commit = []string{id}, id
-	r.result.Commits++
-	return nil
+	})
 }
 
 // subject is the one line of a commit's message.

@@ -41,6 +41,12 @@ type entry struct {
 // isTree reports whether the entry is a folder.
 func (e entry) isTree() bool { return string(e.mode) == modeTree }
 
+// isFile reports whether the entry's id is that of a blob: any file, or the
+// target of a symbolic link.
+func (e entry) isFile() bool {
+	return bytes.HasPrefix(e.mode, []byte("10")) || string(e.mode) == "120000"
+}
+
 // entryAt reads the entry that begins at a place of raw.
 func entryAt(raw []byte, start int) (entry, error) {
 	space := bytes.IndexByte(raw[start:], ' ')

@@ -39,24 +39,46 @@ func (r *Repo) Refs(ctx context.Context) (map[string]string, error) {
 // and returns their ids as they were at that moment, which is one moment for
 // all. Where the remote moved since Refs, these are newer. fs.ErrNotExist says
 // that the remote lacks one of them.
+//
+// Only the commits and tags themselves come, from a remote that can do so. What
+// is read of their trees is brought by Need, Find and Tree.
 func (r *Repo) Fetch(ctx context.Context, refs ...string) (map[string]string, error) {
 	if len(refs) == 0 {
 		return map[string]string{}, nil
 	}
-	args := []string{"fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules", "--", r.remote.forGit}
 	for _, ref := range refs {
 		if err := checkRef(ref); err != nil {
 			return nil, fmt.Errorf("fetch from %q: %w", r.remote.display, err)
 		}
-		args = append(args, "+"+ref+":"+trackedName(ref))
 	}
-	if _, err := r.git.output(ctx, nil, args...); err != nil {
-		if strings.Contains(err.Error(), "couldn't find remote ref") {
+	r.refs = refs
+	for {
+		err := r.fetchRefs(ctx)
+		if filterRefused(err) && r.sparse > everything {
+			r.widen("it refuses to leave files out (" + r.sparse.filter() + ")")
+			continue
+		}
+		if err != nil && strings.Contains(err.Error(), "couldn't find remote ref") {
 			err = fmt.Errorf("%w (%w)", err, fs.ErrNotExist)
 		}
-		return nil, fmt.Errorf("fetch from %q: %w", r.remote.display, r.hint(err))
+		if err != nil {
+			return nil, fmt.Errorf("fetch from %q: %w", r.remote.display, r.hint(err))
+		}
+		return r.fetched(ctx, refs)
 	}
-	return r.fetched(ctx, refs)
+}
+
+// fetchRefs fetches r.refs, leaving out what the remote can leave out.
+func (r *Repo) fetchRefs(ctx context.Context) error {
+	args := []string{"--depth=1"}
+	if r.widened {
+		args = append(args, "--refetch")
+	}
+	args = append(args, remoteName)
+	for _, ref := range r.refs {
+		args = append(args, "+"+ref+":"+trackedName(ref))
+	}
+	return r.fetch(ctx, r.sparse, nil, args...)
 }
 
 // fetched reads the ids of refs that Fetch brought.

@@ -131,6 +131,12 @@ func (r *Repo) treeByID(ctx context.Context, id string) ([]byte, error) {
 		return content, err
 	}
 	kind, content, err := r.ask(ctx, id)
+	if errors.Is(err, fs.ErrNotExist) && r.refs != nil {
+		if err := r.need(ctx, []string{id}); err != nil {
+			return nil, err
+		}
+		kind, content, err = r.ask(ctx, id)
+	}
 	if err == nil && kind != "tree" {
 		err = fmt.Errorf("it is a %s: %w", kind, ErrObject)
 	}
@@ -140,16 +146,25 @@ func (r *Repo) treeByID(ctx context.Context, id string) ([]byte, error) {
 	return content, nil
 }
 
-// Blob reads the file at path in rev, a commit or tree id. fs.ErrNotExist says
-// that there is none; a file of more than MaxObject bytes is ErrTooLarge.
+// Blob reads the file at path in rev, a commit or tree id, fetching what it
+// takes. fs.ErrNotExist says that there is none; a file of more than MaxObject
+// bytes is ErrTooLarge.
 func (r *Repo) Blob(ctx context.Context, rev, path string) ([]byte, error) {
-	if err := errors.Join(checkID(rev), checkPath(path)); err != nil {
+	ids, err := r.Find(ctx, rev, path)
+	if err == nil && ids[0] == "" {
+		err = fs.ErrNotExist
+	}
+	if err == nil {
+		err = r.Need(ctx, ids[0])
+	}
+	if err != nil {
 		return nil, fmt.Errorf("read %q: %w", path, err)
 	}
-	return r.blob(ctx, rev+":"+path, path)
+	return r.blob(ctx, ids[0], path)
 }
 
-// BlobByID reads the blob of an id. Errors are those of Blob.
+// BlobByID reads the blob of an id that is here: Need brings it. Errors are
+// those of Blob.
 func (r *Repo) BlobByID(ctx context.Context, id string) ([]byte, error) {
 	if err := checkID(id); err != nil {
 		return nil, err
@@ -157,8 +172,8 @@ func (r *Repo) BlobByID(ctx context.Context, id string) ([]byte, error) {
 	return r.blob(ctx, id, id)
 }
 
-func (r *Repo) blob(ctx context.Context, name, shown string) ([]byte, error) {
-	kind, content, err := r.object(ctx, name)
+func (r *Repo) blob(ctx context.Context, id, shown string) ([]byte, error) {
+	kind, content, err := r.object(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("read %q: %w", shown, err)
 	}
@@ -191,6 +206,9 @@ func (r *Repo) Tree(ctx context.Context, rev string) iter.Seq2[File, error] {
 // list streams git's listing; leaving early stops git.
 func (r *Repo) list(ctx context.Context, rev string, yield func(File, error) bool) error {
 	if err := errors.Join(checkID(rev), r.Flush(ctx)); err != nil {
+		return err
+	}
+	if err := r.complete(ctx, rev); err != nil {
 		return err
 	}
 	stop, cancel := context.WithCancel(ctx)

@@ -36,6 +36,9 @@ type Options struct {
 	// repository whose HEAD is InitialBranch ("main" if empty).
 	Create        bool
 	InitialBranch string
+	// Notify is told, in one line for people, when the remote makes us fetch
+	// more than is needed; nil for nobody.
+	Notify func(string)
 	// Getenv reads our environment, of which the children get a few named
 	// variables; nil is os.Getenv.
 	Getenv func(string) string
@@ -54,6 +57,14 @@ type Repo struct {
 
 	reader  *reader // nil until the first read
 	objects *packer // takes what is written
+
+	config    [][2]string // git's settings
+	notify    func(string)
+	sparse    sparseness
+	widened   bool     // sparse was reduced after something had been fetched
+	refs      []string // of the last Fetch
+	completed string   // the revision whose folders are all here
+	fetches   int      // git fetch was started so often
 }
 
 // Open checks git and the address, makes the local repository and, if asked to,
@@ -71,7 +82,7 @@ func Open(ctx context.Context, o Options) (*Repo, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Repo{git: git, remote: remote, ssh: nothing{}, auth: o.Auth.clone()}
+	r := &Repo{git: git, remote: remote, ssh: nothing{}, auth: o.Auth.clone(), notify: o.Notify, sparse: asNeeded}
 	r.run, r.stop = context.WithCancel(ctx)
 	if err := r.prepare(ctx, o, getenv); err != nil {
 		return nil, errors.Join(err, r.Close())
@@ -126,6 +137,7 @@ func (r *Repo) equip(getenv func(string) string) error {
 		}
 		r.ssh, r.git.env = held, append(r.git.env, env...)
 	}
+	r.config = config
 	r.git.env = append(r.git.env, configEnvironment(config)...)
 	return nil
 }
@@ -191,7 +203,7 @@ func (r *Repo) Close() error {
 	errs = append(errs, r.ssh.Close())
 	r.ssh = nothing{}
 	r.auth.wipe()
-	r.git.env = nil
+	r.git.env, r.config = nil, nil
 	return errors.Join(errs...)
 }
 

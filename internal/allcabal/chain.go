@@ -1,0 +1,65 @@
+package allcabal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+)
+
+// A chain makes commits one on top of the other, while the trees of the next
+// ones are under way: a signature takes up to some milliseconds, and each commit
+// names the one before it, signature and all.
+type chain struct {
+	group  *errgroup.Group
+	ctx    context.Context // of the group
+	drafts chan gitrepo.Commit
+	head   string // for the group alone until it ended
+}
+
+// ahead is how many trees may wait for their commit.
+const ahead = 64
+
+// newChain starts on top of the branch.
+func (d *Repository) newChain(ctx context.Context) *chain {
+	c := &chain{drafts: make(chan gitrepo.Commit, ahead), head: d.head}
+	c.group, c.ctx = errgroup.WithContext(ctx)
+	c.group.Go(func() error {
+		for draft := range c.drafts {
+			if c.head != "" {
+				draft.Parents = []string{c.head}
+			}
+			id, err := d.o.Repo.WriteCommit(c.ctx, draft, d.o.Signer)
+			if err != nil {
+				return fmt.Errorf("commit to %q: %w", d, err)
+			}
+			c.head = id
+		}
+		return nil
+	})
+	return c
+}
+
+// add hands over a commit without its parent.
+func (c *chain) add(draft gitrepo.Commit) error {
+	select {
+	case c.drafts <- draft:
+		return nil
+	case <-c.ctx.Done():
+		return context.Cause(c.ctx)
+	}
+}
+
+// end waits until all is done and returns the last commit. The error is that of
+// the chain, if that is what stopped the caller.
+func (c *chain) end(err error) (string, error) {
+	close(c.drafts)
+	own := c.group.Wait()
+	if own != nil && (err == nil || errors.Is(err, own)) {
+		err = own
+	}
+	return c.head, err
+}

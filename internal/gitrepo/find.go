@@ -1,0 +1,120 @@
+package gitrepo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// A search is for paths below one folder.
+type search struct {
+	tree  string
+	paths []searched
+}
+
+// A searched path has lost the folders that were found, and knows which it was.
+type searched struct {
+	rest  string
+	index int
+}
+
+// Find returns the ids of the files at paths in rev, a commit or tree id, in
+// the same order, "" for each that is not there. All folders on the way are
+// here afterwards, for an Import too; those that must be fetched are, a level
+// at a time.
+func (r *Repo) Find(ctx context.Context, rev string, paths ...string) ([]string, error) {
+	top, err := r.treeOf(ctx, rev)
+	if err != nil {
+		return nil, fmt.Errorf("find files of %.40q: %w", rev, err)
+	}
+	first := search{tree: top}
+	for i, path := range paths {
+		if err := checkPath(path); err != nil {
+			return nil, fmt.Errorf("find files of %.40q: %w", rev, err)
+		}
+		first.paths = append(first.paths, searched{path, i})
+	}
+	ids := make([]string, len(paths))
+	for level := []search{first}; len(level) > 0; {
+		if level, err = r.descend(ctx, level, ids); err != nil {
+			return nil, fmt.Errorf("find files of %.40q: %w", rev, err)
+		}
+	}
+	return ids, nil
+}
+
+// treeOf returns the id of the tree of a commit, or of a tree itself.
+func (r *Repo) treeOf(ctx context.Context, rev string) (string, error) {
+	if err := checkID(rev); err != nil {
+		return "", err
+	}
+	c, err := r.ReadCommit(ctx, rev)
+	if errors.Is(err, ErrObject) {
+		return rev, nil // treeByID says if it is none
+	}
+	return c.Tree, err
+}
+
+// descend looks into the folders of one level and returns those of the next.
+func (r *Repo) descend(ctx context.Context, level []search, ids []string) ([]search, error) {
+	var trees []string
+	for _, s := range level {
+		if s.tree != EmptyTree {
+			trees = append(trees, s.tree)
+		}
+	}
+	if r.refs != nil {
+		if err := r.need(ctx, trees); err != nil {
+			return nil, err
+		}
+	}
+	var next []search
+	for _, s := range level {
+		raw, err := r.treeByID(ctx, s.tree)
+		if err != nil {
+			return nil, err
+		}
+		below, err := s.in(raw, ids)
+		if err != nil {
+			return nil, err
+		}
+		next = append(next, below...)
+	}
+	return next, nil
+}
+
+// in looks through one folder: it enters the files' ids and returns the folders
+// to look into next.
+func (s search) in(raw []byte, ids []string) ([]search, error) {
+	wanted := map[string][]searched{}
+	for _, p := range s.paths {
+		name, rest, _ := strings.Cut(p.rest, "/")
+		wanted[name] = append(wanted[name], searched{rest, p.index})
+	}
+	var next []search
+	for at := 0; at < len(raw); {
+		e, err := entryAt(raw, at)
+		if err != nil {
+			return nil, err
+		}
+		at = e.end
+		paths, ok := wanted[string(e.name)]
+		if !ok {
+			continue
+		}
+		below := search{tree: oid(e.id).String()}
+		for _, p := range paths {
+			switch {
+			case p.rest != "" && e.isTree():
+				below.paths = append(below.paths, p)
+			case p.rest == "" && e.isFile():
+				ids[p.index] = below.tree
+			}
+		}
+		if len(below.paths) > 0 {
+			next = append(next, below)
+		}
+	}
+	return next, nil
+}
