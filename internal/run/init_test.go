@@ -8,8 +8,11 @@ import (
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/crypto/ssh"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 )
@@ -182,6 +185,49 @@ func TestInitTakesAKeyOfGPG(t *testing.T) {
 	}
 	newer := gpgKey{home: t.TempDir()}
 	newer.gpg(t, "", "--show-keys", filepath.Join(w.path("init"), "keys", "signing-key.pub.asc"))
+}
+
+// Whenever it is killed, the next run ends right: each secret and deploy key is
+// set once, and they fit.
+func TestInitIsKilled(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; ; n++ {
+		github, dir := t.TempDir(), t.TempDir()
+		start := func(killed string) (string, error) {
+			cmd := &exec.Cmd{Path: self, Args: append([]string{program}, initArgs(dir, "--gh")...), Dir: dir} // see TestMain
+			cmd.Env = append(os.Environ(), "GH_STATE="+github, "GH_KILL="+killed)
+			out, err := cmd.CombinedOutput()
+			return string(out), err
+		}
+		_, killed := start(strconv.Itoa(n))
+		if killed == nil {
+			if n < 12 {
+				t.Errorf("a run made only %d calls", n-1)
+			}
+			return
+		}
+		if out, err := start(""); err != nil {
+			t.Fatalf("after a kill at call %d: %v\n%s", n, err, out)
+		}
+		for option, repository := range map[string]string{"FILES": "files", "HASHES": "hashes"} {
+			private, err := os.ReadFile(filepath.Join(github, "secret-me_mirror-"+option+"_SSH_KEY"))
+			if err != nil {
+				t.Fatalf("after a kill at call %d: %v", n, err)
+			}
+			public, err := os.ReadFile(filepath.Join(github, "deploy-me_"+repository))
+			if err != nil {
+				t.Fatalf("after a kill at call %d: %v", n, err)
+			}
+			key, err := ssh.ParsePrivateKey(private)
+			if err != nil || !strings.HasPrefix(string(public), strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.PublicKey())))) {
+				t.Errorf("after a kill at call %d, the key of %s does not open it: %v", n, repository, err)
+			}
+		}
+	}
 }
 
 // What a workflow gives to the Action must be options of sync.

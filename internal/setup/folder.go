@@ -12,7 +12,7 @@ import (
 
 // newMark begins the names of files that are not finished. A run that was killed
 // leaves one behind at most, and the next takes it away.
-const newMark = ".new-"
+const newMark = ".hackage-mirror-new-"
 
 // maxKey bounds a file that is read, in bytes.
 const maxKey = 1 << 20
@@ -23,17 +23,23 @@ func openKeys(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the folder of the keys: %w", err)
 	}
-	leftovers, err := filepath.Glob(filepath.Join(globQuote(dir), newMark+"*"))
-	if err != nil {
-		return fmt.Errorf("look into the folder of the keys: %w", err)
+	if err := clean(dir); err != nil {
+		return err
 	}
-	for _, file := range leftovers {
-		if err := os.Remove(file); err != nil {
-			return fmt.Errorf("clean the folder of the keys: %w", err)
-		}
-	}
-	_, err = create(filepath.Join(dir, ".gitignore"), []byte("*\n"), 0o644)
+	_, err := create(filepath.Join(dir, ".gitignore"), []byte("*\n"), 0o644)
 	return err
+}
+
+// clean takes away what a killed run left in a folder.
+func clean(dir string) error {
+	leftovers, err := filepath.Glob(filepath.Join(globQuote(dir), newMark+"*"))
+	for _, file := range leftovers {
+		err = errors.Join(err, os.Remove(file))
+	}
+	if err != nil {
+		return fmt.Errorf("clean folder %q: %w", dir, err)
+	}
+	return nil
 }
 
 // globQuote takes the meaning from what Glob would take for patterns.

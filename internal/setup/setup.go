@@ -50,6 +50,7 @@ func (s *Setup) Do(ctx context.Context) error {
 	st := &state{
 		ssh: map[string]*key{}, held: map[string]bool{}, admitted: map[string]bool{}, removed: map[string]bool{},
 	}
+	defer st.wipe()
 	if s.GH {
 		if err := s.look(ctx, st); err != nil {
 			return err
@@ -74,6 +75,13 @@ func (s *Setup) Do(ctx context.Context) error {
 		return fmt.Errorf("set up with gh: %w; they are in the list above: %w", ErrLeft, errors.Join(st.troubles...))
 	}
 	return nil
+}
+
+// wipe overwrites the private keys in memory.
+func (st *state) wipe() {
+	for _, k := range st.keys {
+		clear(k.private)
+	}
 }
 
 // makeKeys finds or makes the keys that the plan needs.
@@ -134,6 +142,9 @@ func (s *Setup) writeWorkflow(st *state) error {
 	}
 	if err := os.MkdirAll(filepath.Dir(s.File), 0o755); err != nil {
 		return fmt.Errorf("make a folder for the workflow: %w", err)
+	}
+	if err := clean(filepath.Dir(s.File)); err != nil {
+		return err
 	}
 	made, err := create(s.File, content, 0o644)
 	if err == nil && !made {

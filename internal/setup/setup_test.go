@@ -265,7 +265,9 @@ func TestGoesOnFromAnyHalfWrittenState(t *testing.T) {
 		for _, name := range order[:n] {
 			y.write(name, files[name])
 		}
-		y.write("keys/.new-123", files[order[n]][:len(files[order[n]])/2])
+		for _, dir := range []string{"keys/", ".github/workflows/"} {
+			y.write(dir+newMark+"123", files[order[n]][:len(files[order[n]])/2])
+		}
 		y.must()
 		after := y.contents()
 		if len(after) != len(files) {
