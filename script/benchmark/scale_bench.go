@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
 // A scaleBench measures the mirror at several sizes of its upstream. All that it
@@ -75,7 +77,7 @@ func (b *scaleBench) equip(ctx context.Context) error {
 			return err
 		}
 	}
-	key, err := newKey()
+	key, err := newKey(packet.PubKeyAlgoEdDSA)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
 // both measures first imports of both repositories. The last is kept, to be
@@ -126,4 +128,18 @@ func (b *scaleBench) adopt(ctx context.Context, z *size) error {
 		return err
 	}
 	return os.RemoveAll(z.raw)
+}
+
+// rsa measures what another key costs: each commit is signed.
+func (b *scaleBench) rsa(ctx context.Context, z *size) error {
+	key, err := newKey(packet.PubKeyAlgoRSA)
+	if err != nil {
+		return err
+	}
+	s, path := set{name: toFiles, files: b.sizePath(z, "rsa.git")}, b.path("rsa.asc")
+	if err := os.WriteFile(path, key, 0o600); err != nil {
+		return err
+	}
+	err = b.record(ctx, z, whatRSA, s, "--history", "daily", "--signing-key", path)
+	return errors.Join(err, os.RemoveAll(s.files))
 }

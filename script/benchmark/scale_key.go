@@ -8,9 +8,9 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
-// newKey makes an armored Ed25519 key to sign with.
-func newKey() ([]byte, error) {
-	entity, err := openpgp.NewEntity("Benchmark", "", "benchmark@example.org", &packet.Config{Algorithm: packet.PubKeyAlgoEdDSA})
+// newKey makes an armored key to sign with: Ed25519, or RSA with 4096 bits.
+func newKey(algorithm packet.PublicKeyAlgorithm) ([]byte, error) {
+	entity, err := openpgp.NewEntity("Benchmark", "", "benchmark@example.org", &packet.Config{Algorithm: algorithm, RSABits: 4096})
 	if err != nil {
 		return nil, err
 	}

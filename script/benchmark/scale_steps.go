@@ -60,7 +60,7 @@ func (b *scaleBench) base(percent int) int {
 func (b *scaleBench) run(ctx context.Context) error {
 	steps := map[string]func(context.Context, *size) error{
 		stepFiles: b.files, stepScript: b.script, stepFloors: b.floors, stepBoth: b.both,
-		stepLag: b.lag, stepGrow: b.grow, stepAdopt: b.adopt,
+		stepLag: b.lag, stepGrow: b.grow, stepAdopt: b.adopt, stepRSA: b.rsa,
 	}
 	for _, percent := range b.sizes {
 		z := &size{percent: percent, n: b.base(percent)}
@@ -132,6 +132,7 @@ func (b *scaleBench) peer(z *size, step, by string, u usage, err error) error {
 const (
 	whatSnapshot = "first import, `snapshot`"
 	whatDaily    = "first import, `daily`"
+	whatRSA      = "first import, `daily`, RSA-4096"
 	whatNothing  = "nothing new"
 	whatFew      = "+50 entries"
 	whatNewDay   = "+50 entries, over midnight"
