@@ -30,13 +30,17 @@ func (b *Bucket) Have() (tar index.Position, gz hackage.Prefix) {
 	return b.state.Position, held.Gz
 }
 
-// LegacyDue reports whether 00-index.tar.gz is to be made of an index whose
-// newest entry has a time: if the bucket has none, or has one whose newest entry
-// is of an earlier day, in UTC. It is a file for old clients, and making it takes
-// the whole index.
-func (b *Bucket) LegacyDue(end time.Time) bool {
+// smallIndex is the length of an index in bytes up to which 00-index.tar.gz is
+// made anew with every change, because it costs next to nothing.
+const smallIndex = 4 << 20
+
+// LegacyDue reports whether 00-index.tar.gz is to be made of an index that ends
+// at a position: if that is small, or the bucket has none, or has one whose
+// newest entry is of an earlier day, in UTC. It is a file for old clients, and
+// making it takes the whole index.
+func (b *Bucket) LegacyDue(end index.Position) bool {
 	day := func(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
-	return day(b.state.Legacy).Before(day(end))
+	return end.Length <= b.small || day(b.state.Legacy).Before(day(end.Time))
 }
 
 // putIndex puts the index files. The packed index is the last of them, because
@@ -45,7 +49,7 @@ func (b *Bucket) putIndex(ctx context.Context, p Publication, final *state.State
 	if p.Index == nil {
 		return nil
 	}
-	if p.Legacy != "" && b.LegacyDue(final.Position.Time) {
+	if p.Legacy != "" && b.LegacyDue(final.Position) {
 		if err := b.putLegacy(ctx, p.Legacy); err != nil {
 			return err
 		}

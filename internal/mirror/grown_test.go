@@ -11,6 +11,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/buckettest"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
@@ -82,10 +83,16 @@ func TestLegacyIsMadeOncePerDay(t *testing.T) {
 	r.hackage.Upload("b", "3", nil, nil)
 	made(0)
 	midnight := r.hackage.Now().Truncate(24 * time.Hour).Add(24 * time.Hour)
-	if b := r.last; b.LegacyDue(midnight.Add(-1)) || !b.LegacyDue(midnight) {
+	end := func(length int64, at time.Time) index.Position { return index.Position{Length: length, Time: at} }
+	if b := r.last; b.LegacyDue(end(smallIndex, midnight.Add(-1))) || !b.LegacyDue(end(smallIndex, midnight)) {
 		t.Errorf("with one of %s, it is due at the wrong time", b.State().Legacy)
 	}
-	if b := New(r.store, "", noon); !b.LegacyDue(noon()) {
+	b := New(r.store, "", noon)
+	b.mustLoad(t)
+	if !b.LegacyDue(end(smallIndex, midnight.Add(-1))) || b.LegacyDue(end(smallIndex+512, midnight.Add(-1))) {
+		t.Error("a small index does not have it made with every change, or another one does")
+	}
+	if b := New(r.store, "", noon); !b.LegacyDue(end(smallIndex+512, midnight)) {
 		t.Error("it is not due in a bucket without one")
 	}
 }
@@ -170,7 +177,7 @@ func TestHave(t *testing.T) {
 		t.Errorf("a bucket that holds 1024 bytes has %+v", tar)
 	}
 	b.Forget("")
-	if tar, gz := b.Have(); !tar.IsZero() || !gz.IsZero() || !b.LegacyDue(noon()) {
+	if tar, gz := b.Have(); !tar.IsZero() || !gz.IsZero() || !b.LegacyDue(index.Position{Length: smallIndex + 512, Time: noon()}) {
 		t.Errorf("a bucket that is put back to the start has %+v and %+v", tar, gz)
 	}
 	shard := New(r.store, "", noon)

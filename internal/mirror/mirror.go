@@ -68,7 +68,8 @@ type Bucket struct {
 	begin   index.Position           // where the run took the bucket up
 	share   func(index.Release) bool // the releases that are this run's business
 
-	overwrite bool // what the bucket holds gives way to the index
+	overwrite bool  // what the bucket holds gives way to the index
+	small     int64 // see smallIndex
 
 	numbers map[index.Release]numbering
 	// earlier counts the revisions that the index has before begin.
@@ -95,6 +96,7 @@ func New(store bucket.Bucket, tool string, now func() time.Time) *Bucket {
 	return &Bucket{
 		store: store, tool: tool, now: now, key: StateKey,
 		share:   func(index.Release) bool { return true },
+		small:   smallIndex,
 		numbers: map[index.Release]numbering{}, refused: map[index.Release]error{},
 	}
 }

@@ -180,6 +180,7 @@ func (r *rig) upstream() *hackage.Upstream {
 func (r *rig) run() error {
 	r.Helper()
 	b := New(r.store, "test", noon)
+	b.small = 0 // an index here stands for one of real size
 	r.last = b
 	if _, err := b.Load(r.Context()); err != nil {
 		return err
@@ -232,7 +233,7 @@ func (r *rig) advance(b *Bucket, u *hackage.Upstream, m *hackage.Metadata) error
 		}
 	}
 	legacy := ""
-	if b.LegacyDue(tail.To.Time) {
+	if b.LegacyDue(tail.To) {
 		legacy = filepath.Join(r.TempDir(), "00-index.tar.gz")
 		whole, err := ix.Whole(r.Context())
 		if err == nil {

@@ -105,19 +105,23 @@ func (r *syncer) fill(ctx context.Context, needs []need) error {
 			err = fmt.Errorf("%w; nothing was published, and the next run tries again", err)
 		}
 		if err != nil {
-			return errors.Join(err, ignore(legacy()))
+			legacy()
+			return err
 		}
 		if err := r.outcomes.add(outcomes); err != nil {
-			return errors.Join(err, ignore(legacy()))
+			legacy()
+			return err
 		}
 		r.left -= len(s.needs)
 		if i == len(stretches)-1 {
-			return r.markEnd(s.end, legacy)
+			r.markEnd(s.end, legacy())
+			return nil
 		}
 		r.mark(s.end, nil)
 		if r.timeIsUp() {
 			r.reached = s.end
-			return ignore(legacy())
+			legacy()
+			return nil
 		}
 	}
 	return nil
@@ -135,9 +139,6 @@ func (r *syncer) fetcher() *mirror.Fetcher {
 		},
 	}
 }
-
-// ignore waits for what is no longer needed.
-func ignore(string, error) error { return nil }
 
 // wantsOf returns the wants of a stretch with the feeds of the buckets that take
 // them.
@@ -175,21 +176,16 @@ func (r *syncer) mark(length int64, publish *mirror.Publication) {
 
 // markEnd ends the last stretch, and so makes known what the buckets hold. A
 // shard is only a part of that, so it notes its position alone.
-func (r *syncer) markEnd(length int64, legacy func() (string, error)) error {
-	path, err := legacy()
-	if err != nil {
-		return err
-	}
-	publication := &mirror.Publication{Metadata: r.metadata, Index: r.index, Legacy: path}
-	if r.shard.Number > 0 {
-		publication = nil
-	}
+func (r *syncer) markEnd(length int64, legacy string) {
 	for _, s := range r.sites {
-		if s.feed != nil {
-			s.feed.Mark(length, publication)
+		switch {
+		case s.feed == nil:
+		case r.shard.Number > 0:
+			s.feed.Mark(length, nil)
+		default:
+			s.feed.Mark(length, &mirror.Publication{Metadata: r.metadata, Index: s.index, Legacy: legacy})
 		}
 	}
-	return nil
 }
 
 // closeFeeds waits until every bucket is through.
@@ -208,15 +204,32 @@ func (r *syncer) closeFeeds() {
 	})
 }
 
-// startLegacy begins to write 00-index.tar.gz while tarballs come. The function
-// it returns waits for its path.
-func (r *syncer) startLegacy(ctx context.Context) func() (string, error) {
-	if len(r.buckets()) == 0 || r.shard.Number > 0 {
-		return func() (string, error) { return "", nil }
+// startLegacy begins to write 00-index.tar.gz, if it is due, while tarballs come.
+// The function it returns waits for its path; without one the buckets keep the
+// file that they have.
+func (r *syncer) startLegacy(ctx context.Context) (wait func() string) {
+	due := func(s *site) bool { return s.bucket.LegacyDue(r.end) }
+	if r.shard.Number > 0 || !slices.ContainsFunc(r.buckets(), due) {
+		return func() string { return "" }
 	}
 	path, done := filepath.Join(r.dir, "00-index.tar.gz"), make(chan error, 1)
-	go func() { done <- mirror.WriteLegacy(ctx, path, r.index, r.take) }() // awaited by the caller
-	return func() (string, error) { return path, <-done }
+	go func() { done <- r.writeLegacy(ctx, path) }() // awaited by the caller
+	return func() string {
+		if err := <-done; err != nil && ctx.Err() == nil {
+			r.progress.Note(fmt.Sprintf("00-index.tar.gz, which only old clients read, stays as it is: %v", err))
+			return ""
+		}
+		return path
+	}
+}
+
+// writeLegacy takes the whole index, which a run needs for nothing else.
+func (r *syncer) writeLegacy(ctx context.Context, path string) error {
+	whole, err := r.index.Whole(ctx)
+	if err != nil {
+		return err
+	}
+	return mirror.WriteLegacy(ctx, path, whole, r.take)
 }
 
 // publishMetadata makes newer metadata known over an index that the buckets

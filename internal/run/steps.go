@@ -42,14 +42,21 @@ func (r *syncer) readIndex(ctx context.Context) error {
 // have returns what all sites have of the index, so that only the rest is
 // fetched.
 func (r *syncer) have() hackage.Have {
+	var have hackage.Have
 	var positions []index.Position
 	for _, s := range live(r.sites) {
-		positions = append(positions, s.State().Position)
-		if s.bucket != nil && r.publishes() {
-			return hackage.Have{}
+		if s.bucket == nil || !r.publishes() {
+			positions = append(positions, s.State().Position)
+			continue
+		}
+		tar, gz := s.bucket.Have()
+		positions = append(positions, tar)
+		if !have.NeedGz || gz.Length < have.Gz.Length {
+			have.NeedGz, have.Gz = true, gz
 		}
 	}
-	return hackage.Have{Tar: first(positions)}
+	have.Tar = first(positions)
+	return have
 }
 
 // publishes reports whether buckets get an index in this run.
