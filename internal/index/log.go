@@ -31,9 +31,12 @@ var (
 // A Log reads an index, or its tail behind a position, once from front to back.
 // It is for one goroutine.
 type Log struct {
-	from   Position
-	tape   *tape
+	from Position
+	tape *tape
+	// tar reads the headers that are not plain. It is nil before the first of
+	// them, and again once the end of what it read last is known.
 	tar    *tar.Reader
+	plain  tar.Header // the plain header read last
 	buf    bytes.Buffer
 	passed Passed
 	odd    oddity // the entry that was passed over last
@@ -45,8 +48,7 @@ type Log struct {
 // index. The checkpoints are lengths of prefixes that At will be asked about,
 // in any order.
 func NewLog(r io.Reader, from Position, checkpoints ...int64) *Log {
-	t := newTape(r, from, checkpoints)
-	return &Log{from: from, tape: t, tar: tar.NewReader(t)}
+	return &Log{from: from, tape: newTape(r, from, checkpoints)}
 }
 
 // Entries returns the entries ahead, in the order of the log. It ends with the
@@ -92,10 +94,9 @@ func (l *Log) steps(want func(Entry) bool) iter.Seq2[Entry, error] {
 
 // next reads one entry. One that is passed over has no Kind.
 func (l *Log) next(want func(Entry) bool) (Entry, error) {
-	h, err := l.tar.Next()
-	// ErrInsecurePath comes with a header, and only when GODEBUG asks for it.
-	if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
-		return Entry{}, l.closing(err)
+	h, err := l.header()
+	if err != nil {
+		return Entry{}, err
 	}
 	e := Entry{Offset: l.tape.edge.Length, Time: l.time(h), Size: h.Size}
 	var reason string
@@ -108,17 +109,41 @@ func (l *Log) next(want func(Entry) bool) (Entry, error) {
 		l.tape.open(unknown, e.Time)
 		return e, nil
 	}
+	l.tar = nil
 	l.tape.open(h.Size, e.Time)
 	e.End = l.tape.end
 	if e.Kind == 0 || !want(e) {
 		return e, nil
 	}
 	l.buf.Reset()
-	if _, err := l.buf.ReadFrom(l.tar); err != nil {
+	if err := l.tape.copyTo(&l.buf, h.Size); err != nil {
 		return Entry{}, err
 	}
 	e.Content = l.buf.Bytes()
 	return e, nil
+}
+
+// header reads on to the next header, and reads that.
+func (l *Log) header() (*tar.Header, error) {
+	if l.tar == nil {
+		if err := l.tape.close(); err != nil {
+			return nil, err
+		}
+		block, err := l.tape.block()
+		if err != nil {
+			return nil, err
+		}
+		if readPlain(block, &l.plain) {
+			return &l.plain, l.tape.copyTo(io.Discard, blockSize)
+		}
+		l.tar = tar.NewReader(l.tape)
+	}
+	h, err := l.tar.Next()
+	// ErrInsecurePath comes with a header, and only when GODEBUG asks for it.
+	if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
+		return nil, l.closing(err)
+	}
+	return h, nil
 }
 
 // closing tells the end of the log from an end that came too early: within the
@@ -133,7 +158,7 @@ func (l *Log) closing(err error) error {
 // explain says where the log could not be read on.
 func (l *Log) explain(err error) error {
 	if l.tape.err != nil {
-		return fmt.Errorf("read index at offset %d: %w", l.tape.pos, l.tape.err)
+		return fmt.Errorf("read index at offset %d: %w", l.tape.reached(), l.tape.err)
 	}
 	return fmt.Errorf("read index entry at offset %d: %w: %w", l.tape.edge.Length, ErrDamaged, err)
 }

@@ -28,6 +28,14 @@ func ParsePackageJSON(r Release, raw []byte) (Target, error) {
 // another tarball than one before it. The Hackage server, which alone gives an
 // MD5, counts them from 0 and the reference tool from 1.
 func parsePackageJSON(r Release, raw []byte) (_ Target, again bool, _ error) {
+	if target, again, ok := readUsual(r, raw); ok {
+		return target, again, nil
+	}
+	return parseAny(r, raw)
+}
+
+// parseAny is parsePackageJSON for every form.
+func parseAny(r Release, raw []byte) (_ Target, again bool, _ error) {
 	targets, err := tuf.ParseTargets(raw)
 	if err != nil {
 		return Target{}, false, fmt.Errorf("read package.json of %q: %w", r, err)

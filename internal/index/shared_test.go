@@ -1,14 +1,18 @@
 package index_test
 
 import (
+	"archive/tar"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -121,6 +125,7 @@ func TestRealHistory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	compareWithTar(t, raw)
 	l := index.NewLog(bytes.NewReader(raw), index.Position{})
 	tail, err := index.Scan(l, nil)
 	if err != nil {
@@ -151,5 +156,48 @@ func checkSpans(t *testing.T, raw []byte, tail *index.Tail) {
 			}
 			break
 		}
+	}
+}
+
+// TestEntriesAreThoseOfTar reads indexes of mixed forms once more with
+// archive/tar alone.
+func TestEntriesAreThoseOfTar(t *testing.T) {
+	t.Parallel()
+	for _, files := range [][]file{small(), motley()} {
+		raw, _ := pack(t, files...)
+		compareWithTar(t, raw)
+	}
+}
+
+// compareWithTar holds the entries of an index against the regular files that
+// archive/tar finds in it.
+func compareWithTar(t *testing.T, raw []byte) {
+	t.Helper()
+	next, stop := iter.Pull2(index.NewLog(bytes.NewReader(raw), index.Position{}).Entries())
+	defer stop()
+	entries := 0
+	for r := tar.NewReader(bytes.NewReader(raw)); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Typeflag != tar.TypeReg || !strings.HasSuffix(h.Name, ".cabal") && path.Base(h.Name) != "package.json" && path.Base(h.Name) != "preferred-versions" {
+			continue
+		}
+		content, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err, ok := next()
+		if !ok || err != nil || e.Path() != h.Name || !e.Time.Equal(h.ModTime) || !bytes.Equal(e.Content, content) {
+			t.Fatalf("entry %d is %q of %s, for tar %q of %s: %v", entries, e.Path(), e.Time, h.Name, h.ModTime, err)
+		}
+		entries++
+	}
+	if _, _, more := next(); more || entries == 0 {
+		t.Errorf("%d entries for tar, more is %v", entries, more)
 	}
 }

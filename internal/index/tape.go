@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// A tape lies between archive/tar and the bytes of an index. It counts and
-// hashes each byte once, and stops the hash exactly where an entry ends, to
-// note the position there.
+// A tape lies between a Log, or archive/tar for it, and the bytes of an index.
+// It counts and hashes each byte once, and stops the hash exactly where an entry
+// ends, to note the position there.
 //
 // The end of a regular file's entry is known from its header. That of other
 // entries is not: their size may be that of a file with holes, or mean nothing.
@@ -132,15 +132,35 @@ func (t *tape) Seek(offset int64, whence int) (int64, error) {
 	if t.end == unknown && offset > 0 {
 		t.end = padded(t.pos, offset+1)
 	}
-	for offset > 0 {
-		chunk, err := t.chunk(offset)
+	err := t.copyTo(io.Discard, offset)
+	return t.pos, err
+}
+
+// close skips what is left of the open entry, whose end is known.
+func (t *tape) close() error { return t.copyTo(io.Discard, t.end-t.pos) }
+
+// block returns the block that lies ahead, or less of it at the end.
+func (t *tape) block() ([]byte, error) {
+	block, err := t.src.Peek(blockSize)
+	if err == io.EOF {
+		err = nil
+	}
+	return block, t.fail(err)
+}
+
+// copyTo copies n bytes that do not cross the end of an entry to a writer that
+// cannot fail.
+func (t *tape) copyTo(w io.Writer, n int64) error {
+	for n > 0 {
+		chunk, err := t.chunk(n)
 		if err != nil {
-			return t.pos, noEOF(t.fail(err))
+			return noEOF(t.fail(err))
 		}
-		offset -= int64(len(chunk))
+		n -= int64(len(chunk))
+		_, _ = w.Write(chunk)
 		t.pass(chunk)
 	}
-	return t.pos, nil
+	return nil
 }
 
 // settle finds the end of an entry that archive/tar leaves by reading want
@@ -188,6 +208,9 @@ func (t *tape) pass(chunk []byte) {
 	t.take(chunk)
 	t.src.Discard(len(chunk)) // the bytes are in the buffer, so this cannot fail
 }
+
+// reached is where the source has come to.
+func (t *tape) reached() int64 { return t.pos + int64(t.src.Buffered()) }
 
 // fail remembers what the source failed with, to tell it from a damaged index.
 func (t *tape) fail(err error) error {
