@@ -24,7 +24,7 @@ func (b *scaleBench) report() *scaleReport {
 	for _, percent := range b.sizes {
 		r.bases[percent] = b.base(percent)
 	}
-	r.head = fmt.Sprintf("%s, %s. Everything is on loopback and shares these cores; repositories are paths, temporary files lie below %s, the page cache is warm. %d rounds in turns, of which the median counts; what takes long was measured once. It took %.0f minutes in all%s.",
+	r.head = fmt.Sprintf("%s, %s. Everything is on loopback and shares these cores; repositories are paths, temporary files lie below %s, the page cache is warm. Rounds in turns: %d, of which the median counts; what takes long was measured once. It took %.0f minutes in all%s.",
 		time.Now().UTC().Format(time.DateOnly), machine(), filepath.Dir(b.dir), b.rounds, time.Since(b.begun).Minutes(), b.load)
 	r.targets = r.judge()
 	return r

@@ -203,8 +203,8 @@ func (b *scaleBench) daily(ctx context.Context, z *size, h history) error {
 		return err
 	}
 	commits, err := b.commits(ctx, s.files)
-	b.notes = append(b.notes, fmt.Sprintf("At %d %% (%s entries) the daily history has %s commits, raw `git fast-import` made %s; of %s revisions and preferred-versions it lacks %d.",
-		z.percent, thousands(z.n), thousands(commits), thousands(h.commits), thousands(len(want)), lacks))
+	b.notes = append(b.notes, fmt.Sprintf("At %d %% the daily history is of %s commits (raw `git fast-import`: %s) and lacks %d of %s different .cabal files and preferred-versions.",
+		z.percent, thousands(commits), thousands(h.commits), lacks, thousands(len(want))))
 	if lacks > 0 {
 		err = errors.Join(err, fmt.Errorf("the daily history lacks %d files", lacks))
 	}
