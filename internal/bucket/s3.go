@@ -42,6 +42,7 @@ import (
 type S3 struct {
 	client      *s3.Client
 	credentials aws.CredentialsProvider
+	direct      *direct // nil if the bucket takes more
 	address     Address
 	part        int64
 	notify      func(string)
@@ -61,7 +62,7 @@ func NewS3(ctx context.Context, a Address, o Options) (*S3, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &S3{client: client, credentials: credentials, address: a, part: o.Part, notify: o.Notify}
+	b := &S3{client: client, credentials: credentials, direct: newDirect(ctx, client, a.Name), address: a, part: o.Part, notify: o.Notify}
 	if b.part <= 0 {
 		b.part = 128 << 20
 	}

@@ -118,6 +118,7 @@ func httpClient(o Options) aws.HTTPClient {
 		}
 		t.ForceAttemptHTTP2 = false
 		t.MaxIdleConns, t.MaxIdleConnsPerHost = 256, 256
+		t.WriteBufferSize = 64 << 10 // most objects with their headers in one write
 		t.TLSHandshakeTimeout = 20 * time.Second
 	})
 }
