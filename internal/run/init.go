@@ -36,6 +36,9 @@ type InitOptions struct {
 	Yes           bool   `name:"yes" short:"y" group:"How:" help:"Ask nothing and take the defaults, as when there is no terminal."`
 }
 
+// dataBranch is where a workflow of ours, which names no other, puts the data.
+const dataBranch = "hackage"
+
 // runInit sets up a repository that runs the mirror.
 func runInit(ctx context.Context, o *InitOptions, env Env) error {
 	if below, err := runTool(ctx, nil, "git", "rev-parse", "--show-prefix"); err == nil && len(bytes.TrimSpace(below)) > 0 && filepath.IsLocal(o.Workflow) {
@@ -60,10 +63,24 @@ func runInit(ctx context.Context, o *InitOptions, env Env) error {
 	} else {
 		err = o.fill(s, suggest, env.Now())
 	}
+	if err == nil {
+		err = checkBranch(ctx, s.Plan)
+	}
 	if err != nil {
 		return err
 	}
 	return s.Do(ctx)
+}
+
+// checkBranch refuses to put a workflow among the data.
+func checkBranch(ctx context.Context, p setup.Plan) error {
+	branch, err := runTool(ctx, nil, "git", "branch", "--show-current")
+	fills := p.Repository == p.Files.Slug || p.Repository == p.Hashes.Slug
+	if err != nil || !fills || string(bytes.TrimSpace(branch)) != dataBranch {
+		return nil // no repository is fine, too
+	}
+	return usage(errors.New("this is the branch "+dataBranch+", which holds the data; for the workflow make another one (git switch --orphan main), "+
+		"and let that be the default branch on GitHub, for schedules run there only"), "init")
 }
 
 // answers are those that flags gave.
