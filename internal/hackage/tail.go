@@ -45,6 +45,9 @@ const (
 // The whole is also fetched when parts would not save anything, or if the
 // snapshot does not name 01-index.tar.
 func (u *Upstream) IndexFrom(ctx context.Context, m *Metadata, dir string, have Have) (*Index, error) {
+	if info, signed := m.Snapshot.IndexTar(); signed && have.Tar.Length > info.Length {
+		u.instead(indexTarFile, have.Tar.Length, fmt.Errorf("%d bytes are signed: %w", info.Length, tuf.ErrLength))
+	}
 	if !have.worth(m) {
 		return u.Index(ctx, m, dir)
 	}
@@ -52,8 +55,13 @@ func (u *Upstream) IndexFrom(ctx context.Context, m *Metadata, dir string, have 
 	if err == nil || ctx.Err() != nil {
 		return ix, err
 	}
-	u.o.Notify(Retry{What: u.src.name(indexTarFile), Attempt: 1, Err: fmt.Errorf("the whole index is fetched instead of what follows %d bytes: %w", have.Tar.Length, err)})
+	u.instead(indexTarFile, have.Tar.Length, err)
 	return u.Index(ctx, m, dir)
+}
+
+// instead tells why a file comes whole.
+func (u *Upstream) instead(key string, behind int64, err error) {
+	u.o.Notify(Retry{What: u.src.name(key), Attempt: 1, Err: fmt.Errorf("all of it is fetched instead of what follows %d bytes: %w", behind, err)})
 }
 
 // worth reports whether parts of the index are enough, and less than the whole.
@@ -148,6 +156,6 @@ func (u *Upstream) gzTail(ctx context.Context, m *Metadata, root *os.Root, from 
 	if closeErr := errors.Join(file.Close(), root.RemoveAll(gzTailFile)); closeErr != nil || ctx.Err() != nil {
 		return nil, errors.Join(err, closeErr)
 	}
-	u.o.Notify(Retry{What: u.src.name(indexGzFile), Attempt: 1, Err: fmt.Errorf("all of it is fetched instead of what follows %d bytes: %w", from.Length, err)})
+	u.instead(indexGzFile, from.Length, err)
 	return u.fetchIndex(ctx, m, root)
 }
