@@ -64,6 +64,7 @@ type Env struct {
 	tune       func(*hackage.Options)
 	tuneBucket func(*bucket.Options)
 	stretch    int
+	wait       func(context.Context, time.Duration) error // nil: the time itself
 }
 
 // version is what the linker of a release writes in, see script/release.

@@ -26,6 +26,20 @@ func (r *syncer) open(ctx context.Context) (err error) {
 	if r.shard, err = r.o.shard(); err != nil {
 		return err
 	}
+	if err := r.openUpstream(); err != nil {
+		return err
+	}
+	if err := r.openBuckets(ctx); err != nil {
+		return err
+	}
+	if r.shard.Number > 0 {
+		return nil // the job that gathers the shards fills the repositories
+	}
+	return r.openRepositories(ctx)
+}
+
+// openUpstream makes upstream ready.
+func (r *syncer) openUpstream() (err error) {
 	pinned := tuf.HackagePinned()
 	if len(r.o.RootKeys) > 0 {
 		pinned.KeyIDs = r.o.RootKeys
@@ -42,16 +56,7 @@ func (r *syncer) open(ctx context.Context) (err error) {
 		r.env.tune(&options)
 	}
 	r.upstream, err = hackage.Open(r.o.Upstream, options)
-	if err != nil {
-		return err
-	}
-	if err := r.openBuckets(ctx); err != nil {
-		return err
-	}
-	if r.shard.Number > 0 {
-		return nil // the job that gathers the shards fills the repositories
-	}
-	return r.openRepositories(ctx)
+	return err
 }
 
 // knownRoots returns the root.json files of the buckets. They prove nothing by

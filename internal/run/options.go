@@ -43,6 +43,7 @@ type Options struct {
 	Concurrency   int           `name:"concurrency" group:"How:" default:"10" placeholder:"N" help:"Downloads at the same time, 1 to 64. Mirrors of Hackage keep to about 10."`
 	Shard         string        `name:"shard" group:"How:" placeholder:"N/OF" help:"Fill the buckets as one of several jobs side by side: 2/8 takes its share of the releases and publishes nothing; afterwards 0/8 gathers what the eight did and publishes."`
 	TimeLimit     time.Duration `name:"time-limit" group:"How:" placeholder:"DURATION" help:"Start no new work after so long, such as 5h30m. What is done is kept, and the next run goes on from there."`
+	Watch         time.Duration `name:"watch" group:"How:" placeholder:"DURATION" help:"Stay for so long, such as 50m, ask upstream once a minute, and sync again when it has something newer. A cron of once an hour is then at most about a minute behind."`
 	DryRun        bool          `name:"dry-run" group:"How:" help:"Verify upstream and say what would be done, but write nothing."`
 	Verbose       bool          `name:"verbose" short:"v" group:"How:" help:"One line for each release."`
 	JSON          bool          `name:"json" group:"How:" help:"Print what was done as JSON."`

@@ -50,6 +50,9 @@ func (o *Options) Check() (warnings []string, err error) {
 	if o.TimeLimit < 0 {
 		c.refuse("time-limit %s is over already; use a longer one", o.TimeLimit)
 	}
+	if o.Watch < 0 {
+		c.refuse("watch %s is over already; use a longer one", o.Watch)
+	}
 	if _, err := Select(o.Packages); err != nil {
 		c.refuse("%w", err)
 	}

@@ -83,7 +83,7 @@ func TestEveryOptionByEnvironment(t *testing.T) {
 		"INPUT_SIGNING-KEY": key, "INPUT_SIGNING-PASSPHRASE": "p", "INPUT_SSH-KEY": key,
 		"INPUT_FILES-SSH-KEY": key, "INPUT_HASHES-SSH-KEY": key,
 		"INPUT_SSH-KNOWN-HOSTS": "host ssh-ed25519 AAAA", "INPUT_TOKEN": "t", "INPUT_HISTORY": "snapshot",
-		"INPUT_ACCEPT-REWRITE": "true", "INPUT_CONCURRENCY": "3", "INPUT_SHARD": "1/2", "INPUT_S3-ENDPOINT": "e", "INPUT_S3-REGION": "r", "INPUT_S3-PATH-STYLE": "true", "INPUT_TIME-LIMIT": "5h30m", "INPUT_DRY-RUN": "True", "INPUT_VERBOSE": "TRUE", "INPUT_JSON": "true",
+		"INPUT_ACCEPT-REWRITE": "true", "INPUT_CONCURRENCY": "3", "INPUT_SHARD": "1/2", "INPUT_S3-ENDPOINT": "e", "INPUT_S3-REGION": "r", "INPUT_S3-PATH-STYLE": "true", "INPUT_TIME-LIMIT": "5h30m", "INPUT_WATCH": "50m", "INPUT_DRY-RUN": "True", "INPUT_VERBOSE": "TRUE", "INPUT_JSON": "true",
 	}
 	got := parsed(t, variables)
 	value := reflect.ValueOf(got)
@@ -179,6 +179,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"endpoint", []string{"--bucket=s3://name", "--s3-endpoint=ftp://host"}, "s3-endpoint: "},
 		{"shard", []string{"--bucket=b", "--shard=9/8"}, "is not a share"},
 		{"shard without a bucket", []string{"--files-repository=r", "--signing-key", key, "--shard=1/8"}, "shard is for buckets"},
+		{"watch is over", []string{"--bucket=b", "--watch=-1s"}, "is over already"},
 		{"time limit", []string{"--bucket=b", "--time-limit=-1s"}, "is over already"},
 		{"bucket twice", []string{"--bucket=b,./b/"}, "is there twice"},
 		{"repository elsewhere", []string{"--files-repository=git://h/r", "--signing-key", key}, `by "git"`},

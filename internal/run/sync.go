@@ -54,12 +54,13 @@ type syncer struct {
 
 // runSync brings every destination up to date, and says what was done.
 func runSync(ctx context.Context, o *Options, env Env) error {
-	run, err := syncOnce(ctx, o, env)
+	run, err := syncWatching(ctx, o, env)
 	return errors.Join(err, tell(ctx, run, err, o, env))
 }
 
-// syncOnce is one run. There are facts to tell of it even if it failed.
-func syncOnce(ctx context.Context, o *Options, env Env) (run *report.Run, err error) {
+// syncOnce is one run. There are facts to tell of it even if it failed. Seen names
+// the newest metadata that it knows of.
+func syncOnce(ctx context.Context, o *Options, env Env) (run *report.Run, seen hackage.Seen, err error) {
 	now := env.Now()
 	r := &syncer{
 		o: o, env: env, progress: newProgress(env, o.Verbose), began: now,
@@ -69,7 +70,7 @@ func syncOnce(ctx context.Context, o *Options, env Env) (run *report.Run, err er
 	}
 	if r.dir, err = os.MkdirTemp("", "hackage-mirror-"); err != nil {
 		err = fmt.Errorf("make a temporary folder: %w", err)
-		return r.facts(ctx, err), err
+		return r.facts(ctx, err), seen, err
 	}
 	defer func() { err = errors.Join(err, r.close(), os.RemoveAll(r.dir)) }()
 	err = r.begin(ctx)
@@ -77,7 +78,15 @@ func syncOnce(ctx context.Context, o *Options, env Env) (run *report.Run, err er
 	if err == nil {
 		err = r.verdict(run)
 	}
-	return run, err
+	return run, r.seen(), err
+}
+
+// seen names the newest metadata that the run knows of.
+func (r *syncer) seen() hackage.Seen {
+	if r.metadata != nil {
+		return r.metadata.Seen()
+	}
+	return newest(r.sites)
 }
 
 // begin makes everything ready and runs.

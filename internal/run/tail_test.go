@@ -142,7 +142,7 @@ func TestPositionThatIsNotOfThisIndex(t *testing.T) {
 	}
 	for name, do := range map[string]func(*world){
 		"midstate of another prefix": edit(`"Index-Midstate": "\w{8}`, `"Index-Midstate": "00000000`),
-		"shorter than any boundary":   edit(`"Index-Length": "\d+"`, `"Index-Length": "1024"`),
+		"shorter than any boundary":  edit(`"Index-Length": "\d+"`, `"Index-Length": "1024"`),
 		"past the end":               edit(`"Index-Length": "\d+"`, `"Index-Length": "104857600"`),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -35,6 +35,7 @@ type world struct {
 	now     func() time.Time
 	tune    func(*hackage.Options)
 	stretch int // tarballs
+	wait    func(context.Context, time.Duration) error
 	// look reads an object of the bucket; without one it is fs.ErrNotExist.
 	look func(key string) ([]byte, error)
 }
@@ -92,7 +93,7 @@ func (w *world) run(args ...string) (int, string) {
 		variables[name] = value
 	}
 	env, stdout, stderr := testEnv(variables)
-	env.Now, env.tune, env.stretch = w.now, w.tune, w.stretch
+	env.Now, env.tune, env.stretch, env.wait = w.now, w.tune, w.stretch, w.wait
 	env.tuneBucket = func(o *bucket.Options) { o.Pause = time.Millisecond }
 	code := Main(context.Background(), args, env)
 	return code, stdout.String() + stderr.String()

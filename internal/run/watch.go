@@ -1,0 +1,121 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/report"
+)
+
+// watchEvery is how often upstream's timestamp.json is asked for. Caches keep it
+// for a minute, so more often would show nothing newer.
+const watchEvery = time.Minute
+
+// syncWatching is syncOnce, and with --watch again each time that upstream has
+// something newer. The facts are those of all the runs together. A run that
+// failed is the last one, so that it is seen at once. A dry run and a shard are
+// done once in any case.
+func syncWatching(ctx context.Context, o *Options, env Env) (*report.Run, error) {
+	end := env.Now().Add(o.Watch)
+	all, seen, err := syncOnce(ctx, o, env)
+	once := o.Watch == 0 || o.DryRun || o.Shard != ""
+	for !once && watchable(all, err) {
+		news, waited := waitForNews(ctx, o, env, seen, end)
+		if waited != nil {
+			// Everything was brought up to date before the signal came.
+			return all, errors.Join(err, waited)
+		}
+		if !news {
+			break
+		}
+		var run *report.Run
+		run, seen, err = syncOnce(ctx, o, env)
+		join(all, run)
+	}
+	return all, err
+}
+
+// watchable reports whether there is a point in going on: what needs a person
+// does not hinder the rest, but an error does, and so does a run whose time was
+// up.
+func watchable(run *report.Run, err error) bool {
+	exit, ok := errors.AsType[*ExitError](err)
+	return (err == nil || ok && exit.Code == CodeDegraded) && run.Left == 0
+}
+
+// waitForNews asks upstream once a minute whether it has something newer than
+// what was seen, until it has or the end has come. An answer that is neither yes
+// nor no counts as yes: the next run finds out what it means.
+func waitForNews(ctx context.Context, o *Options, env Env, seen hackage.Seen, end time.Time) (bool, error) {
+	r := &syncer{o: o, env: env, progress: newProgress(env, o.Verbose)}
+	if err := r.openUpstream(); err != nil {
+		return false, err
+	}
+	r.progress.Note(fmt.Sprintf("watching %s until %s", r.upstream, end.UTC().Format("15:04:05 MST")))
+	for !env.Now().Add(watchEvery).After(end) {
+		if err := env.pause(ctx, watchEvery); err != nil {
+			return false, err
+		}
+		_, err := r.upstream.Metadata(ctx, seen)
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		if !errors.Is(err, hackage.ErrUnchanged) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// pause waits, unless the context ends before.
+func (e Env) pause(ctx context.Context, d time.Duration) error {
+	if e.wait != nil {
+		return e.wait(ctx, d)
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// join adds a later run to what there is to tell: what came adds up, and of how
+// things stand the later word counts.
+func join(all, later *report.Run) {
+	since := later.Began.Sub(all.Began)
+	for _, p := range later.Phases {
+		all.Phases = append(all.Phases, report.Phase{Name: p.Name, Begin: since + p.Begin, End: since + p.End})
+	}
+	all.Took = since + later.Took
+	all.New = append(all.New, later.New...)
+	all.Revisions += later.Revisions
+	all.Bytes += later.Bytes
+	all.PutRight = append(all.PutRight, later.PutRight...)
+	all.Index, all.Left, all.Passed = later.Index, later.Left, later.Passed
+	all.Ledger, all.Expiries, all.Aborted = later.Ledger, later.Expiries, later.Aborted
+	// A run that was ended early may not have come to all of them.
+	for i, d := range later.Destinations[:min(len(later.Destinations), len(all.Destinations))] {
+		all.Destinations[i] = joined(all.Destinations[i], d)
+	}
+}
+
+// joined is join for a destination.
+func joined(before, later report.Destination) report.Destination {
+	later.Changed = later.Changed || before.Changed
+	later.Tarballs += before.Tarballs
+	later.Revisions += before.Revisions
+	later.Bytes += before.Bytes
+	later.Commits += before.Commits
+	later.Entries += before.Entries
+	later.Took += before.Took
+	if later.Commit == "" {
+		later.Commit = before.Commit
+	}
+	return later
+}
