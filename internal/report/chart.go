@@ -129,9 +129,12 @@ func (r *Run) histogram() string {
 		return ""
 	}
 	var labels, counts []string
-	most := 0
+	most := 1
 	for _, b := range bars {
-		labels = append(labels, `"`+b.label+`"`)
+		// The number stands with the bar: an axis of numbers would have
+		// marks between whole ones, and shift the bars, so that none looks
+		// like some.
+		labels = append(labels, fmt.Sprintf("\"%s: %s\"", b.label, count(b.count)))
 		counts = append(counts, number(b.count))
 		most = max(most, b.count)
 	}
@@ -140,11 +143,16 @@ config:
   xyChart:
     width: 800
     height: %d
+    yAxis: {showLabel: false, showTick: false, showAxisLine: false, showTitle: false}
+  themeVariables:
+    xyChart:
+      backgroundColor: "transparent"
+      plotColorPalette: "#8a63d2"
 ---
 xychart-beta horizontal
   title "New releases by %s (UTC)"
   x-axis [%s]
-  y-axis "releases" 0 --> %d
+  y-axis 0 --> %d
   bar [%s]
-`, 120+20*len(bars), by, strings.Join(labels, ", "), most, strings.Join(counts, ", ")))
+`, 70+20*len(bars), by, strings.Join(labels, ", "), most, strings.Join(counts, ", ")))
 }

@@ -1,9 +1,9 @@
 package report
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -70,7 +70,7 @@ func inline(text string) string {
 	var out strings.Builder
 	for _, r := range plain(short(text, maxCell)) {
 		if r < utf8.RuneSelf && !strings.ContainsRune(harmless, r) {
-			fmt.Fprintf(&out, "&#%d;", r)
+			out.WriteString("&#" + number(int(r)) + ";")
 			continue
 		}
 		out.WriteRune(r)
@@ -95,8 +95,8 @@ func block(text string, limit int) string {
 // Plural writes a count with its noun.
 func Plural(n int, noun string) string {
 	if n != 1 {
-		if stem, y := strings.CutSuffix(noun, "y"); y {
-			noun = stem + "ie"
+		if stem, y := strings.CutSuffix(noun, "ry"); y { // as in entry
+			noun = stem + "rie"
 		}
 		noun += "s"
 	}
@@ -108,6 +108,22 @@ func count(n int) string { return humanize.Comma(int64(n)) }
 
 // size writes a number of bytes for people.
 func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+
+// unbroken keeps a date in a narrow cell on one line.
+func unbroken(text string) string {
+	return strings.NewReplacer("-", "\u2011", " ", "\u00a0").Replace(text)
+}
+
+// when writes a time for people, in UTC; nothing for none.
+func when(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return unbroken(t.UTC().Format("2006-01-02 15:04 UTC"))
+}
+
+// date writes a day for people.
+func date(t time.Time) string { return unbroken(t.UTC().Format(time.DateOnly)) }
 
 // number writes a number for programs.
 func number[T int | int64](n T) string { return strconv.FormatInt(int64(n), 10) }

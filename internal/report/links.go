@@ -53,7 +53,7 @@ func (l Links) host() string {
 
 // commit links to a commit that was pushed.
 func (l Links) commit(d Destination) string {
-	short := code(d.Commit[:min(12, len(d.Commit))])
+	short := code(d.Commit[:min(8, len(d.Commit))])
 	page := l.repository(d.Name)
 	if page == "" || d.Commit == "" {
 		return short

@@ -1,9 +1,9 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
@@ -75,14 +75,21 @@ func (m *markdown) table(aligns string, titles ...string) *table {
 	return t
 }
 
-// row adds a row of cells that are Markdown already.
-func (t *table) row(cells ...string) {
+// room reports whether there is room for a row, and counts the row if not. To
+// make cells of what will not be shown would take long.
+func (t *table) room() bool {
 	if t.rows == 0 {
 		t.more++
-		return
 	}
-	t.rows--
-	t.out.WriteString("| " + strings.Join(cells, " | ") + " |\n")
+	return t.rows > 0
+}
+
+// row adds a row of cells that are Markdown already, if there is room.
+func (t *table) row(cells ...string) {
+	if t.room() {
+		t.rows--
+		t.out.WriteString("| " + strings.Join(cells, " | ") + " |\n")
+	}
 }
 
 // String returns the table, with the number of rows that it lacks.
@@ -119,7 +126,7 @@ func (m *markdown) headline() {
 		m.add("**Still to come**: %s, because %s. The next run goes on from here.\n\n", Plural(r.Left, "release"), r.why())
 	}
 	if r.Outcome == Interrupted {
-		m.add("Every destination holds its old or its new state; the next run goes on from what was reached.\n\n")
+		m.add("Readers of every destination find its old state or its new one.\n\n")
 	}
 }
 
@@ -152,14 +159,17 @@ func (m *markdown) destinations() {
 	}
 	t := m.table("lllrrrl", "Destination", "Position", "New", "Pending", "Seconds", "Bytes", "Commit")
 	for _, d := range r.Destinations {
+		if !t.room() {
+			continue
+		}
 		commit, bytes := "", ""
 		if d.Commit != "" {
 			commit = m.links.commit(d)
 		}
 		if d.Bytes > 0 {
-			bytes = size(d.Bytes)
+			bytes = unbroken(size(d.Bytes))
 		}
-		t.row(inline(d.Kind)+"<br>"+m.name(d), code(stamp(d.At, "none")), m.news(d),
+		t.row(inline(d.Kind)+"<br>"+m.name(d), cmp.Or(when(d.At.Time), "none"), m.news(d),
 			count(d.Pending), fmt.Sprintf("%.1f", d.Took.Seconds()), bytes, commit)
 	}
 	m.add("%s\n", t)
@@ -177,11 +187,13 @@ func (m *markdown) name(d Destination) string {
 func (m *markdown) news(d Destination) string {
 	switch {
 	case d.Err != "":
-		return "❌ not brought up to date: " + code(d.Err)
+		return "❌ not brought up to date: " + code(d.Err) + inline(d.partial())
 	case d.Changed && d.Commit != "":
-		return Plural(d.Commits, "commit")
+		return unbroken(Plural(d.Commits, "commit"))
+	case d.Changed && d.Tarballs == 0 && d.Revisions == 0:
+		return "signed files"
 	case d.Changed:
-		return Plural(d.Tarballs, "tarball") + ", " + Plural(d.Revisions, "revision")
+		return unbroken(Plural(d.Tarballs, "tarball")) + ", " + unbroken(Plural(d.Revisions, "revision"))
 	case m.run.DryRun && d.Adopting != "":
 		return Plural(d.Entries, "entry") + " of the index; compared with all of it, because " + code(d.Adopting)
 	case m.run.DryRun && d.Entries > 0:
@@ -204,8 +216,8 @@ func (m *markdown) ledger() {
 	each := m.table("lll", "Release", "Reason", "Since")
 	for _, reason := range reasons() {
 		for _, owed := range r.Ledger {
-			if owed.Reason == reason {
-				each.row(m.links.release(r.Upstream, Release{Release: owed.Release}), inline(string(owed.Reason)), code(owed.Since.UTC().Format(time.DateOnly)))
+			if owed.Reason == reason && each.room() {
+				each.row(m.links.release(r.Upstream, Release{Release: owed.Release}), inline(string(owed.Reason)), date(owed.Since))
 			}
 		}
 	}
@@ -259,7 +271,10 @@ func (m *markdown) releases() {
 	}
 	t := m.table(aligns, titles...)
 	for _, release := range r.New {
-		cells := []string{m.links.release(r.Upstream, release), code(instant(release.Time)), size(release.Size)}
+		if !t.room() {
+			continue
+		}
+		cells := []string{m.links.release(r.Upstream, release), when(release.Time), size(release.Size)}
 		if repository.Commit != "" {
 			cells = append(cells, m.links.diff(repository, release))
 		}
@@ -281,21 +296,27 @@ func (m *markdown) expiries() {
 	}
 	t := m.table("lll", "What", "Until", "")
 	for _, e := range m.run.Expiries {
-		left := "in " + Plural(int(e.When.Sub(m.run.Began).Hours()/24), "day")
+		if !t.room() {
+			continue
+		}
+		hours := int(e.When.Sub(m.run.Began).Hours())
+		left := "in " + Plural(hours/24, "day")
 		switch {
+		case e.When.After(m.run.Began) && hours < 48:
+			left = "in " + Plural(hours, "hour")
 		case e.When.IsZero():
 			left = ""
 		case !e.When.After(m.run.Began):
 			left = "❌ over"
 		}
-		when := "never expires"
+		until := "never expires"
 		if !e.When.IsZero() {
-			when = code(instant(e.When))
+			until = when(e.When)
 		}
 		if e.Soon {
 			left = "⚠️ " + left + "; " + inline(e.Do)
 		}
-		t.row(inline(e.Of), when, left)
+		t.row(inline(e.Of), until, left)
 	}
 	m.section("Next expiry dates", t.String())
 }

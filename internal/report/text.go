@@ -91,7 +91,7 @@ func (r *Run) why() string {
 func (r *Run) account(d *Destination) string {
 	switch {
 	case d.Err != "":
-		return "not brought up to date: " + d.Err
+		return "not brought up to date: " + d.Err + d.partial()
 	case r.DryRun && d.Entries > 0:
 		return d.forecast()
 	case !d.Changed && r.ended():
@@ -103,6 +103,14 @@ func (r *Run) account(d *Destination) string {
 	}
 	return fmt.Sprintf("%s, %s, %s put in %.1f s", Plural(d.Tarballs, "tarball"),
 		Plural(d.Revisions, "revision"), size(d.Bytes), d.Took.Seconds())
+}
+
+// partial says what was put into a bucket that was not brought up to date.
+func (d *Destination) partial() string {
+	if d.Tarballs == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; it holds %s more than before", Plural(d.Tarballs, "tarball"))
 }
 
 // forecast says what a run that is not dry would begin with.

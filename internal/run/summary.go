@@ -58,7 +58,7 @@ func (r *syncer) facts(ctx context.Context, err error) *report.Run {
 		run.Bytes += release.Size
 	}
 	if r.dryRun {
-		run.Left, run.Bytes, run.Index = 0, 0, r.end
+		run.Left, run.Index = 0, r.end
 	}
 	r.date(ctx, run)
 	return run
