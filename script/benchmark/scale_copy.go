@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
@@ -20,6 +22,9 @@ func (b *scaleBench) s3Address(name string) string {
 	query := url.Values{"endpoint": {b.gate.server.URL}, "region": {region}, "path-style": {"true"}}
 	return "s3://" + name + "?" + query.Encode()
 }
+
+// copiesAtOnce is how many objects are copied at a time.
+const copiesAtOnce = 8
 
 // copyBucket makes a bucket on the S3 server that a run takes for the folder's:
 // it holds the index, the metadata, the state, and those releases of which the
@@ -35,10 +40,12 @@ func (b *scaleBench) copyBucket(ctx context.Context, folder, name string, from, 
 		return err
 	}
 	names, err := b.namesFor(ctx, folder, from, to)
+	group, copying := errgroup.WithContext(ctx)
+	group.SetLimit(copiesAtOnce)
 	for _, name := range names {
-		err = errors.Join(err, copyObject(ctx, store, folder, name))
+		group.Go(func() error { return copyObject(copying, store, folder, name) })
 	}
-	return errors.Join(err, store.Close())
+	return errors.Join(err, group.Wait(), store.Close())
 }
 
 // namesFor returns the paths of the files that copyBucket takes.

@@ -34,8 +34,12 @@ func (b *scaleBench) rawImport(ctx context.Context, h history, repository string
 	if j.stdin, err = os.Open(h.path); err != nil {
 		return usage{}, err
 	}
+	defer func() { err = errors.Join(err, j.stdin.Close()) }()
+	if err := b.settle(ctx); err != nil {
+		return usage{}, err
+	}
 	u, _, err := watch(ctx, j)
-	return u, errors.Join(err, j.stdin.Close())
+	return u, err
 }
 
 // An oldScript does what update.sh of the older tools did: it takes all of the
@@ -54,12 +58,18 @@ func (o oldScript) begin(ctx context.Context, packed string) (usage, error) {
 	if _, err := o.b.git(ctx, o.b.dir, "init", "--quiet", "--initial-branch=hackage", o.folder); err != nil {
 		return usage{}, err
 	}
+	if err := o.b.settle(ctx); err != nil {
+		return usage{}, err
+	}
 	return o.commit(ctx, packed)
 }
 
 // clone takes the newest state of the repository, as a job does that keeps
 // nothing.
 func (o oldScript) clone(ctx context.Context) (usage, error) {
+	if err := o.b.settle(ctx); err != nil {
+		return usage{}, err
+	}
 	return o.b.git(ctx, o.b.dir, "clone", "--quiet", "--depth=1", "file://"+o.remote, o.folder)
 }
 

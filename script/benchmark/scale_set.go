@@ -97,8 +97,23 @@ func (b *scaleBench) sync(ctx context.Context, s set, more ...string) (c cost, e
 	return c, err
 }
 
+// settle waits until what was written before is on the disk, so that it is not
+// counted with what comes next.
+func (b *scaleBench) settle(ctx context.Context) error {
+	if _, err := exec.LookPath("sync"); err != nil {
+		return nil // not on this system
+	}
+	if said, err := exec.CommandContext(ctx, "sync").CombinedOutput(); err != nil {
+		return fmt.Errorf("sync: %w: %s", err, said)
+	}
+	return nil
+}
+
 // forget sets all counts to zero.
 func (b *scaleBench) forget(ctx context.Context) error {
+	if err := b.settle(ctx); err != nil {
+		return err
+	}
 	if b.gate != nil {
 		_ = b.gate.take()
 	}
