@@ -224,6 +224,13 @@ func (r *rig) tree(rev string) []string {
 // releases with both files, but for those that are pending, which have none.
 func (r *rig) check(pending ...index.Release) {
 	r.Helper()
+	r.checkFiles(pending...)
+	r.checkCommits()
+}
+
+// checkFiles is check for a branch that others commit to as well.
+func (r *rig) checkFiles(pending ...index.Release) {
+	r.Helper()
 	g := r.hackage.Generation()
 	want := g.Tree()
 	for _, release := range g.Releases() {
@@ -249,7 +256,6 @@ func (r *rig) check(pending ...index.Release) {
 	for path := range want {
 		r.Errorf("%q is missing", path)
 	}
-	r.checkCommits()
 	r.git("fsck", "--strict")
 }
 
