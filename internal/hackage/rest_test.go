@@ -198,7 +198,11 @@ func TestWholeIsFetchedOnce(t *testing.T) {
 	h := bulky()
 	g := h.Generation()
 	s := serve(t, h)
-	ix := indexFrom(t, open(t, s.URL, hasty(h)), whole(g))
+	u := open(t, s.URL, hasty(h))
+	ix, err := u.IndexFrom(t.Context(), metadata(t, u, Seen{}), t.TempDir(), whole(g))
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.Forget()
 	var group errgroup.Group
 	got := make([]*Index, 8)

@@ -61,7 +61,11 @@ func indexFrom(t *testing.T, u *Upstream, have Have) *Index {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = ix.Close() })
+	t.Cleanup(func() {
+		if err := ix.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return ix
 }
 

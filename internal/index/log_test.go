@@ -264,16 +264,27 @@ func TestSourceFails(t *testing.T) {
 	raw, ends := pack(t, small()...)
 	broken := errors.New("wire broken")
 	for _, at := range []int64{0, 100, ends[0], ends[4] - 1, int64(len(raw))} {
-		r := io.MultiReader(bytes.NewReader(raw[:at]), iotest.ErrReader(broken))
-		l := index.NewLog(r, index.Position{})
-		_, err := run(l)
-		if err == nil {
-			err = l.Finish(int64(len(raw)), sha256.Sum256(raw))
-		}
-		if !errors.Is(err, broken) || errors.Is(err, index.ErrDamaged) || !strings.Contains(err.Error(), fmt.Sprint("offset ", at)) {
-			t.Errorf("source fails at %d: error is %v", at, err)
+		for _, failing := range []io.Reader{iotest.ErrReader(broken), &failsOnce{broken}} {
+			r := io.MultiReader(bytes.NewReader(raw[:at]), failing)
+			l := index.NewLog(r, index.Position{})
+			_, err := run(l)
+			if err == nil {
+				err = l.Finish(int64(len(raw)), sha256.Sum256(raw))
+			}
+			if !errors.Is(err, broken) || errors.Is(err, index.ErrDamaged) || !strings.Contains(err.Error(), fmt.Sprint("offset ", at)) {
+				t.Errorf("source fails at %d: error is %v", at, err)
+			}
 		}
 	}
+}
+
+// failsOnce is a source that later claims to have come to its end.
+type failsOnce struct{ err error }
+
+func (f *failsOnce) Read([]byte) (int, error) {
+	err := f.err
+	f.err = io.EOF
+	return 0, err
 }
 
 // TestTimes holds times within what RFC 3339 can say.

@@ -1,0 +1,59 @@
+package hackage
+
+import (
+	"crypto/sha256"
+	"io"
+	"testing"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
+)
+
+// However the bytes come, and from wherever they go on, digest and mark are those
+// of the whole.
+func TestDigester(t *testing.T) {
+	t.Parallel()
+	raw := hackagetest.Noise("digester", beforeEnd+1000)
+	size := int64(len(raw))
+	info := tuf.FileInfo{Length: size, SHA256: sum(raw)}
+	mark := markOf(size)
+	if mark != 960 {
+		t.Fatalf("the mark is at %d", mark)
+	}
+	for _, from := range []int64{0, 64, 960, 1024, 64000} {
+		for _, chunk := range []int{1, 63, 64, 65, 960, 4096, len(raw)} {
+			d := newDigester(prefixOf(raw, from), size)
+			for range 2 { // the second after an attempt that broke off
+				d.Reset()
+				for rest := raw[from:]; len(rest) > 0; {
+					n := min(chunk, len(rest))
+					if written, err := d.Write(rest[:n]); written != n || err != nil {
+						t.Fatalf("%d of %d bytes are taken: %v", written, n, err)
+					}
+					rest = rest[n:]
+				}
+			}
+			if err := d.check("raw", info); err != nil {
+				t.Errorf("from %d by %d: %v", from, chunk, err)
+			}
+			if want := prefixOf(raw, max(from, mark)); d.mark != want {
+				t.Errorf("from %d by %d: mark at %d, or its state is wrong", from, chunk, d.mark.Length)
+			}
+		}
+	}
+}
+
+func TestDigesterOfASmallFile(t *testing.T) {
+	t.Parallel()
+	d := newDigester(Prefix{}, beforeEnd+63)
+	d.Reset()
+	if _, err := io.WriteString(d, "small"); err != nil {
+		t.Error(err)
+	}
+	if err := d.check("small", tuf.FileInfo{SHA256: sha256.Sum256([]byte("small"))}); err != nil || !d.mark.IsZero() {
+		t.Errorf("mark is %+v: %v", d.mark, err)
+	}
+	if d.check("other", tuf.FileInfo{}) == nil {
+		t.Error("another digest is taken")
+	}
+}
