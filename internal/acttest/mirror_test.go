@@ -4,6 +4,7 @@ package acttest
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,10 +16,12 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 )
 
-// began is what the program says first, action what act says before it.
+// began is what the program says first, action what act says before it, and
+// notice what it says before it gives notice.
 const (
 	began  = "mirroring http"
 	action = "Run Main hackage-mirror/hackage-mirror@v1"
+	notice = "Run Main hackage-mirror/hackage-mirror/.github/actions/notice@v1"
 )
 
 // TestMirror lives through the life of a mirror: each part goes on from where
@@ -30,7 +33,7 @@ func TestMirror(t *testing.T) {
 	write(t, schedule, `{"schedule":"23 * * * *"}`, 0o644)
 
 	out := s.mirror(true, "schedule", "-e", schedule)
-	says(t, out.String(), "v1.2.3 for linux-", "downloaded and checked", "Mirror Hackage/notice")
+	says(t, out.String(), "v1.2.3 for linux-", "downloaded and checked", notice)
 	t.Logf("first run by cron: %.2f s from uses: to our first line, with the download", out.between(t, action, began).Seconds())
 	s.check()
 
@@ -43,7 +46,7 @@ func TestMirror(t *testing.T) {
 	s.hackage.Upload("grown", "1.0", nil, nil)
 	out = s.mirror(true, "workflow_dispatch", "--input", "dry-run=true")
 	says(t, out.String(), "dry run, writing nothing")
-	if strings.Contains(out.String(), "Mirror Hackage/notice") {
+	if strings.Contains(out.String(), notice) {
 		t.Errorf("a dry run gives notice:\n%s", out)
 	}
 	s.unchanged(before)
@@ -58,11 +61,11 @@ func TestMirror(t *testing.T) {
 	s.interrupted()
 }
 
-// failing: upstream lies, an issue says so until it does no more.
+// failing: upstream refuses, and an issue says so until it does no more.
 func (s *stage) failing() {
 	s.Helper()
 	before := s.state()
-	s.upstream.Fault("/timestamp.json", hackagetest.Corrupt(20))
+	s.upstream.Fault("/timestamp.json", hackagetest.Status(http.StatusForbidden))
 	s.mirror(false, "workflow_dispatch")
 	s.mirror(false, "workflow_dispatch")
 	s.unchanged(before)
@@ -86,7 +89,7 @@ func (s *stage) cancelled() {
 	s.Helper()
 	before := s.state()
 	out := s.stall("late-1.0", func(act int) int { return act })
-	if strings.Contains(out.String(), "Mirror Hackage/notice") || len(s.forge.issues()) != 1 {
+	if strings.Contains(out.String(), notice) || len(s.forge.issues()) != 1 {
 		s.T.Errorf("a cancelled run gives notice:\n%s", out)
 	}
 	s.published(before)
@@ -100,7 +103,7 @@ func (s *stage) interrupted() {
 	s.Helper()
 	before := s.state()
 	out := s.stall("later-1.0", func(act int) int { return s.step(act) })
-	says(s.T, out.String(), "Interrupted; the next run goes on from what was reached.")
+	says(s.T, out.String(), "because the run was interrupted")
 	s.published(before)
 	s.mirror(true, "workflow_dispatch")
 	s.check()

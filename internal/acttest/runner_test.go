@@ -155,8 +155,9 @@ func (r *runner) command(ctx context.Context, out *log, workflow, event string, 
 // event runs a workflow and reports whether it succeeded.
 func (r *runner) event(workflow, event string, args ...string) (bool, *log) {
 	r.Helper()
-	out := &log{}
+	out, begun := &log{}, time.Now()
 	err := r.command(r.Context(), out, workflow, event, args...).Run()
+	r.Logf("%s by %s: %.1f s", workflow, event, time.Since(begun).Seconds())
 	r.keepsSecrets(out)
 	return err == nil, out
 }
