@@ -29,7 +29,7 @@ type Publication struct {
 func (b *Bucket) Publish(ctx context.Context, p Publication) error {
 	final := b.state
 	final.Seen = p.Metadata.Seen()
-	if final.Equal(b.stored) && final.Seen == b.stored.Seen {
+	if final.Equal(b.stored) && final.Seen == b.stored.Seen && !b.begin.IsZero() {
 		return nil
 	}
 	if p.Index != nil {

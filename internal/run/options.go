@@ -40,6 +40,7 @@ type Options struct {
 
 	History       string        `name:"history" group:"How:" enum:"daily,snapshot" default:"daily" placeholder:"HISTORY" help:"Commits of a first run: daily makes one for each day of Hackage's history, snapshot one for all of it."`
 	AcceptRewrite bool          `name:"accept-rewrite" group:"How:" help:"Start afresh when upstream rewrote its index; without it such an index is refused."`
+	Full          bool          `name:"full" group:"How:" help:"Do not rely on the positions that the destinations carry: compare each with the whole index. Buckets get every tarball fetched again for that."`
 	Concurrency   int           `name:"concurrency" group:"How:" default:"10" placeholder:"N" help:"Downloads at the same time, 1 to 64. Mirrors of Hackage keep to about 10."`
 	Shard         string        `name:"shard" group:"How:" placeholder:"N/OF" help:"Fill the buckets as one of several jobs side by side: 2/8 takes its share of the releases and publishes nothing; afterwards 0/8 gathers what the eight did and publishes."`
 	TimeLimit     time.Duration `name:"time-limit" group:"How:" placeholder:"DURATION" help:"Start no new work after so long, such as 5h30m. What is done is kept, and the next run goes on from there."`

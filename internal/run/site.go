@@ -54,7 +54,7 @@ func (s *site) String() string { return s.name }
 var errRewritten = errors.New("the index was rewritten")
 
 // load reads a site's state and decides whether its position can be used.
-func (s *site) load(ctx context.Context, packages string, shard mirror.Shard) error {
+func (s *site) load(ctx context.Context, packages string, shard mirror.Shard, full bool) error {
 	read, err := s.Load(ctx)
 	if err == nil && s.bucket != nil && shard.Of > 0 && shard.Number == 0 {
 		read, err = s.bucket.Gather(ctx, shard.Of)
@@ -64,6 +64,8 @@ func (s *site) load(ctx context.Context, packages string, shard mirror.Shard) er
 		s.Forget(err.Error())
 	case err != nil:
 		return err
+	case full && !read.Position.IsZero():
+		s.Forget("a full comparison was asked for")
 	case read.Packages != packages && !read.Position.IsZero():
 		s.Forget("it was made with other packages")
 		// Older metadata than it has seen stays refused.

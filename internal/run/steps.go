@@ -188,7 +188,7 @@ func (r *syncer) update(ctx context.Context, s *site) error {
 		switch {
 		case errors.Is(err, gitrepo.ErrMoved) && try < tries && ctx.Err() == nil:
 			r.progress.Note(fmt.Sprintf("%s %q was changed by somebody else; reading it again", s.kind, s))
-			err = s.load(ctx, r.packages, r.shard)
+			err = s.load(ctx, r.packages, r.shard, r.o.Full)
 		case errors.Is(err, state.ErrForm) && try < tries:
 			r.progress.Note(fmt.Sprintf("%s %q: %v; comparing all of it with the index", s.kind, s, err))
 			s.Forget(err.Error())

@@ -106,7 +106,7 @@ func (r *syncer) begin(ctx context.Context) (err error) {
 func (r *syncer) run(ctx context.Context) error {
 	r.progress.Note(r.intent())
 	end := r.timeline.begin("states")
-	r.each(live(r.sites), func(s *site) error { return s.load(ctx, r.packages, r.shard) })
+	r.each(live(r.sites), func(s *site) error { return s.load(ctx, r.packages, r.shard, r.o.Full) })
 	end()
 	if len(live(r.sites)) == 0 {
 		return ctx.Err()
