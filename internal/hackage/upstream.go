@@ -2,7 +2,7 @@
 // the tarballs, over HTTP or from a folder in the same layout
 //
 //	timestamp.json snapshot.json root.json mirrors.json
-//	01-index.tar.gz
+//	01-index.tar.gz 01-index.tar
 //	package/NAME-VERSION.tar.gz
 //	packages/deprecated.json
 //
@@ -23,6 +23,11 @@
 // signature is fetched once more past the caches. A refusal that time does not
 // heal (expired, rolled back, too few signatures) is also tried once past the
 // caches and then returned as it is.
+//
+// The index is most of what there is to read, and only grows. Who remembers how
+// long its beginning was, and SHA-256's state behind it, needs no more than the
+// rest: IndexFrom asks for that part alone and hashes on to the signed digest.
+// Whatever is not as expected, on either side, ends in the whole index.
 //
 // One unexported interface, source, separates HTTP from folders. It only opens
 // files; limits, time-outs, retries and checks lie above it, so both behave alike.
