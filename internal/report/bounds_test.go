@@ -21,7 +21,7 @@ func whole() *Run {
 		r.New = append(r.New, Release{Release: id, Time: began.Add(-time.Duration(i) * time.Hour), Size: 1 << 20})
 		r.Ledger = append(r.Ledger, Owed{id, state.Failed, began})
 	}
-	for i := range 600 {
+	for i := range 100 {
 		long := strings.Repeat("|", 1500)
 		r.Destinations = append(r.Destinations, Destination{Kind: "bucket", Name: fmt.Sprint(i, long), Err: long, Adopting: long})
 		r.PutRight = append(r.PutRight, long)
@@ -56,7 +56,7 @@ func TestSummaryMindsWhatIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := whole()
-	for range 10 {
+	for range 3 {
 		if err := r.WriteFiles(env); err != nil {
 			t.Fatal(err)
 		}
@@ -102,5 +102,19 @@ func TestLongLedgerIsCutInText(t *testing.T) {
 	got := whole().Text()
 	if n := strings.Count(got, "\n  pending "); n != maxLines+1 || !strings.Contains(got, "149,970 more") {
 		t.Errorf("%d lines of the ledger in:\n%.3000s", n, got)
+	}
+}
+
+func TestLongestPhasesAreDrawn(t *testing.T) {
+	t.Parallel()
+	r := quiet()
+	r.Phases = nil
+	for i := range 100 {
+		begin := time.Duration(i) * time.Minute
+		r.Phases = append(r.Phases, Phase{"metadata", begin, begin + 10*time.Millisecond}, Phase{fmt.Sprint("tarballs ", i), begin, begin + time.Duration(i)*time.Second/2})
+	}
+	got := r.phases()
+	if n := strings.Count(got, " : 2000-01-01 "); n != maxPhases || !strings.Contains(got, "tarballs 99, 49.5 s : 2000-01-01 01:39:00.000, ") {
+		t.Errorf("%d phases are drawn:\n%s", n, got)
 	}
 }

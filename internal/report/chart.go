@@ -20,7 +20,8 @@ func (r *Run) phases() string {
 	}
 	var out strings.Builder
 	format, end := "%M:%S", time.Duration(0)
-	for _, p := range r.Phases {
+	phases := longest(r.Phases)
+	for _, p := range phases {
 		end = max(end, p.End)
 	}
 	switch {
@@ -32,10 +33,33 @@ func (r *Run) phases() string {
 	// Times without a zone are read and written in the same one, that of who
 	// looks, so it does not matter which day stands for the start.
 	fmt.Fprintf(&out, "gantt\n  dateFormat YYYY-MM-DD HH:mm:ss.SSS\n  axisFormat %s\n  todayMarker off\n", format)
-	for _, p := range r.Phases {
+	for _, p := range phases {
 		fmt.Fprintf(&out, "  %s, %s : %s, %s\n", p.Name, took(p.End-p.Begin), sinceStart(p.Begin), sinceStart(max(p.End, p.Begin+time.Millisecond)))
 	}
 	return fence(out.String())
+}
+
+// maxPhases is how many phases are drawn; watching has some each time.
+const maxPhases = 30
+
+// longest returns the longest phases, in their order.
+func longest(phases []Phase) []Phase {
+	if len(phases) <= maxPhases {
+		return phases
+	}
+	lengths := make([]time.Duration, len(phases))
+	for i, p := range phases {
+		lengths[i] = p.End - p.Begin
+	}
+	slices.Sort(lengths)
+	least := lengths[len(lengths)-maxPhases]
+	var out []Phase
+	for _, p := range phases {
+		if p.End-p.Begin >= least && len(out) < maxPhases {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // sinceStart writes a time of the run as a date.

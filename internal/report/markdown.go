@@ -17,8 +17,9 @@ const maxError = 8 << 10
 // Markdown returns what a run did as a GitHub job summary of at most room bytes.
 // Its tables become shorter until it fits.
 func (r *Run) Markdown(links Links, room int) string {
+	histogram := r.histogram()
 	for rows := maxRows; ; rows /= 4 {
-		m := &markdown{run: r, links: links, rows: rows}
+		m := &markdown{run: r, links: links, rows: rows, histogram: histogram}
 		if text := m.render(); len(text) <= room {
 			return text
 		}
@@ -34,6 +35,8 @@ type markdown struct {
 	links Links
 	rows  int
 	out   strings.Builder
+
+	histogram string // which does not get shorter
 }
 
 func (m *markdown) render() string {
@@ -287,7 +290,7 @@ func (m *markdown) releases() {
 			list = folded("The newest", t.String())
 		}
 	}
-	m.section(Plural(len(r.New), "new release"), r.histogram()+"\n"+list)
+	m.section(Plural(len(r.New), "new release"), m.histogram+"\n"+list)
 }
 
 func (m *markdown) expiries() {

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -147,21 +148,21 @@ func (r *syncer) arrived() []report.Release {
 	return out
 }
 
-// date enters when the new releases came to the index, the newest first, if
-// somebody wants to know: that takes another reading of what is new of it.
+// date enters when the new releases came to the index, if somebody wants to
+// know: that takes another reading of what is new of it.
 func (r *syncer) date(ctx context.Context, run *report.Run) {
-	if len(run.New) > 0 && (r.o.JSON || report.WantsFiles(r.env.Getenv)) {
-		at := r.times(ctx, run.New)
-		for i := range run.New {
-			run.New[i].Time = at[run.New[i].Release]
-		}
+	if len(run.New) == 0 || !r.o.JSON && !report.WantsFiles(r.env.Getenv) {
+		return
 	}
-	slices.SortFunc(run.New, func(a, b report.Release) int {
-		if order := b.Time.Compare(a.Time); order != 0 {
-			return order
-		}
-		return a.Release.Compare(b.Release)
-	})
+	at := r.times(ctx, run.New)
+	for i := range run.New {
+		run.New[i].Time = at[run.New[i].Release]
+	}
+}
+
+// newestFirst puts releases in the order in which people look for them.
+func newestFirst(a, b report.Release) int {
+	return cmp.Or(b.Time.Compare(a.Time), a.Release.Compare(b.Release))
 }
 
 // hurry is how much of the index is still read when the run was interrupted.

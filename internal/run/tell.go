@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 )
@@ -21,6 +22,7 @@ func tell(ctx context.Context, run *report.Run, err error, o *Options, env Env) 
 		run.Error = err.Error()
 	}
 	run.Messages = env.console.Messages()
+	slices.SortFunc(run.New, newestFirst)
 	if err := run.WriteFiles(env.Getenv); err != nil {
 		env.warn(err.Error())
 	}

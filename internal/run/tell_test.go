@@ -1,0 +1,281 @@
+package run
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+)
+
+// onGitHub makes the world's runs those of a runner, which reads files
+// afterwards.
+func (w *world) onGitHub() {
+	w.Helper()
+	w.env["GITHUB_ACTIONS"] = "true"
+	w.env["GITHUB_SERVER_URL"] = "https://github.com"
+	w.env["GITHUB_OUTPUT"] = w.path("github-output")
+	w.env["GITHUB_STEP_SUMMARY"] = w.path("github-summary")
+}
+
+// afterStep returns what the runner reads after a step, and takes it away.
+func (w *world) afterStep() (outputs map[string]string, summary string) {
+	w.Helper()
+	take := func(variable string) string {
+		raw, err := os.ReadFile(w.env[variable])
+		if err != nil {
+			w.Fatal(err)
+		}
+		if err := os.Remove(w.env[variable]); err != nil {
+			w.Fatal(err)
+		}
+		return string(raw)
+	}
+	return readOutputs(w.T, take("GITHUB_OUTPUT")), take("GITHUB_STEP_SUMMARY")
+}
+
+// readOutputs reads a file of outputs, of which each value has one line.
+func readOutputs(t *testing.T, content string) map[string]string {
+	t.Helper()
+	outputs, lines := map[string]string{}, strings.Split(content, "\n")
+	for i := 0; i+2 < len(lines); i += 3 {
+		name, mark, ok := strings.Cut(lines[i], "<<")
+		if !ok || lines[i+2] != mark {
+			t.Fatalf("no output: %q", lines[i:i+3])
+		}
+		outputs[name] = lines[i+1]
+	}
+	return outputs
+}
+
+// holds says what outputs must be.
+func (w *world) holds(outputs map[string]string, want map[string]string) {
+	w.Helper()
+	for name, value := range want {
+		if outputs[name] != value {
+			w.Errorf("output %s is %q, want %q", name, outputs[name], value)
+		}
+	}
+	if len(outputs) != 10 {
+		w.Errorf("%d outputs, want 10: %v", len(outputs), outputs)
+	}
+}
+
+func TestRunnerHearsWhatWasDone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	w.onGitHub()
+	g := w.hackage.Generation()
+	said := w.sync(CodeDone)
+	outputs, summary := w.afterStep()
+	w.holds(outputs, map[string]string{
+		"changed": "true", "releases": fmt.Sprint(len(g.Releases())), "pending": "0",
+		"files-commit":  strings.TrimSpace(w.git(w.files(), "rev-parse", "hackage")),
+		"hashes-commit": strings.TrimSpace(w.git(w.hashes(), "rev-parse", "hackage")),
+	})
+	var facts struct {
+		Outcome      string
+		New          []struct{ Release, Time string }
+		Destinations []struct{ Kind string }
+		Phases       []struct{ Name string }
+	}
+	if err := json.Unmarshal([]byte(outputs["summary-json"]), &facts); err != nil {
+		t.Fatal(err)
+	}
+	if facts.Outcome != "done" || len(facts.New) != len(g.Releases()) || facts.New[0].Time == "" || len(facts.Destinations) != 3 {
+		t.Errorf("summary-json: %+v", facts)
+	}
+	var phases []string
+	for _, p := range facts.Phases {
+		phases = append(phases, p.Name)
+	}
+	if got := strings.Join(phases[:4], " "); got != "states metadata index tarballs" || len(phases) != 6 {
+		t.Errorf("phases %q", phases)
+	}
+	w.says(summary, "## ✅ Hackage mirror: ", "### Next expiry dates", "```mermaid\ngantt", "/package/alpha-0.2\">", "signing key ")
+	checkLog(t, said, 3)
+
+	said = w.sync(CodeDone)
+	outputs, summary = w.afterStep()
+	w.holds(outputs, map[string]string{"changed": "false", "releases": "0", "revisions": "0", "bytes": "0", "files-commit": "", "hashes-commit": ""})
+	w.says(summary, "## ✅ Hackage mirror: nothing new in ")
+	checkLog(t, said, 0)
+}
+
+// checkLog fails unless the commands in a log are as they should be: masks
+// before anything else, and groups that begin and end.
+func checkLog(t *testing.T, said string, groups int) {
+	t.Helper()
+	_, log, ok := strings.Cut(said, "::add-mask::")
+	if !ok {
+		t.Fatalf("nothing is masked:\n%s", said)
+	}
+	open, talking := "", false
+	for line := range strings.Lines(log) {
+		line = strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(line, "::add-mask::"):
+			if talking {
+				t.Errorf("%q comes after other lines", line)
+			}
+		case strings.HasPrefix(line, "::group::"):
+			if open != "" {
+				t.Errorf("%s within %s", line, open)
+			}
+			open = line
+		case line == "::endgroup::":
+			if open == "" {
+				t.Error("a group ends that did not begin")
+			}
+			open = ""
+		case strings.HasPrefix(line, "::warning title=hackage-mirror::upstream is read over http"):
+			talking = true
+		case strings.HasPrefix(line, "::"):
+			t.Errorf("what is this: %q", line)
+		default:
+			talking = talking || strings.Contains(line, " ") // the rest of the first mask has none
+		}
+	}
+	if open != "" || strings.Count(log, "::group::") != groups {
+		t.Errorf("the log has not %d groups, or %q does not end:\n%s", groups, open, log)
+	}
+}
+
+func TestRunnerHearsOfFailure(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	w.onGitHub()
+	w.server.Fault("/timestamp.json", hackagetest.Status(404))
+	said := w.sync(CodeError)
+	outputs, summary := w.afterStep()
+	w.holds(outputs, map[string]string{"changed": "false", "index-state": "", "releases": "0"})
+	w.says(summary, "## ❌ Hackage mirror: failed after ", "<pre>read upstream ", "nothing was changed", "left as it was")
+	w.says(said, "\n::error title=hackage-mirror::read upstream ")
+	w.says(outputs["summary-json"], `"outcome":"failed"`, `"error":"read upstream`)
+}
+
+func TestRunnerHearsOfEachDestinationThatFailed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	w.onGitHub()
+	var more []string
+	for i := range 12 {
+		path := w.path(fmt.Sprintf("file%d", i))
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		more = append(more, "--bucket", path)
+	}
+	said := w.sync(CodeError, more...)
+	_, summary := w.afterStep()
+	if got := strings.Count(said, "\n::error title=hackage-mirror::bucket "); got != 10 {
+		t.Errorf("%d errors are shown, want 10:\n%s", got, said)
+	}
+	if got := strings.Count(said, "\nhackage-mirror: bucket "); got != 2 {
+		t.Errorf("%d errors are only in the log, want 2:\n%s", got, said)
+	}
+	if got := strings.Count(summary, "❌ not brought up to date: "); got != 12 {
+		t.Errorf("the summary has %d of 12 errors", got)
+	}
+	w.says(summary, "## ❌ Hackage mirror: failed in part after ")
+}
+
+func TestRunnerHearsOfWhatNeedsAPerson(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	w.onGitHub()
+	w.hackage.SetExpiry(hackagetest.Root, time.Now().Add(10*24*time.Hour))
+	w.server.Fault("/package/alpha-0.2.tar.gz", hackagetest.Corrupt(0))
+	said := w.sync(CodeDegraded)
+	outputs, summary := w.afterStep()
+	w.holds(outputs, map[string]string{"changed": "true", "pending": "1"})
+	w.says(said, "\n::warning title=hackage-mirror::upstream's root.json expires at", "\n::error title=hackage-mirror::1 release with bytes")
+	w.says(summary, "## ⚠️ Hackage mirror: a person has to look", "| ⚠️ mismatch | 1 |", "### Messages", "⚠️ in 9 days; clients refuse it")
+}
+
+func TestTimeLimitIsInTheOutputs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, longHackage())
+	w.onGitHub()
+	w.stretch = 3
+	w.timeUpAt(1)
+	left := len(w.hackage.Generation().Releases()) - 3
+	w.sync(CodeDone, "--time-limit", "1h")
+	outputs, summary := w.afterStep()
+	w.holds(outputs, map[string]string{
+		"changed": "true", "releases": "3",
+		"pending": fmt.Sprint(left + 1), // one was reached and is not signed yet
+	})
+	w.says(summary, fmt.Sprintf("**Still to come**: %d releases, because the time was up.", left))
+}
+
+func TestDryRunIsToldAsOne(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	w.onGitHub()
+	w.sync(CodeDone, "--dry-run")
+	outputs, summary := w.afterStep()
+	w.holds(outputs, map[string]string{"changed": "false", "releases": fmt.Sprint(len(w.hackage.Generation().Releases())), "pending": "0"})
+	w.says(summary, "dry run, nothing was written: there are ", "alpha-0.2")
+}
+
+func TestJSONGoesToStandardOutput(t *testing.T) {
+	t.Parallel()
+	for name, onGitHub := range map[string]bool{"on GitHub": true, "elsewhere": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, hackagetest.Small())
+			if onGitHub {
+				w.onGitHub()
+			}
+			for _, want := range []string{"done", "failed"} {
+				code, said := w.run(w.args("--json")...)
+				decoder := json.NewDecoder(strings.NewReader(said)) // what standard error says comes after
+				var facts struct {
+					Outcome string
+					New     []struct{ Time string }
+				}
+				if err := decoder.Decode(&facts); err != nil || facts.Outcome != want || (code == CodeDone) != (want == "done") {
+					t.Fatalf("exit code %d, outcome %q, %v:\n%s", code, facts.Outcome, err, said)
+				}
+				if want == "done" && facts.New[0].Time == "" {
+					t.Error("the releases have no times")
+				}
+				if strings.Contains(said, "\ndone: ") {
+					t.Error("there is text as well")
+				}
+				w.server.Fault("/timestamp.json", hackagetest.Status(404))
+			}
+		})
+	}
+}
+
+// A step's files that are not there must not be made up.
+func TestNothingForARunnerThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	said := w.sync(CodeDone)
+	for line := range strings.Lines(said) {
+		if strings.HasPrefix(line, "::") {
+			t.Errorf("a command for nobody: %q", line)
+		}
+	}
+	for _, name := range there(t, w.dir) {
+		if name != "bucket" && name != "files.git" && name != "hashes.git" {
+			t.Errorf("the run made %q", name)
+		}
+	}
+}
+
+func TestFileOfTheRunnerThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	w.onGitHub()
+	w.env["GITHUB_OUTPUT"] = filepath.Join(w.dir, "no", "such", "folder")
+	w.says(w.sync(CodeDone), "::warning title=hackage-mirror::open the file of GITHUB_OUTPUT")
+	w.checkAll()
+}
