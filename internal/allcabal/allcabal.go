@@ -82,6 +82,8 @@ type Repository struct {
 	since     int64             // where the index goes on behind the history
 	listing   map[string]blobID // of an adopted tree
 	found     map[string]string // ids by path, of another one: see survey
+	judged    *index.Tail       // what Wants held an adopted tree against
+	unfit     map[index.Release]bool
 }
 
 // A blobID is git's SHA-1 of a file.
@@ -118,7 +120,7 @@ func (d *Repository) Load(ctx context.Context) (state.State, error) {
 	branch, tag := "refs/heads/"+d.o.Branch, "refs/tags/"+d.o.Tag
 	d.head, d.tag = refs[branch], refs[tag]
 	d.state, d.adopting, d.last = state.State{Ledger: state.Ledger{}}, false, time.Time{}
-	d.listing, d.found = nil, nil
+	d.listing, d.found, d.judged, d.unfit = nil, nil, nil, nil
 	d.since = math.MaxInt64
 	d.empty = !hasBranch(refs)
 	if d.head == "" {
@@ -210,6 +212,7 @@ func (d *Repository) Wants(ctx context.Context, tail *index.Tail) ([]state.Want,
 		return nil, err
 	}
 	var wants []state.Want
+	d.judged, d.unfit = nil, map[index.Release]bool{}
 	for _, w := range all {
 		fits, err := d.fits(ctx, w)
 		if err != nil {
@@ -217,8 +220,10 @@ func (d *Repository) Wants(ctx context.Context, tail *index.Tail) ([]state.Want,
 		}
 		if !fits {
 			wants = append(wants, w)
+			d.unfit[w.Release] = true
 		}
 	}
+	d.judged = tail
 	return wants, nil
 }
 
@@ -233,7 +238,7 @@ func (d *Repository) list(ctx context.Context) error {
 		if err != nil || len(id) != len(blobID{}) {
 			return fmt.Errorf("list tree of %q: file %q has id %q: %w", d, file.Path, file.ID, errors.ErrUnsupported)
 		}
-		d.listing[file.Path] = blobID(id)
+		d.listing[strings.Clone(file.Path)] = blobID(id) // of more than the path
 	}
 	return nil
 }

@@ -64,20 +64,18 @@ func (d *Repository) plan(ctx context.Context, in Input) (*plan, error) {
 	if !d.o.Hashes {
 		return p, nil
 	}
-	wants := map[index.Release]bool{}
 	for _, w := range d.state.Wants(in.Tail) {
-		wants[w.Release] = true
 		if err := d.planWanted(ctx, p, in, w); err != nil {
 			return nil, err
 		}
 	}
 	for _, r := range in.Tail.Order {
-		if err := d.planUnsigned(ctx, p, in, r, wants[r]); err != nil {
+		if err := d.planUnsigned(ctx, p, in, r); err != nil {
 			return nil, err
 		}
 	}
 	for r, owed := range d.state.Ledger {
-		if in.Tail.News[r] == nil && !wants[r] {
+		if in.Tail.News[r] == nil && !d.wanted(in, r) {
 			p.next.Ledger[r] = owed
 			p.withheld[r] = true
 		}
@@ -85,9 +83,18 @@ func (d *Repository) plan(ctx context.Context, in Input) (*plan, error) {
 	return p, nil
 }
 
+// wanted reports whether a release is among state.State.Wants.
+func (d *Repository) wanted(in Input, r index.Release) bool {
+	news := in.Tail.News[r]
+	return news != nil && news.TargetOffset >= d.state.Position.Length || d.state.Ledger[r].Target != (index.Target{})
+}
+
 // planWanted decides over a release whose tarball was wanted.
 func (d *Repository) planWanted(ctx context.Context, p *plan, in Input, w state.Want) error {
-	fits, err := d.fits(ctx, w)
+	fits, err := !d.unfit[w.Release], error(nil)
+	if d.judged != in.Tail {
+		fits, err = d.fits(ctx, w)
+	}
 	if err != nil || fits {
 		return err
 	}
@@ -126,9 +133,9 @@ func (d *Repository) planWanted(ctx context.Context, p *plan, in Input, w state.
 
 // planUnsigned withholds a release for which the index has no package.json,
 // unless an older tool listed it all the same.
-func (d *Repository) planUnsigned(ctx context.Context, p *plan, in Input, r index.Release, wanted bool) error {
+func (d *Repository) planUnsigned(ctx context.Context, p *plan, in Input, r index.Release) error {
 	news := in.Tail.News[r]
-	if wanted || news.LastCabal.Offset < d.state.Position.Length || news.Cabals == 0 {
+	if d.wanted(in, r) || news.LastCabal.Offset < d.state.Position.Length || news.Cabals == 0 {
 		return nil
 	}
 	if owed, ok := d.state.Ledger[r]; ok {

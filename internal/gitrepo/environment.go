@@ -54,6 +54,9 @@ func settings() [][2]string {
 		{"core.quotePath", "false"},
 		{"color.ui", "false"},
 		{"gc.auto", "0"},
+		// A push looks for no deltas beside those that are in our packs: that
+		// would take longer than making everything.
+		{"pack.window", "0"},
 		{"maintenance.auto", "false"},
 		{"fetch.unpackLimit", "1"},
 		{"transfer.unpackLimit", "1"},
