@@ -109,7 +109,7 @@ func TestReadPlainOfChangedHeaders(t *testing.T) {
 	good := plainBlock(t, "foo/1.0/foo.cabal")
 	bytesOf := []byte("\x00 0789/\x80\xffx-")
 	taken := 0
-	const tries = 30_000
+	const tries = 10_000
 	for range tries {
 		block := bytes.Clone(good)
 		for range 1 + random.IntN(3) {
