@@ -3,16 +3,13 @@
 package main
 
 import (
-	"context"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/run"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := run.Interruptible()
 	code := run.Main(ctx, os.Args[1:], run.ProcessEnv())
 	stop()
 	os.Exit(code)

@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -21,16 +19,27 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		program: func() {
-			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+			ctx, stop := Interruptible()
 			code := Main(ctx, os.Args[1:], ProcessEnv())
 			stop()
 			os.Exit(code)
 		},
 		"options":       func() { os.Exit(echo.main(context.Background(), os.Args[1:], ProcessEnv())) },
+		"stubborn":      stubborn,
 		"demo-upstream": func() { os.Exit(demoUpstreamMain(os.Args[1:])) },
 		"exit-code":     func() { os.Exit(exitCodeMain(os.Args[1:])) },
 		"gh":            func() { os.Exit(ghMain()) },
 	})
+}
+
+// stubborn is a command that does not end when it is asked to.
+func stubborn() {
+	ctx, stop := Interruptible()
+	defer stop()
+	fmt.Println("begun")
+	<-ctx.Done()
+	fmt.Println("asked")
+	time.Sleep(time.Minute)
 }
 
 // echo prints the options of sync as JSON, then the length of each secret and

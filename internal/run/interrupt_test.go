@@ -3,12 +3,12 @@
 package run
 
 import (
+	"bufio"
 	"context"
-	"io/fs"
-	"maps"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -28,6 +28,10 @@ func TestInterruptedRunEndsAndSaysSo(t *testing.T) {
 			h := &history{world: newWorld(t, hackage)}
 			g := hackage.Generation()
 			p := h.process(t, h.dir, g)
+			h.onGitHub()
+			for name, value := range h.env {
+				p.cmd.Env = append(p.cmd.Env, name+"="+value)
+			}
 			// The run cannot get past this tarball, so it ends by the signal.
 			p.handler.Fault("/package/extra-1.0.tar.gz", hackagetest.Stall())
 			var once sync.Once
@@ -44,7 +48,11 @@ func TestInterruptedRunEndsAndSaysSo(t *testing.T) {
 			if code := p.cmd.ProcessState.ExitCode(); code != CodeError {
 				t.Fatalf("exit code %d, want %d:\n%s", code, CodeError, p.said)
 			}
-			h.says(p.said.String(), "Interrupted; the next run goes on from what was reached.")
+			h.says(p.said.String(), "Interrupted; the next run goes on from what was reached.", "\n::error title=hackage-mirror::interrupted\n", "\ninterrupted: ")
+			outputs, summary := h.afterStep()
+			h.holds(outputs, map[string]string{"files-commit": "", "hashes-commit": "", "index-state": "", "pending": fmt.Sprint(len(g.Releases()))})
+			h.says(summary, "Hackage mirror: interrupted after ", "because the run was interrupted", "left as it was")
+			h.says(outputs["summary-json"], `"outcome":"interrupted"`)
 			if left := there(t, p.temp()); len(left) > 0 {
 				t.Errorf("temporary files are left: %q", left)
 			}
@@ -60,16 +68,32 @@ func TestInterruptedRunEndsAndSaysSo(t *testing.T) {
 	}
 }
 
-// there lists a folder.
-func there(t *testing.T, dir string) []string {
-	t.Helper()
-	entries, err := fs.ReadDir(os.DirFS(dir), ".")
+func TestSecondInterruptEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), "stubborn")
+	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := map[string]bool{}
-	for _, entry := range entries {
-		names[entry.Name()] = true
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
 	}
-	return slices.Sorted(maps.Keys(names))
+	lines := bufio.NewScanner(out)
+	for _, signal := range []os.Signal{syscall.SIGTERM, syscall.SIGTERM} {
+		if !lines.Scan() {
+			break
+		}
+		_ = cmd.Process.Signal(signal)
+	}
+	// A second SIGTERM changed nothing. The handler may not be gone yet when the
+	// command has heard of the first signal, hence more than one.
+	for range 100 {
+		_ = cmd.Process.Signal(os.Interrupt)
+		time.Sleep(10 * time.Millisecond)
+	}
+	_ = cmd.Wait()
+	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if !ok || !status.Signaled() || status.Signal() != syscall.SIGINT {
+		t.Errorf("it ended with %v", cmd.ProcessState)
+	}
 }

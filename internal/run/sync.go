@@ -95,7 +95,10 @@ func (r *syncer) begin(ctx context.Context) (err error) {
 		return err
 	}
 	r.closers = append(r.closers, r.outcomes.Close)
-	if err := r.open(ctx); err != nil {
+	end := r.timeline.begin("opening")
+	err = r.open(ctx)
+	end()
+	if err != nil {
 		return err
 	}
 	return r.run(ctx)

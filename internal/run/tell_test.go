@@ -3,8 +3,11 @@ package run
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -93,7 +96,7 @@ func TestRunnerHearsWhatWasDone(t *testing.T) {
 	for _, p := range facts.Phases {
 		phases = append(phases, p.Name)
 	}
-	if got := strings.Join(phases[:4], " "); got != "states metadata index tarballs" || len(phases) != 6 {
+	if got := strings.Join(phases[:5], " "); got != "opening states metadata index tarballs" || len(phases) != 7 {
 		t.Errorf("phases %q", phases)
 	}
 	w.says(summary, "## ✅ Hackage mirror: ", "### Next expiry dates", "```mermaid\ngantt", "/package/alpha-0.2\">", "signing key ")
@@ -278,4 +281,18 @@ func TestFileOfTheRunnerThatCannotBeWritten(t *testing.T) {
 	w.env["GITHUB_OUTPUT"] = filepath.Join(w.dir, "no", "such", "folder")
 	w.says(w.sync(CodeDone), "::warning title=hackage-mirror::open the file of GITHUB_OUTPUT")
 	w.checkAll()
+}
+
+// there lists a folder.
+func there(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := fs.ReadDir(os.DirFS(dir), ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, entry := range entries {
+		names[entry.Name()] = true
+	}
+	return slices.Sorted(maps.Keys(names))
 }
