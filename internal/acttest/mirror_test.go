@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -61,6 +62,45 @@ func TestMirror(t *testing.T) {
 	s.interrupted()
 }
 
+// Several jobs fill a bucket side by side, and another one publishes it.
+func TestBackfill(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	ok, out := s.event("backfill.yml", "workflow_dispatch", "--input", "shards=2")
+	if !ok {
+		t.Fatalf("the run failed:\n%s", out)
+	}
+	says(t, out.String(), "[shard:1/2]", "[shard:2/2]", "[Backfill/publish]")
+	s.check()
+	if ok, out := s.event("backfill.yml", "workflow_dispatch", "--input", "shards=1000"); ok {
+		t.Errorf("a thousand jobs were started:\n%s", out)
+	}
+}
+
+// On a branch the Action builds itself, from the folder that uses: ./ names.
+func TestActionBuildsItself(t *testing.T) {
+	t.Parallel()
+	files := t.TempDir()
+	copyTree(t, files)
+	r := newRunner(t, map[string]string{})
+	r.repository = files
+	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"remote", "add", "origin", "https://github.com/me/mirror"}, {"add", "."}, {"commit", "-q", "-m", "all"}} {
+		must(t, files, gitEnv(), "git", args...)
+	}
+	nothing := t.TempDir()
+	write(t, filepath.Join(nothing, "action.yml"), "name: nothing\nruns:\n  using: composite\n  steps: []\n", 0o644)
+	setup := regexp.MustCompile(`actions/setup-go@[0-9a-f]{40}`).FindString(read(t, filepath.Join(files, ".github", "workflows", "test.yml")))
+	r.stubs = []string{setup + "=" + nothing}
+	for _, name := range []string{"GOCACHE", "GOMODCACHE"} {
+		r.env = append(r.env, name+"="+strings.TrimSpace(must(t, files, environment(), "go", "env", name)))
+	}
+	ok, out := r.event("test.yml", "push", "-j", "action", "--matrix", "os:ubuntu-latest")
+	if !ok {
+		t.Fatalf("the run failed:\n%s", out)
+	}
+	says(t, out.String(), "Building from source", "no release with a checksum for hackage-mirror-linux-")
+}
+
 // failing: upstream refuses, and an issue says so until it does no more.
 func (s *stage) failing() {
 	s.Helper()
@@ -73,7 +113,8 @@ func (s *stage) failing() {
 	if len(issues) != 1 || issues[0].State != "open" || issues[0].Title != "Mirror Hackage fails" {
 		s.T.Fatalf("after two runs that failed the issues are %+v", issues)
 	}
-	says(s.T, issues[0].Body, "- First: ", "- Last: ", "https://github.com/me/mirror/actions/runs/")
+	says(s.T, issues[0].Body, "- First: ", "- Last: ", "https://github.com/me/mirror/actions/runs/", "timestamp.json")
+	s.T.Logf("the issue:\n%s", issues[0].Body)
 	s.upstream.Heal()
 	s.hackage.Upload("healed", "1.0", nil, nil)
 	s.mirror(true, "workflow_dispatch")

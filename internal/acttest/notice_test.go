@@ -138,6 +138,31 @@ func TestOneIssueForAllFailures(t *testing.T) {
 	says(t, issues[5].Body, "its log says why")
 }
 
+// A summary is turned into lines for people.
+func TestSummaryIsTold(t *testing.T) {
+	t.Parallel()
+	f := newForge(t)
+	f.notices("failure", `{"outcome":"degraded","error":"1 release has other bytes","destinations":[
+		{"kind":"bucket","name":"s3://one/","error":"","index-state":"2026-11-22T06:00:00Z"},
+		{"kind":"bucket","name":"s3://two/","error":"access denied","index-state":""}],
+		"messages":[{"level":"notice","text":"a trifle"},{"level":"warning","text":"mind this"}],
+		"put-right":["package/a-1.tar.gz"],
+		"expiries":[{"of":"root.json","when":"2026-12-01T00:00:00Z","soon":true},{"of":"the key","when":"","soon":false}],
+		"ledger":[{"release":"a-1","reason":"mismatch","since":"2026-11-21"},{"release":"b-1","reason":"missing","since":"2026-11-21"}]}`, "1")
+	_, got, _ := strings.Cut(f.issues()[0].Body, "What it said of itself:\n\n")
+	want := `    degraded: 1 release has other bytes
+    
+    bucket s3://one/: at 2026-11-22T06:00:00Z
+    bucket s3://two/: access denied
+    mind this
+    put right: package/a-1.tar.gz
+    expires 2026-12-01T00:00:00Z: root.json
+    pending: a-1 mismatch since 2026-11-21`
+	if got != want {
+		t.Errorf("it says\n%s\nwant\n%s", got, want)
+	}
+}
+
 // What a run says of itself has words of strangers in it. They stay text.
 func TestSummaryStaysText(t *testing.T) {
 	t.Parallel()

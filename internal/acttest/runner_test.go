@@ -46,7 +46,7 @@ func newRunner(t testing.TB, files map[string]string) *runner {
 		{"init", "-q", "-b", "main"},
 		{"remote", "add", "origin", "https://github.com/me/mirror"},
 		{"add", "."},
-		{"commit", "-q", "-m", "the workflow"},
+		{"commit", "-q", "--allow-empty", "-m", "the workflow"},
 	} {
 		must(t, r.repository, env, "git", args...)
 	}

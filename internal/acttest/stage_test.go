@@ -50,9 +50,12 @@ func newStage(t *testing.T) *stage {
 	for _, program := range []string{"bash", "curl", "git", "ssh", "gpg", "jq", "go"} {
 		need(t, program)
 	}
-	workflow := read(t, filepath.Join(root(t), ".github", "workflows", "mirror.yml"))
+	workflows := map[string]string{}
+	for _, name := range []string{".github/workflows/mirror.yml", ".github/workflows/backfill.yml"} {
+		workflows[name] = read(t, filepath.Join(root(t), name))
+	}
 	s := &stage{
-		T: t, runner: newRunner(t, map[string]string{".github/workflows/mirror.yml": workflow}),
+		T: t, runner: newRunner(t, workflows),
 		hackage: hackagetest.Small(), s3: s3test.Start(t), ssh: newSSHHost(t, "files", "hashes"), forge: newForge(t),
 	}
 	s.upstream = s.hackage.Serve()

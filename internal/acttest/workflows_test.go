@@ -106,6 +106,9 @@ func inputs(text string) []map[string]string {
 		step := map[string]string{}
 		for line := range strings.Lines(with) {
 			name, value, ok := strings.Cut(strings.TrimSpace(line), ": ")
+			if strings.HasPrefix(name, "#") {
+				continue
+			}
 			if !strings.HasPrefix(line, "          ") || !ok {
 				break
 			}
@@ -128,8 +131,8 @@ func TestWorkflowsHandOnTheOptions(t *testing.T) {
 	}
 	// These are for those who edit the file, or for backfill.yml.
 	rare := []string{
-		"command", "install", "branch", "tag", "history", "accept-rewrite", "concurrency", "shard", "watch", "json",
-		"packages", "token", "time-limit", "dry-run", "verbose", // checked by other means
+		"command", "install", "branch", "tag", "history", "accept-rewrite", "concurrency", "shard", "json",
+		"full", "watch", "packages", "token", "time-limit", "dry-run", "verbose", // checked by other means
 	}
 	secret := regexp.MustCompile(`^(signing-|.*ssh-key$)`)
 	for _, file := range []string{"mirror.yml", "backfill.yml"} {
