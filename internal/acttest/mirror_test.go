@@ -88,7 +88,7 @@ func TestActionBuildsItself(t *testing.T) {
 		must(t, files, gitEnv(), "git", args...)
 	}
 	nothing := t.TempDir()
-	write(t, filepath.Join(nothing, "action.yml"), "name: nothing\nruns:\n  using: composite\n  steps: []\n", 0o644)
+	write(t, filepath.Join(nothing, "action.yml"), "name: nothing\nruns:\n  using: composite\n  steps:\n    - shell: bash\n      run: echo nothing to set up\n", 0o644)
 	setup := regexp.MustCompile(`actions/setup-go@[0-9a-f]{40}`).FindString(read(t, filepath.Join(files, ".github", "workflows", "test.yml")))
 	r.stubs = []string{setup + "=" + nothing}
 	for _, name := range []string{"GOCACHE", "GOMODCACHE"} {

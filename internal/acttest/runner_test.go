@@ -34,7 +34,7 @@ type runner struct {
 func newRunner(t testing.TB, files map[string]string) *runner {
 	t.Helper()
 	r := &runner{
-		TB: t, act: tool(t, "github.com/nektos/act"), repository: t.TempDir(), home: t.TempDir(), path: os.Getenv("PATH"),
+		TB: t, act: tool(t, "github.com/nektos/act"), repository: t.TempDir(), home: short(t), path: os.Getenv("PATH"),
 		secrets: map[string]string{}, variables: map[string]string{},
 	}
 	for name, content := range files {
@@ -51,6 +51,22 @@ func newRunner(t testing.TB, files map[string]string) *runner {
 		must(t, r.repository, env, "git", args...)
 	}
 	return r
+}
+
+// short makes a folder with a short path: the demo's gpg makes a socket far below
+// it, whose path may have some hundred characters.
+func short(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "act")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 // tool builds a program that the tools module pins, once for each version, and
