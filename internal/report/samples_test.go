@@ -52,9 +52,12 @@ func daily(t testing.TB) *Run {
 			{Kind: "hashes-repository", Name: "https://github.com/somebody/all-cabal-hashes", At: at, Changed: true, Commits: 3, Commit: "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567", Pending: 4, Took: 2_918 * time.Millisecond},
 		},
 		Phases: []Phase{
-			{"states", 0, 412 * time.Millisecond}, {"metadata", 412 * time.Millisecond, 701 * time.Millisecond},
-			{"index", 701 * time.Millisecond, 1_480 * time.Millisecond}, {"tarballs", 1_480 * time.Millisecond, 3_390 * time.Millisecond},
-			{"repositories", 3_390 * time.Millisecond, 6_308 * time.Millisecond}, {"buckets", 3_390 * time.Millisecond, 6_011 * time.Millisecond},
+			{"states", 0, 412 * time.Millisecond},
+			{"metadata", 412 * time.Millisecond, 701 * time.Millisecond},
+			{"index", 701 * time.Millisecond, 1_480 * time.Millisecond},
+			{"tarballs", 1_480 * time.Millisecond, 3_390 * time.Millisecond},
+			{"repositories", 3_390 * time.Millisecond, 6_308 * time.Millisecond},
+			{"buckets", 3_390 * time.Millisecond, 6_011 * time.Millisecond},
 		},
 		Ledger: []Owed{
 			{release(t, "acme-missiles-0.3"), state.Withdrawn, began.AddDate(0, -3, 0)},

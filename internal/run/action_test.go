@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/report"
 )
 
 const actionFile = "../../action.yml"
@@ -108,7 +110,14 @@ func TestActionRunsNoInput(t *testing.T) {
 	}
 }
 
-// Each output comes from the step that runs the program.
+// outputNames are what programs read, in the README's order.
+var outputNames = []string{
+	"changed", "index-state", "index-length", "releases", "revisions", "bytes",
+	"files-commit", "hashes-commit", "pending", "summary-json",
+}
+
+// Each output comes from the step that runs the program, and the README has it.
+// Its table is written by: go test ./internal/run -run Output -update
 func TestActionHasTheOutputs(t *testing.T) {
 	t.Parallel()
 	_, rest, _ := strings.Cut(readAction(t), "\noutputs:\n")
@@ -117,19 +126,25 @@ func TestActionHasTheOutputs(t *testing.T) {
 		t.Fatal("action.yml has no outputs")
 	}
 	var names []string
-	for line := range strings.Lines(outputs) {
-		if name, ok := strings.CutSuffix(strings.TrimPrefix(line, "  "), ":\n"); ok && !strings.HasPrefix(name, " ") {
-			names = append(names, name)
-			if !strings.Contains(outputs, "    value: ${{ steps.run.outputs."+name+" }}\n") {
-				t.Errorf("output %s has no value", name)
-			}
+	table := "| Output | Meaning |\n|---|---|\n"
+	for block := range strings.SplitSeq("\n"+strings.TrimSuffix(outputs, "\n"), "\n  ") {
+		name, more, ok := strings.Cut(block, ":\n")
+		if !ok || strings.HasPrefix(name, " ") {
+			continue
+		}
+		names = append(names, name)
+		_ = more
+	}
+	for _, name := range names {
+		_, after, _ := strings.Cut(outputs, "  "+name+":\n    description: ")
+		description, _, _ := strings.Cut(after, "\n")
+		table += fmt.Sprintf("| `%s` | %s |\n", name, escapeCell(description))
+		if !strings.Contains(outputs, "    value: ${{ steps.run.outputs."+name+" }}\n") && !strings.HasSuffix(outputs, "    value: ${{ steps.run.outputs."+name+" }}") {
+			t.Errorf("output %s has no value", name)
 		}
 	}
-	want := []string{
-		"changed", "index-state", "index-length", "releases", "revisions", "bytes",
-		"files-commit", "hashes-commit", "pending", "summary-json",
+	if !slices.Equal(names, outputNames) {
+		t.Errorf("the outputs are %q, want %q", names, outputNames)
 	}
-	if !slices.Equal(names, want) {
-		t.Errorf("the outputs are %q, want %q", names, want)
-	}
+	holdsTable(t, "outputs", table)
 }
