@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -110,16 +111,14 @@ func TestActionRunsNoInput(t *testing.T) {
 	}
 }
 
-// outputNames are what programs read, in the README's order.
-var outputNames = []string{
-	"changed", "index-state", "index-length", "releases", "revisions", "bytes",
-	"files-commit", "hashes-commit", "pending", "summary-json",
-}
+// anOutput is one of action.yml: its name, its description and its value.
+var anOutput = regexp.MustCompile(`(?m)^  ([a-z-]+):\n    description: (.*)\n    value: (.*)$`)
 
 // Each output comes from the step that runs the program, and the README has it.
-// Its table is written by: go test ./internal/run -run Output -update
+// Its table is written by: go test ./internal/run -run Outputs -update
+//
+// It is not parallel, because another test writes into the README as well.
 func TestActionHasTheOutputs(t *testing.T) {
-	t.Parallel()
 	_, rest, _ := strings.Cut(readAction(t), "\noutputs:\n")
 	outputs, _, ok := strings.Cut(rest, "\nruns:\n")
 	if !ok {
@@ -127,24 +126,49 @@ func TestActionHasTheOutputs(t *testing.T) {
 	}
 	var names []string
 	table := "| Output | Meaning |\n|---|---|\n"
-	for block := range strings.SplitSeq("\n"+strings.TrimSuffix(outputs, "\n"), "\n  ") {
-		name, more, ok := strings.Cut(block, ":\n")
-		if !ok || strings.HasPrefix(name, " ") {
-			continue
-		}
+	for _, match := range anOutput.FindAllStringSubmatch(outputs, -1) {
+		name, description, value := match[1], match[2], match[3]
 		names = append(names, name)
-		_ = more
-	}
-	for _, name := range names {
-		_, after, _ := strings.Cut(outputs, "  "+name+":\n    description: ")
-		description, _, _ := strings.Cut(after, "\n")
 		table += fmt.Sprintf("| `%s` | %s |\n", name, escapeCell(description))
-		if !strings.Contains(outputs, "    value: ${{ steps.run.outputs."+name+" }}\n") && !strings.HasSuffix(outputs, "    value: ${{ steps.run.outputs."+name+" }}") {
-			t.Errorf("output %s has no value", name)
+		if value != "${{ steps.run.outputs."+name+" }}" {
+			t.Errorf("output %s is %s", name, value)
 		}
 	}
-	if !slices.Equal(names, outputNames) {
-		t.Errorf("the outputs are %q, want %q", names, outputNames)
+	want := []string{
+		"changed", "index-state", "index-length", "releases", "revisions", "bytes",
+		"files-commit", "hashes-commit", "pending", "summary-json",
 	}
-	holdsTable(t, "outputs", table)
+	if !slices.Equal(names, want) {
+		t.Errorf("the outputs are %q, want %q", names, want)
+	}
+	readmeHasOutputs(t, table)
+}
+
+// readmeHasOutputs holds the README's table between its marks against this one,
+// or writes it.
+func readmeHasOutputs(t *testing.T, table string) {
+	t.Helper()
+	const (
+		readme = "../../README.md"
+		begin  = "<!-- outputs -->\n"
+		end    = "<!-- /outputs -->"
+	)
+	raw, err := os.ReadFile(readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(raw), begin)
+	inside, after, closed := strings.Cut(rest, end)
+	if !ok || !closed {
+		t.Fatalf("README.md lacks the marks %q and %q", begin, end)
+	}
+	if *update {
+		if err := os.WriteFile(readme, []byte(before+begin+table+end+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if inside != table {
+		t.Errorf("the outputs in README.md are not those of action.yml; run: go test ./internal/run -run Outputs -update")
+	}
 }
