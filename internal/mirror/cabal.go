@@ -20,9 +20,8 @@ import (
 )
 
 // cabals puts every .cabal file of the index up to a length: each under its
-// revision's number, the newest under its own name too. What goes wrong makes
-// the bucket lag.
-func (b *Bucket) cabals(ctx context.Context, c *cursor, tail *index.Tail, length int64) {
+// revision's number, the newest under its own name too.
+func (b *Bucket) cabals(ctx context.Context, c *cursor, tail *index.Tail, length int64) error {
 	run := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(putsAtOnce)
@@ -34,12 +33,16 @@ func (b *Bucket) cabals(ctx context.Context, c *cursor, tail *index.Tail, length
 		return b.cabal(ctx, group, e, news)
 	})
 	if err = cmp.Or(group.Wait(), err, run.Err()); err != nil {
-		b.fail(fmt.Errorf("put .cabal files into %q: %w", b, err))
+		return fmt.Errorf("put .cabal files into %q: %w", b, err)
 	}
+	return nil
 }
 
 // cabal starts the put of one .cabal file.
 func (b *Bucket) cabal(ctx context.Context, group *errgroup.Group, e index.Entry, news *index.News) (err error) {
+	if err := b.Err(); err != nil {
+		return err
+	}
 	if err := b.claim(ctx); err != nil {
 		return err
 	}
@@ -60,6 +63,8 @@ func (b *Bucket) cabal(ctx context.Context, group *errgroup.Group, e index.Entry
 		}
 	} else {
 		group.Go(func() error {
+			b.slots <- struct{}{}
+			defer func() { <-b.slots }()
 			_, err := b.putCabal(ctx, c, news)
 			return err
 		})
@@ -107,7 +112,11 @@ func (b *Bucket) putCabal(ctx context.Context, c cabalFile, news *index.News) (i
 	if !c.newest {
 		return number, nil
 	}
-	return number, b.putNew(ctx, "package/"+r.String()+"/"+r.Package+".cabal", c.content, typeCabal)
+	key := "package/" + r.String() + "/" + r.Package + ".cabal"
+	if number > 0 {
+		return number, b.put(ctx, key, c.content, typeCabal, briefly, bucket.Always())
+	}
+	return number, b.putNew(ctx, key, c.content, typeCabal)
 }
 
 // mend puts a revision where the bucket holds other bytes. Its number is counted

@@ -26,8 +26,11 @@ type Feed struct {
 	tail   *index.Tail
 	queue  *queue
 
-	puts     *errgroup.Group // of the stretch under way
-	stretch  []delivery      // what became of its wants, without the loads
+	puts     *workers           // of tarballs
+	ends     []int64            // of the stretches that are still to come
+	early    *errgroup.Group    // puts the .cabal files of the stretch under way
+	hurry    context.CancelFunc // ends that
+	stretch  []delivery         // what became of its wants, without the loads
 	finished chan struct{}
 }
 
@@ -66,9 +69,13 @@ func (f *Fetcher) Feed(ctx context.Context, b *Bucket, ix *hackage.Index, tail *
 	})
 	feed := &Feed{
 		bucket: b, cursor: newCursor(ix.Log(b.begin, ends...)), tail: tail,
-		queue: newQueue(f.room()), finished: make(chan struct{}),
+		queue: newQueue(f.room()), puts: newWorkers(putsAtOnce), finished: make(chan struct{}),
 	}
-	feed.newStretch()
+	for _, end := range ends {
+		if end > b.begin.Length {
+			feed.ends = append(feed.ends, end)
+		}
+	}
 	go func() { // ended by Close
 		defer close(feed.finished)
 		feed.run(ctx)
@@ -115,15 +122,29 @@ func (d *delivery) drop() {
 	}
 }
 
-func (f *Feed) newStretch() {
-	f.puts = &errgroup.Group{}
-	f.puts.SetLimit(putsAtOnce)
-	f.stretch = nil
+// begin begins a stretch. Its .cabal files need not wait for its tarballs: they
+// come from the index, and until that is published nobody looks for either.
+func (f *Feed) begin(ctx context.Context) {
+	ctx, f.hurry = context.WithCancel(ctx)
+	f.stretch, f.early = nil, &errgroup.Group{}
+	if len(f.ends) == 0 {
+		return
+	}
+	end := f.ends[0]
+	f.ends = f.ends[1:]
+	f.early.Go(func() error {
+		err := f.bucket.cabals(ctx, f.cursor, f.tail, end)
+		if err != nil && ctx.Err() == nil {
+			f.bucket.fail(err)
+		}
+		return err
+	})
 }
 
 // run works through the queue.
 func (f *Feed) run(ctx context.Context) {
 	defer f.cursor.stop()
+	f.begin(ctx)
 	for {
 		it, ok := f.queue.pop(ctx)
 		if !ok {
@@ -135,7 +156,9 @@ func (f *Feed) run(ctx context.Context) {
 		}
 		f.take(ctx, *it.delivery)
 	}
-	_ = f.puts.Wait() // puts keep their errors with the bucket
+	f.puts.wait()
+	f.hurry()
+	_ = f.early.Wait() // the stretch is left unfinished
 	for _, it := range f.queue.drain() {
 		if it.delivery != nil {
 			it.delivery.drop()
@@ -156,19 +179,23 @@ func (f *Feed) take(ctx context.Context, d delivery) {
 	if d.load == nil {
 		return
 	}
-	f.puts.Go(func() error {
-		defer d.drop()
+	f.puts.do(func() {
+		f.bucket.slots <- struct{}{}
+		defer func() { <-f.bucket.slots; d.drop() }()
 		f.bucket.take(ctx, d.want, d.load)
-		return nil
 	})
 }
 
 // end ends a stretch.
 func (f *Feed) end(ctx context.Context, m mark) {
-	_ = f.puts.Wait() // puts keep their errors with the bucket
+	f.puts.wait()
 	b := f.bucket
-	if b.Err() == nil {
-		b.cabals(ctx, f.cursor, f.tail, m.length)
+	err := f.early.Wait()
+	if err == nil && b.Err() == nil {
+		err = b.cabals(ctx, f.cursor, f.tail, m.length) // unless that is done
+	}
+	if err != nil {
+		b.fail(err)
 	}
 	if b.Err() != nil || ctx.Err() != nil {
 		return
@@ -182,8 +209,6 @@ func (f *Feed) end(ctx context.Context, m mark) {
 		return
 	}
 	b.settle(f.stretch, to)
-	f.newStretch()
-	err := error(nil)
 	if m.publish == nil {
 		err = b.note(ctx)
 	} else {
@@ -192,4 +217,6 @@ func (f *Feed) end(ctx context.Context, m mark) {
 	if err != nil {
 		b.fail(err)
 	}
+	f.hurry()
+	f.begin(ctx)
 }

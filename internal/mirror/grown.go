@@ -37,7 +37,7 @@ const smallIndex = 4 << 20
 // LegacyDue reports whether 00-index.tar.gz is to be made of an index that ends
 // at a position: if that is small, or the bucket has none, or has one whose
 // newest entry is of an earlier day, in UTC. It is a file for old clients, and
-// making it takes the whole index.
+// making it takes the whole index. It is asked before the bucket's Feed begins.
 func (b *Bucket) LegacyDue(end index.Position) bool {
 	day := func(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
 	return end.Length <= b.small || day(b.state.Legacy).Before(day(end.Time))

@@ -68,6 +68,9 @@ type Bucket struct {
 	begin   index.Position           // where the run took the bucket up
 	share   func(index.Release) bool // the releases that are this run's business
 
+	// slots has room for as many puts as the bucket gets at a time.
+	slots chan struct{}
+
 	overwrite bool  // what the bucket holds gives way to the index
 	small     int64 // see smallIndex
 
@@ -96,6 +99,7 @@ func New(store bucket.Bucket, tool string, now func() time.Time) *Bucket {
 	return &Bucket{
 		store: store, tool: tool, now: now, key: StateKey,
 		share:   func(index.Release) bool { return true },
+		slots:   make(chan struct{}, putsAtOnce),
 		small:   smallIndex,
 		numbers: map[index.Release]numbering{}, refused: map[index.Release]error{},
 	}

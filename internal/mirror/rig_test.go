@@ -217,6 +217,7 @@ func (r *rig) advance(b *Bucket, u *hackage.Upstream, m *hackage.Metadata) error
 	if err != nil {
 		r.Fatal(err)
 	}
+	due := b.LegacyDue(tail.To)
 	stretches, ends := r.cut(b, tail)
 	fetcher := &Fetcher{Upstream: u, Dir: r.TempDir(), Concurrency: 4}
 	feed := fetcher.Feed(r.Context(), b, ix, tail, "", ends...)
@@ -233,7 +234,7 @@ func (r *rig) advance(b *Bucket, u *hackage.Upstream, m *hackage.Metadata) error
 		}
 	}
 	legacy := ""
-	if b.LegacyDue(tail.To) {
+	if due {
 		legacy = filepath.Join(r.TempDir(), "00-index.tar.gz")
 		whole, err := ix.Whole(r.Context())
 		if err == nil {
