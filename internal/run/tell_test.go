@@ -296,3 +296,26 @@ func there(t *testing.T, dir string) []string {
 	}
 	return slices.Sorted(maps.Keys(names))
 }
+
+// The files repository takes no tarballs, but it has new releases all the same.
+func TestReleasesOfTheFilesRepositoryAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	w.onGitHub()
+	args := append(w.upstreamArgs(), "--files-repository", w.files())
+	for _, run := range []struct {
+		more    []string
+		changed string
+		none    bool
+	}{{[]string{"--dry-run"}, "false", false}, {nil, "true", false}, {nil, "false", true}} {
+		code, said := w.run(append(args, run.more...)...)
+		if code != CodeDone {
+			t.Fatalf("exit code %d:\n%s", code, said)
+		}
+		outputs, summary := w.afterStep()
+		w.holds(outputs, map[string]string{"changed": run.changed})
+		if (outputs["releases"] == "0") != run.none || strings.Contains(summary, "alpha-0.2") == run.none {
+			t.Errorf("%q: %s releases, and the summary says:\n%s", run.more, outputs["releases"], summary)
+		}
+	}
+}
