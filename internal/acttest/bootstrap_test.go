@@ -30,7 +30,6 @@ type installation struct {
 	folder, runner string
 	server         *httptest.Server
 	path           string // PATH
-	env            []string
 
 	mu       sync.Mutex
 	requests []string

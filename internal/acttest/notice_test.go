@@ -124,7 +124,8 @@ func TestOneIssueForAllFailures(t *testing.T) {
 	if len(issues) != 5 || issues[4].State != "closed" {
 		t.Errorf("the issue is not closed: %+v", issues[4:])
 	}
-	says(t, f.calls(), "issue close 5 --comment [A run](https://github.example/me/mirror/actions/runs/103) succeeded.")
+	says(t, f.calls(), "POST repos/me/mirror/issues/5/comments -f body=[A run](https://github.example/me/mirror/actions/runs/103) succeeded.",
+		"PATCH repos/me/mirror/issues/5 -f state=closed")
 	for i, was := range before {
 		if issues[i].Body != was.Body || issues[i].State != was.State {
 			t.Errorf("issue %d is none of ours and was changed", was.Number)
@@ -205,7 +206,7 @@ func TestCronIsKeptAlive(t *testing.T) {
 func TestNoticeSaysWhenItCannot(t *testing.T) {
 	t.Parallel()
 	f := newForge(t)
-	for fault, result := range map[string]string{"repos/me/mirror/issues": "success", "issue create": "failure"} {
+	for fault, result := range map[string]string{"--method GET": "success", "--method POST": "failure"} {
 		if code, said := f.notice(result, "", "1", "GH_STUB_FAIL="+fault); code == 0 {
 			t.Errorf("%s failed and nothing was said:\n%s", fault, said)
 		}
