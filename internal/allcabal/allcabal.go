@@ -80,14 +80,11 @@ type Repository struct {
 	adopting  bool
 	why       string
 	since     int64             // where the index goes on behind the history
-	listing   map[string]blobID // of an adopted tree
+	listing   *listing          // of an adopted tree
 	found     map[string]string // ids by path, of another one: see survey
 	judged    *index.Tail       // what Wants held an adopted tree against
 	unfit     map[index.Release]bool
 }
-
-// A blobID is git's SHA-1 of a file.
-type blobID [20]byte
 
 // New returns the destination over an opened remote.
 func New(o Options) *Repository {
@@ -229,7 +226,7 @@ func (d *Repository) Wants(ctx context.Context, tail *index.Tail) ([]state.Want,
 
 // list reads the names and ids of all files of the tree that is adopted.
 func (d *Repository) list(ctx context.Context) error {
-	d.listing = map[string]blobID{}
+	d.listing = &listing{}
 	for file, err := range d.o.Repo.Tree(ctx, d.head) {
 		if err != nil {
 			return fmt.Errorf("list tree of %q: %w", d, err)
@@ -238,7 +235,7 @@ func (d *Repository) list(ctx context.Context) error {
 		if err != nil || len(id) != len(blobID{}) {
 			return fmt.Errorf("list tree of %q: file %q has id %q: %w", d, file.Path, file.ID, errors.ErrUnsupported)
 		}
-		d.listing[strings.Clone(file.Path)] = blobID(id) // of more than the path
+		d.listing.add(file.Path, blobID(id))
 	}
 	return nil
 }

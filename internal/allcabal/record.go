@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hashes"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
@@ -65,16 +66,22 @@ func (d *Repository) places(in Input) []string {
 // preferredPath is where a package's preferred versions stand.
 func preferredPath(pkg string) string { return pkg + "/preferred-versions" }
 
+// bringAtOnce is how many records are asked for in one step. It is no less than
+// what one request of git's takes.
+const bringAtOnce = 20_000
+
 // bring fetches the records that the tree holds of wanted releases.
 func (d *Repository) bring(ctx context.Context, wants []state.Want) error {
-	var ids []string
-	for _, w := range wants {
-		if id, ok := d.held(w.Release.JSONPath()); ok {
-			ids = append(ids, id)
+	for some := range slices.Chunk(wants, bringAtOnce) {
+		var ids []string
+		for _, w := range some {
+			if id, ok := d.held(w.Release.JSONPath()); ok {
+				ids = append(ids, id)
+			}
 		}
-	}
-	if err := d.o.Repo.Need(ctx, ids...); err != nil {
-		return fmt.Errorf("fetch %d records from %q: %w", len(ids), d, err)
+		if err := d.o.Repo.Need(ctx, ids...); err != nil {
+			return fmt.Errorf("fetch %d records from %q: %w", len(ids), d, err)
+		}
 	}
 	return nil
 }
@@ -82,7 +89,7 @@ func (d *Repository) bring(ctx context.Context, wants []state.Want) error {
 // held returns the id of the file at a path of the tree, if there is one.
 func (d *Repository) held(path string) (string, bool) {
 	if d.adopting {
-		id, ok := d.listing[path]
+		id, ok := d.listing.get(path)
 		return hex.EncodeToString(id[:]), ok
 	}
 	id, ok := d.found[path]

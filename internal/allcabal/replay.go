@@ -22,7 +22,8 @@ type replay struct {
 	now   time.Time
 	whole bool // only the newest content of each path is wanted
 
-	held   map[string]bool // the paths of the commit under way
+	wrote  bool            // something is in the commit under way
+	held   map[string]bool // its paths, unless none can come twice
 	newest time.Time       // of its entries
 	result Result
 
@@ -112,7 +113,7 @@ func (r *replay) entry(ctx context.Context, e index.Entry) error {
 	if err := r.cut(ctx, e); err != nil {
 		return err
 	}
-	if id, ok := r.d.listing[e.Path()]; ok && id == blobOf(e.Content) {
+	if id, ok := r.d.listing.get(e.Path()); ok && id == blobOf(e.Content) {
 		return r.recordAt(e)
 	}
 	if err := r.write(e.Path(), e.Content); err != nil {
@@ -206,9 +207,12 @@ func (r *replay) record(release index.Release) error {
 
 // write puts a file into the commit under way.
 func (r *replay) write(path string, content []byte) error {
-	r.held[path] = true
-	if r.d.listing != nil {
-		r.d.listing[path] = blobOf(content)
+	r.wrote = true
+	if r.d.head != "" || !r.whole {
+		r.held[path] = true
+	}
+	if r.d.adopting {
+		r.d.listing.set(path, blobOf(content))
 	}
 	return r.im.Write(path, content)
 }
@@ -229,7 +233,7 @@ func (r *replay) deprecated() error {
 
 // commit ends the commit under way, if it changes the tree.
 func (r *replay) commit(ctx context.Context) error {
-	if len(r.held) == 0 {
+	if !r.wrote {
 		return nil
 	}
 	tree, changed, err := r.im.Tree()
@@ -240,6 +244,7 @@ func (r *replay) commit(ctx context.Context) error {
 	if when.IsZero() {
 		when = r.in.Tail.To.Time // only files from before the position
 	}
+	r.wrote = false
 	clear(r.held)
 	r.newest = time.Time{}
 	if !changed {

@@ -3,7 +3,6 @@ package gitrepo
 import (
 	"bytes"
 	"fmt"
-	"maps"
 	"slices"
 )
 
@@ -25,9 +24,12 @@ type dir struct {
 	spare []byte // for the next raw
 
 	subs  map[string]*dir // folders that were looked into
+	fresh map[string]*dir // those of them in which something changed since raw
 	leafs map[string]leaf // files written or removed since raw
-	dirty bool            // something below changed since raw
 }
+
+// dirty reports whether something changed since raw.
+func (d *dir) dirty() bool { return len(d.fresh)+len(d.leafs) > 0 }
 
 // A leaf is a file, or with the zero id nothing.
 type leaf struct{ id oid }
@@ -63,6 +65,9 @@ func entryAt(raw []byte, start int) (entry, error) {
 
 // find looks an entry up by name, whatever it is.
 func find(raw []byte, name string) (entry, bool, error) {
+	if !bytes.Contains(raw, []byte(" "+name+"\x00")) {
+		return entry{}, false, nil // a large folder is soon looked through for that
+	}
 	for at := 0; at < len(raw); {
 		e, err := entryAt(raw, at)
 		if err != nil {
@@ -217,10 +222,19 @@ func (d *dir) sub(store folders, name string, make bool) (*dir, error) {
 // set puts a file in the place of whatever has its name, or takes that away.
 func (d *dir) set(name string, l leaf) {
 	delete(d.subs, name)
+	delete(d.fresh, name)
 	if d.leafs == nil {
 		d.leafs = map[string]leaf{}
 	}
 	d.leafs[name] = l
+}
+
+// touch notes that something changed in a folder that sub returned.
+func (d *dir) touch(name string, below *dir) {
+	if d.fresh == nil {
+		d.fresh = map[string]*dir{}
+	}
+	d.fresh[name] = below
 }
 
 // write writes the folder and those below if they changed, and returns the id,
@@ -228,26 +242,27 @@ func (d *dir) set(name string, l leaf) {
 // keep those below them only down to a depth; deeper ones are read again when
 // they are needed, and so are never written as deltas.
 func (d *dir) write(store folders, keep int) (oid, error) {
-	written := map[string]oid{}
-	for name, s := range d.subs {
-		if !s.dirty {
-			continue
-		}
+	written := make(map[string]oid, len(d.fresh))
+	for name, s := range d.fresh {
 		id, err := s.write(store, keep-1)
 		if err != nil {
 			return oid{}, err
 		}
-		written[name] = id
+		if written[name] = id; id == (oid{}) {
+			delete(d.subs, name)
+		}
 	}
 	merged, delta, err := merge(d.raw, d.changes(written), d.spare[:0])
 	if err != nil {
 		return oid{}, err
 	}
-	maps.DeleteFunc(d.subs, func(_ string, s *dir) bool { return keep <= 0 || len(s.raw) == 0 })
+	if keep <= 0 {
+		d.subs = nil
+	}
 	if keep < 0 {
 		delta = nil
 	}
-	d.leafs, d.dirty = nil, false
+	d.leafs, d.fresh = nil, nil
 	return d.store(store, merged, delta)
 }
 

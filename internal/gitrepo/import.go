@@ -15,6 +15,10 @@ const EmptyTree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 // memory: those that change again and again.
 const keptDepth = 1
 
+// settleAfter is how many changes wait in memory before the folders that they
+// are in are written. What is written too early is never pushed.
+const settleAfter = 8192
+
 // An Import makes trees, one after the other. Its objects can be read and
 // pushed after Close. Of the parent's trees it reads only those on the paths
 // that are written.
@@ -23,7 +27,9 @@ type Import struct {
 	end    context.CancelFunc
 	repo   *Repo
 	root   *dir
+	made   string // the id of root as last written
 	id     string // of the last tree
+	fresh  int    // changes since root was written
 	err    error  // the first that happened; nothing is done after it
 	closed bool
 }
@@ -31,7 +37,7 @@ type Import struct {
 // Import starts on top of the tree of parent, a commit's id, or of the empty
 // tree if parent is "". It ends with Close or with ctx.
 func (r *Repo) Import(ctx context.Context, parent string) (*Import, error) {
-	im := &Import{repo: r, root: &dir{}, id: EmptyTree}
+	im := &Import{repo: r, root: &dir{}, made: EmptyTree, id: EmptyTree}
 	if parent != "" {
 		c, err := r.ReadCommit(ctx, parent)
 		if err != nil {
@@ -40,7 +46,7 @@ func (r *Repo) Import(ctx context.Context, parent string) (*Import, error) {
 		if im.root.raw, err = r.treeByID(ctx, c.Tree); err != nil {
 			return nil, fmt.Errorf("start from commit %q: %w", parent, err)
 		}
-		im.id = c.Tree
+		im.made, im.id = c.Tree, c.Tree
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	release := context.AfterFunc(r.run, cancel)
@@ -71,7 +77,12 @@ func (im *Import) Remove(path string) error {
 
 // set puts a leaf at a path.
 func (im *Import) set(path string, l leaf) error {
-	d, way := im.root, []*dir{im.root}
+	type step struct {
+		above, below *dir
+		name         string
+	}
+	d := im.root
+	var way []step
 	for {
 		name, rest, more := strings.Cut(path, "/")
 		if !more {
@@ -81,13 +92,33 @@ func (im *Import) set(path string, l leaf) error {
 		if err != nil || below == nil {
 			return err // there is nothing to remove
 		}
-		d, path, way = below, rest, append(way, below)
+		way = append(way, step{d, below, name})
+		d, path = below, rest
 	}
 	d.set(path, l)
-	for _, d := range way {
-		d.dirty = true
+	for _, s := range way {
+		s.above.touch(s.name, s.below)
 	}
-	return nil
+	if im.fresh++; im.fresh < settleAfter {
+		return nil
+	}
+	return im.settle()
+}
+
+// settle writes all folders that changed.
+func (im *Import) settle() error {
+	if !im.root.dirty() {
+		return nil
+	}
+	id, err := im.root.write(im, keptDepth)
+	if err == nil && im.repo.objects.full() {
+		err = im.repo.objects.finish()
+	}
+	im.fresh, im.made = 0, EmptyTree
+	if id != (oid{}) {
+		im.made = id.String()
+	}
+	return err
 }
 
 // Tree ends one tree and returns its id, and whether it differs from the one
@@ -96,23 +127,12 @@ func (im *Import) Tree() (id string, changed bool, err error) {
 	if err := im.failure(); err != nil {
 		return "", false, fmt.Errorf("make tree: %w", err)
 	}
-	if !im.root.dirty {
-		return im.id, false, nil
-	}
-	made, err := im.root.write(im, keptDepth)
-	if err == nil && im.repo.objects.full() {
-		err = im.repo.objects.finish()
-	}
-	if err != nil {
+	if err := im.settle(); err != nil {
 		return "", false, fmt.Errorf("make tree: %w", im.fail(err))
 	}
-	id = EmptyTree
-	if made != (oid{}) {
-		id = made.String()
-	}
-	changed = id != im.id
-	im.id = id
-	return id, changed, nil
+	changed = im.made != im.id
+	im.id = im.made
+	return im.id, changed, nil
 }
 
 // readTree and writeTree make an Import the folders of its dirs.

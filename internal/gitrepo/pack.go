@@ -23,7 +23,7 @@ const packVersion = 2
 
 // Bounds of one pack. With the second no offset needs the index's long form.
 const (
-	packObjects = 200_000
+	packObjects = 100_000
 	packBytes   = 1 << 30
 )
 

@@ -1,11 +1,13 @@
 package gitrepo
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -205,5 +207,42 @@ func TestUnfinishedPackIsTakenAway(t *testing.T) {
 	}
 	if err := r.Close(); err != nil || left() != 0 {
 		t.Errorf("%d files are left, %v", left(), err)
+	}
+}
+
+// TestManyChangesInOneTree: so many that folders are written before the tree is
+// asked for. It is the same tree, and changes that come to nothing are none.
+func TestManyChangesInOneTree(t *testing.T) {
+	t.Parallel()
+	r := open(t, bareRemote(t), Auth{})
+	files := map[string]string{}
+	im, err := r.Import(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range settleAfter + 100 {
+		path := fmt.Sprintf("p%d/%d/file", i%97, i/97)
+		files[path] = strconv.Itoa(i % 10)
+		if err := im.Write(path, []byte(files[path])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id, changed, err := im.Tree()
+	if err != nil || !changed {
+		t.Fatalf("changed %v, %v", changed, err)
+	}
+	for i := range settleAfter + 1 {
+		if err := im.Write("p0/0/file", []byte(strconv.Itoa(i%2))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if again, changed, err := im.Tree(); err != nil || changed || again != id {
+		t.Errorf("changed %v from %s to %s, %v", changed, id, again, err)
+	}
+	if err := errors.Join(im.Close(), r.Flush(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if want := treeByGit(t, r, files); id != want {
+		t.Errorf("tree %s, git makes %s", id, want)
 	}
 }
