@@ -98,8 +98,9 @@ func (c *Console) Tell(level Level, text string) (shown bool) {
 		return false
 	}
 	c.written[level]++
+	text = strings.ReplaceAll(strings.Join(plainLines(text), "\n"), "##[", "## [")
 	c.action.IssueCommand(&githubactions.Command{
-		Name: string(level), Message: short(strings.Join(plainLines(text), "\n"), maxAnnotation),
+		Name: string(level), Message: short(text, maxAnnotation),
 		Properties: githubactions.CommandProperties{"title": "hackage-mirror"},
 	})
 	return true

@@ -176,6 +176,10 @@ func (m *markdown) destinations() {
 			count(d.Pending), fmt.Sprintf("%.1f", d.Took.Seconds()), bytes, commit)
 	}
 	m.add("%s\n", t)
+	if r.Passed.Count > 0 {
+		m.add("Passed over: %s of the index that are none of ours, such as %s\n\n",
+			Plural(r.Passed.Count, "entry"), code(strings.Join(r.Passed.Samples, ", ")))
+	}
 }
 
 // name is a destination's, with a link to its page if it has one.

@@ -319,3 +319,26 @@ func TestReleasesOfTheFilesRepositoryAlone(t *testing.T) {
 		}
 	}
 }
+
+// A git host's words are somebody else's.
+func TestWordsOfARemoteAreOnlyText(t *testing.T) {
+	t.Parallel()
+	needShell(t)
+	w := newWorld(t, hackagetest.Small())
+	w.sync(CodeDone)
+	w.grow()
+	w.onGitHub()
+	w.hook(w.files(), "no\n::add-mask::everything\n::error::forged%0A\n##[error]forged\nchanged<<x\nforged\nx\n| <b>bold</b> `code` @octocat\n```")
+	said := w.sync(CodeError)
+	w.says(said, "add-mask::everything") // as text
+	for line := range strings.Lines(said) {
+		if strings.HasPrefix(strings.TrimSpace(line), "::add-mask::everything") || strings.HasPrefix(line, "::error::") || strings.Contains(line, "##[") {
+			t.Errorf("a forged command: %q", line)
+		}
+	}
+	outputs, summary := w.afterStep()
+	w.holds(outputs, map[string]string{"changed": "true", "files-commit": ""})
+	if _, table, _ := strings.Cut(summary, "| Destination |"); strings.Contains(summary, "<b>") || strings.Contains(table, "@octocat") || strings.Contains(table, "`code`") {
+		t.Errorf("mark-up of somebody else's:\n%s", summary)
+	}
+}
