@@ -4,11 +4,20 @@ package main
 
 import (
 	"os"
+	"runtime/debug"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/run"
 )
 
+// memoryLimit is where the collector begins to work harder, in bytes. Without it
+// the heap of a first run, of which half is dead at most times, would grow to
+// twice what is needed. GOMEMLIMIT in the environment goes before it.
+const memoryLimit = 110 << 20
+
 func main() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	ctx, stop := run.Interruptible()
 	code := run.Main(ctx, os.Args[1:], run.ProcessEnv())
 	stop()

@@ -38,7 +38,7 @@ const stretchNeeds = 1000
 // needs collects the tarballs that the sites lack, each once for all, in the
 // order in which the index asks for them.
 func (r *syncer) needs(ctx context.Context) ([]need, error) {
-	at := map[index.Release]int{}
+	at := map[index.Release]int32{}
 	var all []need
 	for _, s := range live(r.sites) {
 		wants, err := s.wants(ctx)
@@ -46,10 +46,11 @@ func (r *syncer) needs(ctx context.Context) ([]need, error) {
 			s.err = err
 			continue
 		}
+		all = slices.Grow(all, max(0, len(wants)-len(all)))
 		for _, w := range wants {
 			i, seen := at[w.Release]
 			if !seen {
-				i = len(all)
+				i = int32(len(all))
 				at[w.Release] = i
 				all = append(all, need{Want: w})
 			}

@@ -28,7 +28,8 @@ type Outcome struct {
 // Wants returns the tarballs that a destination of this state lacks: those that
 // the index names behind its position, and those that it owes.
 func (s State) Wants(tail *index.Tail) []Want {
-	var wants []Want
+	// A first run wants each release of Hackage, so the room is made once.
+	wants := make([]Want, 0, len(tail.Order)+len(s.Ledger))
 	for _, r := range tail.Order {
 		if n := tail.News[r]; n.TargetOffset >= s.Position.Length {
 			wants = append(wants, Want{Release: r, Target: n.Target, Replaced: n.Replaced})
