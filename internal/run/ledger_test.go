@@ -219,7 +219,16 @@ func TestOutageOfAllTarballsStopsTheRun(t *testing.T) {
 	w.tune = func(o *hackage.Options) { hasty(o); o.Attempts = 1 }
 	w.opened()
 	w.server.Fault("/package/", hackagetest.Status(500))
-	w.refused("25 failed in a row", "500", "upstream does not answer", "nothing was published", "the next run")
+	before := w.holdings()
+	w.says(w.sync(CodeError), "25 failed in a row", "500", "upstream does not answer", "nothing was published", "the next run")
+	for name, content := range w.holdings() {
+		// Revisions come from the index, which upstream gave; and the bucket
+		// was claimed for that.
+		allowed := strings.HasSuffix(name, ".cabal") || name == "bucket/hackage-mirror.json"
+		if old, ok := before[name]; (!ok || old != content) && !allowed {
+			t.Errorf("%s was written", name)
+		}
+	}
 	w.server.Heal()
 	w.sync(CodeDone)
 	w.checkAll()
