@@ -23,7 +23,7 @@ const settleAfter = 8192
 // pushed after Close. Of the parent's trees it reads only those on the paths
 // that are written.
 type Import struct {
-	ctx    context.Context // ends with the caller's and with the Repo
+	ctx    context.Context // ends with the caller's
 	end    context.CancelFunc
 	repo   *Repo
 	root   *dir
@@ -48,9 +48,7 @@ func (r *Repo) Import(ctx context.Context, parent string) (*Import, error) {
 		}
 		im.made, im.id = c.Tree, c.Tree
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	release := context.AfterFunc(r.run, cancel)
-	im.ctx, im.end = ctx, func() { release(); cancel() }
+	im.ctx, im.end = context.WithCancel(ctx)
 	return im, nil
 }
 
@@ -157,8 +155,10 @@ func (im *Import) fail(err error) error {
 
 // failure returns why nothing more can be done, if that is so.
 func (im *Import) failure() error {
-	if im.err == nil && im.ctx.Err() != nil {
-		im.err = context.Cause(im.ctx)
+	for _, life := range []context.Context{im.ctx, im.repo.run} {
+		if im.err == nil && life.Err() != nil {
+			im.err = context.Cause(life)
+		}
 	}
 	return im.err
 }
