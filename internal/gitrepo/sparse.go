@@ -154,7 +154,7 @@ func (r *Repo) need(ctx context.Context, ids []string) error {
 			}
 		}
 		if err == nil {
-			continue // and look that all came
+			return nil
 		}
 		if !idsRefused(err) {
 			return fmt.Errorf("fetch %d objects from %q: %w", len(missing), r.remote.display, r.hint(err))
