@@ -39,6 +39,8 @@ type Folder struct {
 	disk    disk
 	pending pending
 	notes   notes
+	// growFrom is worthGrowing, but in tests.
+	growFrom int64
 
 	// replacing is held from the look at an object to its replacement.
 	replacing sync.Mutex
@@ -70,7 +72,7 @@ func NewFolder(path string) (*Folder, error) {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("open folder %q: %w", path, advise(abs, "read", err))
 	}
-	f := &Folder{path: abs, disk: systemDisk()}
+	f := &Folder{path: abs, disk: systemDisk(), growFrom: worthGrowing}
 	if _, err := f.open(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open folder %q: %w", path, err)
 	}

@@ -18,7 +18,8 @@ import (
 // On a file system that takes "A" and "a" for one name, an object whose name
 // differs only in case from one in place is never written over it: ErrDiffers.
 //
-// When a Put returns, readers see the object. It outlives a loss of power from
+// What readers see is the old object or the new one, but for the end of a large
+// one that only grows: see grow. When a Put returns, readers see the object. It outlives a loss of power from
 // the next Put with Always or IfMatch on, or from Close: see pending.
 func (f *Folder) Put(ctx context.Context, key string, o Object, c Condition) (Info, error) {
 	name, err := localName(key)
@@ -57,6 +58,14 @@ func (f *Folder) put(ctx context.Context, name string, o Object, c Condition) er
 	root, err := f.writable()
 	if err != nil {
 		return err
+	}
+	if o.Base.Length > 0 && c.kind == always {
+		if err := f.pending.settle(root); err != nil {
+			return err
+		}
+		if done, err := f.grow(ctx, root, name, o); err != nil || done {
+			return err
+		}
 	}
 	temp, err := f.stage(ctx, root, name, o)
 	if err != nil {
