@@ -54,7 +54,7 @@ func stages() []stage {
 
 // grow makes a Hackage that has a case for every stage.
 func grow(h *hackagetest.Hackage) {
-	h.Advance(24 * time.Hour) // 00-index.tar.gz is made once a day
+	h.Advance(7 * 24 * time.Hour) // 00-index.tar.gz is made once a week
 	h.Upload("grown", "1.0", nil, nil)
 	h.Upload("bare", "2.0", nil, nil, hackagetest.Unsigned())
 	h.Upload("gone", "1.0", nil, nil)

@@ -36,11 +36,12 @@ const smallIndex = 4 << 20
 
 // LegacyDue reports whether 00-index.tar.gz is to be made of an index that ends
 // at a position: if that is small, or the bucket has none, or has one whose
-// newest entry is of an earlier day, in UTC. It is a file for old clients, and
-// making it takes the whole index. It is asked before the bucket's Feed begins.
+// newest entry is of an earlier week, which begins on Monday in UTC. It is a file
+// for clients of many years ago, and making it takes the whole index. It is asked
+// before the bucket's Feed begins.
 func (b *Bucket) LegacyDue(end index.Position) bool {
-	day := func(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
-	return end.Length <= b.small || day(b.state.Legacy).Before(day(end.Time))
+	week := func(t time.Time) time.Time { return t.UTC().Truncate(7 * 24 * time.Hour) }
+	return end.Length <= b.small || week(b.state.Legacy).Before(week(end.Time))
 }
 
 // putIndex puts the index files. The packed index is the last of them, because
@@ -49,7 +50,7 @@ func (b *Bucket) putIndex(ctx context.Context, p Publication, final *state.State
 	if p.Index == nil {
 		return nil
 	}
-	if p.Legacy != "" && b.LegacyDue(final.Position) {
+	if p.Legacy != "" {
 		if err := b.putLegacy(ctx, p.Legacy); err != nil {
 			return err
 		}

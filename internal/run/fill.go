@@ -209,7 +209,8 @@ func (r *syncer) closeFeeds() {
 // The function it returns waits for its path; without one the buckets keep the
 // file that they have.
 func (r *syncer) startLegacy(ctx context.Context) (wait func() string) {
-	due := func(s *site) bool { return s.bucket.LegacyDue(r.end) }
+	// Where the whole index is at hand it costs little more to make it anew.
+	due := func(s *site) bool { return r.index.From.IsZero() || s.bucket.LegacyDue(r.end) }
 	if r.shard.Number > 0 || !slices.ContainsFunc(r.buckets(), due) {
 		return func() string { return "" }
 	}
