@@ -180,6 +180,7 @@ func (r *syncer) openRepository(ctx context.Context, s *site, url string, auth g
 	o := gitrepo.Options{
 		Dir: dir, URL: url, Auth: auth, Getenv: r.env.Getenv,
 		Create: !r.dryRun, InitialBranch: allcabal.DisplayBranch,
+		Notify: r.progress.Note,
 	}
 	repo, err := r.openRemote(ctx, o)
 	if err != nil {
