@@ -168,9 +168,27 @@ func (d *Repository) withhold(ctx context.Context, p *plan, in Input, r index.Re
 	return nil
 }
 
-// lateContent reads the .cabal file that a ledger line points to. A line that
-// points elsewhere was not written by a run: state.ErrForm.
+// lateContent reads the .cabal file that a ledger line points to. What comes of a
+// place before the fetched part of the index is not proven, so before a line is
+// blamed the whole index is asked.
 func lateContent(ctx context.Context, ix *hackage.Index, r index.Release, owed state.Pending) ([]byte, error) {
+	content, err := owedCabal(ctx, ix, r, owed)
+	if !errors.Is(err, state.ErrForm) {
+		return content, err
+	}
+	whole, wholeErr := ix.Whole(ctx)
+	if wholeErr != nil {
+		return nil, wholeErr
+	}
+	if whole == ix {
+		return nil, err
+	}
+	return owedCabal(ctx, whole, r, owed)
+}
+
+// owedCabal is lateContent by what the index says at first. A line that points
+// elsewhere was not written by a run: state.ErrForm.
+func owedCabal(ctx context.Context, ix *hackage.Index, r index.Release, owed state.Pending) ([]byte, error) {
 	content, err := cabalAt(ctx, ix, r, owed.Cabal)
 	if err != nil {
 		return nil, err

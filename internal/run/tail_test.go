@@ -3,7 +3,10 @@ package run
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -128,6 +131,44 @@ func TestLateReleaseNeedsOneEntryOfTheIndex(t *testing.T) {
 	w.owesNothing()
 	if bytes, ranges := w.fetched(); len(ranges) != 3 || bytes > 400_000 {
 		t.Errorf("%d bytes of the index were fetched, by ranges %q", bytes, ranges)
+	}
+}
+
+// TestEntryThatAServerGetsWrong: the whole index is asked before the ledger is
+// blamed, so nothing is compared with the whole tree.
+func TestEntryThatAServerGetsWrong(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, wideHackage())
+	w.hackage.Upload("late", "1", nil, nil)
+	w.hackage.Withdraw("late", "1", 404)
+	w.hackage.Upload("behind", "1", nil, nil)
+	w.sync(CodeDone)
+	files, hashes := w.heads()
+	w.hackage.Reinstate("late", "1")
+	w.newBehind(1)
+	asked := 0
+	w.serve(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/01-index.tar" {
+				next.ServeHTTP(rw, r)
+				return
+			}
+			answer := httptest.NewRecorder()
+			next.ServeHTTP(answer, r)
+			raw := answer.Body.Bytes()
+			if asked++; asked > 1 {
+				raw[520] ^= 1 // of the entry's content
+			}
+			maps.Copy(rw.Header(), answer.Header())
+			rw.WriteHeader(answer.Code)
+			_, _ = rw.Write(raw)
+		})
+	})
+	said := w.sync(CodeDone)
+	w.checkAll()
+	w.continues(files, hashes, 1)
+	if asked < 2 || strings.Contains(said, "comparing all of it") {
+		t.Errorf("01-index.tar was asked for %d times:\n%s", asked, said)
 	}
 }
 
