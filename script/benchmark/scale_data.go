@@ -55,9 +55,12 @@ func openCorpus(ctx context.Context, data, name, dir string) (*corpus, error) {
 
 const secondsOfDay = 24 * 60 * 60
 
-// sameDay reports whether an index of so many entries ends on the same day as
-// one of more.
-func (c *corpus) sameDay(n, more int) bool { return c.days[n] == c.days[more] }
+// sameWeek reports whether an index of so many entries ends in the same week, from
+// Monday on, as one of more. The first of January 1970 was a Thursday.
+func (c *corpus) sameWeek(n, more int) bool {
+	week := func(day int64) int64 { return (day + 3) / 7 }
+	return week(c.days[n]) == week(c.days[more])
+}
 
 func unpack(packed io.Reader, path string) (err error) {
 	r, err := zstd.NewReader(packed, zstd.WithDecoderMaxWindow(window))

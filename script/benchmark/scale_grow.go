@@ -81,10 +81,10 @@ func (b *scaleBench) grow(ctx context.Context, z *size) error {
 	if err := b.growBy(ctx, z, "+"+thousands(b.many())+" entries", b.many()); err != nil {
 		return err
 	}
-	if b.corpus.sameDay(z.at, z.at+fewEntries) {
+	if b.corpus.sameWeek(z.at, z.at+fewEntries) {
 		return nil
 	}
-	return b.growBy(ctx, z, whatNewDay, fewEntries)
+	return b.growBy(ctx, z, whatNewWeek, fewEntries)
 }
 
 // growBy measures one change for all sets, in turn.

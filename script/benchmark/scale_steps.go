@@ -43,13 +43,13 @@ func (b *scaleBench) growth() int { return b.small() + b.many() + fewEntries }
 
 // base returns the number of entries of a size: about that share of the index,
 // but the largest leaves room to grow, and if there is such a place near by the
-// rounds end on the day on which they began. On a new day a bucket gets another
+// rounds end in the week in which they began. In a new week a bucket gets another
 // 00-index.tar.gz, which is measured apart.
 func (b *scaleBench) base(percent int) int {
 	all := b.corpus.entries()
 	wanted := min(all*percent/100, all-b.growth())
 	for n := wanted; n > wanted-all/20 && n > 0; n-- {
-		if b.corpus.sameDay(n, n+b.small()) {
+		if b.corpus.sameWeek(n, n+b.small()) {
 			return n
 		}
 	}
@@ -135,7 +135,7 @@ const (
 	whatRSA      = "first import, `daily`, RSA-4096"
 	whatNothing  = "nothing new"
 	whatFew      = "+50 entries"
-	whatNewDay   = "+50 entries, over midnight"
+	whatNewWeek  = "+50 entries, into a new week"
 	whatOne      = "+1 entry"
 	whatLag      = "lagging: bucket at 92 %, files at 98 %, hashes empty"
 	whatBefore   = "bucket alone, up to 92 %"
