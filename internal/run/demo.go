@@ -103,9 +103,12 @@ func demoPublicKey(ctx context.Context, dir string, key []byte, env Env) (finger
 		return "", fmt.Errorf("make keyring: %w", err)
 	}
 	// A public key needs no agent, and one would stay behind with its sockets.
+	// Where it fails, as in a folder whose path is too long for those, the demo
+	// has been shown all the same.
 	gpg := exec.CommandContext(ctx, "gpg", "--homedir", keyring, "--no-autostart", "--batch", "--quiet", "--import", path)
 	if out, err := gpg.CombinedOutput(); err != nil && !errors.Is(err, exec.ErrNotFound) {
-		return "", fmt.Errorf("import public key into %q: %w: %s", keyring, err, strings.TrimSpace(string(out)))
+		env.warn(fmt.Sprintf("gpg does not take the public key into %q: %v: %s; to check the signatures, import %q into a keyring of yours",
+			keyring, err, strings.TrimSpace(string(out)), path))
 	}
 	return signer.Fingerprint(), nil
 }
