@@ -57,11 +57,12 @@ func runScale(ctx context.Context, arguments []string, stdout io.Writer) error {
 		return err
 	}
 	err = b.run(ctx)
-	if err := errors.Join(err, b.close()); err != nil {
-		return err
-	}
 	r := b.report()
-	if _, err := io.WriteString(stdout, r.markdown()); err != nil {
+	if len(r.results.rows) > 0 { // also of a run that was stopped, but then they are only shown
+		_, failed := io.WriteString(stdout, r.markdown())
+		err = errors.Join(err, failed)
+	}
+	if err := errors.Join(err, b.close()); err != nil {
 		return err
 	}
 	if s.write != "" {

@@ -142,3 +142,13 @@ func TestWatch(t *testing.T) {
 		t.Error("a program that was ended ended well")
 	}
 }
+
+func TestWants(t *testing.T) {
+	t.Parallel()
+	b := &scaleBench{scaleSettings: scaleSettings{sizes: []int{10, 50, 100}, steps: []string{stepScript, stepGrow}}}
+	for _, percent := range b.sizes {
+		if b.wants(stepFiles, percent) || !b.wants(stepGrow, percent) || b.wants(stepScript, percent) != (percent != 50) {
+			t.Errorf("wrong steps at %d %%", percent)
+		}
+	}
+}
