@@ -227,7 +227,7 @@ func TestAnotherRunGotFurtherMeanwhile(t *testing.T) {
 	w.hackage.Revise("alpha", "0.2", []byte("name: alpha\nversion: 0.2\nx-revision: 2\n"))
 	w.hackage.Upload("newer", "1.0", nil, nil)
 	var after map[string]string
-	slow.once("/package/", func() {
+	slow.once("/01-index.tar.gz", func() {
 		w.sync(CodeDone)
 		after = w.everything()
 	})
