@@ -65,8 +65,10 @@ func (r *Repo) fetchEnvironment(s sparseness) []string {
 	}
 	if r.remote.by == local {
 		// Nobody but us serves this folder to us, so we allow ourselves.
-		settings = append(settings, [2]string{"remote." + remoteName + ".uploadpack",
-			"git -c uploadpack.allowFilter=true -c uploadpack.allowAnySHA1InWant=true upload-pack"})
+		settings = append(settings, [2]string{
+			"remote." + remoteName + ".uploadpack",
+			"git -c uploadpack.allowFilter=true -c uploadpack.allowAnySHA1InWant=true upload-pack",
+		})
 	}
 	return configEnvironment(settings)
 }
