@@ -128,34 +128,5 @@ func TestActionHasTheOutputs(t *testing.T) {
 	if outputs != want {
 		t.Errorf("the outputs in action.yml are\n%s, want\n%s", outputs, want)
 	}
-	readmeHasOutputs(t, table)
-}
-
-// readmeHasOutputs holds the README's table between its marks against this one,
-// or writes it.
-func readmeHasOutputs(t *testing.T, table string) {
-	t.Helper()
-	const (
-		readme = "../../README.md"
-		begin  = "<!-- outputs -->\n"
-		end    = "<!-- /outputs -->"
-	)
-	raw, err := os.ReadFile(readme)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok := strings.Cut(string(raw), begin)
-	inside, after, closed := strings.Cut(rest, end)
-	if !ok || !closed {
-		t.Fatalf("README.md lacks the marks %q and %q", begin, end)
-	}
-	if *update {
-		if err := os.WriteFile(readme, []byte(before+begin+table+end+after), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if inside != table {
-		t.Errorf("the outputs in README.md are not those of action.yml; run: go test ./internal/run -run Outputs -update")
-	}
+	readmeHas(t, "outputs", table, "Outputs")
 }

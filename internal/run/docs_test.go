@@ -13,11 +13,15 @@ var update = flag.Bool("update", false, "write the options table into README.md"
 
 func TestREADMEHasTheOptions(t *testing.T) {
 	t.Parallel()
-	const (
-		readme = "../../README.md"
-		begin  = "<!-- options -->\n"
-		end    = "<!-- /options -->"
-	)
+	readmeHas(t, "options", OptionsTable(), "README")
+}
+
+// readmeHas holds the README's table between two marks against the program's, or
+// writes it. The name is that of the tests that do.
+func readmeHas(t *testing.T, mark, table, name string) {
+	t.Helper()
+	const readme = "../../README.md"
+	begin, end := "<!-- "+mark+" -->\n", "<!-- /"+mark+" -->"
 	raw, err := os.ReadFile(readme)
 	if err != nil {
 		t.Fatal(err)
@@ -28,13 +32,13 @@ func TestREADMEHasTheOptions(t *testing.T) {
 		t.Fatalf("README.md lacks the marks %q and %q", begin, end)
 	}
 	if *update {
-		if err := os.WriteFile(readme, []byte(before+begin+OptionsTable()+end+after), 0o644); err != nil {
+		if err := os.WriteFile(readme, []byte(before+begin+table+end+after), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	if inside != OptionsTable() {
-		t.Errorf("the options in README.md are not those of the program; run: go test ./internal/run -run README -update")
+	if inside != table {
+		t.Errorf("the %s in README.md are not those of the program; run: go test ./internal/run -run %s -update", mark, name)
 	}
 }
 
