@@ -83,22 +83,20 @@ func (r *Repo) fetchRefs(ctx context.Context) error {
 
 // fetched reads the ids of refs that Fetch brought.
 func (r *Repo) fetched(ctx context.Context, refs []string) (map[string]string, error) {
-	out, err := r.git.output(ctx, nil, "for-each-ref", "--format=%(refname) %(objectname)", tracked)
+	names := make([]string, len(refs))
+	for i, ref := range refs {
+		names[i] = trackedName(ref)
+	}
+	kept, err := r.ids(ctx, names)
 	if err != nil {
 		return nil, err
 	}
-	all := map[string]string{}
-	for line := range strings.Lines(string(out)) {
-		name, id, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		all[name] = id
-	}
 	ids := map[string]string{}
-	for _, ref := range refs {
-		id, ok := all[trackedName(ref)]
-		if !ok {
+	for i, ref := range refs {
+		if kept[i] == "" {
 			return nil, fmt.Errorf("fetch %q: git did not keep it", ref)
 		}
-		ids[ref] = id
+		ids[ref] = kept[i]
 	}
 	return ids, nil
 }

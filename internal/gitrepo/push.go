@@ -26,6 +26,12 @@ type Update struct {
 
 const branches = "refs/heads/"
 
+// receiveHere serves a remote that is a folder. It keeps what it gets as the one
+// pack it comes in: made into a file for each object, a small push costs a flush
+// to disk for each, a third of the push. What the owner of the folder says of
+// receive.unpackLimit goes before it.
+const receiveHere = "git -c transfer.unpackLimit=1 receive-pack"
+
 // Push moves all refs or none. Every ref must still be where its Old says, and
 // without Force New must descend from Old; otherwise the error is ErrMoved and
 // the caller should read the remote again. ErrRefused holds the remote's words.
@@ -49,6 +55,9 @@ func (r *Repo) Push(ctx context.Context, updates ...Update) error {
 	}
 	if len(specs) == 0 {
 		return nil
+	}
+	if r.remote.by == local {
+		args = append(args, "--receive-pack="+receiveHere)
 	}
 	out, err := r.git.output(ctx, nil, append(append(args, "--", r.remote.forGit), specs...)...)
 	if err != nil {

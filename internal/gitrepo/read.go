@@ -17,8 +17,10 @@ import (
 // MaxObject is the size in bytes of the largest object that is read into memory.
 const MaxObject = 64 << 20
 
-// A reader is one running git cat-file --batch: one line asks for an object,
-// the answer is a line "ID TYPE SIZE", the bytes and a newline.
+// A reader is one running git cat-file --batch-command: a line "contents NAME"
+// asks for an object, the answer is a line "ID TYPE SIZE", the bytes and a
+// newline. To "info NAME" only the line comes. What is not there is "NAME
+// missing".
 type reader struct {
 	cmd   *exec.Cmd
 	words *tail
@@ -29,7 +31,7 @@ type reader struct {
 
 func (r *Repo) startReader() (*reader, error) {
 	ctx, kill := context.WithCancel(r.run)
-	cmd, words := r.git.command(ctx, "cat-file", "--batch")
+	cmd, words := r.git.command(ctx, "cat-file", "--batch-command")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		kill()
@@ -64,45 +66,91 @@ func (r *Repo) object(ctx context.Context, name string) (kind string, content []
 
 // ask is object for what git sees already.
 func (r *Repo) ask(ctx context.Context, name string) (kind string, content []byte, err error) {
+	err = r.converse(ctx, func(rd *reader) error {
+		kind, content, err = rd.ask(name)
+		return err
+	})
+	return kind, content, err
+}
+
+// ids returns the ids of objects that are given by any name, "" for each that
+// is not here. They are asked for all at once, as each waits for git's answer
+// otherwise.
+func (r *Repo) ids(ctx context.Context, names []string) (ids []string, err error) {
+	err = r.converse(ctx, func(rd *reader) error {
+		ids, err = rd.ids(names)
+		return err
+	})
+	return ids, err
+}
+
+// converse talks with the running cat-file, which it starts if there is none.
+func (r *Repo) converse(ctx context.Context, talk func(*reader) error) (err error) {
 	if r.reader == nil {
 		if r.reader, err = r.startReader(); err != nil {
-			return "", nil, err
+			return err
 		}
 	}
 	rd := r.reader
 	release := context.AfterFunc(ctx, rd.kill)
-	kind, content, err = rd.ask(name)
+	err = talk(rd)
 	release()
 	if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrTooLarge) {
-		return kind, content, err
+		return err
 	}
 	// The stream is in an unknown place: the next question gets a new one.
 	r.reader = nil
 	_ = rd.Close()
 	if ctx.Err() != nil {
-		return "", nil, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
-	return "", nil, r.git.explain(r.run, "cat-file", err, rd.words)
+	return r.git.explain(r.run, "cat-file", err, rd.words)
 }
 
-func (rd *reader) ask(name string) (kind string, content []byte, err error) {
-	if _, err := io.WriteString(rd.in, name+"\n"); err != nil {
-		return "", nil, err
+// ids asks from the side, since git stops reading while its answers wait.
+func (rd *reader) ids(names []string) ([]string, error) {
+	asked := make(chan error, 1)
+	go func() {
+		_, err := io.WriteString(rd.in, "info "+strings.Join(names, "\ninfo ")+"\n")
+		asked <- err
+	}()
+	ids := make([]string, len(names))
+	for i := range names {
+		id, _, _, err := rd.head()
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		ids[i] = id
 	}
+	return ids, <-asked
+}
+
+// head reads the line before an object; fs.ErrNotExist says that there is none.
+func (rd *reader) head() (id, kind string, size int64, err error) {
 	line, err := rd.out.ReadString('\n')
 	if err != nil {
-		return "", nil, err
+		return "", "", 0, err
 	}
 	if strings.HasSuffix(line, " missing\n") {
-		return "", nil, fs.ErrNotExist
+		return "", "", 0, fs.ErrNotExist
 	}
 	fields := strings.Fields(line)
 	if len(fields) != 3 || !objectID.MatchString(fields[0]) {
-		return "", nil, fmt.Errorf("git says %.100q", line)
+		return "", "", 0, fmt.Errorf("git says %.100q", line)
 	}
-	size, err := strconv.ParseInt(fields[2], 10, 64)
+	if size, err = strconv.ParseInt(fields[2], 10, 64); err != nil {
+		return "", "", 0, fmt.Errorf("git says %.100q", line)
+	}
+	return fields[0], fields[1], size, nil
+}
+
+func (rd *reader) ask(name string) (kind string, content []byte, err error) {
+	if _, err := io.WriteString(rd.in, "contents "+name+"\n"); err != nil {
+		return "", nil, err
+	}
+	_, kind, size, err := rd.head()
 	if err != nil {
-		return "", nil, fmt.Errorf("git says %.100q", line)
+		return "", nil, err
 	}
 	if size > MaxObject {
 		if _, err := io.CopyN(io.Discard, rd.out, size+1); err != nil {
@@ -114,7 +162,7 @@ func (rd *reader) ask(name string) (kind string, content []byte, err error) {
 	if _, err := io.ReadFull(rd.out, content); err != nil {
 		return "", nil, err
 	}
-	return fields[1], content[:size], nil
+	return kind, content[:size], nil
 }
 
 // treeByID returns the content of a tree object.

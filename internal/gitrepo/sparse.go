@@ -1,7 +1,6 @@
 package gitrepo
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -207,13 +206,13 @@ func (r *Repo) missing(ctx context.Context, ids []string) ([]string, error) {
 			return nil, err
 		}
 	}
-	out, err := r.git.output(ctx, strings.NewReader(strings.Join(ids, "\n")+"\n"), "cat-file", "--batch-check", "--buffer")
+	here, err := r.ids(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
 	var missing []string
-	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
-		if id, gone := strings.CutSuffix(lines.Text(), " missing"); gone {
+	for i, id := range ids {
+		if here[i] == "" {
 			missing = append(missing, id)
 		}
 	}
