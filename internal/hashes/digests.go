@@ -6,8 +6,6 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"hash"
-
-	"github.com/aead/skein"
 )
 
 // Digests are the five digests of a tarball, and its size in bytes.
@@ -16,7 +14,7 @@ type Digests struct {
 	SHA1     [sha1.Size]byte
 	SHA256   [sha256.Size]byte
 	SHA512   [sha512.Size]byte
-	Skein512 [skein.BlockSize]byte
+	Skein512 [skeinSize]byte
 	Size     int64
 }
 
@@ -34,7 +32,7 @@ func NewWriter() *Writer {
 		sha1:   sha1.New(),
 		sha256: sha256.New(),
 		sha512: sha512.New(),
-		skein:  skein.New512(nil),
+		skein:  newSkein(),
 	}
 	w.Reset()
 	return w
@@ -74,9 +72,6 @@ func (w *Writer) Reset() {
 	for _, h := range w.all() {
 		h.Reset()
 	}
-	// The library takes a message of no bytes for no message, which has
-	// another digest, unless it is written.
-	w.skein.Write(nil)
 	w.size = 0
 }
 
