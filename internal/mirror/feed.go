@@ -50,12 +50,12 @@ type mark struct {
 
 // putsAtOnce is how many puts a bucket gets at a time. Concurrency spares
 // upstream; a bucket is the user's own, and most of a put is waiting.
-const putsAtOnce = 32
+const putsAtOnce = 64
 
 // How far a bucket may be behind, in tarballs: up to the first the fastest
 // bucket is waited for, up to the second a slower one is.
 const (
-	littleBehind = 32
+	littleBehind = 64
 	tooFarBehind = 20_000
 )
 
