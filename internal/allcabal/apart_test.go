@@ -144,8 +144,8 @@ func TestUpdateFetchesInFewSteps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The commit and the tag, the root, packages, releases, and one record.
-	if n := strings.Count(string(raw), "fetch\n"); n != 5 {
+	// The commit and the tag, the root, packages with releases, and one record.
+	if n := strings.Count(string(raw), "fetch\n"); n != 4 {
 		t.Errorf("%d fetches:\n%s", n, raw)
 	}
 	r.check()

@@ -21,8 +21,9 @@ type searched struct {
 
 // Find returns the ids of the files at paths in rev, a commit or tree id, in
 // the same order, "" for each that is not there. All folders on the way are
-// here afterwards, for an Import too; those that must be fetched are, a level
-// at a time.
+// here afterwards, for an Import too. Those that must be fetched are: first the
+// top, then what is wanted of the next level with all folders below it, since a
+// second request takes longer than these small ones.
 func (r *Repo) Find(ctx context.Context, rev string, paths ...string) ([]string, error) {
 	top, err := r.treeOf(ctx, rev)
 	if err != nil {
@@ -36,8 +37,9 @@ func (r *Repo) Find(ctx context.Context, rev string, paths ...string) ([]string,
 		first.paths = append(first.paths, searched{path, i})
 	}
 	ids := make([]string, len(paths))
-	for level := []search{first}; len(level) > 0; {
-		if level, err = r.descend(ctx, level, ids); err != nil {
+	leaveOut := r.sparse
+	for level := []search{first}; len(level) > 0; leaveOut = min(foldersOnly, r.sparse) {
+		if level, err = r.descend(ctx, level, leaveOut, ids); err != nil {
 			return nil, fmt.Errorf("find files of %.40q: %w", rev, err)
 		}
 	}
@@ -57,7 +59,7 @@ func (r *Repo) treeOf(ctx context.Context, rev string) (string, error) {
 }
 
 // descend looks into the folders of one level and returns those of the next.
-func (r *Repo) descend(ctx context.Context, level []search, ids []string) ([]search, error) {
+func (r *Repo) descend(ctx context.Context, level []search, leaveOut sparseness, ids []string) ([]search, error) {
 	var trees []string
 	for _, s := range level {
 		if s.tree != EmptyTree {
@@ -65,7 +67,7 @@ func (r *Repo) descend(ctx context.Context, level []search, ids []string) ([]sea
 		}
 	}
 	if r.refs != nil {
-		if err := r.need(ctx, trees); err != nil {
+		if err := r.need(ctx, leaveOut, trees); err != nil {
 			return nil, err
 		}
 	}

@@ -180,7 +180,7 @@ func (r *Repo) treeByID(ctx context.Context, id string) ([]byte, error) {
 	}
 	kind, content, err := r.ask(ctx, id)
 	if errors.Is(err, fs.ErrNotExist) && r.refs != nil {
-		if err := r.need(ctx, []string{id}); err != nil {
+		if err := r.need(ctx, r.sparse, []string{id}); err != nil {
 			return nil, err
 		}
 		kind, content, err = r.ask(ctx, id)

@@ -135,11 +135,12 @@ func (r *Repo) Need(ctx context.Context, ids ...string) error {
 	if err := r.Flush(ctx); err != nil {
 		return err
 	}
-	return r.need(ctx, ids)
+	return r.need(ctx, r.sparse, ids)
 }
 
-// need is Need for what was not written by us.
-func (r *Repo) need(ctx context.Context, ids []string) error {
+// need is Need for what was not written by us. It says what is left out below
+// folders, as far as the remote can do so.
+func (r *Repo) need(ctx context.Context, leaveOut sparseness, ids []string) error {
 	for {
 		missing, err := r.missing(ctx, ids)
 		if err != nil || len(missing) == 0 {
@@ -149,7 +150,7 @@ func (r *Repo) need(ctx context.Context, ids []string) error {
 			return fmt.Errorf("fetch %d objects (%s, ...) from %q: it has them no longer: %w", len(missing), missing[0], r.remote.display, ErrMoved)
 		}
 		for some := range slices.Chunk(missing, idsAtOnce) {
-			err = r.fetch(ctx, r.sparse, []byte(strings.Join(some, "\n")+"\n"), remoteName)
+			err = r.fetch(ctx, min(leaveOut, r.sparse), []byte(strings.Join(some, "\n")+"\n"), remoteName)
 			if err != nil {
 				break
 			}
