@@ -271,7 +271,8 @@ func (m *meter) amounts(done, bytes int64) []string {
 	var parts []string
 	switch {
 	case m.total > 0:
-		parts = append(parts, fmt.Sprintf("%s of %s %s", humanize.Comma(done), humanize.Comma(m.total), m.things))
+		// What is done again, because another run was faster, makes it more.
+		parts = append(parts, fmt.Sprintf("%s of %s %s", humanize.Comma(done), humanize.Comma(max(m.total, done)), m.things))
 	case done > 0:
 		parts = append(parts, humanize.Comma(done)+" "+m.things)
 	}

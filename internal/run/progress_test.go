@@ -141,7 +141,7 @@ func TestBarProgressGoesOnWhenFull(t *testing.T) {
 	p.Add(1, 0, "")
 	p.Note("a late note")
 	p.Done()
-	for _, want := range []string{"a late note\n", "tarballs: 2 of 1 releases, 0s\n"} {
+	for _, want := range []string{"a late note\n", "tarballs: 2 of 2 releases, 0s\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("terminal shows %q, which lacks %q", out.String(), want)
 		}
