@@ -6,17 +6,18 @@
 // # How
 //
 // A [Repo] is a bare repository in a temporary folder: no work tree, no
-// history, no hooks. Of a remote's newest state only commit and tag are fetched;
-// the folders on the way to what is read or written come by id, one fetch for
-// the top and one for all below ([Repo.Find]), and so do files ([Repo.Need]). So cost follows what
-// changes and not what there is. That takes a remote that knows filters
-// (uploadpack.allowFilter), as the large hosts and all folders of this machine
-// do; from others more is fetched, and Options.Notify is told. All objects are
-// made here, byte for byte, and written into packs in git's own form: trees
-// ([Import]) because git fast-import takes ten times as long for a tree of many
-// folders that changes many times, commits and tags because the OpenPGP
-// signature is part of them. A push is one git push --atomic: all refs move or
-// none does, and the remote checks every object.
+// history, no hooks. Of a remote's newest state only commit and tag are
+// fetched; the folders on the way to what is read or written come by id, one
+// fetch for the top and one for all below ([Repo.Find]), and so do files
+// ([Repo.Need]). So cost follows what changes and not what there is. That takes
+// a remote that knows filters (uploadpack.allowFilter), as the large hosts and
+// all folders of this machine do; from others more is fetched, and
+// Options.Notify is told. All objects are made here, byte for byte, and written
+// into packs in git's own form: trees ([Import]) because git fast-import takes
+// ten times as long for a tree of many folders that changes many times, commits
+// and tags because the OpenPGP signature is part of them. A push is one git
+// push --atomic: all refs move or none does, and the remote checks every
+// object.
 //
 // The only other program is git, 2.39 or newer, and what git itself starts
 // (ssh). SHA-1 object ids only, as all git hosts use.
