@@ -1,11 +1,10 @@
 package bucket
 
-// GrowFrom changes how long a base must be for its object to be grown in place.
-func (f *Folder) GrowFrom(length int64) { f.growFrom = length }
+import "os"
 
-// Clones reports whether copies of an object share its blocks, so that none is
-// grown in place.
-func (f *Folder) Clones(name string) bool {
-	root, err := f.open()
-	return err == nil && f.clones(root, name)
+// GrowFrom changes how long a base must be for its object to be grown in place,
+// and whether copies share their blocks, whatever the file system does.
+func (f *Folder) GrowFrom(length int64, clone error) {
+	f.growFrom = length
+	f.disk.clone = func(_, _ *os.File) error { return clone }
 }

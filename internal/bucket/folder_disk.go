@@ -20,6 +20,8 @@ type disk struct {
 	create func(root *os.Root, name string) (tempFile, error)
 	// begin makes a new file begin with the first n bytes of another.
 	begin func(ctx context.Context, to tempFile, from *os.File, n int64) error
+	// clone makes a file share the blocks of another, or fails.
+	clone func(to, from *os.File) error
 	// link gives a file a second name, or fs.ErrExist.
 	link func(root *os.Root, name, to string) error
 	// names lists a folder, in no order.
@@ -38,6 +40,7 @@ func systemDisk() disk {
 			return root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 		},
 		begin: beginFile,
+		clone: cloneFile,
 		link:  (*os.Root).Link,
 		names: readNames,
 	}

@@ -69,7 +69,7 @@ func (f *Folder) clones(root *os.Root, name string) bool {
 	if err != nil {
 		return false
 	}
-	err = cloneFile(to, from)
+	err = f.disk.clone(to, from)
 	_ = to.Close()
 	_ = root.Remove(temp) // the next writer sweeps it otherwise
 	return err == nil

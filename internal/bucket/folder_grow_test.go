@@ -13,21 +13,19 @@ import (
 )
 
 // growInFolder puts an object and then a longer one on its beginning into a folder that
-// grows files of any length in place. It returns the file before and after.
-func growInFolder(t *testing.T, from int, before, after []byte, meanwhile func(object string)) (old, now os.FileInfo, err error) {
+// grows files of any length in place, unless a nil clone says that copies share
+// their blocks. It returns the file before and after.
+func growInFolder(t *testing.T, from int, before, after []byte, clone error, meanwhile func(object string)) (old, now os.FileInfo, err error) {
 	t.Helper()
 	path := t.TempDir()
 	folder, err := bucket.NewFolder(path)
 	must(t, err)
-	folder.GrowFrom(1)
+	folder.GrowFrom(1, clone)
 	_, err = folder.Put(t.Context(), "k", bucket.NewObject(before), bucket.Always())
 	must(t, err)
 	object := filepath.Join(path, "k")
 	old, err = os.Stat(object)
 	must(t, err)
-	if folder.Clones("k") {
-		t.Skip("on this file system nothing is grown in place, for a copy shares its blocks")
-	}
 	if meanwhile != nil {
 		meanwhile(object)
 	}
@@ -53,7 +51,7 @@ func TestFolderGrowsAFileInPlace(t *testing.T) {
 	const from = 2 * mebi
 	content := noise(from + 300_000)
 	for _, size := range []int{from + 512, from + 1024, from + 300_000} {
-		old, now, err := growInFolder(t, from, closed(content[:from]), closed(content[:size]), nil)
+		old, now, err := growInFolder(t, from, closed(content[:from]), closed(content[:size]), errors.ErrUnsupported, nil)
 		if err != nil || !os.SameFile(old, now) {
 			t.Errorf("%d bytes: the file is another one (%v)", size, err)
 		}
@@ -69,7 +67,14 @@ func TestFolderCopiesWhatItMustNotGrow(t *testing.T) {
 	after := closed(content)
 	t.Run("another end", func(t *testing.T) {
 		t.Parallel()
-		old, now, err := growInFolder(t, from, content[:from+1024], after, nil)
+		old, now, err := growInFolder(t, from, content[:from+1024], after, errors.ErrUnsupported, nil)
+		if err != nil || os.SameFile(old, now) {
+			t.Errorf("it was grown (%v)", err)
+		}
+	})
+	t.Run("copies share their blocks", func(t *testing.T) {
+		t.Parallel()
+		old, now, err := growInFolder(t, from, closed(content[:from]), after, nil, nil)
 		if err != nil || os.SameFile(old, now) {
 			t.Errorf("it was grown (%v)", err)
 		}
@@ -78,7 +83,7 @@ func TestFolderCopiesWhatItMustNotGrow(t *testing.T) {
 		t.Parallel()
 		link := filepath.Join(t.TempDir(), "link")
 		before := closed(content[:from])
-		old, now, err := growInFolder(t, from, before, after, func(object string) { must(t, os.Link(object, link)) })
+		old, now, err := growInFolder(t, from, before, after, errors.ErrUnsupported, func(object string) { must(t, os.Link(object, link)) })
 		if err != nil || os.SameFile(old, now) {
 			t.Errorf("it was grown (%v)", err)
 		}
@@ -88,7 +93,7 @@ func TestFolderCopiesWhatItMustNotGrow(t *testing.T) {
 	})
 	t.Run("a writer was killed", func(t *testing.T) {
 		t.Parallel()
-		_, _, err := growInFolder(t, from, closed(content[:from]), after, func(object string) {
+		_, _, err := growInFolder(t, from, closed(content[:from]), after, errors.ErrUnsupported, func(object string) {
 			file, err := os.OpenFile(object, os.O_WRONLY|os.O_APPEND, 0)
 			must(t, err)
 			_, err = file.Write(content[from+1024 : from+9000])
@@ -108,7 +113,7 @@ func TestFolderGrowsNoFileByAWrongBody(t *testing.T) {
 	folder, err := bucket.NewFolder(path)
 	must(t, err)
 	t.Cleanup(func() { must(t, folder.Close()) })
-	folder.GrowFrom(1)
+	folder.GrowFrom(1, errors.ErrUnsupported)
 	before := closed(content[:from])
 	_, err = folder.Put(t.Context(), "k", bucket.NewObject(before), bucket.Always())
 	must(t, err)
