@@ -2,6 +2,9 @@ package hackagetest
 
 import (
 	"bytes"
+	"encoding/base64"
+	"fmt"
+	"math/rand/v2"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
@@ -33,4 +36,19 @@ func Small() *Hackage {
 // revised is plainCabal's first revision.
 func revised(r index.Release) []byte {
 	return bytes.Replace(plainCabal(r), []byte("\nlicense:"), []byte("\nx-revision: 1\nlicense:"), 1)
+}
+
+// Wide returns Small with 24 packages more, each with a .cabal file of somewhat
+// more than so many bytes that nobody can compress: its index is not small when
+// it is packed, so that only what is new of it is worth fetching.
+func Wide(each int) *Hackage {
+	h := Small()
+	noise := rand.NewChaCha8([32]byte{7})
+	for n := range 24 {
+		raw := make([]byte, each)
+		_, _ = noise.Read(raw) // never fails
+		cabal := fmt.Sprintf("name: wide%d\nversion: 1\n-- %s\n", n, base64.StdEncoding.EncodeToString(raw))
+		h.Upload(fmt.Sprintf("wide%d", n), "1", []byte(cabal), nil)
+	}
+	return h
 }

@@ -1,9 +1,7 @@
 package mirror
 
 import (
-	"encoding/base64"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -15,19 +13,10 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
-// newWideRig returns a rig whose runs fetch only what is new of the index. That
-// takes a Hackage with an index which is not small when it is packed.
+// newWideRig returns a rig whose runs fetch only what is new of the index.
 func newWideRig(t *testing.T) *rig {
 	t.Helper()
-	h := hackagetest.Small()
-	noise := rand.NewChaCha8([32]byte{7})
-	for n := range 24 {
-		raw := make([]byte, 12_000)
-		_, _ = noise.Read(raw) // never fails
-		cabal := fmt.Sprintf("name: wide%d\nversion: 1\n-- %s\n", n, base64.StdEncoding.EncodeToString(raw))
-		h.Upload(fmt.Sprintf("wide%d", n), "1", []byte(cabal), nil)
-	}
-	r := newRig(t, h)
+	r := newRig(t, hackagetest.Wide(12_000))
 	r.tails = true
 	return r
 }

@@ -1,10 +1,8 @@
 package run
 
 import (
-	"encoding/base64"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -16,19 +14,8 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
 
-// wideHackage has an index that is large when it is packed, too, and not small
-// for a bucket: then only what is new of it is worth fetching.
-func wideHackage() *hackagetest.Hackage {
-	h := hackagetest.Small()
-	noise := rand.NewChaCha8([32]byte{7})
-	for n := range 24 {
-		raw := make([]byte, 140_000)
-		_, _ = noise.Read(raw) // never fails
-		cabal := fmt.Sprintf("name: wide%d\nversion: 1\n-- %s\n", n, base64.StdEncoding.EncodeToString(raw))
-		h.Upload(fmt.Sprintf("wide%d", n), "1", []byte(cabal), nil)
-	}
-	return h
-}
+// wide is as much for each package as makes the index large for a bucket, too.
+const wide = 140_000
 
 // newBehind makes a change that is small beside the whole index.
 func (w *world) newBehind(n int) {
@@ -48,7 +35,7 @@ func (w *world) fetched() (bytes int64, ranges []string) {
 
 func TestOnlyWhatIsNewOfTheIndexIsFetched(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, wideHackage())
+	w := newWorld(t, hackagetest.Wide(wide))
 	w.sync(CodeDone)
 	whole, _ := w.fetched()
 	for n := range 3 {
@@ -69,7 +56,7 @@ func TestOnlyWhatIsNewOfTheIndexIsFetched(t *testing.T) {
 // TestRepositoriesNeedNoPackedIndex: that is for buckets alone.
 func TestRepositoriesNeedNoPackedIndex(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, wideHackage())
+	w := newWorld(t, hackagetest.Wide(wide))
 	args := append(w.upstreamArgs(), "--files-repository", w.files())
 	for n := range 2 {
 		w.server.Forget()
@@ -98,7 +85,7 @@ func TestServersThatGiveNoGoodParts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, wideHackage())
+			w := newWorld(t, hackagetest.Wide(wide))
 			w.sync(CodeDone)
 			w.newBehind(1)
 			w.server.Fault("/01-index*", fault)
@@ -112,7 +99,7 @@ func TestServersThatGiveNoGoodParts(t *testing.T) {
 // without a reading of what lies before the positions.
 func TestLateReleaseNeedsOneEntryOfTheIndex(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, wideHackage())
+	w := newWorld(t, hackagetest.Wide(wide))
 	w.hackage.Upload("late", "1", nil, nil)
 	w.hackage.Withdraw("late", "1", 404)
 	w.sync(CodeDone)
@@ -132,7 +119,7 @@ func TestLateReleaseNeedsOneEntryOfTheIndex(t *testing.T) {
 // blamed, so nothing is compared with the whole tree.
 func TestEntryThatAServerGetsWrong(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, wideHackage())
+	w := newWorld(t, hackagetest.Wide(wide))
 	w.hackage.Upload("late", "1", nil, nil)
 	w.hackage.Withdraw("late", "1", 404)
 	w.hackage.Upload("behind", "1", nil, nil)
@@ -182,7 +169,7 @@ func TestPositionThatIsNotOfThisIndex(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, wideHackage())
+			w := newWorld(t, hackagetest.Wide(wide))
 			w.sync(CodeDone)
 			w.newBehind(1)
 			do(w)
@@ -209,7 +196,7 @@ func TestIndexFilesOfABucketAreNotWhatItsStateSays(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, wideHackage())
+			w := newWorld(t, hackagetest.Wide(wide))
 			w.sync(CodeDone)
 			w.newBehind(1)
 			w.editState(func(text string) string {
@@ -226,7 +213,7 @@ func TestIndexFilesOfABucketAreNotWhatItsStateSays(t *testing.T) {
 // later run could not go on from.
 func TestClockThatGoesBack(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, wideHackage())
+	w := newWorld(t, hackagetest.Wide(wide))
 	start := time.Now()
 	w.now = func() time.Time { return start.Add(48 * time.Hour) }
 	w.sync(CodeDone)
