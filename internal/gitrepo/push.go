@@ -27,10 +27,10 @@ type Update struct {
 const branches = "refs/heads/"
 
 // receiveHere serves a remote that is a folder. It keeps what it gets as the one
-// pack it comes in: made into a file for each object, a small push costs a flush
-// to disk for each, a third of the push. What the owner of the folder says of
-// receive.unpackLimit goes before it.
-const receiveHere = "git -c transfer.unpackLimit=1 receive-pack"
+// pack it comes in, whatever the folder's settings say: made into a file for each
+// object, a small push costs a flush to disk for each, a third of the push. Of the
+// two names of the setting older versions of git follow the one, newer the other.
+const receiveHere = "git -c receive.unpackLimit=1 -c transfer.unpackLimit=1 receive-pack"
 
 // Push moves all refs or none. Every ref must still be where its Old says, and
 // without Force New must descend from Old; otherwise the error is ErrMoved and
