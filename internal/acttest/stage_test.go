@@ -195,7 +195,7 @@ func (s *stage) object(key string) []byte {
 	return raw
 }
 
-// tree reads a repository's branch, whose tag must be at its head and signed.
+// tree reads the data of a repository's branch, whose tag must be at its head and signed.
 func (s *stage) tree(name string) map[string]string {
 	s.Helper()
 	dir := s.ssh.repository(name)
@@ -211,6 +211,7 @@ func (s *stage) tree(name string) map[string]string {
 	for path := range strings.SplitSeq(strings.TrimSuffix(git("ls-tree", "-r", "-z", "--name-only", "hackage"), "\x00"), "\x00") {
 		tree[path] = git("cat-file", "blob", "hackage:"+path)
 	}
+	delete(tree, ".gitattributes") // of a checkout
 	return tree
 }
 

@@ -6,6 +6,7 @@
 //	N/V/N.json             hashes repository only: see package hashes
 //	N/preferred-versions   the newest
 //	deprecated.json        hashes repository only: upstream's own list
+//	.gitattributes         in branches made here: no change of line ends
 //
 // A release stands in the hashes repository only with both files. A commit's
 // message is one line, "Update from Hackage at " and the time of the newest

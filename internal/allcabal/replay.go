@@ -43,7 +43,7 @@ type Result struct {
 
 // replay makes the commits of a run.
 func (d *Repository) replay(ctx context.Context, in Input, p *plan) (_ Result, err error) {
-	im, err := d.o.Repo.Import(ctx, d.head)
+	im, err := d.startImport(ctx)
 	if err != nil {
 		return Result{}, err
 	}
@@ -58,6 +58,26 @@ func (d *Repository) replay(ctx context.Context, in Input, p *plan) (_ Result, e
 		return Result{}, err
 	}
 	return r.result, nil
+}
+
+// Every file is to be checked out as it is stored: some have CRLF line ends, and
+// git for Windows changes the others.
+const (
+	attributesPath = ".gitattributes"
+	attributes     = "* -text\n"
+)
+
+// startImport starts on top of the branch. A new one gets its attributes along
+// with its first commit; an existing one keeps what it has.
+func (d *Repository) startImport(ctx context.Context) (*gitrepo.Import, error) {
+	im, err := d.o.Repo.Import(ctx, d.head)
+	if err != nil || d.head != "" {
+		return im, err
+	}
+	if err := im.Write(attributesPath, []byte(attributes)); err != nil {
+		return nil, errors.Join(err, im.Close())
+	}
+	return im, nil
 }
 
 // run writes the late files, then every entry in order, then deprecated.json.

@@ -247,6 +247,7 @@ func (r *rig) checkFiles(pending ...index.Release) {
 	if raw := g.File("packages/deprecated.json"); raw != nil && r.options.Hashes {
 		want["deprecated.json"] = raw
 	}
+	want[".gitattributes"] = []byte("* -text\n")
 	for _, path := range r.tree("hackage") {
 		if content, ok := want[path]; !ok || r.git("cat-file", "blob", "hackage:"+path) != string(content) {
 			r.Errorf("%q is not as Hackage has it (there at all: %v)", path, ok)

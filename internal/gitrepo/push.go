@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 )
 
@@ -58,12 +59,43 @@ func (r *Repo) Push(ctx context.Context, updates ...Update) error {
 	}
 	if r.remote.by == local {
 		args = append(args, "--receive-pack="+receiveHere)
+		if err := r.leadHead(ctx, updates); err != nil {
+			return fmt.Errorf("push to %q: %w", r.remote.display, err)
+		}
 	}
 	out, err := r.git.output(ctx, nil, append(append(args, "--", r.remote.forGit), specs...)...)
 	if err != nil {
 		return fmt.Errorf("push to %q: %w", r.remote.display, r.hint(r.judgePush(ctx, out, err)))
 	}
 	return nil
+}
+
+// leadHead lets HEAD of a bare folder lead to the initial branch, if that is there
+// and HEAD's own neither is nor is made now: a plain git init leaves HEAD at a
+// branch that nobody makes, and then a clone checks out nothing. A push cannot
+// tell any other remote so.
+func (r *Repo) leadHead(ctx context.Context, updates []Update) error {
+	if !slices.ContainsFunc(updates, func(u Update) bool { return u.Old == "" && strings.HasPrefix(u.Ref, branches) }) {
+		return nil
+	}
+	there := r.git
+	there.dir = r.remote.forGit
+	there.env = slices.DeleteFunc(slices.Clone(r.git.env), func(v string) bool { return v == localGitDir })
+	said := func(args ...string) string {
+		out, err := there.output(ctx, nil, args...)
+		if err != nil {
+			return "" // what is wrong with the folder is for the push to say
+		}
+		return strings.TrimSpace(string(out))
+	}
+	head, initial := said("symbolic-ref", "--quiet", "HEAD"), branches+r.initial
+	if head == "" || slices.ContainsFunc(updates, func(u Update) bool { return u.Ref == head }) ||
+		said("rev-parse", "--is-bare-repository") != "true" ||
+		said("for-each-ref", "--format=%(refname)", head) != "" || said("for-each-ref", "--format=%(refname)", initial) == "" {
+		return nil
+	}
+	_, err := there.output(ctx, nil, "symbolic-ref", "HEAD", initial)
+	return err
 }
 
 // checkUpdate refuses what must never be pushed.

@@ -1,6 +1,7 @@
 package gitrepo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,8 @@ type Options struct {
 	// Auth is used as far as the URL's form has a use for it.
 	Auth Auth
 	// Create makes a remote that is a path and does not exist yet: a bare
-	// repository whose HEAD is InitialBranch ("main" if empty).
+	// repository whose HEAD is InitialBranch ("main" if empty). HEAD of a
+	// bare one that is there is led to InitialBranch if it leads nowhere.
 	Create        bool
 	InitialBranch string
 	// Notify is told, in one line for people, when the remote makes us fetch
@@ -60,6 +62,7 @@ type Repo struct {
 
 	config    [][2]string // git's settings
 	notify    func(string)
+	initial   string // branch of a new remote
 	sparse    sparseness
 	widened   bool     // sparse was reduced after something had been fetched
 	refs      []string // of the last Fetch
@@ -82,7 +85,7 @@ func Open(ctx context.Context, o Options) (*Repo, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Repo{git: git, remote: remote, ssh: nothing{}, auth: o.Auth.clone(), notify: o.Notify, sparse: asNeeded}
+	r := &Repo{git: git, remote: remote, ssh: nothing{}, auth: o.Auth.clone(), notify: o.Notify, initial: cmp.Or(o.InitialBranch, "main"), sparse: asNeeded}
 	r.run, r.stop = context.WithCancel(ctx)
 	if err := r.prepare(ctx, o, getenv); err != nil {
 		return nil, errors.Join(err, r.Close())
@@ -90,10 +93,14 @@ func Open(ctx context.Context, o Options) (*Repo, error) {
 	return r, nil
 }
 
+// localGitDir is relative, so that the folder's own path never matters to git or
+// ssh.
+const localGitDir = "GIT_DIR=."
+
 // prepare makes the folders and the environment of the children.
 func (r *Repo) prepare(ctx context.Context, o Options, getenv func(string) string) error {
 	if o.Create && r.remote.by == local {
-		if err := r.create(ctx, o.InitialBranch); err != nil {
+		if err := r.create(ctx); err != nil {
 			return err
 		}
 	}
@@ -107,9 +114,8 @@ func (r *Repo) prepare(ctx context.Context, o Options, getenv func(string) strin
 	if _, err := r.git.output(ctx, nil, "init", "--quiet", "--bare", "--template=", "--object-format=sha1", "--initial-branch=none", dir); err != nil {
 		return fmt.Errorf("make local repository: %w", err)
 	}
-	// Relative, so that the folder's own path never matters to git or ssh.
 	r.objects = newPacker(dir)
-	r.git.dir, r.git.env = dir, append(r.git.env, "GIT_DIR=.")
+	r.git.dir, r.git.env = dir, append(r.git.env, localGitDir)
 	return r.equip(getenv)
 }
 
@@ -145,25 +151,22 @@ func (r *Repo) equip(getenv func(string) string) error {
 // create makes a remote that is a missing or empty folder. It is made beside its
 // place and moved there, so that it is whole or not there at all, also when two
 // runs make it at the same time.
-func (r *Repo) create(ctx context.Context, branch string) error {
+func (r *Repo) create(ctx context.Context) error {
 	path := r.remote.forGit
 	entries, err := os.ReadDir(path)
 	if err == nil && len(entries) > 0 || err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil // what is there is for Refs to judge
 	}
-	if branch == "" {
-		branch = "main"
-	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real // so that a link stays one
 	}
-	if err := r.createBeside(ctx, filepath.Clean(path), branch); err != nil {
+	if err := r.createBeside(ctx, filepath.Clean(path)); err != nil {
 		return fmt.Errorf("make repository %q: %w", path, err)
 	}
 	return nil
 }
 
-func (r *Repo) createBeside(ctx context.Context, path, branch string) (err error) {
+func (r *Repo) createBeside(ctx context.Context, path string) (err error) {
 	parent := filepath.Dir(path)
 	if err := os.MkdirAll(parent, 0o777); err != nil {
 		return err
@@ -174,7 +177,7 @@ func (r *Repo) createBeside(ctx context.Context, path, branch string) (err error
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(beside)) }()
 	made := filepath.Join(beside, "git")
-	if _, err := r.git.output(ctx, nil, "init", "--quiet", "--bare", "--template=", "--object-format=sha1", "--initial-branch="+branch, "--", made); err != nil {
+	if _, err := r.git.output(ctx, nil, "init", "--quiet", "--bare", "--template=", "--object-format=sha1", "--initial-branch="+r.initial, "--", made); err != nil {
 		return err
 	}
 	// An empty folder gives way; one that is no longer empty is somebody's.

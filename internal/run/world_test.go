@@ -129,13 +129,14 @@ func (w *world) tryGit(dir string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// tree reads all files of a repository's branch with plain git.
+// tree reads all files of data of a repository's branch with plain git.
 func (w *world) tree(repository string) map[string][]byte {
 	w.Helper()
 	tree := map[string][]byte{}
 	for _, name := range strings.Split(strings.TrimSuffix(w.git(repository, "ls-tree", "-r", "-z", "--name-only", "hackage"), "\x00"), "\x00") {
 		tree[name] = []byte(w.git(repository, "cat-file", "blob", "hackage:"+name))
 	}
+	delete(tree, ".gitattributes") // of a checkout
 	return tree
 }
 
