@@ -17,7 +17,7 @@
 // ten times as long for a tree of many folders that changes many times, commits
 // and tags because the OpenPGP signature is part of them. A push is one git
 // push --atomic: all refs move or none does, and the remote checks every
-// object.
+// object. A remote without atomic pushes gets the branches first.
 //
 // The only other program is git, 2.39 or newer, and what git itself starts
 // (ssh). SHA-1 object ids only, as all git hosts use.

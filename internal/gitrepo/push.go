@@ -33,39 +33,65 @@ const branches = "refs/heads/"
 // two names of the setting older versions of git follow the one, newer the other.
 const receiveHere = "git -c receive.unpackLimit=1 -c transfer.unpackLimit=1 receive-pack"
 
-// Push moves all refs or none. Every ref must still be where its Old says, and
-// without Force New must descend from Old; otherwise the error is ErrMoved and
-// the caller should read the remote again. ErrRefused holds the remote's words.
+// Push moves all refs or none. To a remote without atomic pushes it moves the
+// branches first and then the tags, so that a push that is cut off there leaves a
+// tag that lags. Every ref must still be where its Old says, and without Force New
+// must descend from Old; otherwise the error is ErrMoved and the caller should
+// read the remote again. ErrRefused holds the remote's words.
 func (r *Repo) Push(ctx context.Context, updates ...Update) error {
 	if err := r.Flush(ctx); err != nil {
 		return err
 	}
-	// With a lease git no longer asks for a fast-forward. So that is asked
-	// here, against the very id that the lease holds the remote to.
-	args := []string{"push", "--atomic", "--porcelain", "--no-verify", "--no-signed", "--no-follow-tags", "--no-thin"}
-	var specs []string
+	var due []Update
 	for _, u := range updates {
+		// With a lease git no longer asks for a fast-forward. So that is asked
+		// here, against the very id that the lease holds the remote to.
 		if err := r.checkUpdate(ctx, u); err != nil {
 			return fmt.Errorf("push to %q: %w", r.remote.display, err)
 		}
-		if u.Old == u.New {
-			continue
+		if u.Old != u.New {
+			due = append(due, u)
 		}
-		args = append(args, "--force-with-lease="+u.Ref+":"+u.Old)
-		specs = append(specs, u.New+":"+u.Ref)
 	}
-	if len(specs) == 0 {
+	err := r.push(ctx, "--atomic", due)
+	if err != nil && strings.Contains(err.Error(), noAtomic) {
+		isBranch := func(u Update) bool { return strings.HasPrefix(u.Ref, branches) }
+		tags := slices.DeleteFunc(slices.Clone(due), isBranch)
+		due = slices.DeleteFunc(due, func(u Update) bool { return !isBranch(u) })
+		if err = r.push(ctx, "--no-atomic", due); err == nil {
+			err = r.push(ctx, "--no-atomic", tags)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("push to %q: %w", r.remote.display, err)
+	}
+	return nil
+}
+
+// noAtomic is what git says when the other side has no atomic pushes, such as
+// AWS CodeCommit and Azure Repos.
+const noAtomic = "does not support --atomic push"
+
+// push moves refs that were checked, in one call of git.
+func (r *Repo) push(ctx context.Context, how string, updates []Update) error {
+	if len(updates) == 0 {
 		return nil
 	}
+	args := []string{"push", how, "--porcelain", "--no-verify", "--no-signed", "--no-follow-tags", "--no-thin"}
 	if r.remote.by == local {
 		args = append(args, "--receive-pack="+receiveHere)
 		if err := r.leadHead(ctx, updates); err != nil {
 			return fmt.Errorf("push to %q: %w", r.remote.display, err)
 		}
 	}
+	var specs []string
+	for _, u := range updates {
+		args = append(args, "--force-with-lease="+u.Ref+":"+u.Old)
+		specs = append(specs, u.New+":"+u.Ref)
+	}
 	out, err := r.git.output(ctx, nil, append(append(args, "--", r.remote.forGit), specs...)...)
 	if err != nil {
-		return fmt.Errorf("push to %q: %w", r.remote.display, r.hint(r.judgePush(ctx, out, err)))
+		return r.hint(r.judgePush(ctx, out, err))
 	}
 	return nil
 }

@@ -315,3 +315,48 @@ func TestOldGit(t *testing.T) {
 		}
 	}
 }
+
+// TestRemoteWithoutAtomicPushes: the branches move first, and a tag that cannot
+// follow leaves them where they are.
+func TestRemoteWithoutAtomicPushes(t *testing.T) {
+	t.Parallel()
+	host := newGitHost(t)
+	folder := bareRemote(t)
+	for name, remote := range map[string]struct{ url, dir string }{
+		"folder": {folder, folder},
+		"http":   {host.URL + "/r.git", filepath.Join(host.folder, "r.git")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			plainGit(t, remote.dir, "config", "receive.advertiseAtomic", "false")
+			r := open(t, remote.url, Auth{Token: []byte(testToken)})
+			first := commitFiles(t, r, "", map[string]string{"a": "1"})
+			tag, err := r.WriteTag(t.Context(), tagOf(first), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Push(t.Context(), Update{Ref: "refs/tags/current", New: tag}, Update{Ref: "refs/heads/data", New: first}); err != nil {
+				t.Fatal(err)
+			}
+			if refs := refsOf(t, r); refs["refs/heads/data"] != first || refs["refs/tags/current"] != tag {
+				t.Errorf("refs %v", refs)
+			}
+			second := commitFiles(t, r, first, map[string]string{"a": "2"})
+			later, err := r.WriteTag(t.Context(), tagOf(second), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			hook := filepath.Join(remote.dir, "hooks", "update")
+			if err := errors.Join(os.MkdirAll(filepath.Dir(hook), 0o700), os.WriteFile(hook, []byte("#!/bin/sh\n[ \"$1\" = refs/heads/data ]\n"), 0o700)); err != nil {
+				t.Fatal(err)
+			}
+			updates := []Update{{Ref: "refs/tags/current", Old: tag, New: later, Force: true}, {Ref: "refs/heads/data", Old: first, New: second}}
+			if err := r.Push(t.Context(), updates...); !errors.Is(err, ErrRefused) {
+				t.Errorf("push of a tag that may not move: %v", err)
+			}
+			if refs := refsOf(t, r); refs["refs/heads/data"] != second || refs["refs/tags/current"] != tag {
+				t.Errorf("refs %v", refs)
+			}
+		})
+	}
+}
