@@ -67,6 +67,7 @@ func ParseFile(raw []byte) (File, error) {
 	if err != nil {
 		return File{}, err
 	}
+	s.Kind, s.Branch, s.Alarm = "", "", Alarm{} // a bucket has none, whatever it says
 	updated, err := parseTime("updated", form.Updated)
 	return File{State: s, Tool: form.Tool, Updated: updated}, err
 }
@@ -78,11 +79,17 @@ const keyTool = "Tool"
 func (s State) Message(subject, tool string) string {
 	var out strings.Builder
 	out.WriteString(subject + "\n\n")
-	for _, l := range s.lines() {
+	for _, l := range append(s.tagLines(), s.lines()...) {
 		out.WriteString(l.key + ": " + oneLine(l.value) + "\n")
 	}
 	out.WriteString(keyTool + ": " + oneLine(tool) + "\n")
 	return out.String()
+}
+
+// HasState reports whether a tag's message holds the lines of a state, readable
+// or not. Those of the older tools have none.
+func HasState(message string) bool {
+	return strings.Contains(message, "\n"+keyLength+": ")
 }
 
 // ParseMessage reads the state out of a tag's message. A tag of the older

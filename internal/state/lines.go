@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,11 @@ type line struct{ key, value string }
 
 // The keys, in the order in which they are written.
 const (
+	// A repository's alone.
+	keyKind   = "Repository"
+	keyBranch = "Branch"
+	keyAlarm  = "Alarm"
+
 	keyLength    = "Index-Length"
 	keyTime      = "Index-Time"
 	keyMidstate  = "Index-Midstate"
@@ -62,6 +68,21 @@ func (s State) lines() []line {
 	}
 	for _, r := range s.Ledger.Sorted() {
 		out = append(out, line{keyPending, formatPending(r, s.Ledger[r])})
+	}
+	return out
+}
+
+// tagLines returns the written form of what only a repository has.
+func (s State) tagLines() []line {
+	var out []line
+	for _, l := range []line{
+		{keyKind, string(s.Kind)},
+		{keyBranch, s.Branch},
+		{keyAlarm, s.Alarm.String()},
+	} {
+		if l.value != "" {
+			out = append(out, l)
+		}
 	}
 	return out
 }
@@ -128,6 +149,10 @@ func (s *State) fill(values map[string]string) error {
 	}
 	s.Seen.Index, s.Seen.Digest, s.Seen.ETag = values[keyIndex], values[keyDigest], values[keyETag]
 	s.Packages = values[keyPackages]
+	s.Kind, s.Branch = Kind(values[keyKind]), values[keyBranch]
+	if s.Alarm, err = parseAlarm(values[keyAlarm]); err != nil {
+		return err
+	}
 	if s.Held.Tar, err = parsePrefix(values[keyHeldTar]); err != nil {
 		return err
 	}
@@ -139,6 +164,31 @@ func (s *State) fill(values map[string]string) error {
 	}
 	s.Position, err = index.NewPosition(length, last, values[keyMidstate])
 	return err
+}
+
+// String writes COMMIT SINCE, and the zero Alarm as nothing.
+func (a Alarm) String() string {
+	if a == (Alarm{}) {
+		return ""
+	}
+	return a.Commit + " " + formatTime(a.Since)
+}
+
+// commitID is how git writes the id of a commit.
+var commitID = regexp.MustCompile(`^[0-9a-f]{40}$`)
+
+// parseAlarm reads what Alarm.String wrote. More may follow in later versions.
+func parseAlarm(text string) (a Alarm, err error) {
+	if text == "" {
+		return a, nil
+	}
+	fields := strings.Fields(text)
+	if len(fields) < 2 || !commitID.MatchString(fields[0]) {
+		return a, fmt.Errorf("read alarm %.100q: no commit and time: %w", text, ErrForm)
+	}
+	a.Commit = fields[0]
+	a.Since, err = parseTime(keyAlarm, fields[1])
+	return a, err
 }
 
 // formatPrefix writes LENGTH:MIDSTATE, and the zero Prefix as nothing.
@@ -173,6 +223,9 @@ func formatPending(r index.Release, p Pending) string {
 	}
 	if p.Target != (index.Target{}) {
 		out += fmt.Sprintf(" tarball=%d:%x", p.Target.Length, p.Target.SHA256)
+	}
+	if p.Revisions > 0 {
+		out += fmt.Sprintf(" revisions=%d", p.Revisions)
 	}
 	if p.Replaced {
 		out += " replaced"
@@ -216,6 +269,8 @@ func (p *Pending) fact(key, value string) (err error) {
 		p.Replaced = true
 	case "since":
 		p.Since, err = parseTime(key, value)
+	case "revisions":
+		p.Revisions, err = parseSize(value)
 	case "cabal":
 		offset, size, _ := strings.Cut(numbers, "+")
 		if p.Cabal.Offset, err = parseSize(offset); err != nil {

@@ -37,11 +37,46 @@ type State struct {
 	// Ledger lists what is owed.
 	Ledger Ledger
 
+	// Kind and Branch say of which repository a tag is and where its data
+	// stands; the first versions wrote neither. Alarm is the newest one that
+	// stands. A bucket has none of the three.
+	Kind   Kind
+	Branch string
+	Alarm  Alarm
+
 	// Held says of what index a bucket has the files, and Legacy, the time of
 	// the newest entry of which its 00-index.tar.gz was made. A repository has
 	// neither, and a tag does not carry them.
 	Held   Held
 	Legacy time.Time
+}
+
+// A Kind tells the two repositories apart.
+type Kind string
+
+// The kinds, as a tag spells them.
+const (
+	Files  Kind = "files"  // all-cabal-files
+	Hashes Kind = "hashes" // all-cabal-hashes
+)
+
+// An Alarm says that somebody else had committed to the branch of a repository.
+type Alarm struct {
+	// Commit is the first that is not ours, in hexadecimal.
+	Commit string
+	// Since is when it was found.
+	Since time.Time
+}
+
+// AlarmStands is how long an alarm is told of, unless somebody acknowledges it.
+const AlarmStands = 7 * 24 * time.Hour
+
+// Standing returns the alarm, or none if it has stood long enough by then.
+func (a Alarm) Standing(now time.Time) Alarm {
+	if now.Sub(a.Since) > AlarmStands {
+		return Alarm{}
+	}
+	return a
 }
 
 // Held is what a bucket's index files begin with, as they were published last.
@@ -89,6 +124,9 @@ type Pending struct {
 	// CabalSHA256 that file's digest. The zero Span means that there is none.
 	Cabal       index.Span
 	CabalSHA256 [32]byte
+	// Revisions counts the release's .cabal entries up to that one. 0 says
+	// that it is not known: older versions did not count.
+	Revisions int64
 	// Target is the signed length and digest of the tarball. The zero Target
 	// means that the index has no package.json.
 	Target index.Target
