@@ -225,12 +225,15 @@ func (d *Repository) Wants(ctx context.Context, tail *index.Tail) ([]state.Want,
 	return wants, nil
 }
 
-// list reads the names and ids of all files of the tree that is adopted.
+// list reads the names and ids of all plain files of the tree that is adopted.
 func (d *Repository) list(ctx context.Context) error {
 	d.listing = &listing{}
 	for file, err := range d.o.Repo.Tree(ctx, d.head) {
 		if err != nil {
 			return fmt.Errorf("list tree of %q: %w", d, err)
+		}
+		if file.Mode != gitrepo.ModeFile {
+			continue
 		}
 		id, err := hex.DecodeString(file.ID)
 		if err != nil || len(id) != len(blobID{}) {

@@ -3,9 +3,10 @@ package allcabal
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
-	"slices"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/hashes"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
@@ -20,14 +21,14 @@ func (d *Repository) survey(ctx context.Context, in Input) error {
 		return nil
 	}
 	paths := d.places(in)
-	ids, err := d.o.Repo.Find(ctx, d.head, paths...)
+	found, err := d.o.Repo.Find(ctx, d.head, paths...)
 	if err != nil {
 		return fmt.Errorf("look up %d files in %q: %w", len(paths), d, err)
 	}
 	d.found = map[string]string{}
-	for i, path := range paths {
-		if ids[i] != "" {
-			d.found[path] = ids[i]
+	for _, file := range found {
+		if file.Mode == gitrepo.ModeFile {
+			d.found[file.Path] = file.ID
 		}
 	}
 	return d.bring(ctx, d.state.Wants(in.Tail))
@@ -66,22 +67,16 @@ func (d *Repository) places(in Input) []string {
 // preferredPath is where a package's preferred versions stand.
 func preferredPath(pkg string) string { return pkg + "/preferred-versions" }
 
-// bringAtOnce is how many records are asked for in one step. It is no less than
-// what one request of git's takes.
-const bringAtOnce = 20_000
-
 // bring fetches the records that the tree holds of wanted releases.
 func (d *Repository) bring(ctx context.Context, wants []state.Want) error {
-	for some := range slices.Chunk(wants, bringAtOnce) {
-		var ids []string
-		for _, w := range some {
-			if id, ok := d.held(w.Release.JSONPath()); ok {
-				ids = append(ids, id)
-			}
+	var ids []string
+	for _, w := range wants {
+		if id, ok := d.held(w.Release.JSONPath()); ok {
+			ids = append(ids, id)
 		}
-		if err := d.o.Repo.Need(ctx, ids...); err != nil {
-			return fmt.Errorf("fetch %d records from %q: %w", len(ids), d, err)
-		}
+	}
+	if err := d.o.Repo.Need(ctx, ids...); err != nil {
+		return fmt.Errorf("fetch %d records from %q: %w", len(ids), d, err)
 	}
 	return nil
 }
@@ -110,6 +105,9 @@ func (d *Repository) fits(ctx context.Context, w state.Want) (bool, error) {
 		return false, nil
 	}
 	raw, err := d.o.Repo.BlobByID(ctx, id)
+	if errors.Is(err, gitrepo.ErrNotFile) {
+		return false, nil
+	}
 	if err != nil {
 		return false, fmt.Errorf("look up %q in %q: %w", w.Release.JSONPath(), d, err)
 	}

@@ -4,13 +4,21 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 )
 
-// Modes of a tree's entries, as a tree spells them.
+// Modes of what is in a tree, as six octal digits.
 const (
-	modeFile = "100644"
-	modeTree = "40000"
+	ModeFile       = "100644" // a plain file
+	ModeExecutable = "100755"
+	ModeLink       = "120000" // a symbolic link: the blob is where it leads
+	ModeCommit     = "160000" // a submodule: the id is that of a commit elsewhere
+	ModeFolder     = "040000"
 )
+
+// spelled is a mode as git writes it in a tree: without zeros before it.
+func spelled(mode string) string { return strings.TrimLeft(mode, "0") }
 
 // keptBytes is how large a tree must be for its buffer to be used again.
 const keptBytes = 1 << 16
@@ -20,6 +28,7 @@ const keptBytes = 1 << 16
 // can be held of it.
 type dir struct {
 	raw   []byte // "MODE NAME<nul>ID" for each entry, in git's order
+	odd   oid    // of the folder as it was read, if that was spelled otherwise
 	at    place  // of raw
 	spare []byte // for the next raw
 
@@ -28,11 +37,25 @@ type dir struct {
 	leafs map[string]leaf // files written or removed since raw
 }
 
+// openDir is a folder of a tree as it was read. One that an old or an odd writer
+// spelled otherwise than git keeps its id for as long as nothing in it changes.
+func openDir(id oid, raw []byte) (*dir, error) {
+	proper, err := respell(raw)
+	d := &dir{raw: proper}
+	if !bytes.Equal(proper, raw) {
+		d.odd = id
+	}
+	return d, err
+}
+
 // dirty reports whether something changed since raw.
 func (d *dir) dirty() bool { return len(d.fresh)+len(d.leafs) > 0 }
 
-// A leaf is a file, or with the zero id nothing.
-type leaf struct{ id oid }
+// A leaf is an entry that is no folder of ours, or with the zero id nothing.
+type leaf struct {
+	id   oid
+	mode string
+}
 
 // An entry is one of raw's; its parts point into raw.
 type entry struct {
@@ -41,12 +64,30 @@ type entry struct {
 }
 
 // isTree reports whether the entry is a folder.
-func (e entry) isTree() bool { return string(e.mode) == modeTree }
+func (e entry) isTree() bool { return e.kind() == ModeFolder }
 
-// isFile reports whether the entry's id is that of a blob: any file, or the
-// target of a symbolic link.
-func (e entry) isFile() bool {
-	return bytes.HasPrefix(e.mode, []byte("10")) || string(e.mode) == "120000"
+// kind is the entry's mode as git reads it: old writers put zeros before it or
+// had other permissions, and what is nothing else is a commit.
+func (e entry) kind() string {
+	switch string(e.mode) {
+	case "40000":
+		return ModeFolder
+	case ModeFile:
+		return ModeFile
+	}
+	bits, _ := strconv.ParseUint(string(e.mode), 8, 32) // no number is no mode
+	switch bits & 0o170000 {
+	case 0o100000:
+		if bits&0o100 != 0 {
+			return ModeExecutable
+		}
+		return ModeFile
+	case 0o120000:
+		return ModeLink
+	case 0o040000:
+		return ModeFolder
+	}
+	return ModeCommit
 }
 
 // entryAt reads the entry that begins at a place of raw.
@@ -92,18 +133,14 @@ type change struct {
 func (d *dir) changes(written map[string]oid) []change {
 	var list []change
 	for name, id := range written {
-		c := change{name: name, mode: modeTree, id: id}
+		c := change{name: name, mode: ModeFolder, id: id}
 		if id == (oid{}) {
 			c.mode = ""
 		}
 		list = append(list, c)
 	}
 	for name, l := range d.leafs {
-		c := change{name: name, mode: modeFile, id: l.id}
-		if l.id == (oid{}) {
-			c.mode = ""
-		}
-		list = append(list, c)
+		list = append(list, change{name: name, mode: l.mode, id: l.id})
 	}
 	return list
 }
@@ -121,10 +158,10 @@ func marks(changes []change) []mark {
 	for _, c := range changes {
 		var put []byte
 		if c.mode != "" {
-			put = slices.Concat([]byte(c.mode+" "+c.name+"\x00"), c.id[:])
+			put = slices.Concat([]byte(spelled(c.mode)+" "+c.name+"\x00"), c.id[:])
 		}
 		file, folder := mark{key: []byte(c.name)}, mark{key: []byte(c.name + "/")}
-		if c.mode == modeTree {
+		if c.mode == ModeFolder {
 			folder.put = put
 		} else {
 			file.put = put
@@ -186,6 +223,47 @@ func compareEntry(e entry, key []byte) int {
 	return bytes.Compare([]byte("/"), key[len(e.name):])
 }
 
+// respell returns a folder as git writes it: modes without zeros before them, in
+// git's order, each name once (the first counts), and no name to which no path
+// leads. It is raw itself if that is so.
+func respell(raw []byte) ([]byte, error) {
+	var entries []entry
+	seen, proper := map[string]bool{}, true
+	for at := 0; at < len(raw); {
+		e, err := entryAt(raw, at)
+		if err != nil {
+			return nil, err
+		}
+		at = e.end
+		if seen[string(e.name)] || len(e.name) == 0 || bytes.IndexByte(e.name, '/') >= 0 {
+			proper = false
+			continue
+		}
+		seen[string(e.name)] = true
+		proper = proper && string(e.mode) == spelled(e.kind()) &&
+			(len(entries) == 0 || bytes.Compare(entries[len(entries)-1].key(), e.key()) < 0)
+		entries = append(entries, e)
+	}
+	if proper {
+		return raw, nil
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return bytes.Compare(a.key(), b.key()) })
+	out := make([]byte, 0, len(raw))
+	for _, e := range entries {
+		out = append(append(append(out, spelled(e.kind())...), ' '), e.name...)
+		out = append(append(out, 0), e.id...)
+	}
+	return out, nil
+}
+
+// key is what git sorts an entry by.
+func (e entry) key() []byte {
+	if e.isTree() {
+		return append(e.name[:len(e.name):len(e.name)], '/')
+	}
+	return e.name
+}
+
 // A folders is where the objects of folders come from and go to.
 type folders interface {
 	readTree(id oid) ([]byte, error)
@@ -205,7 +283,11 @@ func (d *dir) sub(store folders, name string, make bool) (*dir, error) {
 	case err != nil:
 		return nil, err
 	case ok && e.isTree() && !replaced:
-		if s.raw, err = store.readTree(oid(e.id)); err != nil {
+		raw, err := store.readTree(oid(e.id))
+		if err != nil {
+			return nil, err
+		}
+		if s, err = openDir(oid(e.id), raw); err != nil {
 			return nil, err
 		}
 	case !make:
@@ -263,6 +345,10 @@ func (d *dir) write(store folders, keep int) (oid, error) {
 		delta = nil
 	}
 	d.leafs, d.fresh = nil, nil
+	if d.odd != (oid{}) && bytes.Equal(merged, d.raw) {
+		return d.odd, nil
+	}
+	d.odd = oid{}
 	return d.store(store, merged, delta)
 }
 

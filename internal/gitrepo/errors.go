@@ -28,8 +28,11 @@ var (
 
 // Errors of objects and keys.
 var (
-	// ErrTooLarge says that an object is larger than MaxObject.
+	// ErrTooLarge says that an object is larger than MaxObject or MaxBlob.
 	ErrTooLarge = errors.New("object is too large")
+	// ErrNotFile says that what is there is not a file that can be used: a
+	// folder, a submodule, or too large.
+	ErrNotFile = errors.New("not a usable file")
 	// ErrPath is wrapped by every refusal of a path in a tree.
 	ErrPath = errors.New("not a path for a git tree")
 	// ErrObject says that the bytes of an object are not in git's form, or

@@ -19,31 +19,33 @@ type searched struct {
 	index int
 }
 
-// Find returns the ids of the files at paths in rev, a commit or tree id, in
-// the same order, "" for each that is not there. All folders on the way are
-// here afterwards, for an Import too. Those that must be fetched are: first the
-// top, then what is wanted of the next level with all folders below it, since a
-// second request takes longer than these small ones.
-func (r *Repo) Find(ctx context.Context, rev string, paths ...string) ([]string, error) {
+// Find returns what rev, a commit or tree id, has at paths, in the same order,
+// with no mode for each where there is nothing. A path below what is no folder
+// has nothing. All folders on the way are here afterwards, for an Import too.
+// Those that must be fetched are: first the top, then what is wanted of the next
+// level with all folders below it, since a second request takes longer than these
+// small ones.
+func (r *Repo) Find(ctx context.Context, rev string, paths ...string) ([]File, error) {
 	top, err := r.treeOf(ctx, rev)
 	if err != nil {
 		return nil, fmt.Errorf("find files of %.40q: %w", rev, err)
 	}
 	first := search{tree: top}
+	found := make([]File, len(paths))
 	for i, path := range paths {
 		if err := checkPath(path); err != nil {
 			return nil, fmt.Errorf("find files of %.40q: %w", rev, err)
 		}
 		first.paths = append(first.paths, searched{path, i})
+		found[i].Path = path
 	}
-	ids := make([]string, len(paths))
 	leaveOut := r.sparse
 	for level := []search{first}; len(level) > 0; leaveOut = min(foldersOnly, r.sparse) {
-		if level, err = r.descend(ctx, level, leaveOut, ids); err != nil {
+		if level, err = r.descend(ctx, level, leaveOut, found); err != nil {
 			return nil, fmt.Errorf("find files of %.40q: %w", rev, err)
 		}
 	}
-	return ids, nil
+	return found, nil
 }
 
 // treeOf returns the id of the tree of a commit, or of a tree itself.
@@ -59,7 +61,7 @@ func (r *Repo) treeOf(ctx context.Context, rev string) (string, error) {
 }
 
 // descend looks into the folders of one level and returns those of the next.
-func (r *Repo) descend(ctx context.Context, level []search, leaveOut sparseness, ids []string) ([]search, error) {
+func (r *Repo) descend(ctx context.Context, level []search, leaveOut sparseness, found []File) ([]search, error) {
 	var trees []string
 	for _, s := range level {
 		if s.tree != EmptyTree {
@@ -77,7 +79,7 @@ func (r *Repo) descend(ctx context.Context, level []search, leaveOut sparseness,
 		if err != nil {
 			return nil, err
 		}
-		below, err := s.in(raw, ids)
+		below, err := s.in(raw, found)
 		if err != nil {
 			return nil, err
 		}
@@ -86,9 +88,9 @@ func (r *Repo) descend(ctx context.Context, level []search, leaveOut sparseness,
 	return next, nil
 }
 
-// in looks through one folder: it enters the files' ids and returns the folders
-// to look into next.
-func (s search) in(raw []byte, ids []string) ([]search, error) {
+// in looks through one folder: it enters what is found and returns the folders to
+// look into next. Of two entries of one name the first counts.
+func (s search) in(raw []byte, found []File) ([]search, error) {
 	wanted := map[string][]searched{}
 	for _, p := range s.paths {
 		name, rest, _ := strings.Cut(p.rest, "/")
@@ -105,13 +107,14 @@ func (s search) in(raw []byte, ids []string) ([]search, error) {
 		if !ok {
 			continue
 		}
+		delete(wanted, string(e.name))
 		below := search{tree: oid(e.id).String()}
 		for _, p := range paths {
 			switch {
-			case p.rest != "" && e.isTree():
+			case p.rest == "":
+				found[p.index].Mode, found[p.index].ID = e.kind(), below.tree
+			case e.isTree():
 				below.paths = append(below.paths, p)
-			case p.rest == "" && e.isFile():
-				ids[p.index] = below.tree
 			}
 		}
 		if len(below.paths) > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -43,7 +44,7 @@ func (r *Repo) Import(ctx context.Context, parent string) (*Import, error) {
 		if err != nil {
 			return nil, fmt.Errorf("start from commit %q: %w", parent, err)
 		}
-		if im.root.raw, err = r.treeByID(ctx, c.Tree); err != nil {
+		if im.root, err = r.rootDir(ctx, c.Tree); err != nil {
 			return nil, fmt.Errorf("start from commit %q: %w", parent, err)
 		}
 		im.made, im.id = c.Tree, c.Tree
@@ -52,23 +53,57 @@ func (r *Repo) Import(ctx context.Context, parent string) (*Import, error) {
 	return im, nil
 }
 
-// Write puts a plain file at path. A file in the place of a folder replaces it,
-// and the other way round. content may be changed afterwards.
+// rootDir is the folder that a tree begins with.
+func (r *Repo) rootDir(ctx context.Context, tree string) (*dir, error) {
+	raw, err := r.treeByID(ctx, tree)
+	if err != nil {
+		return nil, err
+	}
+	id, err := parseID(tree)
+	if err != nil {
+		return nil, err
+	}
+	return openDir(id, raw)
+}
+
+// Write puts a plain file at path. It takes the place of whatever has its name: a
+// folder, a link, a submodule, a file that can be run; and so do the folders
+// on its way. content may be changed afterwards.
 func (im *Import) Write(path string, content []byte) error {
 	if err := errors.Join(im.failure(), checkPath(path)); err != nil {
 		return err
 	}
 	id, err := im.repo.objects.addLater(content)
 	if err == nil {
-		err = im.set(path, leaf{id})
+		err = im.set(path, leaf{id, ModeFile})
 	}
 	return im.fail(err)
 }
 
-// Remove takes away the file or folder at path; that there is none is no error.
-func (im *Import) Remove(path string) error {
-	if err := errors.Join(im.failure(), checkPath(path)); err != nil {
+// Put puts back what a tree held: any mode but a folder's. A blob must be here
+// (Need brings it) or in the remote's newest commit at another place.
+func (im *Import) Put(file File) error {
+	if err := errors.Join(im.failure(), checkPath(file.Path)); err != nil {
 		return err
+	}
+	id, err := parseID(file.ID)
+	if err == nil && file.Mode != ModeFile && file.Mode != ModeExecutable && file.Mode != ModeLink && file.Mode != ModeCommit {
+		err = fmt.Errorf("put %q with mode %q: %w", file.Path, file.Mode, ErrObject)
+	}
+	if err != nil {
+		return err
+	}
+	return im.fail(im.set(file.Path, leaf{id, file.Mode}))
+}
+
+// Remove takes away whatever is at path, a folder with all that is in it; that
+// there is nothing is no error. A name that Write refuses can be removed.
+func (im *Import) Remove(path string) error {
+	if err := im.failure(); err != nil {
+		return err
+	}
+	if path == "" || slices.Contains(strings.Split(path, "/"), "") {
+		return fmt.Errorf("remove %.80q: empty part: %w", path, ErrPath)
 	}
 	return im.fail(im.set(path, leaf{}))
 }

@@ -66,6 +66,15 @@ type oid [sha1.Size]byte
 
 func (id oid) String() string { return hex.EncodeToString(id[:]) }
 
+// parseID reads an id in hexadecimal.
+func parseID(id string) (oid, error) {
+	raw, err := hex.DecodeString(id)
+	if err != nil || len(raw) != len(oid{}) {
+		return oid{}, checkID(id)
+	}
+	return oid(raw), nil
+}
+
 // oid is the SHA-1 over "TYPE SIZE<nul>" and the content.
 func (o object) oid() (id oid) {
 	h := sha1.New()
@@ -185,7 +194,7 @@ func (r *Repo) readKind(ctx context.Context, want, id string) ([]byte, error) {
 	if err := checkID(id); err != nil {
 		return nil, err
 	}
-	kind, content, err := r.object(ctx, id)
+	kind, content, err := r.object(ctx, id, MaxObject)
 	if err != nil {
 		return nil, fmt.Errorf("read %s %s: %w", want, id, err)
 	}

@@ -3,7 +3,6 @@ package gitrepo
 import (
 	"bufio"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -14,8 +13,12 @@ import (
 	"strings"
 )
 
-// MaxObject is the size in bytes of the largest object that is read into memory.
-const MaxObject = 64 << 20
+// MaxObject is the size in bytes of the largest folder, commit or tag that is read
+// into memory, MaxBlob that of the largest file.
+const (
+	MaxObject = 64 << 20
+	MaxBlob   = 4 << 20
+)
 
 // A reader is one running git cat-file --batch-command: a line "contents NAME"
 // asks for an object, the answer is a line "ID TYPE SIZE", the bytes and a
@@ -57,17 +60,17 @@ func (rd *reader) Close() error {
 }
 
 // object reads the object of a name that git understands.
-func (r *Repo) object(ctx context.Context, name string) (kind string, content []byte, err error) {
+func (r *Repo) object(ctx context.Context, name string, limit int64) (kind string, content []byte, err error) {
 	if err := r.Flush(ctx); err != nil {
 		return "", nil, err
 	}
-	return r.ask(ctx, name)
+	return r.ask(ctx, name, limit)
 }
 
 // ask is object for what git sees already.
-func (r *Repo) ask(ctx context.Context, name string) (kind string, content []byte, err error) {
+func (r *Repo) ask(ctx context.Context, name string, limit int64) (kind string, content []byte, err error) {
 	err = r.converse(ctx, func(rd *reader) error {
-		kind, content, err = rd.ask(name)
+		kind, content, err = rd.ask(name, limit)
 		return err
 	})
 	return kind, content, err
@@ -144,7 +147,7 @@ func (rd *reader) head() (id, kind string, size int64, err error) {
 	return fields[0], fields[1], size, nil
 }
 
-func (rd *reader) ask(name string) (kind string, content []byte, err error) {
+func (rd *reader) ask(name string, limit int64) (kind string, content []byte, err error) {
 	if _, err := io.WriteString(rd.in, "contents "+name+"\n"); err != nil {
 		return "", nil, err
 	}
@@ -152,11 +155,11 @@ func (rd *reader) ask(name string) (kind string, content []byte, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	if size > MaxObject {
+	if size > limit {
 		if _, err := io.CopyN(io.Discard, rd.out, size+1); err != nil {
 			return "", nil, err
 		}
-		return "", nil, fmt.Errorf("%d bytes: %w", size, ErrTooLarge)
+		return kind, nil, fmt.Errorf("%d bytes: %w", size, ErrTooLarge)
 	}
 	content = make([]byte, size+1)
 	if _, err := io.ReadFull(rd.out, content); err != nil {
@@ -170,20 +173,20 @@ func (r *Repo) treeByID(ctx context.Context, id string) ([]byte, error) {
 	if id == EmptyTree {
 		return nil, nil
 	}
-	raw, err := hex.DecodeString(id)
-	if err != nil || len(raw) != len(oid{}) {
-		return nil, checkID(id)
+	raw, err := parseID(id)
+	if err != nil {
+		return nil, err
 	}
-	content, ok, err := r.objects.whole(oid(raw))
+	content, ok, err := r.objects.whole(raw)
 	if err != nil || ok {
 		return content, err
 	}
-	kind, content, err := r.ask(ctx, id)
+	kind, content, err := r.ask(ctx, id, MaxObject)
 	if errors.Is(err, fs.ErrNotExist) && r.refs != nil {
 		if err := r.need(ctx, r.sparse, []string{id}); err != nil {
 			return nil, err
 		}
-		kind, content, err = r.ask(ctx, id)
+		kind, content, err = r.ask(ctx, id, MaxObject)
 	}
 	if err == nil && kind != "tree" {
 		err = fmt.Errorf("it is a %s: %w", kind, ErrObject)
@@ -195,24 +198,29 @@ func (r *Repo) treeByID(ctx context.Context, id string) ([]byte, error) {
 }
 
 // Blob reads the file at path in rev, a commit or tree id, fetching what it
-// takes. fs.ErrNotExist says that there is none; a file of more than MaxObject
-// bytes is ErrTooLarge.
+// takes. fs.ErrNotExist says that there is nothing, ErrNotFile that it is no file
+// (a symbolic link is one: where it leads) or has more than MaxBlob bytes.
 func (r *Repo) Blob(ctx context.Context, rev, path string) ([]byte, error) {
-	ids, err := r.Find(ctx, rev, path)
-	if err == nil && ids[0] == "" {
+	found, err := r.Find(ctx, rev, path)
+	switch {
+	case err != nil:
+	case found[0].Mode == "":
 		err = fs.ErrNotExist
-	}
-	if err == nil {
-		err = r.Need(ctx, ids[0])
+	case found[0].Mode == ModeFolder, found[0].Mode == ModeCommit:
+		err = fmt.Errorf("it has mode %s: %w", found[0].Mode, ErrNotFile)
+	default:
+		err = r.Need(ctx, found[0].ID)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %q: %w", path, err)
 	}
-	return r.blob(ctx, ids[0], path)
+	return r.blob(ctx, found[0].ID, path)
 }
 
-// BlobByID reads the blob of an id that is here: Need brings it. Errors are
-// those of Blob.
+// BlobByID reads the blob of an id that is here: Need brings it. fs.ErrNotExist
+// says that it is not here, ErrNotFile that the id is not a blob's or the blob has
+// more than MaxBlob bytes. So whoever reads what others may have pushed goes on
+// after ErrNotFile as if another content were there.
 func (r *Repo) BlobByID(ctx context.Context, id string) ([]byte, error) {
 	if err := checkID(id); err != nil {
 		return nil, err
@@ -221,23 +229,28 @@ func (r *Repo) BlobByID(ctx context.Context, id string) ([]byte, error) {
 }
 
 func (r *Repo) blob(ctx context.Context, id, shown string) ([]byte, error) {
-	kind, content, err := r.object(ctx, id)
+	kind, content, err := r.object(ctx, id, MaxBlob)
+	if err == nil && kind != "blob" {
+		err = fmt.Errorf("it is a %s", kind)
+	}
+	if kind != "" && err != nil {
+		err = fmt.Errorf("%w: %w", ErrNotFile, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read %q: %w", shown, err)
-	}
-	if kind != "blob" {
-		return nil, fmt.Errorf("read %q: it is a %s, not a file: %w", shown, kind, fs.ErrNotExist)
 	}
 	return content, nil
 }
 
-// A File is a leaf of a tree.
+// A File is what a tree has at a path.
 type File struct {
 	// Path has slashes between its parts, on every system.
 	Path string
-	// Mode is six octal digits: 100644 is a plain file.
+	// Mode is one of ModeFile, ModeExecutable, ModeLink, ModeCommit and, from
+	// Find only, ModeFolder; "" if nothing is there.
 	Mode string
-	// ID is that of the blob (of a commit for mode 160000).
+	// ID is that of the blob, of the folder, or of a submodule's commit,
+	// which the remote need not have.
 	ID string
 }
 

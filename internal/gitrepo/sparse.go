@@ -123,9 +123,10 @@ func (r *Repo) tell(why string) {
 	r.notify(fmt.Sprintf("%s: %s: %s", r.remote.display, what, why))
 }
 
-// idsAtOnce is how many objects are asked for in one fetch. Each takes 50 bytes
-// of the request.
-const idsAtOnce = 20_000
+// idsAtOnce is how many objects are asked for in one fetch. Each takes 50 bytes of
+// the request, which git sends over HTTP in one piece of known length up to 1 MiB
+// less the longest packet, 64 KiB; not all servers take it otherwise.
+const idsAtOnce = 19_600
 
 // Need brings the objects of these ids that are not here yet, in as few fetches
 // as may be; for none, without one. Objects that only a commit made by us has
@@ -227,7 +228,7 @@ func (r *Repo) complete(ctx context.Context, rev string) error {
 		return nil
 	}
 	tree := rev
-	kind, _, err := r.ask(ctx, rev)
+	kind, _, err := r.ask(ctx, rev, MaxObject)
 	if err != nil {
 		return err
 	}

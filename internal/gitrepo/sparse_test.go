@@ -67,14 +67,17 @@ func changeRemote(t *testing.T, r *Repo) (head string) {
 		if content, ok := files[path]; ok {
 			want = BlobID([]byte(content))
 		}
-		if ids[i] != want {
-			t.Errorf("%q has id %q, want %q", path, ids[i], want)
+		if path != "p4" && ids[i].ID != want {
+			t.Errorf("%q has id %q, want %q", path, ids[i].ID, want)
+		}
+		if mode := ids[i].Mode; path == "p4" && mode != ModeFolder || want != "" && mode != ModeFile {
+			t.Errorf("%q has mode %q", path, mode)
 		}
 	}
-	if err := r.Need(ctx, ids[1], ids[3], ids[1]); err != nil {
+	if err := r.Need(ctx, ids[1].ID, ids[3].ID, ids[1].ID); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := r.BlobByID(ctx, ids[3]); err != nil || string(got) != files["p3/1/p3.json"] {
+	if got, err := r.BlobByID(ctx, ids[3].ID); err != nil || string(got) != files["p3/1/p3.json"] {
 		t.Errorf("read %q, %v", got, err)
 	}
 	head = commitFiles(t, r, old, map[string]string{"p1/0/p1.cabal": "revised\n", "p2/7/p2.json": "{}", "new/1/new.cabal": "new\n", "top.json": "[1]"})
@@ -260,7 +263,7 @@ func TestFindWhatIsNotThere(t *testing.T) {
 	if _, err := r.Find(t.Context(), BlobID([]byte("c")), "a"); !errors.Is(err, ErrObject) {
 		t.Errorf("find in a file: %v", err)
 	}
-	if ids, err := r.Find(t.Context(), EmptyTree, "a"); err != nil || ids[0] != "" {
-		t.Errorf("find in the empty tree: %q, %v", ids, err)
+	if ids, err := r.Find(t.Context(), EmptyTree, "a"); err != nil || ids[0] != (File{Path: "a"}) {
+		t.Errorf("find in the empty tree: %+v, %v", ids, err)
 	}
 }

@@ -177,8 +177,8 @@ func TestBadPaths(t *testing.T) {
 		if err := im.Write(path, nil); !errors.Is(err, ErrPath) {
 			t.Errorf("write %.40q: %v", path, err)
 		}
-		if err := im.Remove(path); !errors.Is(err, ErrPath) {
-			t.Errorf("remove %.40q: %v", path, err)
+		if err := im.Put(File{Path: path, Mode: ModeFile, ID: BlobID(nil)}); !errors.Is(err, ErrPath) {
+			t.Errorf("put %.40q: %v", path, err)
 		}
 	}
 	if _, changed, err := im.Tree(); changed || err != nil {
@@ -197,7 +197,6 @@ func TestReadWhatIsNotThere(t *testing.T) {
 	ctx := t.Context()
 	for name, read := range map[string]func() error{
 		"path":   func() error { _, err := r.Blob(ctx, commit, "a/c"); return err },
-		"folder": func() error { _, err := r.Blob(ctx, commit, "a"); return err },
 		"rev":    func() error { _, err := r.Blob(ctx, none, "a/b"); return err },
 		"id":     func() error { _, err := r.BlobByID(ctx, none); return err },
 		"commit": func() error { _, err := r.ReadCommit(ctx, none); return err },
@@ -206,6 +205,9 @@ func TestReadWhatIsNotThere(t *testing.T) {
 		if err := read(); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	if _, err := r.Blob(ctx, commit, "a"); !errors.Is(err, ErrNotFile) {
+		t.Errorf("a folder read as a file: %v", err)
 	}
 	if _, err := r.ReadTag(ctx, commit); !errors.Is(err, ErrObject) {
 		t.Errorf("a commit read as a tag: %v", err)
@@ -225,11 +227,13 @@ func TestReadWhatIsNotThere(t *testing.T) {
 func TestTooLargeObject(t *testing.T) {
 	t.Parallel()
 	r := open(t, bareRemote(t), Auth{})
-	commit := publish(t, r, map[string]string{"big": strings.Repeat("\x00", MaxObject+1), "fits": strings.Repeat("\x00", 1<<20)})
-	if _, err := r.Blob(t.Context(), commit, "big"); !errors.Is(err, ErrTooLarge) {
-		t.Errorf("read: %v", err)
+	commit := publish(t, r, map[string]string{"big": strings.Repeat("\x00", 70<<20), "larger": strings.Repeat("\x00", MaxBlob+1), "fits": strings.Repeat("\x00", MaxBlob)})
+	for _, path := range []string{"big", "larger"} {
+		if _, err := r.Blob(t.Context(), commit, path); !errors.Is(err, ErrTooLarge) || !errors.Is(err, ErrNotFile) {
+			t.Errorf("read %q: %v", path, err)
+		}
 	}
-	if got, err := r.Blob(t.Context(), commit, "fits"); err != nil || len(got) != 1<<20 {
+	if got, err := r.Blob(t.Context(), commit, "fits"); err != nil || len(got) != MaxBlob {
 		t.Errorf("the next read: %d bytes, %v", len(got), err)
 	}
 }
