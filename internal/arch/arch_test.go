@@ -42,18 +42,20 @@ func design() rules {
 			"internal/acttest":  {stdOnly: true},
 			"internal/tuf":      {stdOnly: true},
 			"internal/bucket":   {},
-			"internal/gitrepo":  {},
+			"internal/paste":    {stdOnly: true},
+			"internal/openpgp":  {imports: internal("paste")},
+			"internal/gitrepo":  {imports: internal("openpgp", "paste")},
 			"testdata/demo":     {stdOnly: true},
 			"internal/index":    {imports: internal("tuf")},
 			"internal/hashes":   {imports: internal("index"), stdOnly: true},
 			"internal/hackage":  {imports: internal("index", "tuf")},
 			"internal/state":    {imports: internal("hackage", "hashes", "index", "tuf")},
 			"internal/mirror":   {imports: internal("bucket", "hackage", "hashes", "index", "state", "tuf")},
-			"internal/allcabal": {imports: internal("gitrepo", "hackage", "hashes", "index", "state")},
+			"internal/allcabal": {imports: internal("gitrepo", "hackage", "hashes", "index", "openpgp", "state")},
 			"internal/report":   {imports: internal("hackage", "index", "state", "tuf")},
-			"internal/setup":    {imports: internal("bucket", "gitrepo")},
+			"internal/setup":    {imports: internal("bucket", "gitrepo", "openpgp", "paste")},
 			"internal/run": {imports: append(internal("allcabal", "bucket", "gitrepo", "hackage", "hashes",
-				"index", "mirror", "report", "setup", "state", "tuf"), "testdata/demo")},
+				"index", "mirror", "openpgp", "paste", "report", "setup", "state", "tuf"), "testdata/demo")},
 			// For tests only: no room has them among its imports.
 			"internal/hackagetest":       {imports: internal("hashes", "index", "tuf")},
 			"internal/bucket/buckettest": {imports: internal("bucket")},
@@ -65,9 +67,11 @@ func design() rules {
 			".":           {imports: internal("run")},
 		},
 		only: map[string][]string{
-			"log":             {},
-			"log/slog":        {"internal/run"},
-			"github.com/aws/": {"internal/bucket", "internal/bucket/s3test", "script/benchmark"},
+			"log":      {},
+			"log/slog": {"internal/run"},
+			// Keys are read in one place.
+			"github.com/ProtonMail/": {"internal/openpgp", "internal/gitrepo", "internal/setup", "script/benchmark"},
+			"github.com/aws/":        {"internal/bucket", "internal/bucket/s3test", "script/benchmark"},
 		},
 	}
 }
@@ -207,7 +211,7 @@ func TestCheckTakesWhatTheDesignAllows(t *testing.T) {
 		"internal/bucket":  {"github.com/aws/aws-sdk-go-v2/service/s3"},
 		"internal/hashes":  {"crypto/md5", module + "/internal/index"},
 		"internal/tuf":     {"crypto/ed25519"},
-		"internal/gitrepo": {"github.com/ProtonMail/go-crypto/openpgp"},
+		"internal/openpgp": {"github.com/ProtonMail/go-crypto/openpgp"},
 	}
 	for _, wrong := range design().check(g) {
 		t.Error(wrong)

@@ -1,0 +1,300 @@
+package openpgp
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/paste"
+)
+
+// Armor block types of RFC 9580.
+const (
+	blockSignature  = "PGP SIGNATURE"
+	blockPrivateKey = "PGP PRIVATE KEY BLOCK"
+	blockPublicKey  = "PGP PUBLIC KEY BLOCK"
+)
+
+// Types of packets of RFC 9580.
+const (
+	tagSignature     = 2
+	tagSecretKey     = 5
+	tagPublicKey     = 6
+	tagSecretSubkey  = 7
+	tagUserID        = 13
+	tagPublicSubkey  = 14
+	tagUserAttribute = 17
+)
+
+// A key is what one text holds of one OpenPGP key.
+type key struct {
+	*openpgp.Entity
+	away map[uint64]string // why the private part of a key id is not here
+
+	mu sync.Mutex // for parts, in which go-crypto notes what it has checked
+}
+
+func (k *key) fingerprint() string { return hexadecimal(k.PrimaryKey.Fingerprint) }
+
+func hexadecimal(fingerprint []byte) string { return fmt.Sprintf("%X", fingerprint) }
+
+// hasPrivate reports whether the text came with a private half, be it without
+// the secrets.
+func (k *key) hasPrivate() bool { return len(k.away) > 0 || slices.ContainsFunc(k.parts(), part.here) }
+
+// readKeys reads all keys of a text, each once.
+func readKeys(text []byte) ([]*key, error) {
+	blocks, err := unpack(text, blockPrivateKey, blockPublicKey)
+	if err != nil {
+		return nil, err
+	}
+	var keys []*key
+	for _, block := range blocks {
+		found, err := split(block)
+		if err != nil {
+			return nil, err
+		}
+		for _, packets := range found {
+			k, err := readKey(packets)
+			if err != nil {
+				return nil, err
+			}
+			keys = join(keys, k)
+		}
+	}
+	return keys, nil
+}
+
+// lostBlank is the place of the empty line before the data of a block, which
+// some forms take away.
+var lostBlank = regexp.MustCompile(`(?m)^(-----BEGIN PGP [A-Z ]+-----\n)([A-Za-z0-9+/=]+\n)`)
+
+// unpack returns the bytes of all blocks of the given kinds in a text, which may
+// also be in binary form, or that in base64.
+func unpack(text []byte, kinds ...string) ([][]byte, error) {
+	plain := paste.Lines(text)
+	if !bytes.Contains(plain, []byte("-----BEGIN ")) {
+		if raw, ok := binaryForm(text, plain); ok {
+			return [][]byte{raw}, nil
+		}
+		return nil, noBlock(plain, kinds[0])
+	}
+	in := bufio.NewReader(bytes.NewReader(lostBlank.ReplaceAll(plain, []byte("$1\n$2"))))
+	var blocks [][]byte
+	for {
+		block, err := armor.Decode(in)
+		if errors.Is(err, io.EOF) && len(blocks) > 0 {
+			return blocks, nil
+		} else if err != nil {
+			return nil, noBlock(plain, kinds[0])
+		}
+		raw, err := io.ReadAll(block.Body)
+		switch {
+		case !slices.Contains(kinds, block.Type):
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("the block %s is damaged or cut off (%w); copy it again, with both its marks", block.Type, err)
+		}
+		blocks = append(blocks, raw)
+	}
+}
+
+// binaryForm returns a text that is no armor if it can be packets.
+func binaryForm(text, plain []byte) ([]byte, bool) {
+	for _, raw := range [][]byte{text, fromBase64(plain)} {
+		if len(raw) > 0 && raw[0]&0x80 != 0 {
+			return raw, true
+		}
+	}
+	return nil, false
+}
+
+func fromBase64(plain []byte) []byte {
+	raw, err := base64.StdEncoding.DecodeString(string(bytes.Join(bytes.Fields(plain), nil)))
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// noBlock says what a text without a block is instead.
+func noBlock(plain []byte, kind string) error {
+	text := string(plain)
+	_, found, _ := strings.Cut(text, "-----BEGIN ")
+	found, _, _ = strings.Cut(found, "-----")
+	switch {
+	case strings.TrimSpace(text) == "":
+		return errors.New("it is empty")
+	case found == kind || found == blockPublicKey:
+		return fmt.Errorf("the block %s is cut off; copy it again, with both its marks", found)
+	case strings.HasSuffix(found, "PRIVATE KEY"), strings.HasPrefix(text, "ssh-"):
+		return errors.New("it is an ssh or TLS key; an OpenPGP key is needed, as gpg makes it")
+	case found != "":
+		return fmt.Errorf("it is a %s; a %s is needed", found, kind)
+	}
+	return fmt.Errorf("it has no block that begins with -----BEGIN %s-----", kind)
+}
+
+// split sorts packets by the key that they belong to.
+func split(raw []byte) ([][]*packet.OpaquePacket, error) {
+	var keys [][]*packet.OpaquePacket
+	for packets := packet.NewOpaqueReader(bytes.NewReader(raw)); ; {
+		p, err := packets.Next()
+		switch {
+		case errors.Is(err, io.EOF) && len(keys) > 0:
+			return keys, nil
+		case err != nil:
+			return nil, fmt.Errorf("it is damaged or cut off: %w", err)
+		case p.Tag == tagSecretKey || p.Tag == tagPublicKey:
+			keys = append(keys, nil)
+		case len(keys) == 0:
+			return nil, fmt.Errorf("it does not begin with a key, but with a packet of type %d", p.Tag)
+		}
+		keys[len(keys)-1] = append(keys[len(keys)-1], p)
+	}
+}
+
+// readKey reads the packets of one key. What is not understood of it is left
+// out with its signatures, as gpg does, and a private part that is not here is
+// public only.
+func readKey(packets []*packet.OpaquePacket) (*key, error) {
+	k := &key{away: map[uint64]string{}}
+	var known bytes.Buffer
+	left := false // so are the signatures that follow
+	for i, p := range packets {
+		switch p.Tag {
+		case tagSecretKey, tagPublicKey, tagSecretSubkey, tagPublicSubkey:
+			use, err := k.usable(p)
+			if err != nil && i == 0 {
+				return nil, err
+			}
+			p, left = use, err != nil
+		case tagSignature:
+			if _, err := p.Parse(); err != nil {
+				continue
+			}
+		case tagUserID:
+			left = false
+		case tagUserAttribute:
+			left = true
+		default:
+			continue
+		}
+		if left {
+			continue
+		}
+		if err := p.Serialize(&known); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if k.Entity, err = openpgp.ReadEntity(packet.NewReader(&known)); err != nil {
+		return nil, fmt.Errorf("it has no user id that it signed itself, and gpg takes no such key: %w", err)
+	}
+	return k, nil
+}
+
+// usable returns the packet of a part in the form in which it can be used: the
+// public one if its secret is not here. It fails for a part that is not
+// understood.
+func (k *key) usable(p *packet.OpaquePacket) (*packet.OpaquePacket, error) {
+	public := &packet.OpaquePacket{Tag: p.Tag, Contents: p.Contents}
+	secret := p.Tag == tagSecretKey || p.Tag == tagSecretSubkey
+	switch p.Tag {
+	case tagSecretKey:
+		public.Tag = tagPublicKey
+	case tagSecretSubkey:
+		public.Tag = tagPublicSubkey
+	}
+	parsed, err := public.Parse()
+	part, ok := parsed.(*packet.PublicKey)
+	switch {
+	case len(p.Contents) > 5 && p.Contents[0] != 4:
+		return nil, fmt.Errorf("it is a key of version %d, which not every gpg can verify; make one of version 4 (gpg --quick-generate-key)", p.Contents[0])
+	case !ok || err != nil:
+		return nil, fmt.Errorf("its algorithm is not supported: %w", err)
+	case !secret:
+		return p, nil
+	}
+	parsed, err = (&packet.OpaquePacket{Tag: p.Tag, Contents: p.Contents}).Parse()
+	if private, ok := parsed.(*packet.PrivateKey); ok && err == nil && !private.Dummy() {
+		return p, nil
+	}
+	k.away[part.KeyId] = whyAway(p.Contents, err)
+	var exact bytes.Buffer // without what was behind it
+	if err := part.Serialize(&exact); err != nil {
+		return nil, err
+	}
+	return packet.NewOpaqueReader(&exact).Next()
+}
+
+// whyAway says why there is no secret in a private part.
+func whyAway(contents []byte, err error) string {
+	switch {
+	case bytes.Contains(contents, []byte("GNU\x01")):
+		return "its private part is not in this export"
+	case bytes.Contains(contents, []byte("GNU\x02")):
+		return "its private part is on a smart card"
+	}
+	return fmt.Sprintf("its private part cannot be read: %v", err)
+}
+
+// join adds a key to a list, or to what the list has of it already.
+func join(keys []*key, more *key) []*key {
+	for i, k := range keys {
+		if bytes.Equal(k.PrimaryKey.Fingerprint, more.PrimaryKey.Fingerprint) {
+			keys[i] = k.with(more)
+			return keys
+		}
+	}
+	return append(keys, more)
+}
+
+// with returns the key with what another copy of it says as well.
+func (k *key) with(more *key) *key {
+	e := *k.Entity
+	if e.PrivateKey == nil {
+		e.PrivateKey = more.PrivateKey
+	}
+	e.Revocations = slices.Concat(e.Revocations, more.Revocations)
+	e.DirectSignatures = slices.Concat(e.DirectSignatures, more.DirectSignatures)
+	e.Identities = maps.Clone(e.Identities)
+	for name, id := range more.Identities {
+		if ours, ok := e.Identities[name]; ok {
+			both := *ours
+			both.SelfCertifications = slices.Concat(ours.SelfCertifications, id.SelfCertifications)
+			both.Revocations = slices.Concat(ours.Revocations, id.Revocations)
+			id = &both
+		}
+		e.Identities[name] = id
+	}
+	e.Subkeys = slices.Clone(e.Subkeys)
+	for _, sub := range more.Subkeys {
+		i := slices.IndexFunc(e.Subkeys, func(s openpgp.Subkey) bool { return bytes.Equal(s.PublicKey.Fingerprint, sub.PublicKey.Fingerprint) })
+		if i < 0 {
+			e.Subkeys = append(e.Subkeys, sub)
+			continue
+		}
+		ours := &e.Subkeys[i]
+		if ours.PrivateKey == nil {
+			ours.PrivateKey = sub.PrivateKey
+		}
+		ours.Bindings = slices.Concat(ours.Bindings, sub.Bindings)
+		ours.Revocations = slices.Concat(ours.Revocations, sub.Revocations)
+	}
+	away := maps.Clone(k.away)
+	maps.Copy(away, more.away)
+	return &key{Entity: &e, away: away}
+}

@@ -1,0 +1,266 @@
+package openpgp
+
+import (
+	"bytes"
+	"crypto"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
+)
+
+// A Signer signs with one OpenPGP key: its newest signing subkey whose private
+// part is here, or the primary key itself.
+type Signer struct {
+	key     *key
+	part    part
+	public  []byte // armored
+	trusted Keys
+	now     func() time.Time
+}
+
+// NewSigner reads one private key as gpg --export-secret-keys or
+// --export-secret-subkeys writes it, in any form that the room reads, and tries
+// it. The passphrase is not used if the key has none. now stamps the signatures.
+// Errors are ErrNotPrivate, ErrPassphrase, ErrKeyExpired and ErrCannotSign.
+func NewSigner(text, passphrase []byte, now func() time.Time) (*Signer, error) {
+	k, err := readPrivateKey(text)
+	if err != nil {
+		return nil, fmt.Errorf("read signing key: %w", err)
+	}
+	s := &Signer{key: k, now: now}
+	if err := s.open(passphrase); err != nil {
+		return nil, fmt.Errorf("use signing key %s: %w", s.Fingerprint(), err)
+	}
+	return s, nil
+}
+
+// readPrivateKey takes a text with one key that has a private half; the public
+// halves of others may stand beside it.
+func readPrivateKey(text []byte) (*key, error) {
+	keys, err := readKeys(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotPrivate, err)
+	}
+	private := slices.DeleteFunc(slices.Clone(keys), func(k *key) bool { return !k.hasPrivate() })
+	switch len(private) {
+	case 0:
+		return nil, fmt.Errorf("%s is a public key; export the private one (gpg --armor --export-secret-keys): %w", keys[0].fingerprint(), ErrNotPrivate)
+	case 1:
+		return private[0], nil
+	}
+	var names []string
+	for _, k := range private {
+		names = append(names, k.fingerprint())
+	}
+	return nil, fmt.Errorf("the text holds %d keys (%s), one is needed: %w", len(private), strings.Join(names, ", "), ErrCannotSign)
+}
+
+// open chooses the part that signs, unlocks it, and signs once to see that all
+// fits.
+func (s *Signer) open(passphrase []byte) (err error) {
+	if s.part, err = s.key.signing(s.now()); err != nil {
+		return err
+	}
+	if err := unlock(s.part.secret, passphrase); err != nil {
+		return err
+	}
+	if s.public, err = s.key.export(); err != nil {
+		return fmt.Errorf("take out the public key: %w", err)
+	}
+	if s.trusted, err = ReadKeys(s.public); err != nil {
+		return fmt.Errorf("take out the public key: %w", err)
+	}
+	if _, err := s.Sign([]byte("a signature to try the key\n")); err != nil {
+		return fmt.Errorf("%w: %w", ErrCannotSign, err)
+	}
+	return nil
+}
+
+// signing takes the newest subkey that may sign and is here, else the primary
+// key.
+func (k *key) signing(now time.Time) (part, error) {
+	var best part
+	var ended time.Time // of the part that would have been good longest
+	var why []string
+	for i, p := range k.parts() {
+		unfit := p.unfit(now)
+		switch {
+		case unfit != "":
+		case !p.here() && k.away[p.public.KeyId] != "":
+			unfit = "signs, but " + k.away[p.public.KeyId]
+		case !p.here():
+			unfit = "signs, but its private part is not there"
+		case p.expired(now):
+			unfit = "has expired"
+			ended = later(ended, p.expires)
+		case best.secret == nil || i > 0 && (best.public == k.PrimaryKey || p.public.CreationTime.After(best.public.CreationTime)):
+			best = p
+		}
+		if unfit != "" {
+			why = append(why, partName(i, p)+" "+unfit)
+		}
+	}
+	switch {
+	case best.secret != nil:
+		return best, nil
+	case !ended.IsZero():
+		return part{}, fmt.Errorf("%w on %s; extend it (gpg --quick-set-expire) and give its new export", ErrKeyExpired, ended.Format(time.RFC3339))
+	}
+	return part{}, fmt.Errorf("%w: %s", ErrCannotSign, strings.Join(why, "; "))
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// partName is how people know a part.
+func partName(i int, p part) string {
+	if i == 0 {
+		return "the primary key"
+	}
+	return "subkey " + p.public.KeyIdString()
+}
+
+// unlock opens a part with the passphrase. A text that was pasted often has
+// line ends and blanks too many, so it is tried without them as well.
+func unlock(secret *packet.PrivateKey, passphrase []byte) error {
+	if !secret.Encrypted {
+		return nil
+	}
+	if len(passphrase) == 0 {
+		return fmt.Errorf("the key is locked: %w", ErrPassphrase)
+	}
+	for _, try := range [][]byte{passphrase, bytes.TrimRight(passphrase, "\r\n"), bytes.TrimSpace(passphrase)} {
+		if secret.Decrypt(try) == nil {
+			return nil
+		}
+	}
+	return ErrPassphrase
+}
+
+// User returns the name and the mail address of the key's primary user id; what
+// the user id lacks is "".
+func (s *Signer) User() (name, email string) {
+	if _, id := s.key.PrimaryIdentity(always, rules()); id != nil {
+		return id.UserId.Name, id.UserId.Email
+	}
+	return "", ""
+}
+
+// Fingerprint returns that of the primary key, in upper-case hexadecimal.
+func (s *Signer) Fingerprint() string { return s.key.fingerprint() }
+
+// PublicKey returns the public key, armored.
+func (s *Signer) PublicKey() []byte { return bytes.Clone(s.public) }
+
+// Keys returns the public key as one to verify with.
+func (s *Signer) Keys() Keys { return s.trusted }
+
+// Expires returns when the primary key or the part that signs expires,
+// whichever is first; false if neither does.
+func (s *Signer) Expires() (time.Time, bool) { return s.part.expires, !s.part.expires.IsZero() }
+
+// Sign returns an armored signature over the bytes, the same for the same bytes,
+// key and second. It was verified with the public key alone.
+func (s *Signer) Sign(signed []byte) (string, error) {
+	signature, err := s.sign(signed)
+	if err == nil {
+		_, err = s.trusted.Verify(signed, signature, s.now())
+	}
+	if err != nil {
+		return "", fmt.Errorf("sign with key %s: %w", s.Fingerprint(), err)
+	}
+	return signature, nil
+}
+
+func (s *Signer) sign(signed []byte) (string, error) {
+	plain := false // no notation of random bytes
+	config := &packet.Config{NonDeterministicSignaturesViaNotation: &plain}
+	secret := s.part.secret
+	sig := &packet.Signature{
+		Version: secret.Version, SigType: packet.SigTypeBinary, PubKeyAlgo: secret.PubKeyAlgo,
+		Hash: crypto.SHA512, CreationTime: s.now(),
+		IssuerKeyId: &secret.KeyId, IssuerFingerprint: secret.Fingerprint, IssuerKeyVersion: uint8(secret.Version),
+	}
+	hash, err := sig.PrepareSign(config)
+	if err != nil {
+		return "", err
+	}
+	_, _ = hash.Write(signed) // never fails
+	if err := sig.Sign(hash, secret, config); err != nil {
+		return "", err
+	}
+	var raw bytes.Buffer
+	if err := sig.Serialize(&raw); err != nil {
+		return "", err
+	}
+	text, err := armored(blockSignature, raw.Bytes())
+	return string(text), err
+}
+
+// export writes the public key, armored, always in the same order.
+func (k *key) export() ([]byte, error) {
+	var raw bytes.Buffer
+	err := k.PrimaryKey.Serialize(&raw)
+	for _, signatures := range [][]*packet.VerifiableSignature{k.Revocations, k.DirectSignatures} {
+		for _, sig := range signatures {
+			if err == nil {
+				err = sig.Packet.Serialize(&raw)
+			}
+		}
+	}
+	for _, id := range k.identities() {
+		if err == nil {
+			err = id.Serialize(&raw)
+		}
+	}
+	for _, sub := range k.Subkeys {
+		if err == nil {
+			err = sub.Serialize(&raw, false)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return armored(blockPublicKey, raw.Bytes())
+}
+
+// identities returns the user ids, the primary one first.
+func (k *key) identities() []*openpgp.Identity {
+	_, primary := k.PrimaryIdentity(always, rules())
+	var ids []*openpgp.Identity
+	for _, id := range k.Identities {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b *openpgp.Identity) int {
+		if a == primary || b == primary {
+			return map[bool]int{true: -1, false: 1}[a == primary]
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	return ids
+}
+
+// armored returns a block with checksum and a newline at its end.
+func armored(kind string, raw []byte) ([]byte, error) {
+	var out bytes.Buffer
+	w, err := armor.EncodeWithChecksumOption(&out, kind, nil, true)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(raw); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return append(out.Bytes(), '\n'), nil
+}

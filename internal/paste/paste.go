@@ -1,0 +1,125 @@
+// Package paste reads what people paste into forms, secret stores and files as
+// what they meant. Editors and forms add byte order marks, blanks, other line
+// ends and signs that nobody sees, or take line ends away; Windows PowerShell
+// writes UTF-16. None of that is ever part of a key, a token or an address.
+package paste
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+)
+
+// mark begins each block of a key in text form.
+const mark = "-----BEGIN "
+
+// Lines returns a text of several lines, such as a key or known_hosts: no marks
+// of the encoding, no signs that nobody sees, no blanks around a line, a newline
+// after each. A block that lost its line ends, or is coded once more in base64 to
+// survive a form, is brought back. Bytes that are no text stay as they are.
+func Lines(text []byte) []byte {
+	plain := decode(text)
+	if !isText(plain) {
+		return text
+	}
+	plain = strings.Map(seen, strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u2028", "\n", "\u2029", "\n").Replace(plain))
+	if inner := fromBase64(plain); strings.Contains(string(inner), mark) {
+		return Lines(inner)
+	}
+	if strings.Contains(plain, mark) && !strings.Contains(strings.TrimSpace(plain), "\n") {
+		plain = unfold(plain)
+	}
+	var lines bytes.Buffer
+	for line := range strings.SplitSeq(strings.TrimSpace(plain), "\n") {
+		lines.WriteString(strings.TrimSpace(line) + "\n")
+	}
+	return lines.Bytes()
+}
+
+// Line returns a text of one line, such as a token or an address, without what
+// is around it: blanks, line ends, signs that nobody sees, and one pair of
+// quotes or angle brackets.
+func Line(text string) string {
+	text = trim(decode([]byte(text)))
+	for _, pair := range [][2]string{{`"`, `"`}, {"'", "'"}, {"`", "`"}, {"<", ">"}, {"“", "”"}, {"‘", "’"}} {
+		inner, opened := strings.CutPrefix(text, pair[0])
+		if inner, closed := strings.CutSuffix(inner, pair[1]); opened && closed {
+			return trim(inner)
+		}
+	}
+	return text
+}
+
+func trim(text string) string {
+	return strings.TrimFunc(text, func(r rune) bool { return unicode.IsSpace(r) || seen(r) < 0 })
+}
+
+// seen drops signs that nobody sees and makes blanks of all kinds one.
+func seen(r rune) rune {
+	switch {
+	case r == '\u00ad' || '\u200b' <= r && r <= '\u200f' || r == '\u2060' || r == '\ufeff':
+		return -1
+	case r != '\n' && unicode.IsSpace(r):
+		return ' '
+	}
+	return r
+}
+
+// decode takes the byte order mark off and reads UTF-16, which is known by it.
+func decode(text []byte) string {
+	var order binary.ByteOrder
+	switch {
+	case bytes.HasPrefix(text, []byte("\xff\xfe")):
+		order = binary.LittleEndian
+	case bytes.HasPrefix(text, []byte("\xfe\xff")):
+		order = binary.BigEndian
+	default:
+		return strings.TrimPrefix(string(text), "\ufeff")
+	}
+	units := make([]uint16, 0, len(text)/2)
+	for rest := text[2:]; len(rest) > 1; rest = rest[2:] {
+		units = append(units, order.Uint16(rest))
+	}
+	return string(utf16.Decode(units))
+}
+
+// isText tells text from the bytes of a key in binary form, which begins with a
+// byte that no line of ASCII has.
+func isText(text string) bool {
+	return strings.Contains(text, mark) || text != "" && text[0] < 0x80 && !strings.Contains(text, "\x00")
+}
+
+// fromBase64 returns what a text is the base64 form of, nil for nothing.
+func fromBase64(text string) []byte {
+	inner, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
+	if err != nil {
+		return nil
+	}
+	return inner
+}
+
+// fullLine is the least length of a full line of a key: ssh-keygen writes 70,
+// gpg 64.
+const fullLine = 48
+
+// unfold gives a block its lines back: written as \n, or become blanks.
+func unfold(text string) string {
+	if strings.Contains(text, `\n`) {
+		return strings.NewReplacer(`\r`, "", `\n`, "\n").Replace(text)
+	}
+	before, rest, _ := strings.Cut(text, mark)
+	kind, rest, _ := strings.Cut(rest, "-----")
+	body, rest, ended := strings.Cut(rest, "-----END ")
+	words := strings.Fields(body)
+	for len(words) > 0 && len(words[0]) < fullLine {
+		words = words[1:] // of headers, which matter to nobody
+	}
+	lines := append([]string{before, mark + kind + "-----", ""}, words...)
+	if ended {
+		lines = append(lines, "-----END "+rest)
+	}
+	return strings.Join(lines, "\n")
+}
