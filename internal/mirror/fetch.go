@@ -23,27 +23,38 @@ type Upstream interface {
 	Tarball(ctx context.Context, r index.Release, want index.Target, sink func() io.Writer) error
 }
 
-// A Want is one tarball to fetch and the feeds of the buckets that take it.
+// A Want is one tarball to fetch and who takes it.
 type Want struct {
-	state.Want
+	state.Tarball
+	// Owed says that all who want it were told before that it cannot be had.
+	Owed bool
 	// Digests says that the digests are wanted in any case, for the hashes
 	// repository. Otherwise a tarball that no bucket takes any more is left
 	// where it is.
 	Digests bool
-	Feeds   []*Feed
+	Takers  []Taker
+}
+
+// A Taker is the feed of a bucket that takes a tarball. Whether it replaces what
+// is there is that bucket's own affair.
+type Taker struct {
+	Feed     *Feed
+	Replaced bool
 }
 
 // idle reports whether nobody is there to take the tarball.
 func (w Want) idle() bool {
-	return !w.Digests && !slices.ContainsFunc(w.Feeds, func(f *Feed) bool { return f.bucket.Err() == nil })
+	return !w.Digests && !slices.ContainsFunc(w.Takers, func(t Taker) bool { return t.Feed.bucket.Err() == nil })
 }
 
 // ErrOutage is returned when so many tarballs failed in a row that upstream,
-// or the way to it, is down. One that answers is never given up for a few
-// releases; one that does not answer should not fill the ledger.
-var ErrOutage = errors.New("upstream does not answer")
+// or the way to it, is down, or when of so many not one could be had, whatever
+// upstream said of them. One that gives others is never given up for a few
+// releases; one that gives none should not fill the ledger.
+var ErrOutage = errors.New("upstream gives no tarballs")
 
-// outage is how many failures in a row make an outage.
+// outage is how many failures in a row, or how many tarballs of which none could
+// be had, make an outage.
 const outage = 25
 
 // A Fetcher brings tarballs.
@@ -67,8 +78,11 @@ type Fetcher struct {
 	making   sync.Once
 	popped   chan struct{} // a feed took something out of its queue
 	mu       sync.Mutex
-	outcomes map[index.Release]state.Outcome
-	failures int
+	outcomes map[state.Tarball]state.Outcome
+	failures int // in a row
+	refused  int   // tarballs that could not be had, the last because of last
+	last     error
+	had      bool // one was
 	waiting  int64 // bytes of memory in use of those above
 }
 
@@ -86,12 +100,12 @@ const (
 //
 // A tarball that cannot be had is an outcome, not an error; the errors are a
 // context that ended, a full disk here, or ErrOutage.
-func (f *Fetcher) Fetch(ctx context.Context, wants []Want) (map[index.Release]state.Outcome, error) {
-	f.outcomes = make(map[index.Release]state.Outcome, len(wants))
+func (f *Fetcher) Fetch(ctx context.Context, wants []Want) (map[state.Tarball]state.Outcome, error) {
+	f.outcomes = make(map[state.Tarball]state.Outcome, len(wants))
 	group, running := errgroup.WithContext(ctx)
 	group.SetLimit(f.Concurrency)
 	for _, want := range wants {
-		if !f.waitForRoom(running, want.Feeds) {
+		if !f.waitForRoom(running, want.Takers) {
 			break // the group says why
 		}
 		if want.idle() {
@@ -102,7 +116,10 @@ func (f *Fetcher) Fetch(ctx context.Context, wants []Want) (map[index.Release]st
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	return f.outcomes, ctx.Err()
+	if err := cmp.Or(ctx.Err(), f.barren()); err != nil {
+		return nil, err
+	}
+	return f.outcomes, nil
 }
 
 // room returns where feeds tell that they took something out of their queues.
@@ -112,9 +129,9 @@ func (f *Fetcher) room() chan struct{} {
 }
 
 // waitForRoom waits until one of the feeds keeps up. It is false if ctx ended.
-func (f *Fetcher) waitForRoom(ctx context.Context, feeds []*Feed) bool {
+func (f *Fetcher) waitForRoom(ctx context.Context, takers []Taker) bool {
 	for ctx.Err() == nil {
-		if len(feeds) == 0 || slices.ContainsFunc(feeds, (*Feed).hasRoom) {
+		if len(takers) == 0 || slices.ContainsFunc(takers, Taker.hasRoom) {
 			return true
 		}
 		select {
@@ -226,47 +243,55 @@ func (f *Fetcher) waitInMemory(l *load) bool {
 // wait already it goes to the disk, so that a slow bucket does not fill the
 // memory.
 func (f *Fetcher) give(want Want, l *load, why error) error {
-	if why == nil && !allHaveRoom(want.Feeds) && !f.waitInMemory(l) {
+	slow := func(t Taker) bool { return !t.hasRoom() }
+	if why == nil && slices.ContainsFunc(want.Takers, slow) && !f.waitInMemory(l) {
 		if err := l.spool.spill(); err != nil {
 			return fmt.Errorf("keep tarball %q: %w", want.Release, err)
 		}
 	}
-	for _, feed := range want.Feeds {
-		d := delivery{want: want.Want, err: why}
+	for _, taker := range want.Takers {
+		d := delivery{want: state.Want{Tarball: want.Tarball, Replaced: taker.Replaced}, err: why}
 		if why == nil {
 			d.load = l
 			l.use()
 		}
-		feed.push(d)
+		taker.Feed.push(d)
 	}
 	return nil
 }
 
-// allHaveRoom reports whether every feed keeps up.
-func allHaveRoom(feeds []*Feed) bool {
-	for _, feed := range feeds {
-		if !feed.hasRoom() {
-			return false
-		}
-	}
-	return true
-}
+func (t Taker) hasRoom() bool { return t.Feed.hasRoom() }
 
-// keep notes an outcome and counts failures in a row. That one fails again which
-// failed before says nothing of the others.
+// keep notes an outcome and counts what makes an outage. That one fails again
+// which failed before says nothing of the others.
 func (f *Fetcher) keep(want Want, o state.Outcome) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.outcomes[want.Release] = o
-	if o.Err == nil || state.ReasonOf(o.Err) != state.Failed {
+	f.outcomes[want.Tarball] = o
+	switch {
+	case o.Err == nil:
+		f.had, f.failures = true, 0
+		return nil
+	case want.Owed:
+		return nil
+	case state.ReasonOf(o.Err) == state.Failed:
+		f.failures++
+	default:
 		f.failures = 0
-		return nil
 	}
-	if want.Owed {
-		return nil
-	}
-	if f.failures++; f.failures >= outage {
+	f.refused++
+	if f.failures >= outage {
 		return fmt.Errorf("fetch tarballs: %d failed in a row, the last with %w: %w", f.failures, o.Err, ErrOutage)
 	}
+	f.last = o.Err
 	return nil
+}
+
+// barren is the error of an upstream that has none of the tarballs that it was
+// asked for. What failed here and what it does not have count together.
+func (f *Fetcher) barren() error {
+	if f.had || f.refused < outage {
+		return nil
+	}
+	return fmt.Errorf("fetch tarballs: of %d not one could be had, the last with %w: %w", f.refused, f.last, ErrOutage)
 }

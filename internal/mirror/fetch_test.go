@@ -47,7 +47,11 @@ func wanted(n int, feeds ...*Feed) []Want {
 	var wants []Want
 	for i := range n {
 		release := index.Release{Package: "p", Version: fmt.Sprint(i)}
-		wants = append(wants, Want{Want: state.Want{Release: release, Target: index.Target{Length: 1}}, Digests: true, Feeds: feeds})
+		want := Want{Tarball: state.Tarball{Release: release, Target: index.Target{Length: 1}}, Digests: true}
+		for _, feed := range feeds {
+			want.Takers = append(want.Takers, Taker{Feed: feed})
+		}
+		wants = append(wants, want)
 	}
 	return wants
 }
@@ -88,7 +92,7 @@ func TestFetchedTarballsReachEveryBucket(t *testing.T) {
 	for _, size := range []int{10, spoolMemory * 2} {
 		f := &Fetcher{Upstream: content(size), Dir: t.TempDir(), Concurrency: 3, PublicURL: "https://mirror.example"}
 		one, two := sink(t.Context(), t, f), sink(t.Context(), t, f)
-		wants := append(wanted(10, one.Feed, two.Feed), Want{Want: state.Want{Release: index.Release{Package: "q", Version: "1"}}, Digests: true})
+		wants := append(wanted(10, one.Feed, two.Feed), Want{Tarball: state.Tarball{Release: index.Release{Package: "q", Version: "1"}}, Digests: true})
 		outcomes, err := f.Fetch(t.Context(), wants)
 		if err := errors.Join(err, one.Close(), two.Close()); err != nil {
 			t.Fatal(err)
@@ -96,7 +100,8 @@ func TestFetchedTarballsReachEveryBucket(t *testing.T) {
 		if len(outcomes) != 11 {
 			t.Errorf("%d outcomes", len(outcomes))
 		}
-		for release, outcome := range outcomes {
+		for wanted, outcome := range outcomes {
+			release := wanted.Release
 			raw := tarball(release, size)
 			if outcome.Err != nil || fmt.Sprintf("%x", outcome.Digests.SHA256) != hexDigest(raw) {
 				t.Errorf("%s: %x, %v", release, outcome.Digests.SHA256, outcome.Err)
@@ -162,10 +167,26 @@ func TestOutageEndsTheRunAndAFewFailuresDoNot(t *testing.T) {
 			}
 			return refused
 		}, false, false},
-		{"all are missing", func(int) error { return hackage.ErrMissing }, false, false},
-		{"all are withdrawn", func(int) error { return hackage.ErrWithdrawn }, false, false},
-		{"all are tampered with", func(int) error { return hackage.ErrMismatch }, false, false},
+		{"all are missing", func(int) error { return hackage.ErrMissing }, false, true},
+		{"all are withdrawn", func(int) error { return hackage.ErrWithdrawn }, false, true},
+		{"all are tampered with", func(int) error { return hackage.ErrMismatch }, false, true},
+		{"all were missing before", func(int) error { return hackage.ErrMissing }, true, false},
+		{"all but one are missing", func(n int) error {
+			if n == 50 {
+				return nil
+			}
+			return hackage.ErrMissing
+		}, false, false},
+		{"missing and failing take turns", func(n int) error {
+			if n%2 == 0 {
+				return hackage.ErrMissing
+			}
+			return refused
+		}, false, true},
 		{"answers come between", func(n int) error {
+			if n == 0 {
+				return nil
+			}
 			if n%20 == 19 {
 				return hackage.ErrMissing
 			}
@@ -192,7 +213,7 @@ func TestOutageEndsTheRunAndAFewFailuresDoNot(t *testing.T) {
 			if errors.Is(err, ErrOutage) != test.outage || !test.outage && err != nil {
 				t.Fatalf("error %v", err)
 			}
-			if test.outage && (n >= 60 || !errors.Is(err, refused)) {
+			if test.outage && n > 60 {
 				t.Errorf("%d were asked for, and the error is %v", n, err)
 			}
 			if !test.outage && (len(outcomes) != 60 || told != 60) {

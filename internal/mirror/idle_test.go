@@ -18,13 +18,22 @@ func TestWantsOfBrokenBucketsAreIdle(t *testing.T) {
 		want Want
 		idle bool
 	}{
-		"a broken bucket":                  {Want{Feeds: []*Feed{{bucket: broken}}}, true},
-		"a broken bucket and a repository": {Want{Feeds: []*Feed{{bucket: broken}}, Digests: true}, false},
-		"a broken bucket and another":      {Want{Feeds: []*Feed{{bucket: broken}, {bucket: well}}}, false},
+		"a broken bucket":                  {Want{Takers: takers(broken)}, true},
+		"a broken bucket and a repository": {Want{Takers: takers(broken), Digests: true}, false},
+		"a broken bucket and another":      {Want{Takers: takers(broken, well)}, false},
 		"a repository":                     {Want{Digests: true}, false},
 	} {
 		if got := test.want.idle(); got != test.idle {
 			t.Errorf("%s: idle %v, want %v", name, got, test.idle)
 		}
 	}
+}
+
+// takers are the feeds of some buckets.
+func takers(buckets ...*Bucket) []Taker {
+	var all []Taker
+	for _, b := range buckets {
+		all = append(all, Taker{Feed: &Feed{bucket: b}})
+	}
+	return all
 }

@@ -224,7 +224,7 @@ func (r *rig) advance(b *Bucket, u *hackage.Upstream, m *hackage.Metadata) error
 	defer func() { _ = feed.Close() }() // a second time does nothing
 	for i, wants := range stretches {
 		for n := range wants {
-			wants[n].Feeds = []*Feed{feed}
+			wants[n].Takers[0].Feed = feed
 		}
 		if _, err := fetcher.Fetch(r.Context(), wants); err != nil {
 			return err
@@ -258,7 +258,7 @@ func (r *rig) cut(b *Bucket, tail *index.Tail) (stretches [][]Want, ends []int64
 	}
 	var wants []Want
 	for _, w := range b.Wants(tail) {
-		wants = append(wants, Want{Want: w, Digests: true})
+		wants = append(wants, Want{Tarball: w.Tarball, Owed: w.Owed, Digests: true, Takers: []Taker{{Replaced: w.Replaced}}})
 	}
 	slices.SortStableFunc(wants, func(a, b Want) int { return cmp.Compare(offset(a), offset(b)) })
 	for r.stretch > 0 && len(wants) > r.stretch && offset(wants[r.stretch]) > 0 {

@@ -13,15 +13,25 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
-// A need is a tarball that sites lack.
+// A need is a tarball that sites lack. Sites that were told different targets of
+// one release have different needs: what one of them says decides for itself
+// alone.
 type need struct {
-	state.Want
+	state.Tarball
+	// owed says that all of them were told before that it cannot be had.
+	owed bool
 	// offset is where the index asks for it; 0 for what was owed before.
 	offset int64
-	// sites are the buckets among those that lack it; digests says that the
+	// takers are the buckets among those that lack it; digests says that the
 	// hashes repository is another.
-	sites   []*site
+	takers  []taker
 	digests bool
+}
+
+// A taker is a bucket that lacks a tarball, or holds one that is replaced.
+type taker struct {
+	site     *site
+	replaced bool
 }
 
 // A stretch is a part of the index whose tarballs are brought together. When
@@ -39,7 +49,9 @@ const stretchNeeds = 1000
 // order in which the index asks for them.
 func (r *syncer) needs(ctx context.Context) ([]need, error) {
 	at := map[index.Release]int32{}
+	others := map[state.Tarball]int32{} // of releases of which there is more than one
 	var all []need
+	signed := r.longest()
 	for _, s := range live(r.sites) {
 		wants, err := s.wants(ctx)
 		if err != nil {
@@ -48,11 +60,19 @@ func (r *syncer) needs(ctx context.Context) ([]need, error) {
 		}
 		all = slices.Grow(all, max(0, len(wants)-len(all)))
 		for _, w := range wants {
+			w = s.bySigned(w, signed)
 			i, seen := at[w.Release]
+			if seen && all[i].Target != w.Target {
+				i, seen = others[w.Tarball]
+				if !seen {
+					others[w.Tarball] = int32(len(all))
+				}
+			} else if !seen {
+				at[w.Release] = int32(len(all))
+			}
 			if !seen {
 				i = int32(len(all))
-				at[w.Release] = i
-				all = append(all, need{Want: w})
+				all = append(all, need{Tarball: w.Tarball, owed: true})
 			}
 			all[i].add(s, w)
 		}
@@ -63,16 +83,36 @@ func (r *syncer) needs(ctx context.Context) ([]need, error) {
 
 // add notes that a site lacks the tarball.
 func (n *need) add(s *site, w state.Want) {
-	n.Replaced = n.Replaced || w.Replaced
-	n.Owed = n.Owed && w.Owed
+	n.owed = n.owed && w.Owed
 	if news := s.tail.News[w.Release]; news != nil {
 		n.offset = max(n.offset, news.TargetOffset)
 	}
 	if s.bucket != nil {
-		n.sites = append(n.sites, s)
+		n.takers = append(n.takers, taker{s, w.Replaced})
 	} else {
 		n.digests = true
 	}
+}
+
+// longest returns the longest part of the index that was read for a site.
+func (r *syncer) longest() *index.Tail {
+	longest := &index.Tail{}
+	for _, s := range live(r.sites) {
+		if longest.News == nil || s.tail.From.Length < longest.From.Length {
+			longest = s.tail
+		}
+	}
+	return longest
+}
+
+// bySigned is a want by the word of the signed index, where that was read for
+// another site: what a bucket says of a release that it owes is not signed.
+func (s *site) bySigned(w state.Want, signed *index.Tail) state.Want {
+	news := signed.News[w.Release]
+	if w.Owed && news != nil && news.TargetOffset >= 0 && news.TargetOffset < s.State().Position.Length {
+		w.Target = news.Target
+	}
+	return w
 }
 
 // cut divides needs into stretches of a size, the last of which ends with the
@@ -84,6 +124,11 @@ func cut(needs []need, size int, end int64) []stretch {
 		needs = needs[size:]
 	}
 	return append(out, stretch{needs, end})
+}
+
+// asks reports whether the hashes repository asks for a tarball.
+func (s stretch) asks(t state.Tarball) bool {
+	return slices.ContainsFunc(s.needs, func(n need) bool { return n.digests && n.Tarball == t })
 }
 
 // fill brings the tarballs, stretch by stretch, and gives them to the buckets,
@@ -109,7 +154,7 @@ func (r *syncer) fill(ctx context.Context, needs []need) error {
 			legacy()
 			return err
 		}
-		if err := r.outcomes.add(outcomes); err != nil {
+		if err := r.outcomes.add(outcomes, s.asks); err != nil {
 			legacy()
 			return err
 		}
@@ -146,9 +191,9 @@ func (r *syncer) fetcher() *mirror.Fetcher {
 func (r *syncer) wantsOf(s stretch) []mirror.Want {
 	wants := make([]mirror.Want, len(s.needs))
 	for i, n := range s.needs {
-		wants[i] = mirror.Want{Want: n.Want, Digests: n.digests}
-		for _, site := range n.sites {
-			wants[i].Feeds = append(wants[i].Feeds, site.feed)
+		wants[i] = mirror.Want{Tarball: n.Tarball, Owed: n.owed, Digests: n.digests}
+		for _, t := range n.takers {
+			wants[i].Takers = append(wants[i].Takers, mirror.Taker{Feed: t.site.feed, Replaced: t.replaced})
 		}
 	}
 	return wants

@@ -17,12 +17,22 @@ import (
 // outcomes keep what became of the tarballs of a run. A first run has as many as
 // Hackage has releases, so the digests go into a file of the run's folder and
 // only their places stay in memory.
+//
+// What goes into the hashes repository is asked for with the target that the
+// repository knows. What a bucket wanted by another target is only told of.
 type outcomes struct {
-	mu     sync.Mutex // repositories ask and add side by side
-	file   *os.File
-	places map[index.Release]int32 // which record of the file
-	failed map[index.Release]error
-	bytes  int64 // of the tarballs that came
+	mu      sync.Mutex // repositories ask and add side by side
+	file    *os.File
+	records int32                   // in the file
+	places  map[index.Release]int32 // which record
+	failed  map[index.Release]failure
+	bytes   int64 // of the tarballs that came
+}
+
+// A failure is why a tarball did not come.
+type failure struct {
+	target index.Target
+	err    error
 }
 
 // newOutcomes makes the file in a folder that goes with the run.
@@ -31,32 +41,36 @@ func newOutcomes(dir string) (*outcomes, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a file for digests: %w", err)
 	}
-	return &outcomes{file: file, places: map[index.Release]int32{}, failed: map[index.Release]error{}}, nil
+	return &outcomes{file: file, places: map[index.Release]int32{}, failed: map[index.Release]failure{}}, nil
 }
 
 // digestsSize is the length of one record in bytes.
 var digestsSize = int64(binary.Size(hashes.Digests{}))
 
-// add enters what came of some tarballs. What failed before may come later.
-func (o *outcomes) add(came map[index.Release]state.Outcome) error {
+// add enters what came of some tarballs. What failed before may come later. Of
+// two tarballs of one release the one counts that the repository asked for.
+func (o *outcomes) add(came map[state.Tarball]state.Outcome, asked func(state.Tarball) bool) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var records []byte
-	first := int32(len(o.places))
-	for release, outcome := range came {
-		if outcome.Err != nil {
-			o.failed[release] = outcome.Err
+	first := o.records
+	for tarball, outcome := range came {
+		release := tarball.Release
+		if _, again := o.places[release]; again && !asked(tarball) {
 			continue
 		}
-		if _, again := o.places[release]; again {
-			continue // the metadata of a run vouches for one tarball only
+		if outcome.Err != nil {
+			delete(o.places, release)
+			o.failed[release] = failure{tarball.Target, outcome.Err}
+			continue
 		}
 		var err error
 		if records, err = binary.Append(records, binary.LittleEndian, outcome.Digests); err != nil {
 			return fmt.Errorf("keep digests of %q: %w", release, err)
 		}
 		delete(o.failed, release)
-		o.places[release] = int32(len(o.places))
+		o.places[release] = o.records
+		o.records++
 		o.bytes += outcome.Digests.Size
 	}
 	if _, err := o.file.WriteAt(records, int64(first)*digestsSize); err != nil {
@@ -69,7 +83,7 @@ func (o *outcomes) add(came map[index.Release]state.Outcome) error {
 func (o *outcomes) get(release index.Release) (state.Outcome, bool, error) {
 	o.mu.Lock()
 	place, came := o.places[release]
-	failed := o.failed[release]
+	failed := o.failed[release].err
 	o.mu.Unlock()
 	if !came {
 		return state.Outcome{Err: failed}, failed != nil, nil
@@ -85,12 +99,18 @@ func (o *outcomes) get(release index.Release) (state.Outcome, bool, error) {
 	return outcome, true, nil
 }
 
-// asked reports whether a tarball was asked for.
-func (o *outcomes) asked(release index.Release) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	_, came := o.places[release]
-	return came || o.failed[release] != nil
+// asked reports whether this very tarball was asked for.
+func (o *outcomes) asked(t state.Tarball) (bool, error) {
+	outcome, known, err := o.get(t.Release)
+	if err != nil || !known {
+		return false, err
+	}
+	if outcome.Err != nil {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return o.failed[t.Release].target == t.Target, nil
+	}
+	return outcome.Digests.SHA256 == t.Target.SHA256, nil
 }
 
 // came returns how many tarballs came, and their length in bytes.

@@ -263,8 +263,12 @@ func (r *syncer) deprecated(ctx context.Context, s *site) ([]byte, error) {
 func (r *syncer) fetchMissing(ctx context.Context, wants []state.Want) error {
 	var missing []mirror.Want
 	for _, w := range wants {
-		if !r.outcomes.asked(w.Release) {
-			missing = append(missing, mirror.Want{Want: w, Digests: true})
+		asked, err := r.outcomes.asked(w.Tarball)
+		if err != nil {
+			return err
+		}
+		if !asked {
+			missing = append(missing, mirror.Want{Tarball: w.Tarball, Owed: w.Owed, Digests: true})
 		}
 	}
 	if len(missing) == 0 {
@@ -274,7 +278,7 @@ func (r *syncer) fetchMissing(ctx context.Context, wants []state.Want) error {
 	if err != nil {
 		return err
 	}
-	return r.outcomes.add(outcomes)
+	return r.outcomes.add(outcomes, func(state.Tarball) bool { return true })
 }
 
 // buckets and repositories return the live sites of a kind.

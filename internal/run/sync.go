@@ -258,10 +258,10 @@ func (r *syncer) settled(ctx context.Context) (bool, error) {
 // sameOwed asks upstream again for everything that is owed, and reports whether
 // the answers are those that the ledgers have.
 func (r *syncer) sameOwed(ctx context.Context) (bool, error) {
-	owed := map[index.Release]mirror.Want{}
+	owed := map[state.Tarball]mirror.Want{}
 	for _, s := range live(r.sites) {
 		for _, w := range s.State().Wants(&index.Tail{}) {
-			owed[w.Release] = mirror.Want{Want: w, Digests: true}
+			owed[w.Tarball] = mirror.Want{Tarball: w.Tarball, Owed: true, Digests: true}
 		}
 	}
 	if len(owed) == 0 || r.dryRun {
@@ -273,7 +273,8 @@ func (r *syncer) sameOwed(ctx context.Context) (bool, error) {
 	}
 	for _, s := range live(r.sites) {
 		for release, pending := range s.State().Ledger {
-			if outcome, asked := outcomes[release]; asked && !sameReason(pending.Reason, outcome.Err) {
+			outcome, asked := outcomes[state.Tarball{Release: release, Target: pending.Target}]
+			if asked && !sameReason(pending.Reason, outcome.Err) {
 				return false, nil
 			}
 		}

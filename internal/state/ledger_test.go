@@ -77,10 +77,10 @@ func TestWantsAreWhatIsNewAndWhatIsOwed(t *testing.T) {
 		release("before"):   {TargetOffset: 512, Target: old},
 	}, Order: []index.Release{release("before"), release("new"), release("replaced"), release("revised")}}
 	want := []state.Want{
-		{Release: release("new"), Target: fresh},
-		{Release: release("replaced"), Target: fresh, Replaced: true},
-		{Release: release("owed"), Target: old, Replaced: true, Owed: true},
-		{Release: release("revised"), Target: old, Owed: true},
+		{Tarball: state.Tarball{Release: release("new"), Target: fresh}},
+		{Tarball: state.Tarball{Release: release("replaced"), Target: fresh}, Replaced: true},
+		{Tarball: state.Tarball{Release: release("owed"), Target: old}, Replaced: true, Owed: true},
+		{Tarball: state.Tarball{Release: release("revised"), Target: old}, Owed: true},
 	}
 	if got := s.Wants(tail); !slices.Equal(got, want) {
 		t.Errorf("wants %+v\nwant  %+v", got, want)

@@ -8,10 +8,17 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
 
-// A Want is a tarball that a destination lacks.
-type Want struct {
+// A Tarball is what is asked of upstream: the tarball of a release with these
+// length and digest. Two destinations may have been told different ones of the
+// same release, for the word of each counts for itself alone.
+type Tarball struct {
 	Release index.Release
 	Target  index.Target
+}
+
+// A Want is a tarball that a destination lacks.
+type Want struct {
+	Tarball
 	// Replaced says that the signed index itself replaces an older tarball.
 	Replaced bool
 	// Owed says that the tarball could not be had before.
@@ -32,7 +39,7 @@ func (s State) Wants(tail *index.Tail) []Want {
 	wants := make([]Want, 0, len(tail.Order)+len(s.Ledger))
 	for _, r := range tail.Order {
 		if n := tail.News[r]; n.TargetOffset >= s.Position.Length {
-			wants = append(wants, Want{Release: r, Target: n.Target, Replaced: n.Replaced})
+			wants = append(wants, Want{Tarball: Tarball{r, n.Target}, Replaced: n.Replaced})
 		}
 	}
 	for _, r := range s.Ledger.Sorted() {
@@ -40,7 +47,7 @@ func (s State) Wants(tail *index.Tail) []Want {
 			continue
 		}
 		if owed := s.Ledger[r]; owed.Target != (index.Target{}) {
-			wants = append(wants, Want{Release: r, Target: owed.Target, Replaced: owed.Replaced, Owed: true})
+			wants = append(wants, Want{Tarball: Tarball{r, owed.Target}, Replaced: owed.Replaced, Owed: true})
 		}
 	}
 	return wants
