@@ -21,8 +21,8 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3test"
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 )
 
 // A stage is all that the workflow mirror.yml meets: a Hackage, a bucket, two
@@ -61,7 +61,7 @@ func newStage(t *testing.T) *stage {
 	s.upstream = s.hackage.Serve()
 	t.Cleanup(s.upstream.Close)
 	s.bucket = s.s3.NewBucket(t)
-	key, err := gitrepo.GenerateKey(gitrepo.Identity{Name: "Mirror", Email: "mirror@example.invalid"}, time.Now())
+	key, err := openpgp.Generate("Mirror", "mirror@example.invalid", nil, time.Now(), time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func (s *stage) trust(key []byte) {
 		_ = exec.Command("gpgconf", "--homedir", dir, "--kill", "all").Run() // there may be none
 		_ = os.RemoveAll(dir)
 	})
-	signer, err := gitrepo.NewSigner(key, nil, time.Now)
+	signer, err := openpgp.NewSigner(key, nil, time.Now)
 	if err != nil {
 		s.T.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
@@ -93,7 +94,7 @@ func (r *rig) commitByHand(files map[string][]byte) {
 }
 
 // tagByHand puts a state into the tag, signed by a key.
-func (r *rig) tagByHand(s state.State, signer *gitrepo.Signer) {
+func (r *rig) tagByHand(s state.State, signer *openpgp.Signer) {
 	r.Helper()
 	repo := r.open()
 	got, err := repo.Fetch(r.Context(), "refs/heads/hackage", "refs/tags/current-hackage")
@@ -101,7 +102,7 @@ func (r *rig) tagByHand(s state.State, signer *gitrepo.Signer) {
 		r.Fatal(err)
 	}
 	tag, err := repo.WriteTag(r.Context(), gitrepo.Tag{
-		Object: got["refs/heads/hackage"], Name: "current-hackage", Tagger: signer.Identity(), When: r.now,
+		Object: got["refs/heads/hackage"], Name: "current-hackage", Tagger: gitrepo.SignerIdentity(signer), When: r.now,
 		Message: s.Message("Update from Hackage at 2026-01-05T06:00:00Z", "test"),
 	}, signer)
 	if err != nil {

@@ -34,6 +34,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
@@ -55,7 +56,7 @@ type Options struct {
 	// Repo is the remote, opened.
 	Repo *gitrepo.Repo
 	// Signer signs every commit and the tag; its identity is theirs.
-	Signer *gitrepo.Signer
+	Signer *openpgp.Signer
 	// Hashes makes it the hashes repository.
 	Hashes bool
 	// Branch and Tag are short names.
@@ -172,7 +173,7 @@ func (d *Repository) readTag(ctx context.Context, annotated bool) (state.State, 
 	d.state = read
 	// A ledger from which a line was taken looks like any other; only the
 	// signature tells.
-	if _, err := gitrepo.VerifySignature(d.o.Signer.PublicKey(), tag.Signed, tag.Signature, d.o.Now()); err != nil {
+	if err := d.o.Signer.Verify(tag.Signed, tag.Signature); err != nil {
 		return state.State{}, fmt.Errorf("tag %q is not one that key %s signed: %w", d.o.Tag, d.o.Signer.Fingerprint(), err)
 	}
 	if tag.Object != d.head {

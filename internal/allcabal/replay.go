@@ -275,8 +275,8 @@ func (r *replay) commit(ctx context.Context) error {
 	r.d.last = later(r.d.last, when)
 	r.result.Commits++
 	return r.chain.add(gitrepo.Commit{
-		Tree: tree, Author: r.d.o.Signer.Identity(), AuthorWhen: r.d.last,
-		Committer: r.d.o.Signer.Identity(), CommitterWhen: r.now,
+		Tree: tree, Author: gitrepo.SignerIdentity(r.d.o.Signer), AuthorWhen: r.d.last,
+		Committer: gitrepo.SignerIdentity(r.d.o.Signer), CommitterWhen: r.now,
 		Message: subject(r.d.last) + "\n",
 	})
 }

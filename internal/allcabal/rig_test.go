@@ -16,6 +16,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/hashes"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
@@ -26,7 +27,7 @@ type rig struct {
 	*testing.T
 	hackage *hackagetest.Hackage
 	remote  string
-	signer  *gitrepo.Signer
+	signer  *openpgp.Signer
 	options Options
 	now     time.Time
 	// lost are the tarballs that cannot be had, each with the reason.
@@ -49,13 +50,13 @@ func newRig(t *testing.T, h *hackagetest.Hackage) *rig {
 	return r
 }
 
-func (r *rig) newSigner() *gitrepo.Signer {
+func (r *rig) newSigner() *openpgp.Signer {
 	r.Helper()
-	key, err := gitrepo.GenerateKey(gitrepo.Identity{Name: "Mirror", Email: "mirror@example.invalid"}, r.now.AddDate(-1, 0, 0))
+	key, err := openpgp.Generate("Mirror", "mirror@example.invalid", nil, r.now.AddDate(-1, 0, 0), time.Time{})
 	if err != nil {
 		r.Fatal(err)
 	}
-	signer, err := gitrepo.NewSigner(key, nil, func() time.Time { return r.now })
+	signer, err := openpgp.NewSigner(key, nil, func() time.Time { return r.now })
 	if err != nil {
 		r.Fatal(err)
 	}

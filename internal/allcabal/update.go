@@ -47,7 +47,7 @@ func (d *Repository) Update(ctx context.Context, in Input) (Result, error) {
 func (d *Repository) push(ctx context.Context, p *plan, result Result) error {
 	tag, err := d.o.Repo.WriteTag(ctx, gitrepo.Tag{
 		Object: result.Commit, Name: d.o.Tag,
-		Tagger: d.o.Signer.Identity(), When: d.o.Now(),
+		Tagger: gitrepo.SignerIdentity(d.o.Signer), When: d.o.Now(),
 		Message: p.next.Message(subject(d.last), d.o.Tool),
 	}, d.o.Signer)
 	if err != nil {
@@ -87,8 +87,8 @@ func (d *Repository) display(ctx context.Context) error {
 	}
 	now := d.o.Now()
 	id, err := d.o.Repo.WriteCommit(ctx, gitrepo.Commit{
-		Tree: tree, Author: d.o.Signer.Identity(), AuthorWhen: now,
-		Committer: d.o.Signer.Identity(), CommitterWhen: now,
+		Tree: tree, Author: gitrepo.SignerIdentity(d.o.Signer), AuthorWhen: now,
+		Committer: gitrepo.SignerIdentity(d.o.Signer), CommitterWhen: now,
 		Message: "Say what this repository is\n",
 	}, d.o.Signer)
 	if err != nil {

@@ -70,7 +70,7 @@ func design() rules {
 			"log":      {},
 			"log/slog": {"internal/run"},
 			// Keys are read in one place.
-			"github.com/ProtonMail/": {"internal/openpgp", "internal/gitrepo", "internal/setup", "script/benchmark"},
+			"github.com/ProtonMail/": {"internal/openpgp", "script/benchmark"},
 			"github.com/aws/":        {"internal/bucket", "internal/bucket/s3test", "script/benchmark"},
 		},
 	}

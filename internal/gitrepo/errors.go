@@ -26,7 +26,7 @@ var (
 	ErrURL = errors.New("not a repository address that can be used")
 )
 
-// Errors of objects and keys.
+// Errors of objects.
 var (
 	// ErrTooLarge says that an object is larger than MaxObject or MaxBlob.
 	ErrTooLarge = errors.New("object is too large")
@@ -38,17 +38,6 @@ var (
 	// ErrObject says that the bytes of an object are not in git's form, or
 	// that the parts given cannot be put in it.
 	ErrObject = errors.New("not a well-formed git object")
-	// ErrPassphrase says that the signing key's passphrase is wrong or
-	// lacking.
-	ErrPassphrase = errors.New("the passphrase is wrong or missing")
-	// ErrNotPrivate says that the text is not a private OpenPGP key.
-	ErrNotPrivate = errors.New("not a private OpenPGP key")
-	// ErrKeyExpired says that the signing key has expired.
-	ErrKeyExpired = errors.New("the signing key has expired")
-	// ErrCannotSign says that no part of the key can sign.
-	ErrCannotSign = errors.New("the key cannot sign")
-	// ErrSignature says that a signature does not fit its bytes and key.
-	ErrSignature = errors.New("the signature does not verify")
 )
 
 // A complaint is a phrase of git, ssh or a host, in lower case, and the error

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 )
 
 // need finds a program. Without it a test is left out, except in CI, where the
@@ -96,7 +98,7 @@ func commitFiles(t testing.TB, r *Repo, parent string, files map[string]string) 
 	return id
 }
 
-func tryCommit(ctx context.Context, r *Repo, parent string, files map[string]string, s *Signer) (string, error) {
+func tryCommit(ctx context.Context, r *Repo, parent string, files map[string]string, s *openpgp.Signer) (string, error) {
 	im, err := r.Import(ctx, parent)
 	if err != nil {
 		return "", err

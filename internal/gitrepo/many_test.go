@@ -7,13 +7,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
+	pgp "github.com/ProtonMail/go-crypto/openpgp/v2"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 )
 
 // writeMany makes n signed commits, each with a file more than the one before,
 // and returns the last.
-func writeMany(t testing.TB, r *Repo, s *Signer, n int) string {
+func writeMany(t testing.TB, r *Repo, s *openpgp.Signer, n int) string {
 	t.Helper()
 	im, err := r.Import(t.Context(), "")
 	if err != nil {
@@ -66,7 +68,7 @@ func BenchmarkWriteCommit(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			config.Time = func() time.Time { return time.Now().Add(-time.Hour) }
-			key, err := openpgp.NewEntity("A", "", "a@b", &config)
+			key, err := pgp.NewEntity("A", "", "a@b", &config)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -75,7 +77,7 @@ func BenchmarkWriteCommit(b *testing.B) {
 			if err := key.SerializePrivateWithoutSigning(&text, nil); err != nil {
 				b.Fatal(err)
 			}
-			s, err := NewSigner([]byte(text.String()), nil, time.Now)
+			s, err := openpgp.NewSigner([]byte(text.String()), nil, time.Now)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 )
 
 func TestObjectsThatCannotBe(t *testing.T) {
@@ -65,19 +67,22 @@ func TestReadsObjectsOfGit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	public := home.export(t, "--export", "")
+	public, err := openpgp.ReadKeys(home.export(t, "--export", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
 	c, err := r.ReadCommit(t.Context(), ids["refs/heads/data"])
 	if err != nil || len(c.Parents) != 1 || c.Author != (Identity{"É B", "a@b"}) || c.CommitterWhen.Unix() != 1700000000 || c.Message != "second\n\n -----BEGIN in a body\n" {
 		t.Fatalf("commit %+v, %v", c, err)
 	}
-	if _, err := VerifySignature(public, c.Signed, c.Signature, time.Now()); err != nil {
+	if _, err := public.Verify(c.Signed, c.Signature, time.Now()); err != nil {
 		t.Error(err)
 	}
 	g, err := r.ReadTag(t.Context(), ids["refs/tags/current"])
 	if err != nil || g.Message != "a tag\n\nKey: value\n" || g.Object != ids["refs/heads/data"] {
 		t.Fatalf("tag %+v, %v", g, err)
 	}
-	if _, err := VerifySignature(public, g.Signed, g.Signature, time.Now()); err != nil {
+	if _, err := public.Verify(g.Signed, g.Signature, time.Now()); err != nil {
 		t.Error(err)
 	}
 }

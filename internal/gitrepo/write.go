@@ -3,12 +3,14 @@ package gitrepo
 import (
 	"context"
 	"fmt"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 )
 
 // WriteCommit signs the commit (not if s is nil), verifies the signature in the
 // finished object and keeps that. It returns the commit's id. It may be called
 // while an Import is under way in another goroutine.
-func (r *Repo) WriteCommit(ctx context.Context, c Commit, s *Signer) (id string, err error) {
+func (r *Repo) WriteCommit(ctx context.Context, c Commit, s *openpgp.Signer) (id string, err error) {
 	content, err := c.encode()
 	if err != nil {
 		return "", fmt.Errorf("write commit: %w", err)
@@ -21,8 +23,8 @@ func (r *Repo) WriteCommit(ctx context.Context, c Commit, s *Signer) (id string,
 	return r.keep(ctx, object{"commit", content})
 }
 
-func signCommit(plain []byte, s *Signer) ([]byte, error) {
-	armored, err := s.sign(plain)
+func signCommit(plain []byte, s *openpgp.Signer) ([]byte, error) {
+	armored, err := s.Sign(plain)
 	if err != nil {
 		return nil, err
 	}
@@ -31,11 +33,11 @@ func signCommit(plain []byte, s *Signer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return content, s.verify(made.Signed, made.Signature)
+	return content, s.Verify(made.Signed, made.Signature)
 }
 
 // WriteTag is WriteCommit for an annotated tag.
-func (r *Repo) WriteTag(ctx context.Context, t Tag, s *Signer) (id string, err error) {
+func (r *Repo) WriteTag(ctx context.Context, t Tag, s *openpgp.Signer) (id string, err error) {
 	content, err := t.encode()
 	if err != nil {
 		return "", fmt.Errorf("write tag %q: %w", t.Name, err)
@@ -48,8 +50,8 @@ func (r *Repo) WriteTag(ctx context.Context, t Tag, s *Signer) (id string, err e
 	return r.keep(ctx, object{"tag", content})
 }
 
-func signTag(plain []byte, s *Signer) ([]byte, error) {
-	armored, err := s.sign(plain)
+func signTag(plain []byte, s *openpgp.Signer) ([]byte, error) {
+	armored, err := s.Sign(plain)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +60,7 @@ func signTag(plain []byte, s *Signer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return content, s.verify(made.Signed, made.Signature)
+	return content, s.Verify(made.Signed, made.Signature)
 }
 
 // keep writes an object into the pack under way.

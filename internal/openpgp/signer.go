@@ -18,7 +18,8 @@ import (
 type Signer struct {
 	key     *key
 	part    part
-	public  []byte // armored
+	user    packet.UserId // the primary one
+	public  []byte        // armored
 	trusted Keys
 	now     func() time.Time
 }
@@ -69,13 +70,21 @@ func (s *Signer) open(passphrase []byte) (err error) {
 	if err := unlock(s.part.secret, passphrase); err != nil {
 		return err
 	}
+	if _, id := s.key.PrimaryIdentity(always, rules()); id != nil {
+		s.user = *id.UserId
+	}
 	if s.public, err = s.key.export(); err != nil {
 		return fmt.Errorf("take out the public key: %w", err)
 	}
 	if s.trusted, err = ReadKeys(s.public); err != nil {
 		return fmt.Errorf("take out the public key: %w", err)
 	}
-	if _, err := s.Sign([]byte("a signature to try the key\n")); err != nil {
+	trial := []byte("a signature to try the key\n")
+	signature, err := s.sign(trial)
+	if err == nil {
+		err = s.Verify(trial, signature)
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrCannotSign, err)
 	}
 	return nil
@@ -148,12 +157,7 @@ func unlock(secret *packet.PrivateKey, passphrase []byte) error {
 
 // User returns the name and the mail address of the key's primary user id; what
 // the user id lacks is "".
-func (s *Signer) User() (name, email string) {
-	if _, id := s.key.PrimaryIdentity(always, rules()); id != nil {
-		return id.UserId.Name, id.UserId.Email
-	}
-	return "", ""
-}
+func (s *Signer) User() (name, email string) { return s.user.Name, s.user.Email }
 
 // Fingerprint returns that of the primary key, in upper-case hexadecimal.
 func (s *Signer) Fingerprint() string { return s.key.fingerprint() }
@@ -169,16 +173,19 @@ func (s *Signer) Keys() Keys { return s.trusted }
 func (s *Signer) Expires() (time.Time, bool) { return s.part.expires, !s.part.expires.IsZero() }
 
 // Sign returns an armored signature over the bytes, the same for the same bytes,
-// key and second. It was verified with the public key alone.
+// key and second if the algorithm allows it.
 func (s *Signer) Sign(signed []byte) (string, error) {
 	signature, err := s.sign(signed)
-	if err == nil {
-		_, err = s.trusted.Verify(signed, signature, s.now())
-	}
 	if err != nil {
 		return "", fmt.Errorf("sign with key %s: %w", s.Fingerprint(), err)
 	}
 	return signature, nil
+}
+
+// Verify holds a signature of ours against the public key alone.
+func (s *Signer) Verify(signed []byte, signature string) error {
+	_, err := s.trusted.Verify(signed, signature, s.now())
+	return err
 }
 
 func (s *Signer) sign(signed []byte) (string, error) {

@@ -10,8 +10,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 	"github.com/hackage-mirror/hackage-mirror/testdata/demo"
 )
 
@@ -35,7 +36,7 @@ func runDemo(ctx context.Context, dir string, env Env) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make demo folder: %w", err)
 	}
-	key, err := gitrepo.GenerateKey(gitrepo.Identity{Name: "Demo of hackage-mirror", Email: "demo@hackage-mirror.invalid"}, env.Now())
+	key, err := openpgp.Generate("Demo of hackage-mirror", "demo@hackage-mirror.invalid", nil, env.Now(), time.Time{})
 	if err != nil {
 		return err
 	}
@@ -87,7 +88,7 @@ func demoRun(ctx context.Context, dir string, generation int, key []byte, env En
 // demoPublicKey lays out the public key, and a keyring with it where gpg is
 // there, so that the commands that are printed can check signatures.
 func demoPublicKey(ctx context.Context, dir string, key []byte, env Env) (fingerprint string, err error) {
-	signer, err := gitrepo.NewSigner(key, nil, env.Now)
+	signer, err := openpgp.NewSigner(key, nil, env.Now)
 	if err != nil {
 		return "", err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -141,7 +142,7 @@ func (r *syncer) openRepositories(ctx context.Context) error {
 	if r.o.FilesRepository == "" && r.o.HashesRepository == "" {
 		return nil
 	}
-	signer, err := gitrepo.NewSigner(r.o.SigningKey.Bytes(), r.o.SigningPassphrase.Bytes(), r.env.Now)
+	signer, err := openpgp.NewSigner(r.o.SigningKey.Bytes(), r.o.SigningPassphrase.Bytes(), r.env.Now)
 	if err != nil {
 		return fmt.Errorf("read signing-key: %w", err)
 	}
@@ -172,7 +173,7 @@ func (r *syncer) openRepositories(ctx context.Context) error {
 }
 
 // openRepository makes one git repository ready.
-func (r *syncer) openRepository(ctx context.Context, s *site, url string, auth gitrepo.Auth, signer *gitrepo.Signer, hashes bool) error {
+func (r *syncer) openRepository(ctx context.Context, s *site, url string, auth gitrepo.Auth, signer *openpgp.Signer, hashes bool) error {
 	dir := filepath.Join(r.dir, s.kind)
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return fmt.Errorf("make a temporary folder: %w", err)

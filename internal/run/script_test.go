@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 	"github.com/hackage-mirror/hackage-mirror/testdata/demo"
 )
 
@@ -36,7 +36,7 @@ func layOut(args []string) error {
 	if _, err := os.Stat(args[2]); err == nil {
 		return nil
 	}
-	key, err := gitrepo.GenerateKey(gitrepo.Identity{Name: "Script", Email: "script@example.invalid"}, time.Now())
+	key, err := openpgp.Generate("Script", "script@example.invalid", nil, time.Now(), time.Time{})
 	if err != nil {
 		return err
 	}

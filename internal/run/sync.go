@@ -12,10 +12,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
@@ -48,7 +48,7 @@ type syncer struct {
 	outcomes *outcomes
 
 	timeline *timeline
-	signer   *gitrepo.Signer // nil without repositories
+	signer   *openpgp.Signer // nil without repositories
 	wanted   []need          // in a dry run: what would be fetched
 }
 

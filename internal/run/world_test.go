@@ -22,6 +22,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 )
 
 // A world is a Hackage, three destinations, and the command that fills them.
@@ -44,7 +45,7 @@ type world struct {
 // destinations do not exist yet.
 func newWorld(t *testing.T, h *hackagetest.Hackage) *world {
 	t.Helper()
-	key, err := gitrepo.GenerateKey(gitrepo.Identity{Name: "Mirror", Email: "mirror@example.invalid"}, time.Now())
+	key, err := openpgp.Generate("Mirror", "mirror@example.invalid", nil, time.Now(), time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +320,7 @@ func (w *world) keyring() string {
 		_ = exec.Command("gpgconf", "--homedir", dir, "--kill", "all").Run() // there may be none
 		_ = os.RemoveAll(dir)
 	})
-	signer, err := gitrepo.NewSigner(w.key, nil, time.Now)
+	signer, err := openpgp.NewSigner(w.key, nil, time.Now)
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -3,6 +3,8 @@ package setup
 import (
 	"fmt"
 	"strings"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 )
 
 // A step is one of the things that are left for a person.
@@ -81,7 +83,7 @@ func (s *Setup) purpose(st *state, i int, k *key) string {
 	if end, ok := k.signer.Expires(); ok {
 		until = "expires on " + end.Format("2006-01-02")
 	}
-	return fmt.Sprintf("signs as %s, key %s, %s", k.signer.Identity(), k.signer.Fingerprint(), until)
+	return fmt.Sprintf("signs as %s, key %s, %s", gitrepo.SignerIdentity(k.signer), k.signer.Fingerprint(), until)
 }
 
 // steps are what is left, in the order in which it is done.
@@ -193,7 +195,7 @@ func (s *Setup) badgeSteps(st *state) []step {
 	}
 	k := st.keys[0]
 	return []step{{
-		"To see commits as Verified, add the public key to the account that " + k.signer.Identity().Email + " belongs to:",
+		"To see commits as Verified, add the public key to the account that " + gitrepo.SignerIdentity(k.signer).Email + " belongs to:",
 		[]string{"gh gpg-key add " + shellQuote(k.public)},
 		"Or at https://github.com/settings/gpg/new. If gh refuses, first: gh auth refresh -s write:gpg_key",
 	}}

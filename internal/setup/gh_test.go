@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 )
 
 func TestHandsOverToGitHub(t *testing.T) {
@@ -59,7 +59,7 @@ func (y *try) checkGitHub(passphrase []byte) {
 			y.Errorf("%s lets in %q, and the workflow has %q", repo, g.deploy[repo], line)
 		}
 	}
-	if _, err := gitrepo.NewSigner(g.secrets["SIGNING_KEY"], passphrase, noon); err != nil {
+	if _, err := openpgp.NewSigner(g.secrets["SIGNING_KEY"], passphrase, noon); err != nil {
 		y.Errorf("the signing key of the workflow: %v", err)
 	}
 	if !bytes.Equal(g.secrets["SIGNING_PASSPHRASE"], passphrase) {

@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 )
 
 // A key is a pair of files, and the secret of GitHub that hands the private one
@@ -28,7 +30,7 @@ type key struct {
 	// secret of that name, or the public half shows that it was here once.
 	elsewhere bool
 
-	signer *gitrepo.Signer // of a signing key that is here
+	signer *openpgp.Signer // of a signing key that is here
 	locked bool            // it has a passphrase
 	line   string          // of an ssh key: its public half without a comment
 	loose  bool            // others can read the private half
@@ -59,7 +61,7 @@ func (s *Setup) signingKey(held bool) (*key, error) {
 		if s.Plan.Signer == (gitrepo.Identity{}) {
 			return nil, errors.New("nobody is named to sign commits; give --signer 'NAME <ADDRESS>', best of an account that commits can be shown for")
 		}
-		text, err := newSigningKey(s.Plan.Signer, s.Passphrase, s.Now(), s.Plan.Expires)
+		text, err := openpgp.Generate(s.Plan.Signer.Name, s.Plan.Signer.Email, s.Passphrase, s.Now(), s.Plan.Expires)
 		if err != nil {
 			return nil, err
 		}
@@ -76,17 +78,17 @@ func (s *Setup) signingKey(held bool) (*key, error) {
 // openSigning tries a signing key.
 func (k *key) openSigning(passphrase []byte, now func() time.Time) error {
 	var err error
-	k.signer, err = gitrepo.NewSigner(k.private, nil, now)
-	if errors.Is(err, gitrepo.ErrPassphrase) {
+	k.signer, err = openpgp.NewSigner(k.private, nil, now)
+	if errors.Is(err, openpgp.ErrPassphrase) {
 		k.locked = true
 		if len(passphrase) > 0 {
-			k.signer, err = gitrepo.NewSigner(k.private, passphrase, now)
+			k.signer, err = openpgp.NewSigner(k.private, passphrase, now)
 		}
 	}
 	switch {
-	case errors.Is(err, gitrepo.ErrPassphrase):
+	case errors.Is(err, openpgp.ErrPassphrase):
 		return fmt.Errorf("open %q: %w; give its passphrase as a file by --signing-passphrase, or as INPUT_SIGNING_PASSPHRASE in the environment", k.path, err)
-	case errors.Is(err, gitrepo.ErrKeyExpired):
+	case errors.Is(err, openpgp.ErrKeyExpired):
 		return fmt.Errorf("open %q: %w", k.path, err)
 	case err != nil:
 		return fmt.Errorf("open %q: %w; put the right file there, or move this one away to have a new key made", k.path, err)
@@ -190,9 +192,9 @@ func samePublic(a, b []byte) bool {
 	if err == nil && err2 == nil {
 		return bytes.Equal(one.Marshal(), two.Marshal())
 	}
-	fingerprint, err := openPGPFingerprint(a)
-	other, err2 := openPGPFingerprint(b)
-	return err == nil && err2 == nil && fingerprint == other
+	keys, err := openpgp.ReadKeys(a)
+	others, err2 := openpgp.ReadKeys(b)
+	return err == nil && err2 == nil && slices.Equal(keys.Fingerprints(), others.Fingerprints())
 }
 
 // newSSHKey makes an Ed25519 key as ssh-keygen writes it, without a passphrase.

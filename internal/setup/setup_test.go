@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 )
 
 // noon is when all tests run; keys are made then.
@@ -168,12 +169,12 @@ func TestTheKeysAreGood(t *testing.T) {
 	y := newTry(t)
 	y.must()
 	files := y.contents()
-	signer, err := gitrepo.NewSigner([]byte(files[private[0]]), nil, noon)
+	signer, err := openpgp.NewSigner([]byte(files[private[0]]), nil, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if signer.Identity() != (gitrepo.Identity{Name: "Mirror", Email: "mirror@example.org"}) {
-		t.Errorf("the key is of %v", signer.Identity())
+	if gitrepo.SignerIdentity(signer) != (gitrepo.Identity{Name: "Mirror", Email: "mirror@example.org"}) {
+		t.Errorf("the key is of %v", gitrepo.SignerIdentity(signer))
 	}
 	if string(signer.PublicKey()) != files["keys/signing-key.pub.asc"] {
 		t.Error("the public half is not of the private one")
@@ -205,10 +206,10 @@ func TestExpiryAndPassphrase(t *testing.T) {
 	y.says(said, "expires on 2028-11-22", "gh secret set SIGNING_PASSPHRASE")
 	hides(t, said, passphrase)
 	key := []byte(y.contents()[private[0]])
-	if _, err := gitrepo.NewSigner(key, nil, noon); !errors.Is(err, gitrepo.ErrPassphrase) {
+	if _, err := openpgp.NewSigner(key, nil, noon); !errors.Is(err, openpgp.ErrPassphrase) {
 		t.Errorf("without its passphrase: %v", err)
 	}
-	signer, err := gitrepo.NewSigner(key, passphrase, noon)
+	signer, err := openpgp.NewSigner(key, passphrase, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +221,7 @@ func TestExpiryAndPassphrase(t *testing.T) {
 	y.same(before)
 	y.change = nil
 	said, err = y.do()
-	if !errors.Is(err, gitrepo.ErrPassphrase) || !strings.Contains(err.Error(), "--signing-passphrase") {
+	if !errors.Is(err, openpgp.ErrPassphrase) || !strings.Contains(err.Error(), "--signing-passphrase") {
 		t.Errorf("again without the passphrase: %v\n%s", err, said)
 	}
 	y.same(before)
