@@ -1,6 +1,7 @@
 package hackage
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -47,20 +48,73 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	}
 }
 
-// A server that wants to be left alone for longer than we wait is left alone.
+// A server that wants to be left alone for longer than we wait is left alone. Of
+// metadata it may be one edge that says so, and without that there is no run.
 func TestRetryAfterBeyondPatience(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := hackagetest.Small()
 		o := Options{Pinned: hasty(h).Pinned}
 		var times []time.Time
-		unwell(&o, &times, 429, "Retry-After", "3600")
+		unwell(&o, &times, 429, "Retry-After", "86400")
 		start := time.Now()
-		_, err := open(t, "https://upstream.example", o).Metadata(t.Context(), Seen{})
-		if err == nil || len(times) != 1 || !strings.Contains(err.Error(), "1h0m0s") || time.Since(start) != 0 {
-			t.Errorf("asked at %v: %v", times, err)
+		u := open(t, "https://upstream.example", o)
+		_, err := fetchTarball(t.Context(), u, alpha(), target(h.Generation(), alpha()))
+		if err == nil || len(times) != 1 || !strings.Contains(err.Error(), "24h0m0s") || time.Since(start) != 0 {
+			t.Errorf("a tarball was asked for at %v: %v", times, err)
+		}
+		times = nil
+		_, err = u.Metadata(t.Context(), Seen{})
+		if err == nil || len(times) != denialRounds || !strings.Contains(err.Error(), "24h0m0s") || time.Since(start) > 10*time.Second {
+			t.Errorf("metadata were asked for at %v: %v", times, err)
 		}
 	})
+}
+
+// Hackage's caches hold an older index than the snapshot names for some minutes
+// after each upload.
+func TestIndexOlderThanItsSnapshotIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	for lag, heals := range map[time.Duration]bool{0: true, 70 * time.Second: true, 10 * time.Minute: false} {
+		t.Run(lag.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := hackagetest.Small()
+				before := h.Generation()
+				h.Upload("newer", "1.0", nil, nil)
+				now := h.Generation()
+				begun := time.Now()
+				o := Options{Pinned: hasty(h).Pinned, Now: h.Now}
+				o.transport = roundTrip(func(req *http.Request) (*http.Response, error) {
+					g, key := now, strings.TrimPrefix(req.URL.Path, "/")
+					if strings.HasPrefix(key, "01-index") && time.Since(begun) < lag {
+						g = before
+					}
+					resp := respond(req, http.StatusOK, bytes.NewReader(g.File(key)))
+					resp.ContentLength = int64(len(g.File(key)))
+					return resp, nil
+				})
+				u := open(t, "https://upstream.example", o)
+				m, ix, err := u.Read(t.Context(), metadata(t, u, Seen{}), t.TempDir(), Have{NeedGz: true})
+				took := time.Since(begun)
+				if !heals {
+					if !errors.Is(err, ErrTorn) || took < 70*time.Second || took > 2*time.Minute {
+						t.Errorf("after %s: %v", took, err)
+					}
+					return
+				}
+				if err != nil || took > lag+time.Minute {
+					t.Fatalf("after %s: %v", took, err)
+				}
+				if ix.TarInfo().SHA256 != sum(now.File(indexTarFile)) || m.Snapshot.IndexTarGz().SHA256 != sum(now.File(indexGzFile)) {
+					t.Error("another index came")
+				}
+				if err := ix.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
 }
 
 // The default waits grow, and end.

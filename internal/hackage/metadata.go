@@ -81,28 +81,12 @@ func (u *Upstream) Metadata(ctx context.Context, seen Seen) (*Metadata, error) {
 		return nil, fmt.Errorf("read metadata of %s: %w", u, err)
 	}
 	known := sync.OnceValue(func() []*tuf.Root { return u.known(ctx) })
-	round := 0
-	m, err := backoff.Retry(ctx, func() (*Metadata, error) {
-		round++
-		m, err := u.round(ctx, known, seen, round > 1)
+	m, round, err := inRounds(ctx, u, func(round int) (*Metadata, error) {
+		return u.round(ctx, known, seen, round > 1)
+	}, func(round int, err error) bool {
 		var r *refusal
-		if err != nil && (!errors.As(err, &r) || !r.torn && round > 1) {
-			err = backoff.Permanent(err)
-		}
-		return m, err
-	},
-		backoff.WithBackOff(&backoff.ExponentialBackOff{
-			InitialInterval:     2 * u.o.FirstWait,
-			RandomizationFactor: 0.2,
-			Multiplier:          3,
-			MaxInterval:         max(2*maxWait, 2*u.o.FirstWait),
-		}),
-		backoff.WithMaxTries(uint(max(2, u.o.Rounds))),
-		backoff.WithMaxElapsedTime(0),
-		backoff.WithNotify(func(err error, wait time.Duration) {
-			u.o.Notify(Retry{What: u.String(), Attempt: round, Wait: wait, Err: err})
-		}),
-	)
+		return errors.As(err, &r) && (r.torn || round == 1) || turnedAway(round, err)
+	})
 	var r *refusal
 	switch {
 	case err == nil:
@@ -116,6 +100,51 @@ func (u *Upstream) Metadata(ctx context.Context, seen Seen) (*Metadata, error) {
 		return nil, fmt.Errorf("read metadata of %s: %w (check that this is the address of a Hackage repository)", u, err)
 	}
 	return nil, fmt.Errorf("read metadata of %s: %w", u, err)
+}
+
+// inRounds calls try until it succeeds or another round has no point, and returns
+// the number of rounds. The waits between them grow and outlast caches.
+func inRounds[T any](ctx context.Context, u *Upstream, try func(round int) (T, error), again func(round int, err error) bool) (T, int, error) {
+	round := 0
+	got, err := backoff.Retry(ctx, func() (T, error) {
+		round++
+		got, err := try(round)
+		if err != nil && !again(round, err) {
+			err = backoff.Permanent(err)
+		}
+		return got, err
+	},
+		backoff.WithBackOff(&backoff.ExponentialBackOff{
+			InitialInterval:     2 * u.o.FirstWait,
+			RandomizationFactor: 0.1,
+			Multiplier:          3,
+			MaxInterval:         max(2*maxWait, 2*u.o.FirstWait),
+		}),
+		backoff.WithMaxTries(uint(max(2, u.o.Rounds))),
+		backoff.WithMaxElapsedTime(0),
+		backoff.WithNotify(func(err error, wait time.Duration) {
+			u.o.Notify(Retry{What: u.String(), Attempt: round, Wait: wait, Err: err})
+		}),
+	)
+	return got, round, err
+}
+
+// A denial is an answer after which asking for the file at once has no point. It
+// may be that of one edge of a CDN, which another one does not give.
+type denial struct{ err error }
+
+func (d *denial) Error() string { return d.err.Error() }
+
+func (d *denial) Unwrap() error { return d.err }
+
+// denialRounds is how often what a run cannot do without is asked for in spite of
+// a denial.
+const denialRounds = 3
+
+// turnedAway reports whether a denial may be asked about once more.
+func turnedAway(round int, err error) bool {
+	var d *denial
+	return errors.As(err, &d) && round < denialRounds
 }
 
 // A refusal is a file that was read but not accepted.

@@ -1,8 +1,10 @@
 package hackage
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -14,12 +16,22 @@ import (
 // statusError says what an HTTP status other than success means, and whether to
 // ask again.
 func (w *web) statusError(resp *http.Response) error {
+	err := w.statusMeans(resp)
+	if permanent, ok := errors.AsType[*backoff.PermanentError](err); ok {
+		return backoff.Permanent(&denial{permanent.Unwrap()})
+	}
+	return err
+}
+
+func (w *web) statusMeans(resp *http.Response) error {
 	status := fmt.Sprintf("status %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
 	switch code := resp.StatusCode; {
 	case code == http.StatusNotFound:
 		return backoff.Permanent(fmt.Errorf("%s: %w", status, ErrMissing))
 	case code == http.StatusGone, code == http.StatusUnavailableForLegalReasons:
 		return backoff.Permanent(fmt.Errorf("%s: %w", status, ErrWithdrawn))
+	case code == http.StatusForbidden && hides(resp):
+		return backoff.Permanent(fmt.Errorf("%s, as a bucket says of what it does not have to those who may not list it: %w", status, ErrMissing))
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		return backoff.Permanent(errors.New(status + ": upstream wants credentials or turns this machine away: check the address, or ask its operator"))
 	case code == http.StatusProxyAuthRequired:
@@ -32,6 +44,13 @@ func (w *web) statusError(resp *http.Response) error {
 		return backoff.Permanent(errors.New(status + ", which is no answer to what was asked: check that the address is a Hackage repository"))
 	}
 	return backoff.Permanent(errors.New(status + ": check the address"))
+}
+
+// hides reports whether a refusal is that of an S3 server, which says the same of
+// what is missing, and no page of a firewall.
+func hides(resp *http.Response) bool {
+	begin, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10)) // what was read decides
+	return bytes.Contains(begin, []byte("<Code>AccessDenied</Code>"))
 }
 
 // later gives err the wait that the server asked for. One that is longer than

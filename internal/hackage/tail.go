@@ -59,6 +59,30 @@ func (u *Upstream) IndexFrom(ctx context.Context, m *Metadata, dir string, have 
 	return u.Index(ctx, m, dir)
 }
 
+// Read is IndexFrom for an upstream whose files may not fit together yet: the
+// caches before Hackage hold an older index than its snapshot names for a minute
+// and more. It waits for that, and reads the metadata anew in between, so what it
+// returns is one set of both.
+func (u *Upstream) Read(ctx context.Context, m *Metadata, dir string, have Have) (*Metadata, *Index, error) {
+	fromIndex := false
+	ix, _, err := inRounds(ctx, u, func(round int) (*Index, error) {
+		if fromIndex = false; round > 1 {
+			seen := m.Seen()
+			seen.ETag, seen.Digest = "", ""
+			newer, err := u.Metadata(ctx, seen)
+			if err != nil {
+				return nil, err
+			}
+			m = newer
+		}
+		fromIndex = true
+		return u.IndexFrom(ctx, m, dir, have)
+	}, func(round int, err error) bool {
+		return fromIndex && (errors.Is(err, ErrTorn) || turnedAway(round, err))
+	})
+	return m, ix, err
+}
+
 // instead tells why a file comes whole.
 func (u *Upstream) instead(key string, behind int64, err error) {
 	u.o.Notify(Retry{What: u.src.name(key), Attempt: 1, Err: fmt.Errorf("all of it is fetched instead of what follows %d bytes: %w", behind, err)})

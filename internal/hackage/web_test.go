@@ -90,6 +90,48 @@ func TestFaultsThatStay(t *testing.T) {
 	}
 }
 
+// One answer that would be final for a tarball does not end a run that has read
+// nothing yet: it may be that of one edge.
+func TestOneDenialOfMetadataIsAskedAboutAgain(t *testing.T) {
+	t.Parallel()
+	for _, file := range metadataFiles() {
+		for _, status := range []int{400, 401, 403, 404, 410} {
+			t.Run(fmt.Sprint(file, status), func(t *testing.T) {
+				t.Parallel()
+				h := hackagetest.Small()
+				s := serve(t, h)
+				s.Fault("/"+file, hackagetest.Status(status).Times(1))
+				metadata(t, open(t, s.URL, hasty(h)), Seen{})
+				s.Fault("/"+file, hackagetest.Status(status))
+				s.Forget()
+				if _, err := open(t, s.URL, hasty(h)).Metadata(t.Context(), Seen{}); err == nil || s.Count("/"+file) != denialRounds {
+					t.Errorf("asked %d times: %v", s.Count("/"+file), err)
+				}
+			})
+		}
+	}
+}
+
+// A bucket as upstream says 403 of what it does not have, unless it may be
+// listed; a firewall says 403 of everything, with a page.
+func TestForbiddenByABucketIsMissing(t *testing.T) {
+	t.Parallel()
+	h := hackagetest.Small()
+	for body, missing := range map[string]bool{
+		`<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>`: true,
+		"<html>Access denied</html>": false, "": false,
+	} {
+		o := hasty(h)
+		o.transport = roundTrip(func(req *http.Request) (*http.Response, error) {
+			return respond(req, http.StatusForbidden, strings.NewReader(body)), nil
+		})
+		_, err := fetchTarball(t.Context(), open(t, "https://upstream.example", o), alpha(), target(h.Generation(), alpha()))
+		if err == nil || errors.Is(err, ErrMissing) != missing {
+			t.Errorf("with body %q: %v", body, err)
+		}
+	}
+}
+
 func TestConnectionRefused(t *testing.T) {
 	t.Parallel()
 	h := hackagetest.Small()

@@ -80,9 +80,9 @@ type Fetcher struct {
 	mu       sync.Mutex
 	outcomes map[state.Tarball]state.Outcome
 	failures int // in a row
-	refused  int   // tarballs that could not be had, the last because of last
+	refused  int // tarballs that could not be had, the last because of last
 	last     error
-	had      bool // one was
+	had      bool  // one was
 	waiting  int64 // bytes of memory in use of those above
 }
 

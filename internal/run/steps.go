@@ -22,18 +22,11 @@ func (r *syncer) readIndex(ctx context.Context) error {
 	r.progress.Start("index", "", 0)
 	defer r.progress.Done()
 	have := r.have()
-	ix, err := r.upstream.IndexFrom(ctx, r.metadata, r.dir, have)
-	if errors.Is(err, hackage.ErrTorn) {
-		// Most likely upstream published between the two reads.
-		if err := r.rereadMetadata(ctx); err != nil {
-			return err
-		}
-		ix, err = r.upstream.IndexFrom(ctx, r.metadata, r.dir, have)
-	}
+	m, ix, err := r.upstream.Read(ctx, r.metadata, r.dir, have)
 	if err != nil {
 		return r.explain(err)
 	}
-	r.index = ix
+	r.metadata, r.index = m, ix
 	r.closers = append(r.closers, ix.Close)
 	r.end, err = r.scan(ctx, live(r.sites)...)
 	return err

@@ -52,6 +52,11 @@ type syncer struct {
 	wanted   []need          // in a dry run: what would be fetched
 }
 
+// An unready error is what keeps a run from beginning, such as a key that is none.
+type unready struct{ error }
+
+func (e *unready) Unwrap() error { return e.error }
+
 // runSync brings every destination up to date, and says what was done.
 func runSync(ctx context.Context, o *Options, env Env) error {
 	run, err := syncWatching(ctx, o, env)
@@ -99,7 +104,7 @@ func (r *syncer) begin(ctx context.Context) (err error) {
 	err = r.open(ctx)
 	end()
 	if err != nil {
-		return err
+		return &unready{err}
 	}
 	return r.run(ctx)
 }

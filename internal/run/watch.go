@@ -14,16 +14,29 @@ import (
 // for a minute, so more often would show nothing newer.
 const watchEvery = time.Minute
 
+// longestPause is how many times watchEvery the longest pause after a failure is.
+const longestPause = 10
+
 // syncWatching is syncOnce, and with --watch again each time that upstream has
 // something newer. The facts are those of all the runs together. A run that
-// failed is the last one, so that it is seen at once. A dry run and a shard are
-// done once in any case.
+// failed is told of and made again, after a pause that grows with each failure in
+// a row; only if the last one failed, the watch did. A dry run and a shard are done
+// once in any case.
 func syncWatching(ctx context.Context, o *Options, env Env) (*report.Run, error) {
 	end := env.Now().Add(o.Watch)
 	all, seen, err := syncOnce(ctx, o, env)
 	once := o.Watch == 0 || o.DryRun || o.Shard != ""
-	for !once && watchable(all, err) {
-		news, waited := waitForNews(ctx, o, env, seen, end)
+	failures := 0
+	for !once && watchable(ctx, all, err) {
+		next := func() (bool, error) { return waitForNews(ctx, o, env, seen, end) }
+		if failed(err) {
+			failures++
+			pause := min(failures, longestPause)
+			next = func() (bool, error) { return afterFailure(ctx, o, env, err, pause, end) }
+		} else {
+			failures = 0
+		}
+		news, waited := next()
 		if waited != nil {
 			// Everything was brought up to date before the signal came.
 			return all, errors.Join(err, waited)
@@ -38,12 +51,18 @@ func syncWatching(ctx context.Context, o *Options, env Env) (*report.Run, error)
 	return all, err
 }
 
-// watchable reports whether there is a point in going on: what needs a person
-// does not hinder the rest, but an error does, and so does a run whose time was
-// up.
-func watchable(run *report.Run, err error) bool {
+// watchable reports whether there is a point in going on. There is none if a run
+// cannot even begin, as without a key, or if it had no time to come to its end.
+func watchable(ctx context.Context, run *report.Run, err error) bool {
+	_, never := errors.AsType[*unready](err)
+	return ctx.Err() == nil && !never && (failed(err) || run.Left == 0)
+}
+
+// failed reports whether a run did not do its work. That a person should look does
+// not mean that.
+func failed(err error) bool {
 	exit, ok := errors.AsType[*ExitError](err)
-	return (err == nil || ok && exit.Code == CodeDegraded) && run.Left == 0
+	return err != nil && !(ok && exit.Code == CodeDegraded)
 }
 
 // waitForNews asks upstream once a minute whether it has something newer than
@@ -68,6 +87,22 @@ func waitForNews(ctx context.Context, o *Options, env Env, seen hackage.Seen, en
 		}
 	}
 	return false, nil
+}
+
+// afterFailure says what went wrong and waits so many times watchEvery. It reports
+// whether there is time left for another run.
+func afterFailure(ctx context.Context, o *Options, env Env, err error, times int, end time.Time) (bool, error) {
+	progress := newProgress(env, o.Verbose)
+	progress.Note(fmt.Sprintf("this run failed: %v; watching on, and trying again in %s", err, time.Duration(times)*watchEvery))
+	for range times {
+		if env.Now().Add(watchEvery).After(end) {
+			return false, nil
+		}
+		if err := env.pause(ctx, watchEvery); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // pause waits, unless the context ends before.

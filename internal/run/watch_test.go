@@ -58,16 +58,48 @@ func TestWatchTakesWhatComesMeanwhile(t *testing.T) {
 	w.says(w.sync(CodeDone), "nothing new")
 }
 
-// TestWatchEndsWithAFailure: it is seen at once, and not an hour later.
-func TestWatchEndsWithAFailure(t *testing.T) {
+// TestWatchGoesOnAfterAFailure: what failed is told of and tried again, also the
+// first run; only a failure of the last one is the watch's.
+func TestWatchGoesOnAfterAFailure(t *testing.T) {
+	t.Parallel()
+	for _, first := range []bool{false, true} {
+		w := newWorld(t, hackagetest.Small())
+		fail := func() { w.server.Fault("/timestamp.json", hackagetest.Status(http.StatusForbidden)) }
+		heal := func() {
+			w.server.Heal()
+			w.hackage.Upload("healed", "1.0", nil, nil)
+		}
+		minute := w.minutes(map[int]func(){2: fail, 6: heal})
+		if first {
+			fail()
+		}
+		w.says(w.sync(CodeDone, "--watch", "20m"), "this run failed", "403", "trying again in 2m0s")
+		w.checkAll()
+		if *minute != 20 {
+			t.Errorf("it ended after %d minutes", *minute)
+		}
+	}
+}
+
+// TestWatchWhoseLastRunFailed says so.
+func TestWatchWhoseLastRunFailed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, hackagetest.Small())
-	minute := w.minutes(map[int]func(){
+	w.minutes(map[int]func(){
 		2: func() { w.server.Fault("/timestamp.json", hackagetest.Status(http.StatusForbidden)) },
 	})
-	w.says(w.sync(CodeError, "--watch", "1h"), "403")
+	w.says(w.sync(CodeError, "--watch", "10m"), "403")
 	w.checkAll()
-	if *minute != 2 {
+}
+
+// TestWatchThatCannotBegin ends at once: no time heals an option.
+func TestWatchThatCannotBegin(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	minute := w.minutes(nil)
+	w.key = []byte("-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nnone\n-----END PGP PRIVATE KEY BLOCK-----\n")
+	w.sync(CodeError, "--watch", "1h")
+	if *minute != 0 {
 		t.Errorf("it ended after %d minutes", *minute)
 	}
 }
