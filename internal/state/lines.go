@@ -42,6 +42,7 @@ const (
 	keyHeldTar = "Held-Tar"
 	keyHeldGz  = "Held-Gz"
 	keyLegacy  = "Legacy-Time"
+	keyNonce   = "Nonce"
 )
 
 // lines returns the written form of s. Empty values have no line.
@@ -94,6 +95,7 @@ func (s State) bucketLines() []line {
 		{keyHeldTar, formatPrefix(s.Held.Tar)},
 		{keyHeldGz, formatPrefix(s.Held.Gz)},
 		{keyLegacy, formatTime(s.Legacy)},
+		{keyNonce, s.Nonce},
 	} {
 		if l.value != "" {
 			out = append(out, l)
@@ -162,6 +164,7 @@ func (s *State) fill(values map[string]string) error {
 	if s.Legacy, err = parseTime(keyLegacy, values[keyLegacy]); err != nil {
 		return err
 	}
+	s.Nonce = values[keyNonce]
 	s.Position, err = index.NewPosition(length, last, values[keyMidstate])
 	return err
 }

@@ -49,6 +49,10 @@ type State struct {
 	// neither, and a tag does not carry them.
 	Held   Held
 	Legacy time.Time
+	// Nonce names the run that wrote the state of a bucket last, or is at it. It
+	// makes each state another one than all before, so that a run which reads
+	// back its own knows that nobody came after it.
+	Nonce string
 }
 
 // A Kind tells the two repositories apart.

@@ -33,7 +33,7 @@ func bucketFull() state.State {
 	s.Kind, s.Branch, s.Alarm = "", "", state.Alarm{} // are a repository's alone
 	s.Held.Tar = hackage.Prefix{Length: 531 << 20, Midstate: sha256.Sum256([]byte("tar"))}
 	s.Held.Gz = hackage.Prefix{Length: 64 * 1001, Midstate: sha256.Sum256([]byte("gz"))}
-	s.Legacy = at("2026-11-21T06:00:00Z")
+	s.Legacy, s.Nonce = at("2026-11-21T06:00:00Z"), "0123456789abcdef"
 	return s
 }
 
@@ -225,7 +225,7 @@ func TestEditedFilesAreRefused(t *testing.T) {
 			t.Errorf("with %q: %+v, %v", edit[1], got, err)
 		}
 	}
-	read, err := state.ParseMessage(full().Message(subject, "tool") + "Held-Tar: 64:" + strings.Repeat("00", 32) + "\nLegacy-Time: 2026-11-21T06:00:00Z\n")
+	read, err := state.ParseMessage(full().Message(subject, "tool") + "Held-Tar: 64:" + strings.Repeat("00", 32) + "\nLegacy-Time: 2026-11-21T06:00:00Z\nNonce: 00\n")
 	if diff := cmp.Diff(full(), read); err != nil || diff != "" {
 		t.Errorf("a tag with a bucket's lines: %v (-want +got):\n%s", err, diff)
 	}
