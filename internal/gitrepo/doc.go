@@ -9,7 +9,8 @@
 // history, no hooks. Of a remote's newest state only commit and tag are
 // fetched; the folders on the way to what is read or written come by id, one
 // fetch for the top and one for all below ([Repo.Find]), and so do files
-// ([Repo.Need]). So cost follows what changes and not what there is. That takes
+// ([Repo.Need]). Older commits come alone ([Repo.History]), and of two trees only
+// what differs ([Repo.Diff]). So cost follows what changes and not what there is. That takes
 // a remote that knows filters (uploadpack.allowFilter), as the large hosts and
 // all folders of this machine do; from others more is fetched, and
 // Options.Notify is told. All objects are made here, byte for byte, and written

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -35,8 +36,8 @@ func (r *Repo) Refs(ctx context.Context) (map[string]string, error) {
 	return refs, nil
 }
 
-// Fetch brings the newest state of refs, given by full name, without history,
-// and returns their ids as they were at that moment, which is one moment for
+// Fetch brings the newest state of refs, given by full name, without history
+// (History brings that), and returns their ids as they were at that moment, which is one moment for
 // all. Where the remote moved since Refs, these are newer. fs.ErrNotExist says
 // that the remote lacks one of them.
 //
@@ -51,9 +52,12 @@ func (r *Repo) Fetch(ctx context.Context, refs ...string) (map[string]string, er
 			return nil, fmt.Errorf("fetch from %q: %w", r.remote.display, err)
 		}
 	}
-	r.refs = refs
+	r.refs, r.depth = refs, max(r.depth, 1)
 	for {
-		err := r.fetchRefs(ctx)
+		err := r.fetchRefs(ctx, r.refs)
+		if err != nil && strings.Contains(err.Error(), "did not send all necessary objects") {
+			err = r.fetchOneByOne(ctx)
+		}
 		if filterRefused(err) && r.sparse > everything {
 			r.widen("it refuses to leave files out (" + r.sparse.filter() + ")")
 			continue
@@ -68,14 +72,25 @@ func (r *Repo) Fetch(ctx context.Context, refs ...string) (map[string]string, er
 	}
 }
 
-// fetchRefs fetches r.refs, leaving out what the remote can leave out.
-func (r *Repo) fetchRefs(ctx context.Context) error {
-	args := []string{"--depth=1"}
+// fetchOneByOne is fetchRefs for a remote with a tag on the very tree of a commit
+// that is fetched: it is left out with that.
+func (r *Repo) fetchOneByOne(ctx context.Context) error {
+	for _, ref := range r.refs {
+		if err := r.fetchRefs(ctx, []string{ref}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fetchRefs fetches refs, leaving out what the remote can leave out.
+func (r *Repo) fetchRefs(ctx context.Context, refs []string) error {
+	args := []string{"--depth=" + strconv.Itoa(r.depth)}
 	if r.widened {
 		args = append(args, "--refetch")
 	}
 	args = append(args, remoteName)
-	for _, ref := range r.refs {
+	for _, ref := range refs {
 		args = append(args, "+"+ref+":"+trackedName(ref))
 	}
 	return r.fetch(ctx, r.sparse, nil, args...)

@@ -39,8 +39,8 @@ func (r *Repo) Find(ctx context.Context, rev string, paths ...string) ([]File, e
 		first.paths = append(first.paths, searched{path, i})
 		found[i].Path = path
 	}
-	leaveOut := r.sparse
-	for level := []search{first}; len(level) > 0; leaveOut = min(foldersOnly, r.sparse) {
+	leaveOut := asNeeded
+	for level := []search{first}; len(level) > 0; leaveOut = foldersOnly {
 		if level, err = r.descend(ctx, level, leaveOut, found); err != nil {
 			return nil, fmt.Errorf("find files of %.40q: %w", rev, err)
 		}
@@ -62,16 +62,12 @@ func (r *Repo) treeOf(ctx context.Context, rev string) (string, error) {
 
 // descend looks into the folders of one level and returns those of the next.
 func (r *Repo) descend(ctx context.Context, level []search, leaveOut sparseness, found []File) ([]search, error) {
-	var trees []string
-	for _, s := range level {
-		if s.tree != EmptyTree {
-			trees = append(trees, s.tree)
-		}
+	trees := make([]string, len(level))
+	for i, s := range level {
+		trees[i] = s.tree
 	}
-	if r.refs != nil {
-		if err := r.need(ctx, leaveOut, trees); err != nil {
-			return nil, err
-		}
+	if err := r.need(ctx, leaveOut, trees); err != nil {
+		return nil, err
 	}
 	var next []search
 	for _, s := range level {

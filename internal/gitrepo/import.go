@@ -55,6 +55,9 @@ func (r *Repo) Import(ctx context.Context, parent string) (*Import, error) {
 
 // rootDir is the folder that a tree begins with.
 func (r *Repo) rootDir(ctx context.Context, tree string) (*dir, error) {
+	if err := r.need(ctx, asNeeded, []string{tree}); err != nil {
+		return nil, err
+	}
 	raw, err := r.treeByID(ctx, tree)
 	if err != nil {
 		return nil, err

@@ -19,6 +19,8 @@ func (id Identity) String() string { return id.Name + " <" + id.Email + ">" }
 
 // A Commit is a commit object. Times have whole seconds and are written as UTC.
 type Commit struct {
+	// ID is for reading.
+	ID            string
 	Tree          string
 	Parents       []string
 	Author        Identity
@@ -173,6 +175,7 @@ func (r *Repo) ReadCommit(ctx context.Context, id string) (Commit, error) {
 	if err != nil {
 		return Commit{}, fmt.Errorf("read commit %s: %w", id, err)
 	}
+	c.ID = id
 	return c, nil
 }
 

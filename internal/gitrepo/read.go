@@ -168,7 +168,8 @@ func (rd *reader) ask(name string, limit int64) (kind string, content []byte, er
 	return kind, content[:size], nil
 }
 
-// treeByID returns the content of a tree object.
+// treeByID returns the content of a tree object. One that must be fetched comes with
+// all folders below it: for the top of a commit ask need before.
 func (r *Repo) treeByID(ctx context.Context, id string) ([]byte, error) {
 	if id == EmptyTree {
 		return nil, nil
@@ -182,8 +183,8 @@ func (r *Repo) treeByID(ctx context.Context, id string) ([]byte, error) {
 		return content, err
 	}
 	kind, content, err := r.ask(ctx, id, MaxObject)
-	if errors.Is(err, fs.ErrNotExist) && r.refs != nil {
-		if err := r.need(ctx, r.sparse, []string{id}); err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := r.need(ctx, foldersOnly, []string{id}); err != nil {
 			return nil, err
 		}
 		kind, content, err = r.ask(ctx, id, MaxObject)

@@ -60,14 +60,14 @@ type Repo struct {
 	reader  *reader // nil until the first read
 	objects *packer // takes what is written
 
-	config    [][2]string // git's settings
-	notify    func(string)
-	initial   string // branch of a new remote
-	sparse    sparseness
-	widened   bool     // sparse was reduced after something had been fetched
-	refs      []string // of the last Fetch
-	completed string   // the revision whose folders are all here
-	fetches   int      // git fetch was started so often
+	config  [][2]string // git's settings
+	notify  func(string)
+	initial string // branch of a new remote
+	sparse  sparseness
+	widened bool     // sparse was reduced after something had been fetched
+	refs    []string // of the last Fetch
+	depth   int      // how many commits of each of them were fetched
+	fetches int      // git fetch was started so often
 }
 
 // Open checks git and the address, makes the local repository and, if asked to,

@@ -47,7 +47,7 @@ func (r *Repo) fetch(ctx context.Context, s sparseness, stdin []byte, args ...st
 	err := git.explain(ctx, "fetch", cmd.Run(), words)
 	if err == nil && s > everything && strings.Contains(words.String(), "filtering not recognized") {
 		r.sparse = everything // and that is what came
-		r.tell("it does not know filters (uploadpack.allowFilter)")
+		r.tell("it does not know filters (uploadpack.allowFilter, over ssh with uploadpack.allowAnySHA1InWant)")
 	}
 	return forgetFilter(r.git.dir, err)
 }
@@ -140,7 +140,8 @@ func (r *Repo) Need(ctx context.Context, ids ...string) error {
 }
 
 // need is Need for what was not written by us. It says what is left out below
-// folders, as far as the remote can do so.
+// folders, as far as the remote can do so. Where the remote gives no ids, it
+// brings what is left out of the refs, as far back as they were fetched.
 func (r *Repo) need(ctx context.Context, leaveOut sparseness, ids []string) error {
 	for {
 		missing, err := r.missing(ctx, ids)
@@ -200,7 +201,7 @@ func (r *Repo) again(ctx context.Context) error {
 
 // missing returns those of the ids that are not here.
 func (r *Repo) missing(ctx context.Context, ids []string) ([]string, error) {
-	if len(ids) == 0 || r.sparse == everything && !r.widened {
+	if len(ids) == 0 || r.refs == nil || r.sparse == everything && !r.widened {
 		return nil, nil
 	}
 	for _, id := range ids {
@@ -222,30 +223,29 @@ func (r *Repo) missing(ctx context.Context, ids []string) ([]string, error) {
 	return slices.Compact(missing), nil
 }
 
-// complete brings all folders of a commit or tree, and no files.
+// complete brings all folders of a commit or tree, and no files. A folder below the
+// top never comes without all below it, so that only the top needs a look.
 func (r *Repo) complete(ctx context.Context, rev string) error {
-	if r.sparse < asNeeded || r.completed == rev {
-		return nil
-	}
-	tree := rev
-	kind, _, err := r.ask(ctx, rev, MaxObject)
+	top, err := r.treeOf(ctx, rev)
 	if err != nil {
 		return err
 	}
-	if kind == "commit" {
-		c, err := r.ReadCommit(ctx, rev)
+	if err := r.need(ctx, foldersOnly, []string{top}); err != nil {
+		return err
+	}
+	raw, err := r.treeByID(ctx, top)
+	if err != nil {
+		return err
+	}
+	var below []string
+	for at := 0; at < len(raw); {
+		e, err := entryAt(raw, at)
 		if err != nil {
 			return err
 		}
-		tree = c.Tree
+		if at = e.end; e.isTree() {
+			below = append(below, oid(e.id).String())
+		}
 	}
-	err = r.fetch(ctx, foldersOnly, []byte(tree+"\n"), "--refetch", remoteName) // the root alone may be here
-	if idsRefused(err) {
-		err = r.widenIDs(ctx, err)
-	}
-	if err != nil {
-		return fmt.Errorf("fetch folders of %q: %w", rev, r.hint(err))
-	}
-	r.completed = rev
-	return nil
+	return r.need(ctx, foldersOnly, below)
 }

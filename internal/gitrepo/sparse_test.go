@@ -145,7 +145,7 @@ func TestRemotesThatGiveLess(t *testing.T) {
 		says         []string
 	}{
 		"gives all":          {[2]string{"uploadpack.allowFilter", "true"}, [2]string{}, asNeeded, nil},
-		"knows no filters":   {[2]string{}, [2]string{}, everything, []string{"all files of the newest commit are fetched: it does not know filters (uploadpack.allowFilter)"}},
+		"knows no filters":   {[2]string{}, [2]string{}, everything, []string{"all files of the newest commit are fetched: it does not know filters (uploadpack.allowFilter, over ssh with uploadpack.allowAnySHA1InWant)"}},
 		"refuses one filter": {[2]string{"uploadpackfilter.tree.allow", "false"}, [2]string{}, foldersOnly, []string{"all folders of the newest commit are fetched: it refuses to leave files out (tree:0)"}},
 		"refuses both": {
 			[2]string{"uploadpackfilter.allow", "false"},

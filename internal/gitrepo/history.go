@@ -1,0 +1,112 @@
+package gitrepo
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"iter"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// depths are how many commits of each ref are fetched, one number after the other,
+// until what is looked for is there. A commit takes about half a KiB.
+func depths() []int { return []int{1, 50, 500, 5_000, 50_000, math.MaxInt32} }
+
+// History goes back from a commit along first parents, fetching what it takes: only
+// commits, from a remote that can do so, and more of them each time. It begins
+// with from and ends before until ("" for none), after most commits, or where the
+// remote's history ends. Whether it came to until shows by the first parent of
+// the last one. from must be a commit that Fetch brought, or an ancestor of one:
+// else the error is fs.ErrNotExist, after all of the history was fetched. ErrMoved
+// says that the remote moved since Fetch.
+//
+// Trees and files of these commits come as those of the newest one do.
+func (r *Repo) History(ctx context.Context, from, until string, most int) iter.Seq2[Commit, error] {
+	return func(yield func(Commit, error) bool) {
+		id := from
+		for range most {
+			if id == until {
+				return
+			}
+			c, err := r.commit(ctx, id)
+			if errors.Is(err, fs.ErrNotExist) && id != from {
+				return
+			}
+			if !yield(c, err) || err != nil || len(c.Parents) == 0 {
+				return
+			}
+			id = c.Parents[0]
+		}
+	}
+}
+
+// commit reads a commit, which may be an older one.
+func (r *Repo) commit(ctx context.Context, id string) (Commit, error) {
+	for {
+		c, err := r.ReadCommit(ctx, id)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return c, err
+		}
+		more, deeper := r.deepen(ctx, math.MaxInt32)
+		if deeper != nil {
+			return c, deeper
+		}
+		if !more {
+			return c, err
+		}
+	}
+}
+
+// Ancestor reports whether a commit is an ancestor of another one, or the same. Where
+// it takes more history than is here, that is fetched, up to about most commits
+// of it; what is further apart is none.
+func (r *Repo) Ancestor(ctx context.Context, old, new string, most int) (bool, error) {
+	if err := errors.Join(checkID(old), checkID(new), r.Flush(ctx)); err != nil {
+		return false, err
+	}
+	for {
+		is, err := r.descends(ctx, old, new)
+		if is || err != nil {
+			return is, err
+		}
+		if more, err := r.deepen(ctx, most); !more || err != nil {
+			return false, err
+		}
+	}
+}
+
+// descends is Ancestor by what is here.
+func (r *Repo) descends(ctx context.Context, old, new string) (bool, error) {
+	here, err := r.ids(ctx, []string{old, new})
+	if err != nil || here[0] == "" || here[1] == "" {
+		return false, err
+	}
+	_, err = r.git.output(ctx, nil, "merge-base", "--is-ancestor", old, new)
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == 1 {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// deepen fetches more of the history of the refs; false says that no more is there
+// or wanted.
+func (r *Repo) deepen(ctx context.Context, most int) (bool, error) {
+	cut, err := os.ReadFile(filepath.Join(r.git.dir, "shallow"))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(cut) == 0 || len(r.refs) == 0 {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	for _, depth := range depths() {
+		if depth <= r.depth || r.depth >= most {
+			continue
+		}
+		r.depth = depth
+		return true, r.again(ctx)
+	}
+	return false, nil
+}

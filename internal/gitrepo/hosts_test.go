@@ -1,0 +1,245 @@
+//go:build unix
+
+package gitrepo
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A hostKind is a way in which a remote may be served, and what comes of it.
+type hostKind struct {
+	settings []string // of the remote, each set to what follows "=" or true
+	old      bool     // the old protocol
+	want     sparseness
+}
+
+func hostKinds() map[string]hostKind {
+	return map[string]hostKind{
+		"nothing":                 {nil, false, everything},
+		"filters":                 {[]string{"uploadpack.allowFilter"}, false, asNeeded},
+		"one filter":              {[]string{"uploadpack.allowFilter", "uploadpackfilter.tree.allow=false"}, false, foldersOnly},
+		"nothing, old":            {nil, true, everything},
+		"filters, old":            {[]string{"uploadpack.allowFilter"}, true, everything},
+		"ids, old":                {[]string{"uploadpack.allowAnySHA1InWant"}, true, everything},
+		"filters and ids, old":    {[]string{"uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"}, true, asNeeded},
+		"one filter and ids, old": {[]string{"uploadpack.allowFilter", "uploadpackfilter.tree.allow=false", "uploadpack.allowAnySHA1InWant"}, true, foldersOnly},
+	}
+}
+
+// eachHost runs a test over every kind of host, by https and ssh. sshd passes no
+// GIT_PROTOCOL on, so over ssh the old protocol is spoken.
+func eachHost(t *testing.T, test func(t *testing.T, remote string, want sparseness, open func(t *testing.T) *Repo)) {
+	key, public := sshKey(t, "ed25519")
+	sshd := newSSHHost(t, public)
+	for name, kind := range hostKinds() {
+		for _, by := range []string{"ssh", "http"} {
+			if by == "ssh" && !kind.old {
+				continue
+			}
+			t.Run(by+": "+name, func(t *testing.T) {
+				t.Parallel()
+				host := newGitHost(t)
+				remote := filepath.Join(host.folder, "r.git")
+				for _, s := range kind.settings {
+					name, value, has := strings.Cut(s, "=")
+					if !has {
+						value = "true"
+					}
+					plainGit(t, remote, "config", name, value)
+				}
+				o := Options{URL: host.URL + "/r.git", Auth: Auth{Token: []byte(testToken)}}
+				home := t.TempDir()
+				if by == "ssh" {
+					o = Options{URL: sshd.url(remote), Auth: Auth{SSHKey: key, KnownHosts: sshd.known()}}
+				} else if kind.old {
+					if err := os.WriteFile(filepath.Join(home, ".gitconfig"), []byte("[protocol]\nversion = 0\n"), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				o.Getenv = environ("HOME="+home, "GIT_CONFIG_NOSYSTEM=1")
+				test(t, remote, kind.want, func(t *testing.T) *Repo {
+					o := o
+					o.Dir = t.TempDir()
+					return openWith(t, o)
+				})
+			})
+		}
+	}
+}
+
+// TestEveryHostListsAndReads: what adoption and a full check need works with every
+// host, whether the tree is listed first or files were looked up before.
+func TestEveryHostListsAndReads(t *testing.T) {
+	t.Parallel()
+	files := manyFolders(20)
+	eachHost(t, func(t *testing.T, remote string, want sparseness, open func(*testing.T) *Repo) {
+		head := publish(t, openWith(t, Options{Dir: t.TempDir(), URL: remote}), files)
+		for _, findFirst := range []bool{false, true} {
+			r := open(t)
+			if _, err := r.Fetch(t.Context(), "refs/heads/data"); err != nil {
+				t.Fatal(err)
+			}
+			if findFirst {
+				if _, err := r.Find(t.Context(), head, "p1/0/p1.json", "p7/7"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			listed := map[string]string{}
+			var ids []string
+			for file, err := range r.Tree(t.Context(), head) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				listed[file.Path] = file.ID
+				ids = append(ids, file.ID)
+			}
+			if err := r.Need(t.Context(), ids...); err != nil {
+				t.Fatal(err)
+			}
+			for path, content := range files {
+				if got, err := r.BlobByID(t.Context(), listed[path]); err != nil || string(got) != content {
+					t.Errorf("%q is %q, %v", path, got, err)
+				}
+			}
+			if r.sparse != want || len(listed) != len(files) {
+				t.Errorf("%d files, sparseness %d, want %d", len(listed), r.sparse, want)
+			}
+		}
+	})
+}
+
+// longRemote has a branch of this many commits, the last of which are a foreign
+// change, a merge of a side branch, and a removal. It returns the commits of the
+// first parents, oldest first, and the side branch's.
+func longRemote(t *testing.T, remote string, length int) (line []string, side string) {
+	t.Helper()
+	r := openWith(t, Options{Dir: t.TempDir(), URL: remote})
+	signer := testSigner(t)
+	add := func(parent string, files map[string]string) string {
+		id, err := tryCommit(t.Context(), r, parent, files, signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	line = []string{add("", manyFolders(20))}
+	for len(line) < length-3 {
+		n := len(line)
+		line = append(line, add(line[n-1], map[string]string{"counter": strings.Repeat("x", n)}))
+	}
+	last := func() string { return line[len(line)-1] }
+	side = add(line[2], map[string]string{"side": "1"})
+	line = append(line, add(last(), map[string]string{"p1/0/p1.json": "evil", "evil/1/evil.cabal": "name: evil\n"}))
+	c := commitOf(treeOf(t, r, last()), last(), side)
+	merge, err := r.WriteCommit(t.Context(), c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line = append(line, merge)
+	im, err := r.Import(t.Context(), merge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = im.Remove("p3/1")
+	tree, _, treeErr := im.Tree()
+	if err != nil || treeErr != nil || im.Close() != nil {
+		t.Fatal(err, treeErr)
+	}
+	head, err := r.WriteCommit(t.Context(), commitOf(tree, merge), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Push(t.Context(), Update{Ref: "refs/heads/data", New: head}); err != nil {
+		t.Fatal(err)
+	}
+	return append(line, head), side
+}
+
+// TestEveryHostShowsItsHistory: from the newest commit back to one of ours, what
+// differs between the two, and which descends from which.
+func TestEveryHostShowsItsHistory(t *testing.T) {
+	t.Parallel()
+	eachHost(t, func(t *testing.T, remote string, _ sparseness, open func(*testing.T) *Repo) {
+		line, side := longRemote(t, remote, 70)
+		head, ours := line[69], line[5]
+		for _, readFirst := range []bool{false, true} {
+			r := open(t)
+			if _, err := r.Fetch(t.Context(), "refs/heads/data"); err != nil {
+				t.Fatal(err)
+			}
+			if readFirst {
+				if _, err := r.Blob(t.Context(), head, "p1/0/p1.json"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var went []string
+			for c, err := range r.History(t.Context(), head, ours, 1000) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				went = append(went, c.ID)
+				if c.ID == line[60] && (c.Signature == "" || len(c.Signed) == 0 || !c.AuthorWhen.Equal(noon())) {
+					t.Errorf("commit %+v", c)
+				}
+			}
+			slices.Reverse(went)
+			if !slices.Equal(went, line[6:]) {
+				t.Errorf("went back over %d commits, want %d", len(went), len(line[6:]))
+			}
+			checkAncestors(t, r, line, side)
+			checkDiff(t, r, ours, head)
+			next := commitFiles(t, r, head, map[string]string{"p1/0/p1.json": manyFolders(20)["p1/0/p1.json"]})
+			if err := r.Push(t.Context(), Update{Ref: "refs/heads/new", New: next}); err != nil {
+				t.Error(err)
+			}
+			plainGit(t, remote, "update-ref", "-d", "refs/heads/new")
+		}
+	})
+}
+
+func checkAncestors(t *testing.T, r *Repo, line []string, side string) {
+	t.Helper()
+	for _, c := range []struct {
+		old, new string
+		want     bool
+	}{
+		{line[69], line[69], true},
+		{line[0], line[69], true},
+		{side, line[69], true},
+		{line[69], line[0], false},
+		{side, line[60], false},
+		{strings.Repeat("1", 40), line[69], false},
+	} {
+		if is, err := r.Ancestor(t.Context(), c.old, c.new, 1000); is != c.want || err != nil {
+			t.Errorf("%s is an ancestor of %s: %v, %v", c.old, c.new, is, err)
+		}
+	}
+}
+
+func checkDiff(t *testing.T, r *Repo, old, new string) {
+	t.Helper()
+	files := manyFolders(20)
+	gone := func(path string) Change {
+		return Change{Path: path, OldMode: ModeFile, OldID: BlobID([]byte(files[path]))}
+	}
+	want := []Change{
+		{"counter", ModeFile, BlobID([]byte("xxxxx")), ModeFile, BlobID([]byte(strings.Repeat("x", 66)))},
+		{"evil/1/evil.cabal", "", "", ModeFile, BlobID([]byte("name: evil\n"))},
+		{"p1/0/p1.json", ModeFile, BlobID([]byte(files["p1/0/p1.json"])), ModeFile, BlobID([]byte("evil"))},
+		gone("p3/1/p3.cabal"), gone("p3/1/p3.json"),
+	}
+	var got []Change
+	for c, err := range r.Diff(t.Context(), old, new) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, c)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("differs\n%+v\nwant\n%+v", got, want)
+	}
+}
