@@ -17,14 +17,19 @@ import (
 //
 // SHA-256 has no partial block after a multiple of 64 bytes, so its state there
 // is eight words, the midstate. From it and from all that follows the digest of
-// the whole can be computed. That makes a Base cheap to prove: the object in
-// place begins with it if midstate and the object's own end give the digest
-// that was recorded when the object was put.
+// the whole can be computed. That an object in place begins with the Base takes
+// its bytes to prove. A folder reads them, for it copies them anyhow. Elsewhere
+// a server that has a checksum of whole objects compares it with ours; of one
+// that has none, a sample is read back.
 type Base struct {
 	// Length is in bytes, a multiple of 64.
 	Length int64
 	// Midstate is SHA-256's chaining state after them.
 	Midstate [sha256.Size]byte
+	// CRC64 is their CRC-64/NVME; 0 if it is not known.
+	CRC64 uint64
+	// Sample returns some of them, and where they begin. Nil is none.
+	Sample func(ctx context.Context) (at int64, content []byte, err error)
 }
 
 // ErrBase: a put has nothing to build on. The object in place does not begin

@@ -1,27 +1,31 @@
 // Package bucket stores objects under keys: a folder here, other stores behind
-// the same four methods.
+// the same few methods.
 //
 // A mirror lives in a bucket by two rules. What never changes (tarballs,
 // revisions) is put with IfAbsent, so that a second run finds it in place and
 // other bytes under the same key are an alarm and not an update. What points
-// at it (the index, the metadata, the position) is put last, with Always or
-// IfMatch. A store therefore promises three things:
+// at it (the index, the metadata, the state) is put last, with IfMatch of what
+// was seen before. A store therefore promises four things:
 //
 //   - An object appears whole or not at all, under whatever kill or failure.
 //   - What arrives is what was declared: Put compares the body with the size
 //     and the SHA-256 of its Object and stores nothing else.
 //   - A condition holds at the instant the object appears, also against other
-//     writers.
+//     writers; where a server has no conditions, Guards says so.
+//   - What a store says of an object in place proves nothing, for who can write
+//     there can make it up. So nothing of that leaves a store but a size and an
+//     ETag; who must know the content reads it.
 //
 // The suite in buckettest.Test is this contract as tests; every store passes it.
 package bucket
 
 import (
+	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 )
 
 // A Bucket maps keys to objects. Its methods may be called at the same time.
@@ -41,17 +45,28 @@ type Bucket interface {
 	// Put stores o under key if c holds. The body is read from its start; it
 	// may be read more than once, and is left at any place.
 	//
+	// An object in place with the very bytes of o is success under every
+	// condition, and need not be written again: the answer to an earlier try
+	// may have been lost. That is so also where an answer is unclear (none, an
+	// error of the server, one that is not of the store's protocol): then the
+	// object in place is looked at, and only if it is o has the put succeeded.
+	//
 	// A body of another size or digest than declared is ErrBody. An unmet
-	// condition is ErrDiffers (IfAbsent) or ErrConflict (IfMatch). An object
-	// with a Base that cannot be built is ErrBase; nor can one that is to be
-	// put where there is none. After any of these the bucket is as it was.
-	// After any other error the object may or may not be in place, but never a
-	// part of it.
+	// condition is an *Unmet, which is ErrDiffers (IfAbsent) or ErrConflict
+	// (IfMatch) and tells what is in place. An object with a Base that cannot
+	// be built is ErrBase; so is one that is to be put where there is none. One
+	// that the store takes under no circumstances, whatever becomes of others,
+	// is ErrRefused. After any of these the bucket is as it was. After any other
+	// error the object may or may not be in place, but never a part of it.
 	//
 	// After success Info is that of the object in place, so its ETag serves the
-	// next put with IfMatch. Bytes that are in place already need not be
-	// written again.
+	// next put with IfMatch.
 	Put(ctx context.Context, key string, o Object, c Condition) (Info, error)
+
+	// Guards reports whether conditions hold against other writers too, as far
+	// as that is known. It is false only of a server that was found to have no
+	// conditions: there a look before each put stands in for them.
+	Guards() bool
 
 	// String names the bucket in messages; it holds no secret.
 	String() string
@@ -59,13 +74,25 @@ type Bucket interface {
 
 // Info is what a bucket knows of an object without its content.
 type Info struct {
-	// Size is in bytes.
+	// Size is in bytes; -1 if the store does not say.
 	Size int64
-	// SHA256 is that of the content.
-	SHA256 [sha256.Size]byte
 	// ETag names this version of the object, for IfMatch. It is opaque and
 	// never empty.
 	ETag string
+}
+
+// Holds reports whether a bucket has an object with this very content, by
+// reading it.
+func Holds(ctx context.Context, b Bucket, key string, content []byte) (bool, error) {
+	body, _, err := b.Get(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	have, err := io.ReadAll(io.LimitReader(body, int64(len(content))+1))
+	return bytes.Equal(have, content), errors.Join(err, body.Close())
 }
 
 // Errors that callers branch on.
@@ -80,7 +107,23 @@ var (
 	ErrLocked = errors.New("the bucket is in use by another writer")
 	// ErrKey: CheckKey refuses the key.
 	ErrKey = errors.New("not a key of a bucket")
+	// ErrRefused: the store does not take this object, now or later.
+	ErrRefused = errors.New("the store refuses this object")
 )
+
+// An Unmet is the error of a Condition that does not hold.
+type Unmet struct {
+	// Exists says whether there is an object, and Have what is known of it.
+	Exists bool
+	Have   Info
+
+	err error // wraps ErrDiffers or ErrConflict
+}
+
+func (u *Unmet) Error() string { return u.err.Error() }
+
+// Unwrap returns what is ErrDiffers or ErrConflict.
+func (u *Unmet) Unwrap() error { return u.err }
 
 // A Condition says when a Put may take effect. The zero Condition is Always.
 type Condition struct {
@@ -99,12 +142,13 @@ const (
 // Always puts the object whatever is there.
 func Always() Condition { return Condition{} }
 
-// IfAbsent puts the object if the key has none. An object with the same SHA-256
-// is success, one with another is ErrDiffers.
+// IfAbsent puts the object if the key has none. One with the same bytes is
+// success, one with others is ErrDiffers.
 func IfAbsent() Condition { return Condition{kind: ifAbsent} }
 
 // IfMatch puts the object if the one in place has this ETag, or, when etag is
-// empty, if there is none. Otherwise it is ErrConflict.
+// empty, if there is none. Otherwise it is ErrConflict, unless the one in place
+// has the same bytes.
 func IfMatch(etag string) Condition { return Condition{kind: ifMatch, etag: etag} }
 
 // String describes c for messages of tests.
@@ -119,23 +163,20 @@ func (c Condition) String() string {
 	}
 }
 
-// Decide says what a put of an object with the digest want has to do, given the
-// object in place (have, if exists): write it, leave what is there because it
-// is the same, or refuse with ErrDiffers or ErrConflict. A store calls it where
-// nothing can change between the look and the write.
-func (c Condition) Decide(want [sha256.Size]byte, have Info, exists bool) (write bool, err error) {
-	same := exists && have.SHA256 == want
-	switch c.kind {
-	case ifAbsent:
-		if exists && !same {
-			return false, fmt.Errorf("have SHA-256 %x, want %x: %w", have.SHA256, want, ErrDiffers)
-		}
-	case ifMatch:
-		if exists != (c.etag != "") || have.ETag != c.etag {
-			return false, fmt.Errorf("have version %q, want %q: %w", have.ETag, c.etag, ErrConflict)
-		}
+// Decide says what a put has to do, given the object in place (have, if exists;
+// same, if its bytes are those to be put): write it, leave what is there because
+// it is the same, or refuse with an *Unmet. A store calls it where nothing can
+// change between the look and the write.
+func (c Condition) Decide(same bool, have Info, exists bool) (write bool, err error) {
+	switch {
+	case exists && same:
+		return false, nil
+	case c.kind == ifAbsent && exists:
+		return false, &Unmet{exists, have, ErrDiffers}
+	case c.kind == ifMatch && (exists != (c.etag != "") || have.ETag != c.etag):
+		return false, &Unmet{exists, have, fmt.Errorf("have version %q, want %q: %w", have.ETag, c.etag, ErrConflict)}
 	}
-	return !same, nil
+	return true, nil
 }
 
 // creates reports whether c holds only for a key without an object.

@@ -116,6 +116,7 @@ func TestWithoutHardLinks(t *testing.T) {
 		{"one", IfAbsent(), nil},
 		{"two", IfAbsent(), ErrDiffers},
 		{"two", IfMatch(""), ErrConflict},
+		{"one", IfMatch(""), nil},
 		{"two", Always(), nil},
 	} {
 		if _, err := f.Put(t.Context(), "package/a", NewObject([]byte(c.content)), c.c); !errors.Is(err, c.want) {
@@ -138,7 +139,8 @@ func TestCreatedMeanwhile(t *testing.T) {
 	}{
 		{"same", IfAbsent(), nil},
 		{"other", IfAbsent(), ErrDiffers},
-		{"same", IfMatch(""), ErrConflict},
+		{"same", IfMatch(""), nil},
+		{"other", IfMatch(""), ErrConflict},
 	} {
 		f := newFolder(t)
 		link := f.disk.link

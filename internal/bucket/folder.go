@@ -23,24 +23,21 @@ import (
 //
 // A file is written under another name in the folder .hackage-mirror inside the
 // bucket (the same file system, hence one atomic step from there to its key),
-// flushed to the disk, and only then linked or renamed to its key. One Folder
-// writes at a time: from the first write until Close it holds an advisory lock
-// on .hackage-mirror/lock. That file stays, and beside it one with the digests
-// of large objects that are replaced now and then: see notes. Reading takes no
+// flushed to the disk, and only then linked or renamed to its key. No file is
+// ever changed in place: one that grows is copied, and digested in that pass.
+// One Folder writes at a time: from the first write until Close it holds an
+// advisory lock on .hackage-mirror/lock, and that file stays. Reading takes no
 // lock and leaves no trace; nor does opening.
 //
 // Symbolic links inside the folder are followed only if they stay inside. The
 // folder itself may be a link, for its path is the operator's own word.
 //
-// The ETag of an object is its SHA-256. Head and Get read the whole file for it,
-// so they cost what the file's size costs.
+// The ETag of an object is its SHA-256; that of a large one, which takes long to
+// read, is made of its size, its time of change and its place on the disk.
 type Folder struct {
 	path    string
 	disk    disk
 	pending pending
-	notes   notes
-	// growFrom is worthGrowing, but in tests.
-	growFrom int64
 
 	// replacing is held from the look at an object to its replacement.
 	replacing sync.Mutex
@@ -72,7 +69,7 @@ func NewFolder(path string) (*Folder, error) {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("open folder %q: %w", path, advise(abs, "read", err))
 	}
-	f := &Folder{path: abs, disk: systemDisk(), growFrom: worthGrowing}
+	f := &Folder{path: abs, disk: systemDisk()}
 	if _, err := f.open(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open folder %q: %w", path, err)
 	}
@@ -125,6 +122,9 @@ func (f *Folder) Close() error {
 	return nil
 }
 
+// Guards implements Bucket: the lock keeps all others out.
+func (f *Folder) Guards() bool { return true }
+
 // Head implements Bucket.
 func (f *Folder) Head(ctx context.Context, key string) (Info, error) {
 	body, info, err := f.Get(ctx, key)
@@ -134,11 +134,11 @@ func (f *Folder) Head(ctx context.Context, key string) (Info, error) {
 	return info, body.Close()
 }
 
-// Get implements Bucket. It reads the file twice, for the digest comes first.
+// Get implements Bucket.
 func (f *Folder) Get(ctx context.Context, key string) (io.ReadCloser, Info, error) {
 	name, err := localName(key)
 	if err != nil {
-		return nil, Info{}, err
+		return nil, Info{}, unlessRefused(err)
 	}
 	root, err := f.open()
 	if err != nil {
@@ -148,12 +148,12 @@ func (f *Folder) Get(ctx context.Context, key string) (io.ReadCloser, Info, erro
 	if err != nil {
 		return nil, Info{}, fmt.Errorf("get %q from %s: %w", key, f, err)
 	}
-	return body, info, nil
+	return fileReader{contextReader{ctx, body}, body}, info, nil
 }
 
-// read opens the regular file name and digests it. Files below the root are
-// never changed in place, so the digest holds for what is read afterwards.
-func read(ctx context.Context, root *os.Root, name string) (io.ReadCloser, Info, error) {
+// read opens the regular file name at its start. Files below the root are never
+// changed in place, so its ETag holds for what is read afterwards.
+func read(ctx context.Context, root *os.Root, name string) (*os.File, Info, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, Info{}, err
 	}
@@ -165,29 +165,53 @@ func read(ctx context.Context, root *os.Root, name string) (io.ReadCloser, Info,
 	if err != nil {
 		return nil, Info{}, err
 	}
-	body := fileReader{contextReader{ctx, file}, file}
-	digest := sha256.New()
-	size, err := io.Copy(digest, body)
-	if err == nil {
-		_, err = file.Seek(0, io.SeekStart)
-	}
+	info, err := infoOfFile(ctx, file)
 	if err != nil {
 		return nil, Info{}, errors.Join(err, file.Close())
 	}
-	return body, folderInfo(size, [sha256.Size]byte(digest.Sum(nil))), nil
+	return file, info, nil
 }
 
-// folderInfo is what a folder says of a content.
-func folderInfo(size int64, sum [sha256.Size]byte) Info {
-	return Info{Size: size, SHA256: sum, ETag: hex.EncodeToString(sum[:])}
+// soonRead is the size in bytes up to which a file is read for its ETag.
+const soonRead = 1 << 20
+
+func infoOfFile(ctx context.Context, file *os.File) (Info, error) {
+	stat, err := file.Stat()
+	if err != nil {
+		return Info{}, err
+	}
+	var sum [sha256.Size]byte
+	if stat.Size() <= soonRead {
+		sum, err = digestOf(ctx, file)
+	}
+	return infoOf(stat, sum), err
+}
+
+// infoOf is what is known of a file with a digest, which does not count for a
+// large one.
+func infoOf(stat fs.FileInfo, sum [sha256.Size]byte) Info {
+	if stat.Size() <= soonRead {
+		return Info{Size: stat.Size(), ETag: hex.EncodeToString(sum[:])}
+	}
+	etag := fmt.Sprintf("%d-%d-%d", stat.Size(), stat.ModTime().UnixNano(), fileNumber(stat))
+	return Info{Size: stat.Size(), ETag: etag}
+}
+
+// digestOf reads a file to its end, and leaves it at its start.
+func digestOf(ctx context.Context, file *os.File) (sum [sha256.Size]byte, err error) {
+	digest := sha256.New()
+	if _, err = io.Copy(digest, contextReader{ctx, file}); err == nil {
+		_, err = file.Seek(0, io.SeekStart)
+	}
+	return [sha256.Size]byte(digest.Sum(nil)), err
 }
 
 // checkObject says fs.ErrNotExist of what would be no object in other stores: a
-// folder, and a path below a file.
+// folder, a path below a file, and a name that no file can have.
 func checkObject(root *os.Root, name string) error {
 	info, err := root.Stat(name)
 	switch {
-	case errors.Is(err, syscall.ENOTDIR):
+	case errors.Is(err, syscall.ENOTDIR), refusedByDisk(err):
 		return fs.ErrNotExist
 	case err != nil:
 		return err
@@ -206,7 +230,8 @@ type fileReader struct {
 }
 
 // localName checks key and returns its path below the folder in the system's
-// own form. A key inside the private folder is no key.
+// own form. A key inside the private folder is no key; one that no file can have
+// as its name here, such as aux on Windows, is ErrRefused.
 func localName(key string) (string, error) {
 	if err := CheckKey(key); err != nil {
 		return "", err
@@ -216,7 +241,15 @@ func localName(key string) (string, error) {
 	}
 	name, err := filepath.Localize(key)
 	if err != nil {
-		return "", fmt.Errorf("check key %q: no file can have this name here: %w", key, ErrKey)
+		return "", fmt.Errorf("check key %q: no file can have this name here: %w", key, ErrRefused)
 	}
 	return name, nil
+}
+
+// unlessRefused says of a key that is refused that nothing is there.
+func unlessRefused(err error) error {
+	if errors.Is(err, ErrRefused) {
+		return errors.Join(err, fs.ErrNotExist)
+	}
+	return err
 }

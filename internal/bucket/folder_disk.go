@@ -1,7 +1,6 @@
 package bucket
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,10 +17,6 @@ import (
 type disk struct {
 	// create makes a new file to be written.
 	create func(root *os.Root, name string) (tempFile, error)
-	// begin makes a new file begin with the first n bytes of another.
-	begin func(ctx context.Context, to tempFile, from *os.File, n int64) error
-	// clone makes a file share the blocks of another, or fails.
-	clone func(to, from *os.File) error
 	// link gives a file a second name, or fs.ErrExist.
 	link func(root *os.Root, name, to string) error
 	// names lists a folder, in no order.
@@ -39,8 +34,6 @@ func systemDisk() disk {
 		create: func(root *os.Root, name string) (tempFile, error) {
 			return root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 		},
-		begin: beginFile,
-		clone: cloneFile,
 		link:  (*os.Root).Link,
 		names: readNames,
 	}
@@ -88,6 +81,12 @@ func existing(path string) string {
 		}
 		path = above
 	}
+}
+
+// refusedByDisk reports whether err means that a file system takes no file of this
+// name or size, however much room there is.
+func refusedByDisk(err error) bool {
+	return errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, syscall.EFBIG) || systemRefused(err)
 }
 
 // diskFull reports whether err means that a file system or a quota is used up.

@@ -18,107 +18,124 @@ import (
 // On a file system that takes "A" and "a" for one name, an object whose name
 // differs only in case from one in place is never written over it: ErrDiffers.
 //
-// What readers see is the old object or the new one, but for the end of a large
-// one that only grows: see grow. When a Put returns, readers see the object. It outlives a loss of power from
-// the next Put with Always or IfMatch on, or from Close: see pending.
+// What readers see is the old object or the new one. When a Put returns, readers
+// see the object. It outlives a loss of power from the next Put with Always or
+// IfMatch on, or from Close: see pending.
 func (f *Folder) Put(ctx context.Context, key string, o Object, c Condition) (Info, error) {
 	name, err := localName(key)
 	if err != nil {
 		return Info{}, err
 	}
-	if err := f.put(ctx, name, o, c); err != nil {
+	info, err := f.put(ctx, name, o, c)
+	if refusedByDisk(err) {
+		err = errors.Join(err, ErrRefused)
+	}
+	if err != nil {
 		return Info{}, fmt.Errorf("put %q into %s: %w", key, f, err)
 	}
-	return folderInfo(o.Size, o.SHA256), nil
+	return info, nil
 }
 
-func (f *Folder) put(ctx context.Context, name string, o Object, c Condition) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := o.Base.check(o.Size); err != nil {
-		return err
-	}
-	if o.Base.Length > 0 && c.creates() {
-		return fmt.Errorf("nothing may be there: %w", ErrBase)
+func (f *Folder) put(ctx context.Context, name string, o Object, c Condition) (Info, error) {
+	if err := o.check(ctx, c); err != nil {
+		return Info{}, err
 	}
 	// The first look spares the work and the lock when there is nothing to
 	// write; the one that counts is publish's.
-	write, err := f.look(ctx, name, o, c)
+	have, write, err := f.look(ctx, name, o, c)
 	if err != nil {
-		return err
+		return Info{}, err
 	}
 	if !write {
-		if err := o.Copy(ctx, io.Discard); err != nil {
-			return err
-		}
 		f.pending.add(name)
-		return nil
+		return have, o.Copy(ctx, io.Discard)
 	}
 	root, err := f.writable()
 	if err != nil {
-		return err
-	}
-	if o.Base.Length > 0 && c.kind == always {
-		if err := f.pending.settle(root); err != nil {
-			return err
-		}
-		if done, err := f.grow(ctx, root, name, o); err != nil || done {
-			return err
-		}
+		return Info{}, err
 	}
 	temp, err := f.stage(ctx, root, name, o)
 	if err != nil {
-		return err
+		return Info{}, err
 	}
 	// After a rename there is nothing left to remove. What cannot be removed
 	// is swept by the next writer.
 	defer func() { _ = root.Remove(temp) }()
-	if err := f.publish(ctx, root, temp, name, o, c); err != nil {
-		return err
+	stat, err := root.Stat(temp)
+	if err != nil {
+		return Info{}, err
+	}
+	have, wrote, err := f.publish(ctx, root, temp, name, o, c)
+	if err != nil {
+		return Info{}, err
 	}
 	f.pending.add(name)
-	return nil
+	if wrote {
+		have = infoOf(stat, o.SHA256)
+	}
+	return have, nil
 }
 
 // look decides by the object in place what a put of o has to do.
-func (f *Folder) look(ctx context.Context, name string, o Object, c Condition) (write bool, err error) {
+func (f *Folder) look(ctx context.Context, name string, o Object, c Condition) (have Info, write bool, err error) {
 	root, err := f.open()
 	if errors.Is(err, fs.ErrNotExist) {
-		return c.Decide(o.SHA256, Info{}, false)
+		write, err = c.Decide(false, Info{}, false)
+		return Info{}, write, err
 	}
 	if err != nil {
-		return false, err
+		return Info{}, false, err
 	}
-	if o.Base.Length > 0 && c.kind == always {
-		return !f.noted(root, name, o), nil
+	file, have, err := read(ctx, root, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		write, err = c.Decide(false, Info{}, false)
+		return Info{}, write, err
 	}
-	if c.kind == always {
-		// Another size is other content; a large file need not be read for it.
-		if info, err := root.Stat(name); err == nil && info.Mode().IsRegular() && info.Size() != o.Size {
-			return true, nil
+	if err != nil {
+		return Info{}, false, err
+	}
+	defer func() { _ = file.Close() }() // only read
+	same := false
+	if have.Size == o.Size { // another size is other content
+		sum, err := digestOf(ctx, file)
+		if err != nil {
+			return Info{}, false, err
+		}
+		if same = sum == o.SHA256; !same && c.kind == ifAbsent {
+			return have, false, Differs(have, sum, o)
 		}
 	}
-	body, have, err := read(ctx, root, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return c.Decide(o.SHA256, Info{}, false)
-	}
-	if err != nil {
-		return false, err
-	}
-	if err := body.Close(); err != nil {
-		return false, err
-	}
-	return c.Decide(o.SHA256, have, true)
+	write, err = c.Decide(same, have, true)
+	return have, write, err
 }
 
 // stage writes the object, checked and flushed, to a new temporary file and
 // returns its name. After an error there is none.
 func (f *Folder) stage(ctx context.Context, root *os.Root, name string, o Object) (string, error) {
-	if o.Base.Length > 0 {
-		return f.stageOn(ctx, root, name, o)
+	if o.Base.Length == 0 {
+		return f.stageBy(root, func(temp tempFile) error { return o.Copy(ctx, temp) })
 	}
-	return f.stageBy(root, func(temp tempFile) error { return o.Copy(ctx, temp) })
+	from, have, err := read(ctx, root, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("nothing is there: %w", ErrBase)
+	}
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = from.Close() }() // only read
+	if have.Size < o.Base.Length {
+		return "", fmt.Errorf("only %d bytes are there: %w", have.Size, ErrBase)
+	}
+	return f.stageBy(root, func(temp tempFile) error {
+		begins, err := o.Base.Begins(ctx, io.TeeReader(from, temp))
+		if err == nil && !begins {
+			err = fmt.Errorf("another beginning of %d bytes is there: %w", o.Base.Length, ErrBase)
+		}
+		if err != nil {
+			return err
+		}
+		return o.Copy(ctx, temp)
+	})
 }
 
 // stageBy makes a temporary file of what write writes.
@@ -141,29 +158,30 @@ func (f *Folder) stageBy(root *os.Root, write func(tempFile) error) (string, err
 	return temp, nil
 }
 
-// publish gives the staged file its name, if c holds at that instant.
-func (f *Folder) publish(ctx context.Context, root *os.Root, temp, name string, o Object, c Condition) error {
+// publish gives the staged file its name, if c holds at that instant. Wrote is
+// false if the object was there by then, as have.
+func (f *Folder) publish(ctx context.Context, root *os.Root, temp, name string, o Object, c Condition) (have Info, wrote bool, err error) {
 	if c.kind != ifAbsent {
 		if err := f.pending.settle(root); err != nil {
-			return err
+			return Info{}, false, err
 		}
 	}
 	if err := ctx.Err(); err != nil {
-		return err
+		return Info{}, false, err
 	}
 	if !c.creates() {
 		return f.replace(ctx, root, temp, name, o, c)
 	}
-	err := f.create(root, temp, name)
+	err = f.create(root, temp, name)
 	if !errors.Is(err, fs.ErrExist) {
-		return f.adviseWrite(filepath.Dir(name), err)
+		return Info{}, err == nil, f.adviseWrite(filepath.Dir(name), err)
 	}
-	write, lookErr := f.look(ctx, name, o, c)
+	have, write, lookErr := f.look(ctx, name, o, c)
 	if lookErr == nil && write {
 		// There is a name without an object: a folder, a dangling link.
-		return err
+		return Info{}, false, err
 	}
-	return lookErr
+	return have, false, lookErr
 }
 
 // create gives temp the name if nothing has it, else it is fs.ErrExist. A hard
@@ -184,22 +202,19 @@ func (f *Folder) create(root *os.Root, temp, name string) error {
 }
 
 // replace gives temp the name, which may have an object.
-func (f *Folder) replace(ctx context.Context, root *os.Root, temp, name string, o Object, c Condition) error {
+func (f *Folder) replace(ctx context.Context, root *os.Root, temp, name string, o Object, c Condition) (have Info, wrote bool, err error) {
 	f.replacing.Lock()
 	defer f.replacing.Unlock()
 	if c.kind == ifMatch {
-		if write, err := f.look(ctx, name, o, c); err != nil || !write {
-			return err
+		if have, write, err := f.look(ctx, name, o, c); err != nil || !write {
+			return have, false, err
 		}
 	}
 	if err := f.checkSpelling(root, name); err != nil {
-		return err
+		return Info{}, false, err
 	}
-	err := withParents(root, name, func() error { return root.Rename(temp, name) })
-	if err == nil && o.Size >= minNoted {
-		f.notes.add(root, name, o.SHA256)
-	}
-	return f.adviseWrite(filepath.Dir(name), err)
+	err = withParents(root, name, func() error { return root.Rename(temp, name) })
+	return Info{}, err == nil, f.adviseWrite(filepath.Dir(name), err)
 }
 
 // checkSpelling refuses to replace a file whose path has letters of the other

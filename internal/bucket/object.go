@@ -64,6 +64,25 @@ func (o Object) Copy(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
+// check refuses, before anything is asked of a store, what no store can put.
+func (o Object) check(ctx context.Context, c Condition) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := o.Base.check(o.Size); err != nil {
+		return err
+	}
+	if o.Base.Length > 0 && c.creates() {
+		return fmt.Errorf("nothing may be there: %w", ErrBase)
+	}
+	return nil
+}
+
+// Differs is the error of IfAbsent where other bytes are in place.
+func Differs(have Info, sum [sha256.Size]byte, o Object) error {
+	return &Unmet{true, have, fmt.Errorf("have SHA-256 %x, want %x: %w", sum, o.SHA256, ErrDiffers)}
+}
+
 // rest is the length of Body in bytes.
 func (o Object) rest() int64 { return o.Size - o.Base.Length }
 

@@ -1,7 +1,6 @@
 package bucket
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -10,8 +9,10 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"io/fs"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -25,10 +26,10 @@ import (
 // s3:AbortMultipartUpload on its objects (s3:PutObjectAcl with an ACL), never
 // lists, and never deletes an object.
 //
-// A put of a new object is one request. It carries the SHA-256 twice, as the
-// checksum and as part of the signature, for the server to compare, and as the
-// metadata "sha256" (hex) for those who read the bucket later. It never carries
-// a Content-Encoding. Objects larger than a part are put in parts.
+// A put of a new object is one request. Its signature covers the SHA-256 of the
+// body, which the server has to compare, and its metadata "sha256" (hex) tells
+// that to those who read the bucket later. It never carries a Content-Encoding.
+// Objects larger than a part are put in parts.
 //
 // Conditions are the server's own If-None-Match and If-Match. A server that has
 // none is found out at the first conditional put; from then on a look before
@@ -36,20 +37,23 @@ import (
 // place, and among the users of this S3, but not against another writer in the
 // moment between.
 //
-// The SHA-256 of Info is the server's checksum of the whole object; lacking
-// that, it is our metadata; of an object that another program put without
-// either, it is computed by reading it.
+// Whether an object in place is the one to be put is told by its size and by the
+// digest that the server or the metadata has of it; a small one that may be
+// changed, one without a digest and, if the S3 is a full one (see Options), each
+// is read instead.
 type S3 struct {
 	client      *s3.Client
 	credentials aws.CredentialsProvider
-	direct      *direct // nil if the bucket takes more
 	address     Address
 	part        int64
+	pause       time.Duration
+	full        bool
 	notify      func(string)
 
 	conditions conditions
-	checksums  lack
-	copies     lack
+	etags      lack // no ETag in answers to puts
+	multipart  lack // no objects in parts
+	copies     lack // no parts copied from objects
 }
 
 // NewS3 returns the bucket at an S3 address. It makes no request.
@@ -58,16 +62,14 @@ func NewS3(ctx context.Context, a Address, o Options) (*S3, error) {
 	if err != nil {
 		return nil, err
 	}
+	o = o.withDefaults()
 	client, credentials, err := newClient(ctx, a, o)
 	if err != nil {
 		return nil, err
 	}
-	b := &S3{client: client, credentials: credentials, direct: newDirect(ctx, client, a.Name), address: a, part: o.Part, notify: o.Notify}
-	if b.part <= 0 {
-		b.part = 128 << 20
-	}
-	if b.notify == nil {
-		b.notify = func(string) {}
+	b := &S3{
+		client: client, credentials: credentials, address: a,
+		part: o.Part, pause: o.Pause, full: o.Full, notify: o.Notify,
 	}
 	b.conditions.turn = make(chan struct{}, 1)
 	b.conditions.seed = maphash.MakeSeed()
@@ -83,6 +85,9 @@ func (b *S3) String() string { return b.address.String() }
 
 // Close implements Store. There is nothing to lose.
 func (b *S3) Close() error { return nil }
+
+// Guards implements Bucket.
+func (b *S3) Guards() bool { return b.conditions.state.Load() != conditionsLacking }
 
 // name returns the name that the object of a key has in the bucket.
 func (b *S3) name(key string) string {
@@ -107,91 +112,36 @@ func (b *S3) Head(ctx context.Context, key string) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	info, err := b.head(ctx, name)
+	have, err := b.head(ctx, name)
+	if err == nil && !have.exists {
+		err = fs.ErrNotExist
+	}
 	if err != nil {
 		return Info{}, fmt.Errorf("look up %q in %s: %w", key, b, err)
 	}
-	return info, nil
+	return have.Info, nil
 }
 
-func (b *S3) head(ctx context.Context, name string) (Info, error) {
-	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{
-		Bucket: &b.address.Name, Key: &name, ChecksumMode: types.ChecksumModeEnabled,
-	})
-	if err != nil {
-		return Info{}, b.explain(ctx, actionGet, err)
-	}
-	info, known := infoOf(out.ContentLength, out.ETag, out.ChecksumSHA256, out.ChecksumType, out.Metadata)
-	if known {
-		return info, nil
-	}
-	body, info, err := b.get(ctx, name)
-	if err != nil {
-		return Info{}, err
-	}
-	return info, body.Close()
-}
-
-// Get implements Bucket. A server's checksum of the whole object is compared at
-// the end of the reader.
+// Get implements Bucket.
 func (b *S3) Get(ctx context.Context, key string) (io.ReadCloser, Info, error) {
 	name, err := b.checkedName(key)
 	if err != nil {
 		return nil, Info{}, err
 	}
-	body, info, err := b.get(ctx, name)
+	out, err := b.get(ctx, name, "")
 	if err != nil {
 		return nil, Info{}, fmt.Errorf("get %q from %s: %w", key, b, err)
 	}
-	return body, info, nil
+	body := objectReader{contextReader{ctx, out.Body}, out.Body}
+	return body, foundBy(answerTo(*out)).Info, nil
 }
 
-func (b *S3) get(ctx context.Context, name string) (io.ReadCloser, Info, error) {
-	out, err := b.getVersion(ctx, name, nil)
-	if err != nil {
-		return nil, Info{}, err
-	}
-	info, known := infoOf(out.ContentLength, out.ETag, out.ChecksumSHA256, out.ChecksumType, out.Metadata)
-	if known {
-		return objectReader{contextReader{ctx, out.Body}, out.Body}, info, nil
-	}
-	return b.getForeign(ctx, name, out, info)
-}
-
-// getVersion gets the object, or only the version that an ETag names.
-func (b *S3) getVersion(ctx context.Context, name string, etag *string) (*s3.GetObjectOutput, error) {
+// get gets the object, or the bytes of it that a range names.
+func (b *S3) get(ctx context.Context, name, bytes string) (*s3.GetObjectOutput, error) {
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{
-		Bucket: &b.address.Name, Key: &name, ChecksumMode: types.ChecksumModeEnabled, IfMatch: etag,
+		Bucket: &b.address.Name, Key: &name, Range: optional(bytes), ChecksumMode: types.ChecksumModeEnabled,
 	})
 	return out, b.explain(ctx, actionGet, err)
-}
-
-// maxKept is the size, in bytes, up to which an object is kept in memory
-// rather than got again.
-const maxKept = 1 << 20
-
-// getForeign gets an object that carries no SHA-256. A large one is read twice,
-// for the digest comes first.
-func (b *S3) getForeign(ctx context.Context, name string, out *s3.GetObjectOutput, info Info) (io.ReadCloser, Info, error) {
-	digest := sha256.New()
-	var kept bytes.Buffer
-	var to io.Writer = digest
-	if info.Size <= maxKept {
-		to = io.MultiWriter(digest, &kept)
-	}
-	size, err := io.Copy(to, contextReader{ctx, out.Body})
-	if err = errors.Join(err, out.Body.Close()); err != nil {
-		return nil, Info{}, fmt.Errorf("read for its digest: %w", err)
-	}
-	info.Size, info.SHA256 = size, [sha256.Size]byte(digest.Sum(nil))
-	if int64(kept.Len()) == size {
-		return io.NopCloser(contextReader{ctx, &kept}), info, nil
-	}
-	again, err := b.getVersion(ctx, name, &info.ETag)
-	if err != nil {
-		return nil, Info{}, fmt.Errorf("read again after its digest: %w", err)
-	}
-	return objectReader{contextReader{ctx, again.Body}, again.Body}, info, nil
 }
 
 // An objectReader reads until a context is done.
@@ -200,28 +150,111 @@ type objectReader struct {
 	io.Closer
 }
 
-// infoOf reads an answer's headers; known is false if none tells the SHA-256.
-func infoOf(size *int64, etag, checksum *string, kind types.ChecksumType, metadata map[string]string) (info Info, known bool) {
-	info = Info{Size: aws.ToInt64(size), ETag: aws.ToString(etag)}
+// A found is what a look found in place.
+type found struct {
+	Info
+	exists bool
+	told   bool // what follows is known
+	sum    [sha256.Size]byte
+}
+
+// is reports whether it has the size and the digest of an object.
+func (f found) is(o Object) bool {
+	return f.exists && f.told && f.Size == o.Size && f.sum == o.SHA256
+}
+
+// head looks up an object. Its digest is what the server says, or lacking that,
+// what whoever put it said.
+func (b *S3) head(ctx context.Context, name string) (found, error) {
+	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{
+		Bucket: &b.address.Name, Key: &name, ChecksumMode: types.ChecksumModeEnabled,
+	})
+	if missing(err) {
+		return found{}, nil
+	}
+	if err != nil {
+		return found{}, b.explain(ctx, actionGet, err)
+	}
+	return foundBy(headers{out.ContentLength, out.ETag, out.LastModified, out.ChecksumSHA256, out.ChecksumType, out.Metadata}), nil
+}
+
+// headers are those of an answer that says what is in place.
+type headers struct {
+	size     *int64
+	etag     *string
+	modified *time.Time
+	checksum *string
+	kind     types.ChecksumType
+	metadata map[string]string
+}
+
+// answerTo returns the headers of an answer to a GET.
+func answerTo(out s3.GetObjectOutput) headers {
+	return headers{out.ContentLength, out.ETag, out.LastModified, out.ChecksumSHA256, out.ChecksumType, out.Metadata}
+}
+
+// noETag begins the ETags that are made up for a server without any. Such a
+// server has no condition for them; a look stands in.
+const noETag = "none:"
+
+func foundBy(h headers) found {
+	f := found{exists: true, Info: Info{Size: -1, ETag: aws.ToString(h.etag)}}
+	if h.size != nil {
+		f.Size = *h.size
+	}
+	f.sum, f.told = h.digest(f.ETag)
+	if f.ETag == "" {
+		f.ETag = fmt.Sprintf("%s%d-%d-%x", noETag, f.Size, aws.ToTime(h.modified).Unix(), f.sum)
+	}
+	return f
+}
+
+// digest returns the SHA-256 that the headers tell.
+func (h headers) digest(etag string) (sum [sha256.Size]byte, told bool) {
 	// Of an object put in parts it may be a checksum of checksums, which then
 	// has the number of parts behind it or is of that type.
-	if kind == types.ChecksumTypeFullObject || kind == "" && !strings.Contains(info.ETag, "-") {
-		if sum, err := base64.StdEncoding.DecodeString(aws.ToString(checksum)); err == nil && len(sum) == sha256.Size {
-			info.SHA256 = [sha256.Size]byte(sum)
-			return info, true
+	if h.kind == types.ChecksumTypeFullObject || h.kind == "" && !strings.Contains(etag, "-") {
+		if raw, err := base64.StdEncoding.DecodeString(aws.ToString(h.checksum)); err == nil && len(raw) == sha256.Size {
+			return [sha256.Size]byte(raw), true
 		}
 	}
-	for name, value := range metadata {
-		if sum, err := hex.DecodeString(value); strings.EqualFold(name, metadataSHA256) && err == nil && len(sum) == sha256.Size {
-			info.SHA256 = [sha256.Size]byte(sum)
-			return info, true
+	for name, value := range h.metadata {
+		if raw, err := hex.DecodeString(value); strings.EqualFold(name, metadataSHA256) && err == nil && len(raw) == sha256.Size {
+			return [sha256.Size]byte(raw), true
 		}
 	}
-	return info, false
+	return sum, false
 }
 
 // metadataSHA256 is the name of the metadata that holds an object's digest.
 const metadataSHA256 = "sha256"
+
+// look compares what is in place with an object, by its bytes where they matter
+// or are soon read.
+func (b *S3) look(ctx context.Context, name string, o Object, c Condition) (found, error) {
+	if !b.full && (c.kind == ifAbsent || o.Size > soonRead) {
+		have, err := b.head(ctx, name)
+		if err != nil || !have.exists || have.told || have.Size != o.Size && have.Size >= 0 {
+			return have, err
+		}
+	}
+	out, err := b.get(ctx, name, "")
+	if errors.Is(err, fs.ErrNotExist) {
+		return found{}, nil
+	}
+	if err != nil {
+		return found{}, err
+	}
+	defer func() { _ = out.Body.Close() }() // what was read is compared
+	have := foundBy(answerTo(*out))
+	if have.told = have.Size < 0 || have.Size == o.Size; !have.told {
+		return have, nil // another size is other content
+	}
+	digest := sha256.New()
+	have.Size, err = io.Copy(digest, io.LimitReader(contextReader{ctx, out.Body}, o.Size+1))
+	have.sum = [sha256.Size]byte(digest.Sum(nil))
+	return have, b.explain(ctx, actionGet, err)
+}
 
 // A lack is something that a server was found not to have.
 type lack struct{ found atomic.Bool }

@@ -1,64 +1,76 @@
 package bucket
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 func TestWhatIsTriedAgain(t *testing.T) {
 	t.Parallel()
-	r := retryer(Options{})
+	r := newRetrier(Options{}.withDefaults(), nil)
 	for name, c := range map[string]struct {
 		err  error
-		want bool
+		want int
 	}{
-		"connection lost":    {&smithyhttp.RequestSendError{Err: io.ErrUnexpectedEOF}, true},
-		"damaged on its way": {&smithy.GenericAPIError{Code: "BadDigest"}, true},
-		"busy":               {&smithy.GenericAPIError{Code: "SlowDown"}, true},
-		"denied":             {&smithy.GenericAPIError{Code: "AccessDenied"}, false},
-		"body broken":        {&smithyhttp.RequestSendError{Err: bodyError{errors.New("broken")}}, false},
+		"connection lost":    {&smithyhttp.RequestSendError{Err: io.ErrUnexpectedEOF}, 6},
+		"damaged on its way": {&smithy.GenericAPIError{Code: "BadDigest"}, 6},
+		"busy":               {&smithy.GenericAPIError{Code: "SlowDown"}, 24},
+		"busy, in HTTP":      {status(http.StatusServiceUnavailable), 24},
+		"too many requests":  {status(http.StatusTooManyRequests), 24},
+		"out of order":       {status(http.StatusInternalServerError), 6},
+		"old credentials":    {&smithy.GenericAPIError{Code: "ExpiredToken"}, 3},
+		"denied":             {&smithy.GenericAPIError{Code: "AccessDenied"}, 1},
+		"body broken":        {&smithyhttp.RequestSendError{Err: bodyError{errors.New("broken")}}, 1},
 	} {
-		if got := r.IsErrorRetryable(fmt.Errorf("put: %w", c.err)); got != c.want {
-			t.Errorf("%s: %t, want %t", name, got, c.want)
+		if got := attempts(r, fmt.Errorf("put: %w", c.err)); got != c.want {
+			t.Errorf("%s: %d attempts, want %d", name, got, c.want)
 		}
-	}
-	if n := r.MaxAttempts(); n != 6 {
-		t.Errorf("%d attempts", n)
 	}
 }
 
-// TestDirectPutsGoWhereTheChainSendsThem: the SDK's own rules say where.
-func TestDirectPutsGoWhereTheChainSendsThem(t *testing.T) {
+// status is an answer that says no more.
+func status(code int) error {
+	return &awshttp.ResponseError{ResponseError: &smithyhttp.ResponseError{
+		Response: &smithyhttp.Response{Response: &http.Response{StatusCode: code}}, Err: errors.New("no code"),
+	}}
+}
+
+// attempts returns how often a request is made that always fails.
+func attempts(r aws.Retryer, err error) int {
+	for n := 1; ; n++ {
+		if _, last := r.RetryDelay(n, err); last != nil || n == r.MaxAttempts() || !r.IsErrorRetryable(err) {
+			return n
+		}
+	}
+}
+
+// TestOldCredentialsAreFetchedAnew: a run may last longer than they do.
+func TestOldCredentialsAreFetchedAnew(t *testing.T) {
 	t.Parallel()
-	for address, want := range map[string]string{
-		"s3://name?region=eu-north-1":                                                     "https://name.s3.eu-north-1.amazonaws.com eu-north-1",
-		"s3://my.name?region=eu-north-1":                                                  "https://s3.eu-north-1.amazonaws.com/my.name eu-north-1",
-		"s3://name?region=eu-north-1&path-style=true":                                     "https://s3.eu-north-1.amazonaws.com/name eu-north-1",
-		"s3://name?region=auto&endpoint=https://acc.r2.example.org":                       "https://name.acc.r2.example.org auto",
-		"s3://name/prefix?endpoint=http://127.0.0.1:9000":                                 "http://127.0.0.1:9000/name us-east-1",
-		"s3://name?region=x-1&path-style=true&endpoint=https://storage.example.org/s3/v1": "https://storage.example.org/s3/v1/name x-1",
-		// Such a bucket wants a session to be opened first.
-		"s3://name--use1-az4--x-s3?region=us-east-1": "",
-	} {
-		a, err := ParseAddress(address)
-		if err != nil {
+	fetched := 0
+	kept := aws.NewCredentialsCache(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		fetched++
+		return aws.Credentials{AccessKeyID: "id", SecretAccessKey: "secret"}, nil
+	}))
+	r := newRetrier(Options{}.withDefaults(), kept)
+	for _, code := range []string{"SlowDown", "ExpiredToken", "SlowDown"} {
+		if _, err := kept.Retrieve(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		b, err := NewS3(t.Context(), a, Options{Credentials: Credentials{ID: "id", Secret: "secret"}})
-		if err != nil {
-			t.Fatal(err)
+		if _, err := r.RetryDelay(1, &smithy.GenericAPIError{Code: code}); err != nil {
+			t.Errorf("%s: %v", code, err)
 		}
-		got := ""
-		if b.direct != nil {
-			got = b.direct.endpoint.String() + " " + b.direct.region
-		}
-		if got != want {
-			t.Errorf("%s: %q, want %q", address, got, want)
-		}
+	}
+	if fetched != 2 {
+		t.Errorf("fetched %d times, want 2", fetched)
 	}
 }

@@ -35,7 +35,7 @@ func (b *S3) explain(ctx context.Context, action string, err error) error {
 	}
 	var body bodyError
 	if errors.As(err, &body) {
-		return body.error
+		return body
 	}
 	if done := ctx.Err(); done != nil {
 		return done
@@ -48,8 +48,11 @@ func (b *S3) explain(ctx context.Context, action string, err error) error {
 	if advice := b.advice(action, err); advice != "" {
 		text += "; " + advice
 	}
-	if missing(err) {
+	switch {
+	case missing(err):
 		err = errors.Join(err, fs.ErrNotExist)
+	case refusedForGood(err) && action != actionGet:
+		err = errors.Join(err, ErrRefused)
 	}
 	return &s3Error{text: b.redact(ctx, text), cause: err}
 }
@@ -116,16 +119,39 @@ func missing(err error) bool {
 	return status == http.StatusNotFound && code != "NoSuchBucket" && code != "NoSuchUpload"
 }
 
-// advice says what the user can do, if that is known.
-func (b *S3) advice(action string, err error) string {
+// refusedForGood tells whether the server said no to a request, and would say so
+// again, for no fault of the credentials.
+func refusedForGood(err error) bool {
 	status, code, _ := answer(err)
+	switch status {
+	case http.StatusUnauthorized, http.StatusNotFound, http.StatusRequestTimeout, http.StatusConflict,
+		http.StatusPreconditionFailed, http.StatusTooManyRequests:
+		return false
+	}
+	return status/100 == 4 && credentialAdvice(code) == ""
+}
+
+// credentialAdvice says what the user can do about what is wrong with them, or
+// with the clock that signs.
+func credentialAdvice(code string) string {
 	switch code {
-	case "NoSuchBucket":
-		return "make the bucket, or correct its name, region or endpoint"
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired":
 		return "check the credentials, and that they are for this endpoint"
 	case "RequestTimeTooSkewed":
 		return "set this machine's clock"
+	}
+	return ""
+}
+
+// advice says what the user can do, if that is known.
+func (b *S3) advice(action string, err error) string {
+	status, code, _ := answer(err)
+	if text := credentialAdvice(code); text != "" {
+		return text
+	}
+	switch code {
+	case "NoSuchBucket":
+		return "make the bucket, or correct its name, region or endpoint"
 	case "AccessControlListNotSupported":
 		return "the bucket takes no ACL; leave out acl= and allow reading by the bucket's policy"
 	case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":

@@ -5,9 +5,11 @@ import (
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/xml"
 	"fmt"
+	"hash/crc64"
 	"io"
 	"maps"
 	"net/http"
@@ -25,11 +27,14 @@ import (
 type fakeS3 struct {
 	// What becomes of If-Match and If-None-Match: heeded, "refused" or "ignored".
 	conditions string
-	// What becomes of a checksum: taken, "refused", "vague" (refused without a
-	// word why) or "dropped" (taken, and not told again).
+	// noMetadata drops it; noETags answers puts without one.
+	noMetadata, noETags bool
+	// noParts takes no uploads in parts, noCopies no copies of parts; evenParts
+	// wants all parts but the last to have one size, and the last no more.
+	noParts, noCopies, evenParts bool
+	// checksums compares CRC-64/NVME of whole objects; others refuse its header
+	// ("refused") or do not know it.
 	checksums string
-	// copies says whether parts can be copied.
-	noCopies bool
 
 	t       testing.TB
 	mu      sync.Mutex
@@ -135,7 +140,6 @@ func (f *fakeS3) get(w http.ResponseWriter, r *http.Request, name string) {
 			return
 		}
 		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, end-1, len(content)))
-		w.Header().Del("X-Amz-Checksum-Sha256")
 		content, status = content[from:end], http.StatusPartialContent
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(content)))
@@ -145,32 +149,22 @@ func (f *fakeS3) get(w http.ResponseWriter, r *http.Request, name string) {
 	}
 }
 
-// allowed checks the checksum, the signed digest and the condition of a put.
+// allowed checks the digests and the condition of a put.
 func (f *fakeS3) allowed(w http.ResponseWriter, r *http.Request, name string, content []byte) bool {
-	return f.intact(w, r, content, true) && f.holds(w, r, name)
+	f.intact(r, content)
+	return f.holds(w, r, name)
 }
 
-func (f *fakeS3) intact(w http.ResponseWriter, r *http.Request, content []byte, needed bool) bool {
+// intact checks what is signed and what servers with locked objects want.
+func (f *fakeS3) intact(r *http.Request, content []byte) {
 	sum := sha256.Sum256(content)
 	if got := r.Header.Get("X-Amz-Content-Sha256"); got != hex.EncodeToString(sum[:]) {
 		f.t.Errorf("%s: signed digest %q", r.URL, got)
 	}
-	checksum := r.Header.Get("X-Amz-Checksum-Sha256")
-	switch {
-	case checksum == "" && f.checksums == "" && needed:
-		f.t.Errorf("%s: no checksum", r.URL)
-	case checksum == "":
-	case f.checksums == "refused":
-		fail(w, http.StatusBadRequest, "InvalidArgument", "Unsupported header 'x-amz-checksum-sha256' received for this API call.")
-		return false
-	case f.checksums == "vague":
-		fail(w, http.StatusNotImplemented, "NotImplemented", "A header you provided implies functionality that is not implemented")
-		return false
-	case checksum != base64.StdEncoding.EncodeToString(sum[:]):
-		fail(w, http.StatusBadRequest, "BadDigest", "The sha256 you specified did not match")
-		return false
+	md5 := md5.Sum(content)
+	if got := r.Header.Get("Content-MD5"); got != base64.StdEncoding.EncodeToString(md5[:]) {
+		f.t.Errorf("%s: Content-MD5 %q", r.URL, got)
 	}
-	return true
 }
 
 func (f *fakeS3) holds(w http.ResponseWriter, r *http.Request, name string) bool {
@@ -195,18 +189,32 @@ func (f *fakeS3) holds(w http.ResponseWriter, r *http.Request, name string) bool
 func (f *fakeS3) store(w http.ResponseWriter, name string, content []byte, from http.Header) {
 	header := http.Header{}
 	for key, values := range from {
-		kept := slices.Contains([]string{"Content-Type", "Cache-Control", "Content-Encoding"}, key) || strings.HasPrefix(key, "X-Amz-Meta-")
-		if kept || key == "X-Amz-Checksum-Sha256" && f.checksums == "" {
+		kept := slices.Contains([]string{"Content-Type", "Cache-Control", "Content-Encoding"}, key)
+		if kept || strings.HasPrefix(key, "X-Amz-Meta-") && !f.noMetadata {
 			header[key] = values
 		}
 	}
 	o := fakeObject{content, fmt.Sprintf(`"%x"`, md5.Sum(content)), header}
 	f.objects[name] = o
-	w.Header().Set("ETag", o.etag)
+	if !f.noETags {
+		w.Header().Set("ETag", o.etag)
+	}
 	w.WriteHeader(http.StatusOK)
 }
 
 func (f *fakeS3) create(w http.ResponseWriter, r *http.Request) {
+	algorithm := r.Header.Get("X-Amz-Checksum-Algorithm")
+	switch {
+	case f.noParts:
+		fail(w, http.StatusMethodNotAllowed, "MethodNotAllowed", "")
+		return
+	case algorithm != "" && f.checksums == "refused":
+		fail(w, http.StatusBadRequest, "InvalidArgument", "Unsupported header 'x-amz-checksum-algorithm' received for this API call.")
+		return
+	case algorithm != "" && f.checksums == "compared":
+		w.Header().Set("X-Amz-Checksum-Algorithm", algorithm)
+		w.Header().Set("X-Amz-Checksum-Type", r.Header.Get("X-Amz-Checksum-Type"))
+	}
 	f.begun++
 	id := fmt.Sprintf("upload-%d", f.begun)
 	f.uploads[id] = &fakeUpload{parts: map[int][]byte{}, header: r.Header.Clone()}
@@ -235,9 +243,8 @@ func (f *fakeS3) part(w http.ResponseWriter, r *http.Request, content []byte) {
 		_, _ = fmt.Sscanf(r.Header.Get("X-Amz-Copy-Source-Range"), "bytes=%d-%d", &first, &last)
 		content = o.content[first : last+1]
 		_, _ = fmt.Fprintf(w, "<CopyPartResult><ETag>\"%x\"</ETag></CopyPartResult>", md5.Sum(content))
-	case !f.intact(w, r, content, upload.header.Get("X-Amz-Checksum-Algorithm") != ""):
-		return
 	default:
+		f.intact(r, content)
 		w.Header().Set("ETag", fmt.Sprintf(`"%x"`, md5.Sum(content)))
 	}
 	upload.parts[number] = bytes.Clone(content)
@@ -263,6 +270,7 @@ func (f *fakeS3) complete(w http.ResponseWriter, r *http.Request, name string, c
 		f.t.Errorf("complete: %v", err)
 	}
 	var whole []byte
+	var sizes []int
 	for i, part := range list.Part {
 		piece := upload.parts[part.PartNumber]
 		if part.PartNumber != i+1 || strings.Trim(part.ETag, `"`) != fmt.Sprintf("%x", md5.Sum(piece)) {
@@ -271,13 +279,25 @@ func (f *fakeS3) complete(w http.ResponseWriter, r *http.Request, name string, c
 		if len(piece) < 5<<20 && i < len(list.Part)-1 {
 			f.t.Errorf("complete: part %d has only %d bytes", i+1, len(piece))
 		}
-		whole = append(whole, piece...)
+		whole, sizes = append(whole, piece...), append(sizes, len(piece))
+	}
+	if last := len(sizes) - 1; f.evenParts && (len(slices.Compact(slices.Clone(sizes[:last]))) > 1 || sizes[last] > sizes[0]) {
+		fail(w, http.StatusBadRequest, "InvalidPart", "All non-trailing parts must have the same length.")
+		return
+	}
+	crc := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, crc64.Checksum(whole, nvme)))
+	if want := r.Header.Get("X-Amz-Checksum-Crc64nvme"); f.checksums == "compared" && want != "" && want != crc {
+		fail(w, http.StatusBadRequest, "BadDigest", "The CRC64NVME you specified did not match the calculated checksum.")
+		return
 	}
 	delete(f.uploads, id)
 	f.store(discardWriter{http.Header{}}, name, whole, upload.header)
 	_, _ = fmt.Fprintf(w, "<CompleteMultipartUploadResult><ETag>%s</ETag></CompleteMultipartUploadResult>",
 		strings.ReplaceAll(f.objects[name].etag, `"`, "&quot;"))
 }
+
+// nvme is the polynomial of CRC-64/NVME, with its bits in the order of Go's.
+var nvme = crc64.MakeTable(0x9a6c9329ac4bc9b5)
 
 // A discardWriter takes an answer that nobody gets.
 type discardWriter struct{ header http.Header }

@@ -2,10 +2,17 @@ package bucket
 
 import (
 	"context"
+	"crypto/md5"
 	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
+	"hash/crc64"
 	"io"
+	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -23,80 +30,113 @@ const (
 	abortTime = 30 * time.Second
 )
 
-// A piece of an object's body becomes a part of the upload.
-type piece struct {
-	start, size int64
-	sum         [sha256.Size]byte
-}
-
-// An upload is an object on its way in parts.
+// An upload is an object on its way in parts. All of them have one size, but for
+// the last, which may be shorter: some servers want that.
 type upload struct {
 	*S3
-	name     string
-	object   Object
-	id       *string
-	checksum bool
-	parts    []types.CompletedPart
+	name   string
+	object Object
+	// source has what is sent: the body, behind what is not copied of the base.
+	source io.ReadSeeker
+	pieces []piece
+	// crc is the CRC-64/NVME of the whole, if the server shall compare it; 0 if
+	// not.
+	crc   uint64
+	id    *string
+	parts []types.CompletedPart
 }
 
 // putParts puts o in parts, read from the body itself and not kept in memory.
-func (b *S3) putParts(ctx context.Context, name string, o Object, c Condition, checksum bool) (Info, int, error) {
-	pieces, err := b.pieces(ctx, o)
-	if err != nil {
-		return Info{}, 0, err
+func (b *S3) putParts(ctx context.Context, name string, o Object, c Condition) (Info, error) {
+	u := &upload{S3: b, name: name, object: o, source: o.Body}
+	size := max(b.part, (o.Size+maxParts-2)/(maxParts-1))
+	if err := u.divide(ctx, nil, size); err != nil {
+		return Info{}, err
 	}
-	u := &upload{S3: b, name: name, object: o, checksum: checksum}
-	info, err := u.put(ctx, c, nil, pieces)
-	// Whether the last request took effect is not known after an error.
-	return info, 2, err
+	return u.put(ctx, c, func() error { return nil })
 }
 
-// put makes the upload, of which a failure leaves nothing.
-func (u *upload) put(ctx context.Context, c Condition, base *Info, pieces []piece) (Info, error) {
+// put makes the upload, of which a failure leaves nothing. Begin fills the first
+// parts.
+func (u *upload) put(ctx context.Context, c Condition, begin func() error) (Info, error) {
 	if err := u.create(ctx); err != nil {
 		return Info{}, err
 	}
-	info, err := u.fill(ctx, c, base, pieces)
+	err := begin()
+	if err == nil {
+		err = u.send(ctx)
+	}
+	var info Info
+	if err == nil {
+		info, err = u.complete(ctx, c)
+	}
 	if err != nil {
 		u.abort(ctx)
 	}
 	return info, err
 }
 
-// fill sends all parts and makes them the object.
-func (u *upload) fill(ctx context.Context, c Condition, base *Info, pieces []piece) (Info, error) {
-	if err := u.copy(ctx, base); err != nil {
-		return Info{}, err
+// simpler reports whether a server does not take what is sent in parts, so that
+// a simpler way of putting is left to be tried. That is any refusal but those
+// that say something of the moment.
+func simpler(err error) bool {
+	if errors.Is(err, errNoParts) {
+		return true
 	}
-	if err := u.send(ctx, pieces); err != nil {
-		return Info{}, err
+	if errors.As(err, new(bodyError)) || errors.Is(err, ErrBase) {
+		return false
 	}
-	return u.complete(ctx, c)
+	status, code, _ := answer(err)
+	switch status {
+	case http.StatusPreconditionFailed, http.StatusConflict, http.StatusTooManyRequests, http.StatusRequestTimeout:
+		return false
+	}
+	return status/100 == 4 && code != "NoSuchUpload" || status == http.StatusNotImplemented
 }
 
-// pieces checks the body and divides it.
-func (b *S3) pieces(ctx context.Context, o Object) ([]piece, error) {
-	d := &divider{size: max(b.part, (o.Size+maxParts-2)/(maxParts-1)), digest: sha256.New()}
-	if err := o.Copy(ctx, d); err != nil {
-		return nil, err
+// errNoParts is an answer without what an upload in parts needs.
+var errNoParts = errors.New("the server's answer names no upload or no part")
+
+// A piece of what is sent becomes a part.
+type piece struct {
+	start, size int64
+	sum         [sha256.Size]byte
+	md5         string // in base64
+	crc         uint64
+}
+
+// divide checks the body and divides the source, which has some bytes before it,
+// into pieces.
+func (u *upload) divide(ctx context.Context, before []byte, size int64) error {
+	d := &divider{size: size, digest: sha256.New(), md5: md5.New(), crc: crc64.New(nvme)}
+	_, _ = d.Write(before) // never fails
+	if err := u.object.Copy(ctx, d); err != nil {
+		return bodyError{err}
 	}
 	d.end()
-	return d.pieces, nil
+	u.pieces = d.pieces
+	return nil
 }
+
+// nvme is the polynomial of the checksum that S3 can make of a whole object.
+var nvme = crc64.MakeTable(0x9a6c9329ac4bc9b5)
 
 // A divider digests what is written to it in pieces of one size.
 type divider struct {
-	size       int64
-	at, filled int64 // where the piece begins, and what it has
-	digest     hash.Hash
-	pieces     []piece
+	size        int64
+	at, filled  int64 // where the piece begins, and what it has
+	digest, md5 hash.Hash
+	crc         hash.Hash64
+	pieces      []piece
 }
 
 func (d *divider) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 {
 		part := p[:min(int64(len(p)), d.size-d.filled)]
-		d.digest.Write(part)
+		for _, h := range []hash.Hash{d.digest, d.md5, d.crc} {
+			h.Write(part) // never fails
+		}
 		d.filled += int64(len(part))
 		p = p[len(part):]
 		if d.filled == d.size {
@@ -111,71 +151,86 @@ func (d *divider) end() {
 	if d.filled == 0 {
 		return
 	}
-	d.pieces = append(d.pieces, piece{d.at, d.filled, [sha256.Size]byte(d.digest.Sum(nil))})
+	d.pieces = append(d.pieces, piece{
+		d.at, d.filled, [sha256.Size]byte(d.digest.Sum(nil)), base64.StdEncoding.EncodeToString(d.md5.Sum(nil)), d.crc.Sum64(),
+	})
 	d.at, d.filled = d.at+d.filled, 0
-	d.digest.Reset()
+	for _, h := range []hash.Hash{d.digest, d.md5, d.crc} {
+		h.Reset()
+	}
 }
 
+// create begins the upload. If the server does not say that it will compare the
+// checksum of the whole, that is left out.
 func (u *upload) create(ctx context.Context) error {
 	o := u.object
 	in := &s3.CreateMultipartUploadInput{
 		Bucket: &u.address.Name, Key: &u.name,
 		ContentType: optional(o.ContentType), CacheControl: optional(o.CacheControl),
-		Metadata:     metadata(o.SHA256),
+		Metadata:     map[string]string{metadataSHA256: hex.EncodeToString(o.SHA256[:])},
 		StorageClass: types.StorageClass(u.address.StorageClass),
 		ACL:          types.ObjectCannedACL(u.address.ACL),
 	}
-	if u.checksum {
-		in.ChecksumAlgorithm = types.ChecksumAlgorithmSha256
+	if u.crc != 0 {
+		in.ChecksumAlgorithm, in.ChecksumType = types.ChecksumAlgorithmCrc64nvme, types.ChecksumTypeFullObject
 	}
 	out, err := u.client.CreateMultipartUpload(ctx, in)
 	if err != nil {
 		return u.explain(ctx, u.putAction(), err)
 	}
+	if aws.ToString(out.UploadId) == "" {
+		return errNoParts
+	}
 	u.id = out.UploadId
+	if out.ChecksumAlgorithm != types.ChecksumAlgorithmCrc64nvme || out.ChecksumType != types.ChecksumTypeFullObject {
+		u.crc = 0
+	}
 	return nil
 }
 
-// send sends the pieces as the parts behind those that were copied.
-func (u *upload) send(ctx context.Context, pieces []piece) error {
-	copied := len(u.parts)
-	u.parts = append(u.parts, make([]types.CompletedPart, len(pieces))...)
+// send sends the pieces as the parts behind those that are there.
+func (u *upload) send(ctx context.Context) error {
+	there := len(u.parts)
+	u.parts = append(u.parts, make([]types.CompletedPart, len(u.pieces))...)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(1)
-	shared, ok := u.object.Body.(io.ReaderAt)
+	shared, ok := readerAt(u.source)
 	if ok {
 		group.SetLimit(partsAtOnce)
 	}
-	for i, p := range pieces {
+	for i, p := range u.pieces {
 		group.Go(func() error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			body := newCheckedBody(ctx, u.object.Body, p.start, p.size, p.sum, false)
-			if shared != nil {
+			body := newCheckedBody(ctx, u.source, p.start, p.size, p.sum, false)
+			if ok {
 				body = newCheckedBody(ctx, io.NewSectionReader(shared, p.start, p.size), 0, p.size, p.sum, false)
 			}
-			part, err := u.sendPart(ctx, int32(copied+i+1), body)
-			u.parts[copied+i] = part
+			part, err := u.sendPart(ctx, int32(there+i+1), p, body)
+			u.parts[there+i] = part
 			return err
 		})
 	}
 	return group.Wait()
 }
 
-func (u *upload) sendPart(ctx context.Context, number int32, body *checkedBody) (types.CompletedPart, error) {
+func (u *upload) sendPart(ctx context.Context, number int32, p piece, body *checkedBody) (types.CompletedPart, error) {
 	in := &s3.UploadPartInput{
 		Bucket: &u.address.Name, Key: &u.name, UploadId: u.id, PartNumber: &number,
-		ContentLength: &body.size, Body: body,
+		ContentLength: &p.size, Body: body, ContentMD5: &p.md5,
 	}
-	if u.checksum {
-		in.ChecksumSHA256 = base64Of(body.want)
+	if u.crc != 0 {
+		in.ChecksumCRC64NVME = crcText(p.crc)
 	}
-	out, err := u.client.UploadPart(ctx, in, withPayload(body.want))
+	out, err := u.client.UploadPart(ctx, in, withPayload(p.sum))
 	if err := body.blame(err); err != nil {
 		return types.CompletedPart{}, fmt.Errorf("part %d: %w", number, u.explain(ctx, actionPut, err))
 	}
-	return types.CompletedPart{PartNumber: &number, ETag: out.ETag, ChecksumSHA256: in.ChecksumSHA256}, nil
+	if aws.ToString(out.ETag) == "" {
+		return types.CompletedPart{}, fmt.Errorf("part %d: %w", number, errNoParts)
+	}
+	return types.CompletedPart{PartNumber: &number, ETag: out.ETag, ChecksumCRC64NVME: in.ChecksumCRC64NVME}, nil
 }
 
 // complete makes the parts the object, if c holds.
@@ -184,18 +239,20 @@ func (u *upload) complete(ctx context.Context, c Condition) (Info, error) {
 		Bucket: &u.address.Name, Key: &u.name, UploadId: u.id,
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: u.parts},
 	}
+	if u.crc != 0 {
+		in.ChecksumCRC64NVME, in.ChecksumType = crcText(u.crc), types.ChecksumTypeFullObject
+	}
 	in.IfMatch, in.IfNoneMatch = c.headers()
 	out, err := u.client.CompleteMultipartUpload(ctx, in)
-	if err == nil {
-		return Info{Size: u.object.Size, SHA256: u.object.SHA256, ETag: aws.ToString(out.ETag)}, nil
+	if err != nil {
+		return Info{}, u.explain(ctx, actionPut, err)
 	}
-	if _, code, _ := answer(err); code == "NoSuchUpload" {
-		// It is complete already, if the answer to the first try was lost.
-		if have, err := u.head(ctx, u.name); err == nil && have.SHA256 == u.object.SHA256 {
-			return have, nil
-		}
-	}
-	return Info{}, u.explain(ctx, actionPut, err)
+	return u.info(u.object, out.ETag)
+}
+
+// crcText is a CRC-64 as S3 writes it.
+func crcText(crc uint64) *string {
+	return aws.String(base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, crc)))
 }
 
 // abort frees what the parts take up. If that fails too, it is left to the

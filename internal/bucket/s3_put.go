@@ -1,14 +1,15 @@
 package bucket
 
 import (
-	"cmp"
 	"context"
-	"crypto/sha256"
+	"crypto/md5"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -22,22 +23,16 @@ func (b *S3) Put(ctx context.Context, key string, o Object, c Condition) (Info, 
 	if err != nil {
 		return Info{}, err
 	}
-	info, err := b.checkedPut(ctx, name, o, c)
+	info, err := b.put(ctx, name, o, c)
 	if err != nil {
 		return Info{}, fmt.Errorf("put %q into %s: %w", key, b, err)
 	}
 	return info, nil
 }
 
-func (b *S3) checkedPut(ctx context.Context, name string, o Object, c Condition) (Info, error) {
-	if err := ctx.Err(); err != nil {
+func (b *S3) put(ctx context.Context, name string, o Object, c Condition) (Info, error) {
+	if err := o.check(ctx, c); err != nil {
 		return Info{}, err
-	}
-	if err := o.Base.check(o.Size); err != nil {
-		return Info{}, err
-	}
-	if o.Base.Length > 0 && c.creates() {
-		return Info{}, fmt.Errorf("nothing may be there: %w", ErrBase)
 	}
 	if o.Body == nil || o.Size <= 0 {
 		// An empty body is never read on its way, so it is checked here.
@@ -45,116 +40,147 @@ func (b *S3) checkedPut(ctx context.Context, name string, o Object, c Condition)
 			return Info{}, err
 		}
 	}
-	info, err := b.put(ctx, name, o, c)
-	if err == nil && info.ETag == "" {
-		return b.head(ctx, name)
+	if c.kind == always {
+		return b.putUntilClear(ctx, name, o, c)
 	}
-	return info, err
+	return b.putIf(ctx, name, o, c)
 }
 
-// write sends o with c's headers, and without the checksum's if the server has
-// none. Sent is how often the server may have got all of it.
-func (b *S3) write(ctx context.Context, name string, o Object, c Condition) (info Info, sent int, err error) {
-	send := b.sender(o)
-	checksum := !b.checksums.found.Load()
-	info, sent, err = send(ctx, name, o, c, checksum)
-	if !checksum || !refused(err) {
-		return info, sent, err
+// maxTries bounds how often a put is tried of which the answers are unclear.
+const maxTries = 6
+
+// putUntilClear puts o until it is clear what became of it. An answer counts as
+// success only if it names the object's version. Else the object in place tells,
+// as it does if the server says that c does not hold.
+func (b *S3) putUntilClear(ctx context.Context, name string, o Object, c Condition) (Info, error) {
+	for try := 1; ; try++ {
+		info, err := b.write(ctx, name, o, c)
+		if err == nil {
+			return info, nil
+		}
+		verdict := judge(err, c)
+		if verdict == refused {
+			return Info{}, err
+		}
+		info, write, lookErr := b.decide(ctx, name, o, c)
+		if lookErr == nil && !write && errors.Is(err, errUnclear) {
+			b.etags.set(b.notify, fmt.Sprintf("%s: the server's answers to puts lack an ETag; what is in place is looked at instead", b))
+		}
+		if lookErr != nil || !write {
+			return info, lookErr
+		}
+		if verdict == failed || try == maxTries {
+			return Info{}, err
+		}
+		select {
+		case <-time.After(min(b.pause, 50*time.Millisecond<<try)):
+		case <-ctx.Done():
+			return Info{}, ctx.Err()
+		}
 	}
-	// The condition may be as much to blame, and to do without the checksum is
-	// the last resort.
-	if _, _, message := answer(err); c.kind != always && !mentions(message, "checksum") {
-		return info, sent, err
-	}
-	again, sent, failed := send(ctx, name, o, c, false)
-	if refused(failed) && c.kind == always {
-		return Info{}, sent, err
-	}
-	b.checksums.set(b.notify, fmt.Sprintf("%s: the server has no x-amz-checksum-sha256; "+
-		"its check of the signature, which covers the same digest, stands in for it", b))
-	return again, sent, failed
 }
 
-// sender returns how an object is put.
-func (b *S3) sender(o Object) func(context.Context, string, Object, Condition, bool) (Info, int, error) {
+// A verdict is what an error says about a put.
+type verdict int
+
+const (
+	refused verdict = iota // it was not made, and will not be
+	failed                 // it may have been made; it was tried often enough
+	unclear                // it may have been made, or can be made now
+)
+
+// judge is the one place that reads the answer to a put.
+func judge(err error, c Condition) verdict {
+	status, _, _ := answer(err)
 	switch {
-	case o.Base.Length > 0:
-		return b.putOn
-	case o.Size > b.part:
-		return b.putParts
+	case errors.As(err, new(bodyError)), errors.Is(err, ErrBase), errors.Is(err, ErrBody),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return refused
+	case errors.Is(err, errUnclear), status/100 == 2, status == http.StatusNotFound, status == http.StatusConflict,
+		status == http.StatusPreconditionFailed && c.kind != always:
+		return unclear
+	case status == 0, status >= 500 && status != http.StatusNotImplemented, status == http.StatusTooManyRequests,
+		status == http.StatusRequestTimeout:
+		return failed
 	}
-	return b.putObject
+	return refused
+}
+
+// errUnclear is an answer that is none of S3's.
+var errUnclear = errors.New("the answer names no version of the object")
+
+// decide looks at what is in place and says what is to be done for o: nothing,
+// as it is there (info), write it, or give up, as c does not hold.
+func (b *S3) decide(ctx context.Context, name string, o Object, c Condition) (info Info, write bool, err error) {
+	have, err := b.look(ctx, name, o, c)
+	if err != nil {
+		return Info{}, false, err
+	}
+	write, err = c.Decide(have.is(o), have.Info, have.exists)
+	if errors.Is(err, ErrDiffers) && have.told {
+		err = Differs(have.Info, have.sum, o)
+	}
+	if err == nil && !write {
+		err = o.Copy(ctx, io.Discard) // a body that lies is not what is there
+	}
+	return have.Info, write, err
+}
+
+// write puts o with c's headers, in the way that the server takes.
+func (b *S3) write(ctx context.Context, name string, o Object, c Condition) (Info, error) {
+	if o.Base.Length > 0 {
+		return b.putOn(ctx, name, o, c)
+	}
+	if o.Size <= b.part || b.multipart.found.Load() {
+		return b.putObject(ctx, name, o, c)
+	}
+	info, err := b.putParts(ctx, name, o, c)
+	if !simpler(err) {
+		return info, err
+	}
+	info, again := b.putObject(ctx, name, o, c)
+	if again != nil {
+		return Info{}, errors.Join(err, again)
+	}
+	b.multipart.set(b.notify, fmt.Sprintf("%s: the server takes no objects in parts (%v); they are sent by one request each", b, err))
+	return info, nil
 }
 
 // putObject puts o by one request.
-func (b *S3) putObject(ctx context.Context, name string, o Object, c Condition, checksum bool) (Info, int, error) {
-	if !b.direct.takes(o) {
-		return b.putByChain(ctx, name, o, c, checksum)
-	}
-	etag, sent, err := b.direct.put(ctx, b.credentials, name, b.header(o, c, checksum), o)
-	if beyond(err) {
-		info, again, err := b.putByChain(ctx, name, o, c, checksum)
-		if err == nil {
-			b.direct.off.Store(true)
-		}
-		return info, sent + again, err
-	}
-	if err != nil {
-		return Info{}, sent, b.explain(ctx, b.putAction(), err)
-	}
-	return Info{Size: o.Size, SHA256: o.SHA256, ETag: etag}, sent, nil
-}
-
-// header is what goes with o.
-func (b *S3) header(o Object, c Condition, checksum bool) http.Header {
-	sum := hex.EncodeToString(o.SHA256[:])
-	header := http.Header{
-		// Without it the server's answer may come packed.
-		"Accept-Encoding":      {"identity"},
-		"Content-Type":         {cmp.Or(o.ContentType, "application/octet-stream")},
-		"User-Agent":           {"hackage-mirror"},
-		"X-Amz-Content-Sha256": {sum},
-		"X-Amz-Meta-Sha256":    {sum},
-	}
-	match, noneMatch := c.headers()
-	for name, value := range map[string]string{
-		"Cache-Control": o.CacheControl,
-		"If-Match":      aws.ToString(match), "If-None-Match": aws.ToString(noneMatch),
-		"X-Amz-Acl": b.address.ACL, "X-Amz-Storage-Class": b.address.StorageClass,
-	} {
-		if value != "" {
-			header[name] = []string{value}
-		}
-	}
-	if checksum {
-		header["X-Amz-Checksum-Sha256"] = []string{*base64Of(o.SHA256)}
-	}
-	return header
-}
-
-// putByChain is putObject by way of the SDK's whole chain.
-func (b *S3) putByChain(ctx context.Context, name string, o Object, c Condition, checksum bool) (Info, int, error) {
+func (b *S3) putObject(ctx context.Context, name string, o Object, c Condition) (Info, error) {
 	in := &s3.PutObjectInput{
 		Bucket: &b.address.Name, Key: &name,
 		ContentLength: &o.Size,
 		ContentType:   optional(o.ContentType), CacheControl: optional(o.CacheControl),
-		Metadata:     metadata(o.SHA256),
+		Metadata:     map[string]string{metadataSHA256: hex.EncodeToString(o.SHA256[:])},
 		StorageClass: types.StorageClass(b.address.StorageClass),
 		ACL:          types.ObjectCannedACL(b.address.ACL),
 	}
 	in.IfMatch, in.IfNoneMatch = c.headers()
-	if checksum {
-		in.ChecksumSHA256 = base64Of(o.SHA256)
+	// A bucket that keeps its objects from being changed wants a checksum in a
+	// header of its own; this one is known to every server.
+	digest := md5.New()
+	if err := o.Copy(ctx, digest); err != nil {
+		return Info{}, bodyError{err}
 	}
+	in.ContentMD5 = aws.String(base64.StdEncoding.EncodeToString(digest.Sum(nil)))
 	body := newCheckedBody(ctx, o.Body, 0, o.Size, o.SHA256, true)
 	if o.Size > 0 {
 		in.Body = body
 	}
 	out, err := b.client.PutObject(ctx, in, withPayload(o.SHA256))
 	if err := body.blame(err); err != nil {
-		return Info{}, body.starts, b.explain(ctx, b.putAction(), err)
+		return Info{}, b.explain(ctx, b.putAction(), err)
 	}
-	return Info{Size: o.Size, SHA256: o.SHA256, ETag: aws.ToString(out.ETag)}, body.starts, nil
+	return b.info(o, out.ETag)
+}
+
+// info is that of an object which was put, if the answer names its version.
+func (b *S3) info(o Object, etag *string) (Info, error) {
+	if aws.ToString(etag) == "" {
+		return Info{}, errUnclear
+	}
+	return Info{Size: o.Size, ETag: *etag}, nil
 }
 
 // putAction is the permission that a put takes.
@@ -174,14 +200,6 @@ func (c Condition) headers() (match, noneMatch *string) {
 		return aws.String(c.etag), nil
 	}
 	return nil, nil
-}
-
-func metadata(sum [sha256.Size]byte) map[string]string {
-	return map[string]string{metadataSHA256: hex.EncodeToString(sum[:])}
-}
-
-func base64Of(sum [sha256.Size]byte) *string {
-	return aws.String(base64.StdEncoding.EncodeToString(sum[:]))
 }
 
 // optional returns nil for what is not to be sent.

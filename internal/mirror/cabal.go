@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -192,13 +191,12 @@ func (b *Bucket) searchRevision(ctx context.Context, c cabalFile, news *index.Ne
 	if err != nil {
 		return 0, err
 	}
-	digest := sha256.Sum256(c.content)
 	for number := max(0, held-news.Cabals); number < held; number++ {
-		info, err := b.store.Head(ctx, revisionKey(c.release, number))
+		holds, err := bucket.Holds(ctx, b.store, revisionKey(c.release, number), c.content)
 		if err != nil {
-			return 0, fmt.Errorf("look up revision %d of %q in %q: %w", number, c.release, b, err)
+			return 0, fmt.Errorf("read revision %d of %q in %q: %w", number, c.release, b, err)
 		}
-		if info.SHA256 == digest {
+		if holds {
 			earlier, err := b.earlier()
 			return earlier[c.release] + c.behind, err
 		}

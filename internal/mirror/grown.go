@@ -125,7 +125,7 @@ func (g grown) builds() bool {
 func (b *Bucket) putGrown(ctx context.Context, ix *hackage.Index, g grown) error {
 	var why error
 	if g.builds() {
-		why = b.putPart(ctx, g, bucket.Base(g.held))
+		why = b.putPart(ctx, g, bucket.Base{Length: g.held.Length, Midstate: g.held.Midstate})
 		// A base that somebody made up does not fit the body.
 		if !errors.Is(why, bucket.ErrBase) && !errors.Is(why, bucket.ErrBody) {
 			return why

@@ -2,6 +2,7 @@ package buckettest
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding"
 	"errors"
@@ -24,10 +25,11 @@ func BaseOf(content []byte) bucket.Base {
 }
 
 // NewObjectOn returns the object that holds content, of which the first length
-// bytes are taken from the one in place.
+// bytes are taken from the one in place; the very first are the sample.
 func NewObjectOn(length int, content []byte) bucket.Object {
 	o := bucket.NewObject(content)
 	o.Body, o.Base = bytes.NewReader(content[length:]), BaseOf(content[:length])
+	o.Base.Sample = func(context.Context) (int64, []byte, error) { return 0, content[:min(length, 1000)], nil }
 	return o
 }
 
@@ -63,7 +65,7 @@ func testBase(t *testing.T, b bucket.Bucket) {
 			} {
 				o := NewObjectOn(step.from, step.content)
 				info, err := b.Put(t.Context(), name, o, bucket.Always())
-				if err != nil || info.SHA256 != o.SHA256 || info.Size != o.Size || info.ETag == "" {
+				if err != nil || info.Size != o.Size || info.ETag == "" {
 					t.Fatalf("put %d bytes on %d: %+v, %v", o.Size, step.from, info, err)
 				}
 				holds(t, b, name, string(step.content))

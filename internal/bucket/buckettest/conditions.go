@@ -32,8 +32,9 @@ func testIfAbsent(t *testing.T, b bucket.Bucket) {
 	}
 	for _, other := range []string{"two", "longer"} {
 		_, err := b.Put(t.Context(), "k", bucket.NewObject([]byte(other)), bucket.IfAbsent())
-		if !errors.Is(err, bucket.ErrDiffers) {
-			t.Fatalf("put other bytes: %v, want ErrDiffers", err)
+		unmet(t, err, bucket.ErrDiffers, made, true)
+		if len(other) != len("one") {
+			continue // it need not be read
 		}
 		for _, content := range []string{"one", other} {
 			digest := sha256.Sum256([]byte(content))
@@ -45,13 +46,25 @@ func testIfAbsent(t *testing.T, b bucket.Bucket) {
 	holds(t, b, "k", "one")
 }
 
+// unmet fails the test if an error is not of an unmet condition and tells what is
+// in place.
+func unmet(t *testing.T, err, kind error, have bucket.Info, exists bool) {
+	t.Helper()
+	var u *bucket.Unmet
+	if !errors.Is(err, kind) || !errors.As(err, &u) {
+		t.Fatalf("put: %v, want %v", err, kind)
+	}
+	if u.Exists != exists || u.Have != have {
+		t.Errorf("the error tells of %+v (%t), want %+v (%t): %v", u.Have, u.Exists, have, exists, err)
+	}
+}
+
 func testIfMatch(t *testing.T, b bucket.Bucket) {
 	conflict := func(etag string) {
 		t.Helper()
+		_, have := get(t, b, "k")
 		_, err := b.Put(t.Context(), "k", bucket.NewObject([]byte("late")), bucket.IfMatch(etag))
-		if !errors.Is(err, bucket.ErrConflict) {
-			t.Errorf("put if match %q: %v, want ErrConflict", etag, err)
-		}
+		unmet(t, err, bucket.ErrConflict, have, true)
 	}
 	put(t, b, "k", "one", bucket.Always())
 	_, one := get(t, b, "k")
@@ -70,21 +83,22 @@ func testIfMatch(t *testing.T, b bucket.Bucket) {
 	conflict(three.ETag)
 	holds(t, b, "k", "four")
 
-	_, err := b.Put(t.Context(), "missing", bucket.NewObject([]byte("x")), bucket.IfMatch(two.ETag))
-	if !errors.Is(err, bucket.ErrConflict) {
-		t.Errorf("put if match, nothing there: %v, want ErrConflict", err)
+	// What is there already was put by an earlier try, whose answer was lost.
+	for _, etag := range []string{three.ETag, ""} {
+		if again := put(t, b, "k", "four", bucket.IfMatch(etag)); again != four {
+			t.Errorf("put what is there says %+v, want %+v", again, four)
+		}
 	}
+
+	_, err := b.Put(t.Context(), "missing", bucket.NewObject([]byte("x")), bucket.IfMatch(two.ETag))
+	unmet(t, err, bucket.ErrConflict, bucket.Info{}, false)
 	absent(t, b, "missing")
 }
 
 func testIfMatchNothing(t *testing.T, b bucket.Bucket) {
-	put(t, b, "k", "one", bucket.IfMatch(""))
-	for _, content := range []string{"one", "two"} {
-		_, err := b.Put(t.Context(), "k", bucket.NewObject([]byte(content)), bucket.IfMatch(""))
-		if !errors.Is(err, bucket.ErrConflict) {
-			t.Errorf("put %q over it: %v, want ErrConflict", content, err)
-		}
-	}
+	made := put(t, b, "k", "one", bucket.IfMatch(""))
+	_, err := b.Put(t.Context(), "k", bucket.NewObject([]byte("two")), bucket.IfMatch(""))
+	unmet(t, err, bucket.ErrConflict, made, true)
 	holds(t, b, "k", "one")
 }
 

@@ -47,15 +47,17 @@ func testCreators(t *testing.T, b bucket.Bucket) {
 	}
 }
 
-// testUpdaters lets several count up one number, each step by compare and swap.
+// testUpdaters lets several count up one number, each step by compare and swap,
+// and with the updater's name behind it: two that put the same bytes would both
+// have put them.
 func testUpdaters(t *testing.T, b bucket.Bucket) {
 	const updaters, steps = 4, 5
-	put(t, b, "count", "0", bucket.IfMatch(""))
+	put(t, b, "count", "0 by nobody", bucket.IfMatch(""))
 	var group errgroup.Group
-	for range updaters {
+	for i := range updaters {
 		group.Go(func() error {
 			for range steps {
-				if err := countUp(t.Context(), b, "count"); err != nil {
+				if err := countUp(t.Context(), b, "count", i); err != nil {
 					return err
 				}
 			}
@@ -65,20 +67,22 @@ func testUpdaters(t *testing.T, b bucket.Bucket) {
 	if err := group.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	holds(t, b, "count", strconv.Itoa(updaters*steps))
+	if last, _ := get(t, b, "count"); !strings.HasPrefix(last, fmt.Sprintf("%d by", updaters*steps)) {
+		t.Errorf("it holds %q after %d steps", last, updaters*steps)
+	}
 }
 
-func countUp(ctx context.Context, b bucket.Bucket, key string) error {
+func countUp(ctx context.Context, b bucket.Bucket, key string, updater int) error {
 	for {
 		content, info, err := fetch(ctx, b, key)
 		if err != nil {
 			return err
 		}
-		n, err := strconv.Atoi(content)
-		if err != nil {
+		var n int
+		if _, err := fmt.Sscan(content, &n); err != nil {
 			return err
 		}
-		next := bucket.NewObject([]byte(strconv.Itoa(n + 1)))
+		next := bucket.NewObject(fmt.Appendf(nil, "%d by %d", n+1, updater))
 		if _, err := b.Put(ctx, key, next, bucket.IfMatch(info.ETag)); !errors.Is(err, bucket.ErrConflict) {
 			return err
 		}

@@ -5,7 +5,6 @@ package buckettest
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"testing"
@@ -65,7 +64,7 @@ func put(t *testing.T, b bucket.Bucket, key, content string, c bucket.Condition)
 	if err != nil {
 		t.Fatalf("put %q (%s): %v", key, c, err)
 	}
-	if info.Size != o.Size || info.SHA256 != o.SHA256 || info.ETag == "" {
+	if info.Size != o.Size || info.ETag == "" {
 		t.Errorf("put %q (%s) says %+v", key, c, info)
 	}
 	return info
@@ -88,7 +87,7 @@ func get(t *testing.T, b bucket.Bucket, key string) (string, bucket.Info) {
 	return content, info
 }
 
-// fetch reads an object whole and compares it with its Info.
+// fetch reads an object whole and compares its size with its Info.
 func fetch(ctx context.Context, b bucket.Bucket, key string) (string, bucket.Info, error) {
 	body, info, err := b.Get(ctx, key)
 	if err != nil {
@@ -101,9 +100,8 @@ func fetch(ctx context.Context, b bucket.Bucket, key string) (string, bucket.Inf
 	if err := body.Close(); err != nil {
 		return "", info, err
 	}
-	want := bucket.Info{Size: int64(len(content)), SHA256: sha256.Sum256(content), ETag: info.ETag}
-	if info != want || info.ETag == "" {
-		return "", info, fmt.Errorf("info is %+v, and the content is %+v", info, want)
+	if info.Size != int64(len(content)) || info.ETag == "" {
+		return "", info, fmt.Errorf("info is %+v, and the content has %d bytes", info, len(content))
 	}
 	return string(content), info, nil
 }
