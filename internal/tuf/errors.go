@@ -18,6 +18,8 @@ var (
 	ErrKeyID = errors.New("the key has another id")
 	// ErrUnknownKey: a signature or a role names a key that root.json lacks.
 	ErrUnknownKey = errors.New("not a key of root.json (after a rotation of keys a newer root.json has it)")
+	// ErrTooMany: a file has more keys or signatures than anybody needs.
+	ErrTooMany = errors.New("too many (not a file of a Hackage)")
 	// ErrDuplicateKey: two signatures name the same key.
 	ErrDuplicateKey = errors.New("two signatures by one key")
 	// ErrSignature: a signature does not fit the content.

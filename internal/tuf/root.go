@@ -113,6 +113,9 @@ func parseRole(spec object, keys keyring) (role, error) {
 	if err != nil {
 		return role{}, err
 	}
+	if err := checkCount("key ids", len(list)); err != nil {
+		return role{}, err
+	}
 	r := role{threshold: threshold}
 	for _, item := range list {
 		id, err := as[string](item)

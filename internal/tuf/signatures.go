@@ -12,12 +12,27 @@ import (
 // keyType is the only one there is, of keys and of signatures.
 const keyType = "ed25519"
 
+// maxSigners bounds the keys of a root.json and the signatures of a file. Hackage
+// has a dozen; each signature costs a pass over the whole file.
+const maxSigners = 64
+
+// checkCount refuses more of something than maxSigners before any is looked at.
+func checkCount(what string, n int) error {
+	if n > maxSigners {
+		return fmt.Errorf("%d %s, and more than %d are never needed: %w", n, what, maxSigners, ErrTooMany)
+	}
+	return nil
+}
+
 // A keyring is the keys of a root.json by their ids.
 type keyring map[string]ed25519.PublicKey
 
 // parseKeys refuses a key of another type, as hackage-security does, and one
 // whose id is not its own.
 func parseKeys(keys object) (keyring, error) {
+	if err := checkCount("keys", len(keys)); err != nil {
+		return nil, err
+	}
 	ring := make(keyring, len(keys))
 	for _, m := range keys {
 		public, err := parseKey(m.value)
@@ -89,6 +104,9 @@ func parseEnvelope(raw []byte) (envelope, error) {
 	}
 	list, err := field[[]Value](outer, "signatures")
 	if err != nil {
+		return envelope{}, err
+	}
+	if err := checkCount("signatures", len(list)); err != nil {
 		return envelope{}, err
 	}
 	e := envelope{signed: signed}

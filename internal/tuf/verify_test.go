@@ -3,6 +3,7 @@ package tuf_test
 import (
 	"bytes"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,9 @@ func TestFirstRootRefused(t *testing.T) {
 		{"field added after signing", []byte(w.edit(good, `"_type":"Root"`, `"_type":"Root","a":1`)), tuf.ErrSignature, nil},
 		{"one bad among enough", badThird(w), tuf.ErrSignature, []string{w.root3.id}},
 		{"signature by a short key", shortKey(w), tuf.ErrSignature, nil},
+		{"signed a thousand times", sign(t, w.root, slices.Repeat([]key{w.root1}, 1000)...), tuf.ErrTooMany, []string{"1000 signatures"}},
+		{"a thousand keys", sign(t, w.edit(w.root, `"keys":{`, `"keys":{`+manyKeys(1000)), w.root1, w.root2), tuf.ErrTooMany, []string{"1004 keys"}},
+		{"a thousand keys in a role", sign(t, w.edit(w.root, `"keyids":["`+w.online.id, `"keyids":["`+strings.Repeat(w.online.id+`","`, 1000)+w.online.id), w.root1, w.root2), tuf.ErrTooMany, []string{"1001 key ids"}},
 		{"no role mirrors", sign(t, w.edit(w.root, `"mirrors":`, `"mirror":`), w.root1, w.root2), tuf.ErrShape, []string{`"mirrors"`}},
 		{"no role targets", sign(t, w.edit(w.root, `"targets":`, `"target":`), w.root1, w.root2), tuf.ErrShape, []string{`"targets"`}},
 		{"role of a stranger", sign(t, w.edit(w.root, `"keyids":["`+w.online.id, `"keyids":["`+stranger.id), w.root1, w.root2), tuf.ErrUnknownKey, []string{"role timestamp", stranger.id}},
@@ -58,6 +62,16 @@ func TestFirstRootRefused(t *testing.T) {
 			mustBe(t, w.bootstrap(c.raw), c.want, append(c.says, "verify root.json with pinned keys")...)
 		})
 	}
+}
+
+// manyKeys are members of keys.
+func manyKeys(n int) string {
+	var text strings.Builder
+	for i := range n {
+		k := newKey(strconv.Itoa(i))
+		text.WriteString(`"` + k.id + `":` + k.json + `,`)
+	}
+	return text.String()
 }
 
 // badThird is signed well by two keys, and for the third has a signature of

@@ -21,7 +21,7 @@ func today() time.Time { return time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC) }
 func sentinels() []error {
 	return []error{
 		tuf.ErrSyntax, tuf.ErrShape, tuf.ErrType, tuf.ErrKeyType, tuf.ErrKeyID,
-		tuf.ErrUnknownKey, tuf.ErrDuplicateKey, tuf.ErrSignature, tuf.ErrThreshold, tuf.ErrPinned,
+		tuf.ErrUnknownKey, tuf.ErrTooMany, tuf.ErrDuplicateKey, tuf.ErrSignature, tuf.ErrThreshold, tuf.ErrPinned,
 		tuf.ErrRollback, tuf.ErrExpired, tuf.ErrLength, tuf.ErrDigest,
 	}
 }
