@@ -25,11 +25,14 @@ type address struct {
 	forGit  string // as git gets it; a folder is absolute
 	display string // for people, without userinfo
 	origin  string // scheme, host and port; only overHTTP
+	user    string // "" for none; overHTTP it goes with the token
 }
 
 var (
 	helperPrefix = regexp.MustCompile(`^[A-Za-z0-9_.+-]*::`)
 	scpForm      = regexp.MustCompile(`^(?:([^/@:]*)@)?(\[[^\]/]+\]|[^/@:]+):(.+)$`)
+	scpPassword  = regexp.MustCompile(`^[^/@]*:[^/@]*@`)
+	brokenURL    = regexp.MustCompile(`^(?i)(https?|ssh|file|s3)(?::/?[^/]|//)`)
 	drivePath    = regexp.MustCompile(`^[A-Za-z]:`)
 )
 
@@ -47,6 +50,10 @@ func parseAddress(raw string) (address, error) {
 		return address{}, fmt.Errorf("read repository address: remote helpers (%s) are not used: %w", helperPrefix.FindString(raw), ErrURL)
 	case strings.Contains(raw, "://"):
 		return parseURL(raw)
+	case brokenURL.MatchString(raw):
+		return address{}, fmt.Errorf("read repository address: behind %s there must be :// : %w", brokenURL.FindStringSubmatch(raw)[1], ErrURL)
+	case scpPassword.MatchString(raw):
+		return address{}, fmt.Errorf("read repository address: it holds a password before the @; give a token by the token option and a key by ssh-key: %w", ErrURL)
 	}
 	if runtime.GOOS == "windows" && drivePath.MatchString(raw) {
 		return folderAddress(raw)
@@ -72,7 +79,7 @@ func scpAddress(raw, user, host, path string) (address, error) {
 	if strings.HasPrefix(user, "-") || strings.HasPrefix(host, "-") {
 		return address{}, fmt.Errorf("read repository address: its host or user starts with a dash: %w", ErrURL)
 	}
-	return address{by: overSSH, forGit: raw, display: host + ":" + path}, nil
+	return address{by: overSSH, forGit: raw, display: host + ":" + path, user: user}, nil
 }
 
 // parseURL takes the forms with a scheme.
@@ -83,7 +90,7 @@ func parseURL(raw string) (address, error) {
 		return address{}, fmt.Errorf("read repository address: it is not a well-formed URL: %w", ErrURL)
 	}
 	if _, has := u.User.Password(); has {
-		return address{}, fmt.Errorf("read repository address on %q: it holds a password; give that by the token option: %w", u.Host, ErrURL)
+		return address{}, fmt.Errorf("read repository address on %q: it holds a password, which would end up in logs; give a token by the token option and a key by ssh-key: %w", u.Host, ErrURL)
 	}
 	if u.RawQuery != "" || u.Fragment != "" {
 		return address{}, fmt.Errorf("read repository address on %q: a repository has no query or fragment: %w", u.Host, ErrURL)
@@ -97,16 +104,12 @@ func parseURL(raw string) (address, error) {
 		if u.Hostname() == "" || strings.HasPrefix(u.Hostname(), "-") || strings.HasPrefix(u.User.Username(), "-") {
 			return address{}, fmt.Errorf("read repository address: its host or user is missing or starts with a dash: %w", ErrURL)
 		}
-		return address{by: overSSH, forGit: raw, display: shown.String()}, nil
+		return address{by: overSSH, forGit: raw, display: shown.String(), user: u.User.Username()}, nil
 	case "http", "https":
 		if u.Hostname() == "" {
 			return address{}, fmt.Errorf("read repository address: it names no host: %w", ErrURL)
 		}
-		if u.User != nil {
-			// A lone user name is how tokens are often put in URLs.
-			return address{}, fmt.Errorf("read repository address on %q: it holds a user or token; give that by the token option: %w", u.Host, ErrURL)
-		}
-		return address{by: overHTTP, forGit: raw, display: shown.String(), origin: u.Scheme + "://" + u.Host}, nil
+		return address{by: overHTTP, forGit: shown.String(), display: shown.String(), origin: u.Scheme + "://" + u.Host, user: u.User.Username()}, nil
 	}
 	return address{}, fmt.Errorf("read repository address: %q is none of path, file, ssh, https, http: %w", u.Scheme, ErrURL)
 }
@@ -123,6 +126,30 @@ func fileAddress(u *url.URL) (address, error) {
 		return address{}, fmt.Errorf("read repository address: file URL without a path: %w", ErrURL)
 	}
 	return folderAddress(filepath.FromSlash(path))
+}
+
+// Check says what is wrong with the options without touching anything, and
+// returns how the remote is named to people: never with a user.
+func (o Options) Check() (name string, err error) {
+	remote, err := parseAddress(o.URL)
+	if err != nil {
+		return "", err
+	}
+	if _, _, err := o.Auth.header(remote); err != nil {
+		return "", err
+	}
+	if remote.by == overSSH {
+		if len(o.Auth.SSHKey) > 0 {
+			_, err = ParseSSHKey(o.Auth.SSHKey)
+		}
+		if _, hostsErr := hostsFile(o.Auth.KnownHosts); err == nil {
+			err = hostsErr
+		}
+	}
+	if err != nil {
+		return "", fmt.Errorf("use %q: %w", remote.display, err)
+	}
+	return remote.display, nil
 }
 
 // safeForToken reports whether a token may travel to the address.

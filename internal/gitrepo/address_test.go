@@ -1,9 +1,6 @@
 package gitrepo
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/pem"
 	"errors"
 	"os"
 	"path/filepath"
@@ -21,17 +18,18 @@ func TestAddresses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for raw, want := range map[string]address{
-		"git@github.com:o/r.git":           {overSSH, "git@github.com:o/r.git", "github.com:o/r.git", ""},
-		"github.com:o/r.git":               {overSSH, "github.com:o/r.git", "github.com:o/r.git", ""},
-		"ssh://git@ssh.github.com:443/o/r": {overSSH, "ssh://git@ssh.github.com:443/o/r", "ssh://ssh.github.com:443/o/r", ""},
-		"https://github.com/o/r.git":       {overHTTP, "https://github.com/o/r.git", "https://github.com/o/r.git", "https://github.com"},
-		"http://127.0.0.1:8080/r":          {overHTTP, "http://127.0.0.1:8080/r", "http://127.0.0.1:8080/r", "http://127.0.0.1:8080"},
-		"https://[::1]:8443/r":             {overHTTP, "https://[::1]:8443/r", "https://[::1]:8443/r", "https://[::1]:8443"},
-		"r.git":                            {local, filepath.Join(here, "r.git"), filepath.Join(here, "r.git"), ""},
-		"./a:b":                            {local, filepath.Join(here, "a:b"), filepath.Join(here, "a:b"), ""},
-		"/srv/r.git":                       {local, "/srv/r.git", "/srv/r.git", ""},
-		"file:///srv/with%20space/r.git":   {local, "/srv/with space/r.git", "/srv/with space/r.git", ""},
-		"file://localhost/srv/r.git":       {local, "/srv/r.git", "/srv/r.git", ""},
+		"git@github.com:o/r.git":           {overSSH, "git@github.com:o/r.git", "github.com:o/r.git", "", "git"},
+		"github.com:o/r.git":               {overSSH, "github.com:o/r.git", "github.com:o/r.git", "", ""},
+		"ssh://git@ssh.github.com:443/o/r": {overSSH, "ssh://git@ssh.github.com:443/o/r", "ssh://ssh.github.com:443/o/r", "", "git"},
+		"https://github.com/o/r.git":       {overHTTP, "https://github.com/o/r.git", "https://github.com/o/r.git", "https://github.com", ""},
+		"http://127.0.0.1:8080/r":          {overHTTP, "http://127.0.0.1:8080/r", "http://127.0.0.1:8080/r", "http://127.0.0.1:8080", ""},
+		"https://x-token-auth@host/r":      {overHTTP, "https://host/r", "https://host/r", "https://host", "x-token-auth"},
+		"https://[::1]:8443/r":             {overHTTP, "https://[::1]:8443/r", "https://[::1]:8443/r", "https://[::1]:8443", ""},
+		"r.git":                            {local, filepath.Join(here, "r.git"), filepath.Join(here, "r.git"), "", ""},
+		"./a:b":                            {local, filepath.Join(here, "a:b"), filepath.Join(here, "a:b"), "", ""},
+		"/srv/r.git":                       {local, "/srv/r.git", "/srv/r.git", "", ""},
+		"file:///srv/with%20space/r.git":   {local, "/srv/with space/r.git", "/srv/with space/r.git", "", ""},
+		"file://localhost/srv/r.git":       {local, "/srv/r.git", "/srv/r.git", "", ""},
 	} {
 		if got, err := parseAddress(raw); err != nil || got != want {
 			t.Errorf("%s: %+v, %v", raw, got, err)
@@ -43,7 +41,7 @@ func TestAddressesRefused(t *testing.T) {
 	t.Parallel()
 	for _, raw := range []string{
 		"", "-oProxyCommand=x:y", "--upload-pack=x", "ext::sh -c x", "fd::17", "::x", "git://host/r", "ftp://host/r", "svn+ssh://host/r",
-		"https://user:hunter2@host/r", "https://hunter2@host/r", "ssh://git:hunter2@host/r", "https://host:hunter2x/r", "https://user:hunter2@ho st/r",
+		"https://user:hunter2@host/r", "user:hunter2@host:r", "https:/host/r", "https//host/r", "s3:/x", "s3://x", "ssh:host/r", "ssh://git:hunter2@host/r", "https://host:hunter2x/r", "https://user:hunter2@ho st/r",
 		"ssh://-oProxyCommand=x/r", "ssh://-l@host/r", "ssh:///r", "-x@host:r", "git@-host:r", "https:///r", "https://host/r?x", "https://host/r#x",
 		"file://host/r", "file://", "a\nb", "/srv/\x1b[1mr",
 	} {
@@ -91,45 +89,6 @@ func TestGitHubHostKeys(t *testing.T) {
 	}
 	if len(want) != 0 {
 		t.Errorf("lacking: %v", want)
-	}
-}
-
-func TestKnownHostsThatAreNone(t *testing.T) {
-	t.Parallel()
-	for _, text := range []string{"github.com", "github.com ssh-ed25519 AAAA", "# only a comment\nx y z"} {
-		if _, err := hostsFile([]byte(text)); err == nil {
-			t.Errorf("%q was taken", text)
-		}
-	}
-	if got, err := hostsFile([]byte(" \n")); err != nil || string(got) != string(githubHosts) {
-		t.Errorf("without any: %q, %v", got, err)
-	}
-}
-
-func TestSSHKeysThatAreNone(t *testing.T) {
-	t.Parallel()
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	locked, err := ssh.MarshalPrivateKeyWithPassphrase(key, "", []byte("x"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := ssh.NewSignerFromKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for word, text := range map[string][]byte{
-		"passphrase":    pem.EncodeToMemory(locked),
-		"public key":    ssh.MarshalAuthorizedKey(signer.PublicKey()),
-		"not a private": []byte("hello"),
-	} {
-		dir := t.TempDir()
-		_, err := Open(t.Context(), Options{Dir: dir, URL: "git@github.com:o/r", Auth: Auth{SSHKey: text}})
-		if err == nil || !strings.Contains(err.Error(), word) {
-			t.Errorf("%s: %v", word, err)
-		}
 	}
 }
 

@@ -1,10 +1,13 @@
 package gitrepo
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 )
 
 // inherited are the variables that a child may see: those that programs need
@@ -78,14 +81,18 @@ func settings() [][2]string {
 	}
 }
 
-// tokenSettings bind the token to the address's origin. Redirects are not
+// tokenSettings bind the token to the address: of settings for several addresses
+// git takes the one that fits best, so ours name the whole of it. Headers that
+// the user's settings add go first: an earlier step of a workflow may have put
+// another token there, and a host that gets two refuses both. Redirects are not
 // followed, since git would take the header along to where they lead.
 func tokenSettings(a address, header string) [][2]string {
 	return [][2]string{
-		{"http." + a.origin + "/.extraHeader", header},
-		{"http.followRedirects", "false"},
-		{"http." + a.origin + "/.followRedirects", "false"},
+		{"http." + a.forGit + ".extraHeader", ""},
+		{"http." + a.forGit + ".extraHeader", header},
+		{"http." + a.forGit + ".followRedirects", "false"},
 		{"credential.helper", ""},
+		{"credential." + a.forGit + ".helper", ""},
 	}
 }
 
@@ -98,16 +105,33 @@ func configEnvironment(settings [][2]string) []string {
 	return env
 }
 
-// tokenHeader checks the token and returns its header and all its forms that
-// must not be seen.
-func tokenHeader(a address, token []byte) (header string, secrets []string, err error) {
-	text := strings.TrimSpace(string(token))
-	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-		return "", nil, fmt.Errorf("use token for %q: it holds spaces or characters that no token has", a.display)
+// tokenUser goes with a token where nobody says otherwise: GitHub's, and others
+// take any.
+const tokenUser = "x-access-token"
+
+// header checks the token and returns its header and all its forms that must not
+// be seen; "" for a remote that wants none.
+func (auth Auth) header(a address) (header string, secrets []string, err error) {
+	if a.by != overHTTP {
+		return "", nil, nil
 	}
-	if !a.safeForToken() {
+	token, user := paste.Line(string(auth.Token)), paste.Line(auth.TokenUser)
+	blank := func(r rune) bool { return r <= ' ' || r >= 0x7f }
+	switch {
+	case a.user != "" && (token == "" || a.user == token || paste.IsToken(a.user)):
+		// A lone user name is how tokens are often put in URLs.
+		return "", nil, fmt.Errorf("use %q: the address holds a user or token; give a token by the token option, and its user by token-user: %w", a.display, ErrURL)
+	case a.user != "" && user != "" && a.user != user:
+		return "", nil, fmt.Errorf("use %q: the address has another user than token-user; leave one of them out: %w", a.display, ErrURL)
+	case token == "":
+		return "", nil, nil
+	case strings.ContainsFunc(token, blank):
+		return "", nil, fmt.Errorf("use token for %q: it holds spaces or characters that no token has", a.display)
+	case strings.ContainsFunc(user, blank) || strings.Contains(user, ":"):
+		return "", nil, fmt.Errorf("use token-user for %q: it holds characters that no user has", a.display)
+	case !a.safeForToken():
 		return "", nil, fmt.Errorf("use token for %q: it would travel in the clear; use https: %w", a.display, ErrURL)
 	}
-	coded := base64.StdEncoding.EncodeToString([]byte("x-access-token:" + text))
-	return "Authorization: Basic " + coded, []string{coded, text}, nil
+	coded := base64.StdEncoding.EncodeToString([]byte(cmp.Or(user, a.user, tokenUser) + ":" + token))
+	return "Authorization: Basic " + coded, []string{coded, token}, nil
 }

@@ -23,19 +23,22 @@ type gitHost struct {
 	folder   string
 	readOnly atomic.Bool
 	asked    atomic.Int64
+	user     string // that goes with the token
 }
 
 func newGitHost(t *testing.T) *gitHost {
 	t.Helper()
-	h := &gitHost{folder: t.TempDir()}
+	h := &gitHost{folder: t.TempDir(), user: tokenUser}
 	backend := need(t, "git-http-backend", strings.TrimSpace(plainGit(t, h.folder, "--exec-path")), "/usr/lib/git-core")
 	plainGit(t, h.folder, "init", "--quiet", "--bare", "--initial-branch=data", "r.git")
 	plainGit(t, filepath.Join(h.folder, "r.git"), "config", "http.receivepack", "true")
 	script := &cgi.Handler{Path: backend, Env: []string{"GIT_PROJECT_ROOT=" + h.folder, "GIT_HTTP_EXPORT_ALL=1"}, InheritEnv: []string{"PATH"}, Stderr: io.Discard}
-	want := "Basic " + base64.StdEncoding.EncodeToString([]byte("x-access-token:"+testToken))
 	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		h.asked.Add(1)
-		switch {
+		want := "Basic " + base64.StdEncoding.EncodeToString([]byte(h.user+":"+testToken))
+		switch got := req.Header.Values("Authorization"); {
+		case len(got) > 1:
+			http.Error(w, "Duplicate header: Authorization", http.StatusBadRequest)
 		case req.Header.Get("Authorization") != want:
 			w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
 			http.Error(w, "who are you? "+req.Header.Get("Authorization"), http.StatusUnauthorized)
@@ -155,5 +158,70 @@ func TestTokenThatIsNone(t *testing.T) {
 	_, err := Open(t.Context(), Options{Dir: t.TempDir(), URL: "http://git.example.org/r.git", Auth: Auth{Token: []byte(testToken)}})
 	if !errors.Is(err, ErrURL) || strings.Contains(err.Error(), testToken) {
 		t.Errorf("in the clear: %v", err)
+	}
+}
+
+// TestOnlyOurTokenIsSent: earlier steps of a workflow leave headers and helpers
+// in the user's settings, for any address or for this very one.
+func TestOnlyOurTokenIsSent(t *testing.T) {
+	t.Parallel()
+	host := newGitHost(t)
+	for _, scope := range []string{"", host.URL + "/", host.URL + "/r.git", strings.Replace(host.URL, "//", "//x-access-token@", 1) + "/"} {
+		home := t.TempDir()
+		asked := filepath.Join(home, "asked")
+		section := func(name string) string {
+			if scope == "" {
+				return "[" + name + "]\n"
+			}
+			return "[" + name + " \"" + scope + "\"]\n"
+		}
+		config := section("http") + "\textraheader = AUTHORIZATION: basic b3RoZXI6eA==\n\tfollowRedirects = true\n" +
+			section("credential") + "\thelper = \"!echo >>'" + asked + "'; echo username=x; echo password=y\"\n"
+		if err := os.WriteFile(filepath.Join(home, ".gitconfig"), []byte(config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for token, want := range map[string]error{testToken: nil, "ghs_wrongTOKENwrong": ErrAuth} {
+			r := openWith(t, Options{Dir: t.TempDir(), URL: host.URL + "/r.git", Auth: Auth{Token: []byte(token)}, Getenv: environ("HOME="+home, "GIT_CONFIG_NOSYSTEM=1")})
+			if _, err := r.Refs(t.Context()); !errors.Is(err, want) {
+				t.Errorf("settings for %q: %v, want %v", scope, err, want)
+			}
+		}
+		if _, err := os.Stat(asked); err == nil {
+			t.Errorf("settings for %q: the helper was asked", scope)
+		}
+	}
+}
+
+func TestTokenUser(t *testing.T) {
+	t.Parallel()
+	host := newGitHost(t)
+	host.user = "x-token-auth"
+	inAddress := strings.Replace(host.URL, "//", "//x-token-auth@", 1) + "/r.git"
+	for name, o := range map[string]Options{
+		"by option":  {URL: host.URL + "/r.git", Auth: Auth{Token: []byte(testToken), TokenUser: " x-token-auth\n"}},
+		"in address": {URL: inAddress, Auth: Auth{Token: []byte(testToken)}},
+		"both":       {URL: inAddress, Auth: Auth{Token: []byte(testToken), TokenUser: "x-token-auth"}},
+	} {
+		o.Dir = t.TempDir()
+		r := openWith(t, o)
+		if _, err := r.Refs(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if strings.Contains(r.String(), "x-token-auth") {
+			t.Errorf("%s: it is named %s", name, r)
+		}
+	}
+	for name, o := range map[string]Options{
+		"no token":         {URL: "https://hunter2@host/r"},
+		"the token itself": {URL: "https://hunter2@host/r", Auth: Auth{Token: []byte("hunter2")}},
+		"another token":    {URL: "https://ghp_hunter2@host/r", Auth: Auth{Token: []byte(testToken)}},
+		"two users":        {URL: "https://hunter2@host/r", Auth: Auth{Token: []byte(testToken), TokenUser: "x"}},
+		"a colon":          {URL: "https://host/r", Auth: Auth{Token: []byte(testToken), TokenUser: "x:hunter2"}},
+	} {
+		o.Dir = t.TempDir()
+		_, checked := o.Check()
+		if _, err := Open(t.Context(), o); err == nil || checked == nil || strings.Contains(err.Error()+checked.Error(), "hunter2") {
+			t.Errorf("%s: %v, %v", name, err, checked)
+		}
 	}
 }

@@ -20,8 +20,10 @@ type Auth struct {
 	// KnownHosts are lines as ssh keeps them. Without them GitHub's host
 	// keys are known.
 	KnownHosts []byte
-	// Token goes to an https remote, as the password of x-access-token.
-	Token []byte
+	// Token goes to an https remote, as the password of TokenUser; without one,
+	// of the user in the address, or of x-access-token.
+	Token     []byte
+	TokenUser string
 }
 
 // Options say which remote to open and where to work.
@@ -124,16 +126,18 @@ func (r *Repo) equip(getenv func(string) string) error {
 	config := settings()
 	switch r.remote.by {
 	case overHTTP:
-		if len(r.auth.Token) == 0 {
-			break
-		}
-		header, secrets, err := tokenHeader(r.remote, r.auth.Token)
+		header, secrets, err := r.auth.header(r.remote)
 		if err != nil {
 			return err
 		}
-		r.git.secrets = secrets
-		config = append(config, tokenSettings(r.remote, header)...)
+		if header != "" {
+			r.git.secrets = secrets
+			config = append(config, tokenSettings(r.remote, header)...)
+		}
 	case overSSH:
+		if user := r.remote.user; user != "" && user != "git" {
+			r.git.secrets = []string{user + "@"} // ssh tells it
+		}
 		if len(r.auth.SSHKey) == 0 && getenv("SSH_AUTH_SOCK") != "" {
 			r.git.env = append(r.git.env, "SSH_AUTH_SOCK="+getenv("SSH_AUTH_SOCK"))
 		}
@@ -218,6 +222,7 @@ func (a Auth) clone() Auth {
 		SSHKey:     append([]byte(nil), a.SSHKey...),
 		KnownHosts: append([]byte(nil), a.KnownHosts...),
 		Token:      append([]byte(nil), a.Token...),
+		TokenUser:  a.TokenUser,
 	}
 }
 

@@ -3,6 +3,7 @@ package gitrepo
 import (
 	"bytes"
 	_ "embed"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 )
 
 // githubHosts are GitHub's ssh host keys, as published at
@@ -41,7 +44,7 @@ func sshCommand(dir string, a Auth, home string) (env []string, held closer, err
 		options = append(options, ownSSH(len(a.KnownHosts) > 0, home)...)
 		return sshEnvironment(options), nothing{}, nil
 	}
-	key, err := parseSSHKey(a.SSHKey)
+	key, err := ParseSSHKey(a.SSHKey)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -81,49 +84,92 @@ func sshEnvironment(options []string) []string {
 	return []string{"GIT_SSH_VARIANT=ssh", "GIT_SSH_COMMAND=ssh " + strings.Join(options, " ")}
 }
 
-// hostsFile checks the lines of a known_hosts text; without one it is GitHub's.
+// KnownHosts reads lines of known_hosts as people paste them. ssh passes over a
+// line that it does not understand; those are named, one warning for each. It
+// fails if no line names a host.
+func KnownHosts(text []byte) (lines []byte, warnings []string, err error) {
+	lines = paste.Lines(text)
+	found, number := false, 0
+	for line := range bytes.Lines(lines) {
+		number++
+		if line = bytes.TrimSpace(line); len(line) == 0 || line[0] == '#' {
+			continue
+		}
+		if _, _, _, _, _, err := ssh.ParseKnownHosts(line); err != nil {
+			warnings = append(warnings, fmt.Sprintf("known hosts: line %d is passed over, as ssh does: it is no host, key type and key (%v)", number, err))
+			continue
+		}
+		found = true
+	}
+	if !found {
+		return nil, nil, errors.New("read known hosts: no line is a host, a key type and a key, as in: git.example.org ssh-ed25519 AAAA…")
+	}
+	return lines, warnings, nil
+}
+
+// hostsFile returns what ssh gets as known_hosts: the given lines, or GitHub's.
 func hostsFile(given []byte) ([]byte, error) {
 	if len(bytes.TrimSpace(given)) == 0 {
 		return githubHosts, nil
 	}
-	lines := unixLines(given)
-	for rest := lines; len(rest) > 0; {
-		var err error
-		if _, _, _, _, rest, err = ssh.ParseKnownHosts(rest); err != nil {
-			return nil, fmt.Errorf("read known hosts: each line is a host, a key type and a key, as ssh keeps them: %w", err)
-		}
-		if len(bytes.TrimSpace(rest)) == 0 {
-			break
-		}
-	}
-	return lines, nil
+	lines, _, err := KnownHosts(given)
+	return lines, err
 }
 
-// parseSSHKey reads a private key as ssh-keygen writes it. Texts that went
-// through forms and secret stores often lack the last newline or have CRLF.
-func parseSSHKey(text []byte) (any, error) {
-	key, err := ssh.ParseRawPrivateKey(unixLines(text))
+// ParseSSHKey reads a private key in any form that OpenSSH reads, as people
+// paste it: the first private one in the text.
+func ParseSSHKey(text []byte) (any, error) {
+	text = paste.Lines(text)
+	for rest := text; ; {
+		var block *pem.Block
+		switch block, rest = pem.Decode(rest); {
+		case block == nil:
+			return nil, fmt.Errorf("read ssh key: %s", noSSHKey(text))
+		case block.Type == "ENCRYPTED PRIVATE KEY":
+			return nil, errSSHLocked
+		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
+			return parseBlock(block)
+		}
+	}
+}
+
+// oidDSA is how a key in PKCS #8 form says that it is one of DSA.
+const oidDSA = "1.2.840.10040.4.1"
+
+var errSSHLocked = errors.New("read ssh key: it has a passphrase; make a deploy key without one (ssh-keygen -t ed25519 -N '')")
+
+func parseBlock(block *pem.Block) (any, error) {
+	raw := pem.EncodeToMemory(block)
+	defer clear(raw)
+	key, err := ssh.ParseRawPrivateKey(raw)
 	var locked *ssh.PassphraseMissingError
-	switch {
-	case errors.As(err, &locked):
-		return nil, errors.New("read ssh key: it has a passphrase; make a deploy key without one (ssh-keygen -t ed25519 -N '')")
-	case err != nil && looksPublic(text):
-		return nil, errors.New("read ssh key: this is a public key; the private one is needed (the file without .pub)")
-	case err != nil:
+	if errors.As(err, &locked) {
+		return nil, errSSHLocked
+	}
+	if block.Type == "DSA PRIVATE KEY" || err != nil && (strings.Contains(err.Error(), "ssh-dss") || strings.Contains(err.Error(), oidDSA)) {
+		return nil, errors.New("read ssh key: it is a DSA key, which ssh and hosts no longer take; make another (ssh-keygen -t ed25519 -N '')")
+	}
+	if err != nil {
 		// The parser's own words never quote the key.
-		return nil, fmt.Errorf("read ssh key: not a private key in OpenSSH or PEM form: %w", err)
+		return nil, fmt.Errorf("read ssh key: its block %s cannot be read: %w", block.Type, err)
 	}
 	return key, nil
 }
 
-func looksPublic(text []byte) bool {
+// noSSHKey says what a text without a private key is instead.
+func noSSHKey(text []byte) string {
 	_, _, _, _, err := ssh.ParseAuthorizedKey(bytes.TrimSpace(text))
-	return err == nil
-}
-
-func unixLines(text []byte) []byte {
-	text = bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
-	return append(bytes.TrimSpace(text), '\n')
+	switch {
+	case err == nil, bytes.Contains(text, []byte("BEGIN SSH2 PUBLIC")), bytes.Contains(text, []byte("BEGIN PUBLIC")):
+		return "this is a public key; the private one is needed (the file without .pub)"
+	case bytes.HasPrefix(text, []byte("PuTTY-User-Key-File")):
+		return "this is a key of PuTTY; have puttygen write it in OpenSSH's form (puttygen KEY.ppk -O private-openssh)"
+	case bytes.Contains(text, []byte("BEGIN PGP ")):
+		return "this is an OpenPGP key, which is for signing; an ssh key is needed (ssh-keygen -t ed25519 -N '')"
+	case bytes.Contains(text, []byte("-----BEGIN ")):
+		return "not a private key: its block is damaged or cut off; copy it again, with both its marks"
+	}
+	return "not a private key in OpenSSH or PEM form"
 }
 
 // A closer holds something that must end with the Repo.

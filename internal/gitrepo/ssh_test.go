@@ -191,6 +191,11 @@ func TestSSHWrongKey(t *testing.T) {
 	if _, err := r.Refs(t.Context()); !errors.Is(err, ErrAuth) {
 		t.Errorf("refs: %v", err)
 	}
+	host.user = "hunter2" // people put tokens there
+	r = open(t, host.url("/r.git"), Auth{SSHKey: key, KnownHosts: host.known()})
+	if _, err := r.Refs(t.Context()); !errors.Is(err, ErrAuth) || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("refs: %v", err)
+	}
 }
 
 func TestSSHWrongHostKey(t *testing.T) {
@@ -222,7 +227,7 @@ func TestSSHOfTheUser(t *testing.T) {
 	t.Parallel()
 	key, public := sshKey(t, "ed25519")
 	host := newSSHHost(t, public)
-	raw, err := parseSSHKey(key)
+	raw, err := ParseSSHKey(key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +257,7 @@ func TestSSHOfTheUser(t *testing.T) {
 func TestAgentSocket(t *testing.T) {
 	t.Parallel()
 	key, public := sshKey(t, "ed25519")
-	raw, err := parseSSHKey(key)
+	raw, err := ParseSSHKey(key)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -123,3 +123,14 @@ func unfold(text string) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// IsToken reports whether a text begins as tokens of the large hosts do, which
+// put that there so that a token in the wrong place can be found.
+func IsToken(text string) bool {
+	for _, prefix := range []string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "gldt-", "glcbt-", "ATBB", "ATCTT"} {
+		if strings.HasPrefix(text, prefix) {
+			return true
+		}
+	}
+	return false
+}

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 )
 
 // A Secret is the value of an option that nobody may read in a log, a process
@@ -178,12 +180,7 @@ func looksSecret(argument string) bool {
 	if !ok || !strings.HasPrefix(argument, "-") {
 		value = argument
 	}
-	for _, prefix := range []string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-"} {
-		if strings.HasPrefix(value, prefix) {
-			return true
-		}
-	}
-	return false
+	return paste.IsToken(value)
 }
 
 // readLimited reads a file of at most limit bytes.

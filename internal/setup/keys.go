@@ -117,7 +117,11 @@ func (s *Setup) sshKey(d destination, held bool) (*key, error) {
 			return nil, err
 		}
 	}
-	signer, err := ssh.ParsePrivateKey(k.private)
+	private, err := gitrepo.ParseSSHKey(k.private)
+	if err != nil {
+		return nil, fmt.Errorf("open %q: %w; put another there, or move this file away to have a new one made", k.path, err)
+	}
+	signer, err := ssh.NewSignerFromKey(private)
 	if err != nil {
 		return nil, fmt.Errorf("open %q: %w; put a private key of OpenSSH without a passphrase there, or move this file away to have a new one made", k.path, err)
 	}
