@@ -158,3 +158,22 @@ func TestOptionsFillInWhatTheAddressLacks(t *testing.T) {
 	_, err := b.Head(t.Context(), "k")
 	explained(t, err, "no credentials were found", "AWS_ACCESS_KEY_ID")
 }
+
+// TestEndpointOfTheBucketIsRefused: it is what dashboards show.
+func TestEndpointOfTheBucketIsRefused(t *testing.T) {
+	t.Parallel()
+	for address, service := range map[string]string{
+		"s3://name?endpoint=https://account.r2.example.org/name":                         "https://account.r2.example.org",
+		"s3://name/prefix?endpoint=https://account.r2.example.org/name/&path-style=true": "https://account.r2.example.org",
+		"s3://name?endpoint=https://account.r2.example.org/s3/name":                      "https://account.r2.example.org/s3",
+		"s3://name?endpoint=https://name.s3.example.org:9000":                            "https://s3.example.org:9000",
+		// A server may have the name of its bucket.
+		"s3://name?endpoint=https://name.example.org&path-style=true": "",
+		"s3://name?endpoint=https://s3.example.org/named":             "",
+	} {
+		_, err := bucket.Open(t.Context(), address, bucket.Options{Credentials: fakeKeys})
+		if service == "" && err != nil || service != "" && (err == nil || !strings.HasSuffix(err.Error(), "give that of the service, "+service)) {
+			t.Errorf("%s: %v, want to be told of %q", address, err, service)
+		}
+	}
+}

@@ -5,6 +5,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/url"
+	"path"
+	"strings"
 	"time"
 )
 
@@ -116,4 +119,24 @@ func (a Address) withDefaults(o Options) (Address, error) {
 		a.PathStyle = &o.PathStyle
 	}
 	return a, nil
+}
+
+// checkEndpoint refuses the address of the bucket in place of that of the
+// service, which dashboards show: all objects would lie below the bucket's name
+// once more, where no reader looks.
+func (a Address) checkEndpoint(endpoint string) error {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return err
+	}
+	service := *u
+	switch {
+	case path.Base(u.Path) == a.Name:
+		service.Path = strings.TrimRight(strings.TrimSuffix(strings.TrimRight(u.Path, "/"), a.Name), "/")
+	case strings.HasPrefix(u.Host, a.Name+".") && !*a.PathStyle:
+		service.Host = strings.TrimPrefix(u.Host, a.Name+".")
+	default:
+		return nil
+	}
+	return fmt.Errorf("the endpoint %s is that of the bucket; give that of the service, %s", endpoint, service.String())
 }

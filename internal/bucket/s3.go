@@ -73,11 +73,13 @@ func NewS3(ctx context.Context, a Address, o Options) (*S3, error) {
 	}
 	b.conditions.turn = make(chan struct{}, 1)
 	b.conditions.seed = maphash.MakeSeed()
-	// AWS keeps conditions; of other servers that remains to be seen.
-	if client.Options().BaseEndpoint == nil {
+	endpoint := client.Options().BaseEndpoint // the environment may name one too
+	if endpoint == nil {
+		// AWS keeps conditions; of other servers that remains to be seen.
 		b.conditions.state.Store(conditionsKept)
+		return b, nil
 	}
-	return b, nil
+	return b, a.checkEndpoint(*endpoint)
 }
 
 // String names the bucket in messages.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -163,6 +164,9 @@ func (b *S3) advice(action string, err error) string {
 	case http.StatusMovedPermanently:
 		return "the bucket is in another region than " + b.client.Options().Region + "; name its own"
 	case 0:
+		if unknown := new(net.DNSError); errors.As(err, &unknown) && unknown.IsNotFound && !b.client.Options().UsePathStyle {
+			return "a server that has no names for its buckets needs path-style=true in the address, or s3-path-style"
+		}
 		if strings.Contains(err.Error(), "get identity: get credentials") {
 			return "no credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a web identity or a profile"
 		}
