@@ -13,6 +13,9 @@ var (
 	// ErrRefused says that a hook, a rule or a missing right of the remote
 	// stopped the push. The remote's words are in the error.
 	ErrRefused = errors.New("the remote refused")
+	// ErrHidden says that the remote does not show its tags, so that nobody
+	// could read what is pushed.
+	ErrHidden = errors.New("the remote hides its tags (uploadpack.hideRefs or transfer.hideRefs for refs/tags); have them shown there")
 	// ErrAuth says that the remote does not take the key or the token.
 	ErrAuth = errors.New("the remote did not take our credentials")
 	// ErrHostKey says that the remote's ssh host key is not a known one.

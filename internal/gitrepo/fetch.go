@@ -32,6 +32,7 @@ func (r *Repo) Refs(ctx context.Context) (map[string]string, error) {
 			return nil, fmt.Errorf("list refs of %q: %w", r.remote.display, ErrObjectFormat)
 		}
 		refs[name] = id
+		r.showsTags = r.showsTags || strings.HasPrefix(name, tags)
 	}
 	return refs, nil
 }

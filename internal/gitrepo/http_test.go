@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -23,7 +24,8 @@ type gitHost struct {
 	folder   string
 	readOnly atomic.Bool
 	asked    atomic.Int64
-	user     string // that goes with the token
+	user     string       // that goes with the token
+	chunked  atomic.Int64 // requests that did not say their length
 }
 
 func newGitHost(t *testing.T) *gitHost {
@@ -35,6 +37,9 @@ func newGitHost(t *testing.T) *gitHost {
 	script := &cgi.Handler{Path: backend, Env: []string{"GIT_PROJECT_ROOT=" + h.folder, "GIT_HTTP_EXPORT_ALL=1"}, InheritEnv: []string{"PATH"}, Stderr: io.Discard}
 	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		h.asked.Add(1)
+		if req.ContentLength < 0 {
+			h.chunked.Add(1)
+		}
 		want := "Basic " + base64.StdEncoding.EncodeToString([]byte(h.user+":"+testToken))
 		switch got := req.Header.Values("Authorization"); {
 		case len(got) > 1:
@@ -81,6 +86,45 @@ func TestHTTPWithToken(t *testing.T) {
 		t.Errorf("push with a token that only reads: %v", err)
 	}
 	noSecrets(t, dir, err.Error(), secretsOf(testToken)...)
+}
+
+// TestRequestsSayTheirLength: some servers take no others. However many objects are
+// asked for, that holds, in the old protocol too.
+func TestRequestsSayTheirLength(t *testing.T) {
+	t.Parallel()
+	host := newGitHost(t)
+	remote := filepath.Join(host.folder, "r.git")
+	plainGit(t, remote, "config", "uploadpack.allowFilter", "true")
+	plainGit(t, remote, "config", "uploadpack.allowAnySHA1InWant", "true")
+	files := map[string]string{}
+	for i := range 2*idsAtOnce + 1 {
+		files["f"+strconv.Itoa(i)] = strconv.Itoa(i)
+	}
+	head := publish(t, open(t, remote, Auth{}), files)
+	for _, version := range []string{"0", "2"} {
+		home := t.TempDir()
+		if err := os.WriteFile(filepath.Join(home, ".gitconfig"), []byte("[protocol]\nversion = "+version+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := openWith(t, Options{Dir: t.TempDir(), URL: host.URL + "/r.git", Auth: Auth{Token: []byte(testToken)}, Getenv: environ("HOME="+home, "GIT_CONFIG_NOSYSTEM=1")})
+		if _, err := r.Fetch(t.Context(), "refs/heads/data"); err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		for file, err := range r.Tree(t.Context(), head) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, file.ID)
+		}
+		before := r.fetches
+		if err := r.Need(t.Context(), ids...); err != nil || len(ids) != len(files) {
+			t.Fatalf("%d ids: %v", len(ids), err)
+		}
+		if n := host.chunked.Load(); n != 0 || r.fetches != before+3 {
+			t.Errorf("version %s: %d requests did not say their length; %d fetches", version, n, r.fetches-before)
+		}
+	}
 }
 
 // secretsOf are the forms that a token takes on its way.

@@ -25,7 +25,10 @@ type Update struct {
 	Force bool
 }
 
-const branches = "refs/heads/"
+const (
+	branches = "refs/heads/"
+	tags     = "refs/tags/"
+)
 
 // receiveHere serves a remote that is a folder. It keeps what it gets as the one
 // pack it comes in, whatever the folder's settings say: made into a file for each
@@ -37,7 +40,8 @@ const receiveHere = "git -c receive.unpackLimit=1 -c transfer.unpackLimit=1 rece
 // branches first and then the tags, so that a push that is cut off there leaves a
 // tag that lags. Every ref must still be where its Old says, and without Force New
 // must descend from Old; otherwise the error is ErrMoved and the caller should
-// read the remote again. ErrRefused holds the remote's words.
+// read the remote again. ErrRefused holds the remote's words. Before the first tag
+// of a remote is made, another one tells whether the remote shows tags: ErrHidden.
 func (r *Repo) Push(ctx context.Context, updates ...Update) error {
 	if err := r.Flush(ctx); err != nil {
 		return err
@@ -53,13 +57,18 @@ func (r *Repo) Push(ctx context.Context, updates ...Update) error {
 			due = append(due, u)
 		}
 	}
+	if slices.ContainsFunc(due, func(u Update) bool { return u.Old == "" && strings.HasPrefix(u.Ref, tags) }) {
+		if err := r.probeTags(ctx); err != nil {
+			return fmt.Errorf("push to %q: %w", r.remote.display, err)
+		}
+	}
 	err := r.push(ctx, "--atomic", due)
 	if err != nil && strings.Contains(err.Error(), noAtomic) {
 		isBranch := func(u Update) bool { return strings.HasPrefix(u.Ref, branches) }
-		tags := slices.DeleteFunc(slices.Clone(due), isBranch)
+		rest := slices.DeleteFunc(slices.Clone(due), isBranch)
 		due = slices.DeleteFunc(due, func(u Update) bool { return !isBranch(u) })
 		if err = r.push(ctx, "--no-atomic", due); err == nil {
-			err = r.push(ctx, "--no-atomic", tags)
+			err = r.push(ctx, "--no-atomic", rest)
 		}
 	}
 	if err != nil {

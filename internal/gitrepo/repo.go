@@ -62,14 +62,15 @@ type Repo struct {
 	reader  *reader // nil until the first read
 	objects *packer // takes what is written
 
-	config  [][2]string // git's settings
-	notify  func(string)
-	initial string // branch of a new remote
-	sparse  sparseness
-	widened bool     // sparse was reduced after something had been fetched
-	refs    []string // of the last Fetch
-	depth   int      // how many commits of each of them were fetched
-	fetches int      // git fetch was started so often
+	config    [][2]string // git's settings
+	notify    func(string)
+	initial   string // branch of a new remote
+	showsTags bool   // the remote does, as is known
+	sparse    sparseness
+	widened   bool     // sparse was reduced after something had been fetched
+	refs      []string // of the last Fetch
+	depth     int      // how many commits of each of them were fetched
+	fetches   int      // git fetch was started so often
 }
 
 // Open checks git and the address, makes the local repository and, if asked to,
