@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -19,8 +20,10 @@ import (
 // What the download server has: a program that says what it is.
 const (
 	release = "v1.2.3"
-	genuine = "#!/bin/sh\necho from the release\n"
-	forged  = "#!/bin/sh\necho forged\n"
+	// impatience is the patience of the script in tests, in seconds.
+	impatience = 6
+	genuine    = "#!/bin/sh\necho from the release\n"
+	forged     = "#!/bin/sh\necho forged\n"
 )
 
 // An installation is an Action's folder, a runner's folders and a download
@@ -79,16 +82,25 @@ func (in *installation) asked() []string {
 	return asked
 }
 
+func bootstrapScript(t testing.TB) string {
+	return filepath.Join(root(t), "script", "action-bootstrap")
+}
+
+// environment is what the runner gives to the script.
+func (in *installation) environment(install string, more ...string) []string {
+	return append(environment("PATH="+in.path, "GITHUB_ACTION_PATH="+in.folder, "GITHUB_OUTPUT="+filepath.Join(in.folder, "output"),
+		"GITHUB_ACTION_REF=v9.9.9", "GITHUB_REF=refs/tags/v8.8.8",
+		"RUNNER_OS=Linux", "RUNNER_ARCH=X64", "RUNNER_TEMP="+in.runner, "RUNNER_TOOL_CACHE="+filepath.Join(in.runner, "tools"),
+		"INSTALL="+install, "DOWNLOAD_BASE="+in.server.URL+"/releases/", "BOOTSTRAP_PATIENCE="+strconv.Itoa(impatience)), more...)
+}
+
 // bootstrap runs the script as the runner does, and returns the path of the
 // program that it put in place.
 func (in *installation) bootstrap(install string, more ...string) (code int, said, program string) {
 	in.Helper()
 	output := filepath.Join(in.TempDir(), "output")
-	env := append(environment("PATH="+in.path, "GITHUB_ACTION_PATH="+in.folder, "GITHUB_OUTPUT="+output,
-		"GITHUB_ACTION_REF=v9.9.9", "GITHUB_REF=refs/tags/v8.8.8",
-		"RUNNER_OS=Linux", "RUNNER_ARCH=X64", "RUNNER_TEMP="+in.runner, "RUNNER_TOOL_CACHE="+filepath.Join(in.runner, "tools"),
-		"INSTALL="+install, "DOWNLOAD_BASE="+in.server.URL+"/releases/"), more...)
-	code, said = run(in, in.runner, env, filepath.Join(root(in), "script", "action-bootstrap"))
+	env := in.environment(install, append(more, "GITHUB_OUTPUT="+output)...)
+	code, said = run(in, in.runner, env, bootstrapScript(in))
 	if raw, err := os.ReadFile(output); err == nil {
 		program, _ = strings.CutPrefix(strings.TrimSuffix(string(raw), "\n"), "program=")
 	}
@@ -147,6 +159,9 @@ func TestBinaryIsDownloadedAndChecked(t *testing.T) {
 	if asked := in.asked(); len(asked) != 0 {
 		t.Errorf("a second job asked for %q", asked)
 	}
+	if _, _, program := in.bootstrap("binary"); strings.HasPrefix(program, filepath.Join(in.runner, "tools")) {
+		t.Errorf("%s runs, where other jobs can change it", program)
+	}
 	// What lies around on a runner may have been changed there.
 	write(t, filepath.Join(in.runner, "tools", "hackage-mirror", release, "hackage-mirror-linux-amd64"), forged, 0o755)
 	in.installs("auto", "from the release")
@@ -172,7 +187,8 @@ func TestBinaryIsThatOfTheRunner(t *testing.T) {
 			t.Errorf("%s asked for %q", runner, asked)
 		}
 	}
-	says(t, in.refuses("binary", "RUNNER_ARCH=X86"), "hackage-mirror-linux-X86")
+	says(t, in.refuses("binary", "RUNNER_ARCH=X86"), "release v1.2.3 has no binary for linux-386")
+	says(t, in.refuses("binary", "RUNNER_ARCH=S390X"), "release v1.2.3 has no binary for linux-S390X")
 }
 
 // Other bytes than promised end the job, whatever else could be done.
@@ -197,72 +213,35 @@ func TestTamperedBinaryIsRefused(t *testing.T) {
 func TestWithoutChecksumItIsBuilt(t *testing.T) {
 	t.Parallel()
 	need(t, "go")
-	for name, spoil := range map[string]func(*installation){
-		"no VERSION":       func(in *installation) { remove(in, "VERSION") },
-		"odd VERSION":      func(in *installation) { write(in, filepath.Join(in.folder, "VERSION"), "../v1\n", 0o644) },
-		"no checksums.txt": func(in *installation) { remove(in, "checksums.txt") },
-		"no line":          func(in *installation) { in.promise("hackage-mirror-linux-arm64", genuine) },
-		"odd line": func(in *installation) {
+	const none, without = "this commit of the Action is not a release", "release v1.2.3 has no binary for linux-amd64"
+	for name, spoil := range map[string]func(*installation) (want string){
+		"no VERSION": func(in *installation) string { remove(in, filepath.Join(in.folder, "VERSION")); return none },
+		"odd VERSION": func(in *installation) string {
+			write(in, filepath.Join(in.folder, "VERSION"), "../v1\n", 0o644)
+			return none
+		},
+		"no checksums.txt": func(in *installation) string { remove(in, filepath.Join(in.folder, "checksums.txt")); return none },
+		"no line":          func(in *installation) string { in.promise("hackage-mirror-linux-arm64", genuine); return without },
+		"odd line": func(in *installation) string {
 			write(in, filepath.Join(in.folder, "checksums.txt"), "0123  hackage-mirror-linux-amd64\n", 0o644)
+			return without
 		},
 	} {
 		in := newInstallation(t)
-		spoil(in)
-		says(t, in.installs("auto", "from source"), "::notice", "no release with a checksum for hackage-mirror-linux-amd64")
-		says(t, in.refuses("binary"), "There is no binary", "install: auto")
+		want := spoil(in)
+		says(t, in.installs("auto", "from source"), "::notice", want)
+		says(t, in.refuses("binary"), "There is no binary", "install: auto", want)
 		if asked := in.asked(); len(asked) != 0 {
 			t.Errorf("%s: asked for %q", name, asked)
 		}
 	}
 }
 
-func remove(in *installation, name string) {
-	in.Helper()
-	if err := os.Remove(filepath.Join(in.folder, name)); err != nil {
-		in.Fatal(err)
+func remove(t testing.TB, path string) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
 	}
-}
-
-func TestFailedDownloadIsBuilt(t *testing.T) {
-	t.Parallel()
-	need(t, "go")
-	for name, answer := range map[string]http.HandlerFunc{
-		"missing": http.NotFound,
-		"cut short": func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Length", "1000")
-			_, _ = w.Write([]byte(genuine))
-		},
-		"elsewhere by http": func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "ftp://127.0.0.1/x", http.StatusFound)
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			in := newInstallation(t)
-			in.serve(answer)
-			says(t, in.installs("auto", "from source"), "::notice", "could not be downloaded", in.server.URL)
-			in.refuses("binary")
-			if kept := in.kept(); len(kept) != 0 {
-				t.Errorf("the tool cache has %q", kept)
-			}
-		})
-	}
-}
-
-func TestBusyServerIsAskedAgain(t *testing.T) {
-	t.Parallel()
-	in := newInstallation(t)
-	var once sync.Once
-	in.serve(func(w http.ResponseWriter, _ *http.Request) {
-		busy := false
-		once.Do(func() { busy = true })
-		if busy {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
-		_, _ = w.Write([]byte(genuine))
-	})
-	in.installs("binary", "from the release")
 }
 
 // Without Go and without a binary it says what to do.
@@ -276,7 +255,7 @@ func TestWithoutGoItSaysWhatToDo(t *testing.T) {
 }
 
 // tools are what the script calls, but for those that know SHA-256.
-var tools = []string{"bash", "env", "sed", "awk", "tr", "cut", "curl", "mktemp", "mkdir", "chmod", "mv", "rm", "sleep", "cat"}
+var tools = []string{"bash", "env", "sed", "awk", "tr", "cut", "curl", "mktemp", "mkdir", "chmod", "cp", "mv", "rm", "sleep", "cat", "head", "tail", "wc"}
 
 // Each system has another program for SHA-256.
 func TestDigestPrograms(t *testing.T) {
@@ -313,10 +292,113 @@ func TestDownloadServerIsSpokenToInSecret(t *testing.T) {
 		"http://downloads.example.invalid", "http://127.0.0.1:1@downloads.example.invalid/", "ftp://127.0.0.1/", "/tmp",
 		"http://localhost.example.invalid/",
 	} {
-		says(t, in.refuses("auto", "DOWNLOAD_BASE="+base), "must begin with https://")
+		says(t, in.refuses("auto", "DOWNLOAD_BASE="+base), "The input download-base")
+	}
+	const secret = "https://me:hunter2@downloads.example.invalid/"
+	if said := in.refuses("auto", "DOWNLOAD_BASE="+secret); strings.Contains(said, "hunter2") {
+		t.Errorf("a password is printed:\n%s", said)
 	}
 	if asked := in.asked(); len(asked) != 0 {
 		t.Errorf("asked for %q", asked)
 	}
 	says(t, in.refuses("always"), `install is "always"`)
+}
+
+// The tool cache only saves a download: where it cannot be written, or is none,
+// the program comes all the same.
+func TestToolCacheMayBeMissing(t *testing.T) {
+	t.Parallel()
+	in := newInstallation(t)
+	file := filepath.Join(in.folder, "VERSION")
+	for _, cache := range []string{"", filepath.Join(file, "tools"), file, "/proc/tools"} {
+		in.installs("binary", "from the release", "RUNNER_TOOL_CACHE="+cache)
+	}
+	if kept := in.kept(); len(kept) != 0 {
+		t.Errorf("the tool cache has %q", kept)
+	}
+}
+
+func TestMissingCurlIsNamed(t *testing.T) {
+	t.Parallel()
+	in := newInstallation(t)
+	in.path = toolbox(t, append(slices.DeleteFunc(slices.Clone(tools), func(name string) bool { return name == "curl" }), "sha256sum")...)
+	says(t, in.refuses("binary"), "curl, which downloads releases, is not installed")
+}
+
+// What the job set for its own builds is not for this one.
+func TestBuildIgnoresTheJobsSettings(t *testing.T) {
+	t.Parallel()
+	need(t, "go")
+	in := newInstallation(t)
+	write(t, filepath.Join(in.runner, "go.work"), "go 9.9\n", 0o644)
+	in.installs("source", "from source", "GOFLAGS=-mod=vendor -tags=x", "GOOS=windows", "GOARCH=arm64", "GOAMD64=v4",
+		"GOEXPERIMENT=nothing", "GOWORK="+filepath.Join(in.runner, "go.work"), "CGO_ENABLED=1")
+}
+
+// becomes runs the script as action.yml does. The program prints its arguments.
+func (in *installation) becomes(command string, more ...string) (code int, said string) {
+	in.Helper()
+	const program = "#!/bin/sh\nfor word; do printf '<%s>' \"$word\"; done\n"
+	in.promise("hackage-mirror-linux-amd64", program)
+	in.serve(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(program)) })
+	return run(in, in.runner, in.environment("binary", append(more, "HACKAGE_MIRROR_COMMAND="+command)...), bootstrapScript(in), "run")
+}
+
+// The input command is words over all its lines, as a shell reads them, and no
+// more than that.
+func TestCommandIsSplit(t *testing.T) {
+	t.Parallel()
+	for command, want := range map[string]string{
+		"":                                      "",
+		"  \n ":                                 "",
+		"sync":                                  "<sync>",
+		"sync\n  --dry-run\n--packages 'a b'\n": "<sync><--dry-run><--packages><a b>",
+		"sync \\\n  --x \"c 'd'\"e '' \"\"\r\n": "<sync><--x><c 'd'e><><>",
+		"yes: # no\n#more $(it)\n--a#b":         "<yes:><--a#b>",
+		`demo D:\a\b "D:\a b\c" c\ d \"q\" \\ \$x "\$x \\"`: `<demo><D:\a\b><D:\a b\c><c d><"q"><\><$x><$x \>`,
+		`sync --bucket s3://x?a=1&b=2;* ~ '$(touch x)' !y`:  `<sync><--bucket><s3://x?a=1&b=2;*><~><$(touch x)><!y>`,
+		"sync --x 'a\nb' \"c\nd\"":                          "<sync><--x><a\nb><c\nd>",
+	} {
+		if code, said := newInstallation(t).becomes(command); code != 0 || !strings.HasSuffix(said, "downloaded and checked\n"+want) {
+			t.Errorf("%q becomes, with exit code %d:\n%s\nwant %s", command, code, said, want)
+		}
+	}
+	for command, want := range map[string]string{
+		"sync 'a":             "has a ' without an end",
+		"sync \"a\n--dry-run": "has a \" without an end",
+		"sync $(touch x)":     "has a $, and nothing is expanded",
+		"sync \"$X\"":         "has a $",
+		"sync `touch x`":      "has a `",
+	} {
+		in := newInstallation(t)
+		code, said := in.becomes(command)
+		if code != 2 || len(in.asked()) != 0 {
+			t.Errorf("%q: exit code %d", command, code)
+		}
+		says(t, said, "::error title=hackage-mirror::", want)
+	}
+}
+
+// The program gets what the workflow gives it; what downloads and checks it gets
+// none of that.
+func TestSecretsAreForTheProgramOnly(t *testing.T) {
+	t.Parallel()
+	const program = "#!/bin/sh\nenv\n"
+	in := newInstallation(t)
+	in.promise("hackage-mirror-linux-amd64", program)
+	in.serve(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(program)) })
+	bin, seen := t.TempDir(), filepath.Join(t.TempDir(), "seen")
+	for _, name := range []string{"curl", "sha256sum", "cp", "mktemp"} {
+		standIn(t, bin, name, fmt.Sprintf("env >>%q\nexec %q \"$@\"\n", seen, need(t, name)))
+	}
+	in.path = bin + ":" + in.path
+	secrets := []string{"INPUT_SIGNING_KEY=hunter2\nhunter3", "INPUT_TOKEN=hunter4", "AWS_SECRET_ACCESS_KEY=hunter5"}
+	code, said := run(t, in.runner, in.environment("binary", append(secrets, "HACKAGE_MIRROR_COMMAND=sync", "HACKAGE_MIRROR_ACTION=true")...), bootstrapScript(t), "run")
+	if code != 0 {
+		t.Fatalf("exit code %d:\n%s", code, said)
+	}
+	says(t, said, append(secrets, "HACKAGE_MIRROR_ACTION=true")...)
+	if others := read(t, seen); strings.Contains(others, "hunter") || !strings.Contains(others, "RUNNER_TEMP=") {
+		t.Errorf("others see\n%s", others)
+	}
 }

@@ -104,8 +104,8 @@ func TestActionRunsNoInput(t *testing.T) {
 			t.Errorf("a script of the Action holds an expression:\n%s", script)
 		}
 	}
-	if scripts != 2 {
-		t.Errorf("found %d scripts in action.yml, want 2", scripts)
+	if scripts != 1 {
+		t.Errorf("found %d scripts in action.yml, want 1", scripts)
 	}
 }
 
