@@ -4,8 +4,10 @@ package acttest
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -28,7 +30,25 @@ func newForge(t testing.TB) *forge {
 	if err := os.Symlink(gh, filepath.Join(f.bin, "gh")); err != nil {
 		t.Fatal(err)
 	}
+	f.ran()
 	return f
+}
+
+// ran says how the workflow's runs 1, 2 and so on have ended.
+func (f *forge) ran(conclusions ...string) {
+	f.Helper()
+	runs := []map[string]any{}
+	for i, conclusion := range conclusions {
+		runs = append(runs, map[string]any{
+			"id": i + 1, "conclusion": conclusion, "created_at": fmt.Sprintf("2026-11-22T%02d:23:45Z", i),
+			"html_url": fmt.Sprintf("https://github.example/me/mirror/actions/runs/%d", i+1),
+		})
+	}
+	raw, err := json.Marshal(runs)
+	if err != nil {
+		f.Fatal(err)
+	}
+	write(f, filepath.Join(f.dir, "runs.json"), string(raw), 0o644)
 }
 
 // An issue is one as GitHub lists it.
@@ -79,18 +99,21 @@ func (f *forge) calls() string {
 func (f *forge) notice(result, summary, number string, more ...string) (code int, said string) {
 	f.Helper()
 	env := append(environment("GH_STUB="+f.dir, "PATH="+f.bin+":"+os.Getenv("PATH"), "GH_TOKEN=t0ken", "GH_REPO=me/mirror",
-		"RESULT="+result, "SUMMARY_JSON="+summary, "RUN_URL=https://github.example/me/mirror/actions/runs/"+number,
-		"WORKFLOW=Mirror Hackage", "WORKFLOW_REF=me/mirror/.github/workflows/mirror.yml@refs/heads/main"), more...)
+		"RESULT="+result, "SUMMARY_JSON="+summary, "AFTER=1", "RUN_ID="+number, "SERVER_URL=https://github.example",
+		"WORKFLOW=Mirror Hackage"), more...)
 	return run(f, f.dir, env, filepath.Join(root(f), ".github", "actions", "notice", "notice"))
 }
 
-// notices is notice that must succeed.
-func (f *forge) notices(result, summary, number string) {
+// notices is notice that must succeed and have nothing to warn of.
+func (f *forge) notices(result, summary, number string, more ...string) {
 	f.Helper()
-	if code, said := f.notice(result, summary, number); code != 0 {
+	if code, said := f.notice(result, summary, number, more...); code != 0 || strings.Contains(said, "::warning") {
 		f.Fatalf("exit code %d:\n%s", code, said)
 	}
 }
+
+// degraded is the summary of a run with exit code 3.
+const degraded = `{"outcome":"degraded","error":"","destinations":[],"messages":[{"level":"warning","text":"alpha-1.0 has other bytes"}],"put-right":[],"expiries":[],"ledger":[]}`
 
 func TestOneIssueForAllFailures(t *testing.T) {
 	t.Parallel()
@@ -100,7 +123,6 @@ func TestOneIssueForAllFailures(t *testing.T) {
 		issue{Number: 1, Title: "Mirror Hackage fails", State: "open", User: map[string]string{"login": "somebody"}},
 		issue{Number: 2, Title: "Mirror Hackage fails", State: "open", User: bot, PullRequest: map[string]string{"url": "x"}},
 		issue{Number: 3, Title: "Another workflow fails", State: "open", User: bot},
-		issue{Number: 4, Title: "Mirror Hackage fails", State: "closed", User: bot},
 	)
 	before := f.issues()
 	f.notices("success", "", "100")
@@ -109,34 +131,98 @@ func TestOneIssueForAllFailures(t *testing.T) {
 	}
 	f.notices("failure", `{"error":"upstream is away"}`, "101")
 	f.notices("failure", `{"error":"upstream is still away"}`, "102")
-	issues := f.issues()
-	if len(issues) != 5 {
-		t.Fatalf("there are %d issues, want one more than 4", len(issues))
-	}
-	ours := issues[4]
+	ours := f.one(4, "open", "Mirror Hackage fails")
 	says(t, ours.Body, "- First: ", "/runs/101)", "- Last: ", "/runs/102)", "upstream is still away", `"Mirror Hackage" failed`)
-	if ours.Title != "Mirror Hackage fails" || ours.State != "open" || strings.Contains(ours.Body, "is away") {
+	if strings.Contains(ours.Body, "is away") {
 		t.Errorf("the issue is %+v", ours)
 	}
 	f.notices("success", "", "103")
 	f.notices("success", "", "104")
-	issues = f.issues()
-	if len(issues) != 5 || issues[4].State != "closed" {
-		t.Errorf("the issue is not closed: %+v", issues[4:])
-	}
-	says(t, f.calls(), "POST repos/me/mirror/issues/5/comments -f body=[A run](https://github.example/me/mirror/actions/runs/103) succeeded.",
-		"PATCH repos/me/mirror/issues/5 -f state=closed")
+	f.one(4, "closed", "Mirror Hackage fails")
+	says(t, f.calls(), "POST repos/me/mirror/issues/4/comments -f body=[A run](https://github.example/me/mirror/actions/runs/103) succeeded.",
+		"PATCH repos/me/mirror/issues/4 -f state=closed")
 	for i, was := range before {
-		if issues[i].Body != was.Body || issues[i].State != was.State {
+		if now := f.issues()[i]; now.Body != was.Body || now.State != was.State {
 			t.Errorf("issue %d is none of ours and was changed", was.Number)
 		}
 	}
 	f.notices("failure", "", "105")
-	issues = f.issues()
-	if len(issues) != 6 {
-		t.Fatalf("a failure after a good run opened no new issue")
+	ours = f.one(4, "open", "Mirror Hackage fails")
+	says(t, ours.Body, "its log says why", "/runs/105)")
+	if strings.Contains(ours.Body, "/runs/101)") {
+		t.Errorf("the issue that came back begins with the old failure:\n%s", ours.Body)
 	}
-	says(t, issues[5].Body, "its log says why")
+	if hosts := read(t, filepath.Join(f.dir, "hosts")); strings.Trim(hosts, "github.example\n") != "" {
+		t.Errorf("asked %q", hosts)
+	}
+}
+
+// one returns our issue, which must be the last one.
+func (f *forge) one(number int, state, title string) issue {
+	f.Helper()
+	issues := f.issues()
+	if len(issues) != number {
+		f.Fatalf("there are %d issues, want %d: %+v", len(issues), number, issues)
+	}
+	ours := issues[number-1]
+	if ours.State != state || ours.Title != title {
+		f.Errorf("the issue is %q, %s; want %q, %s", ours.Title, ours.State, title, state)
+	}
+	return ours
+}
+
+// A single failed run is no news; what needs a person is, and as what it is.
+func TestNoticeWaitsForASecondFailure(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		runs  []string // before
+		after string
+		opens bool
+		since string
+	}{
+		{"the first run of all", nil, "", false, ""},
+		{"the first failure", []string{"failure", "success"}, "", false, ""},
+		{"the second", []string{"success", "failure"}, "2", true, "- First: 2026-11-22 01:23 UTC, [this run](https://github.example/me/mirror/actions/runs/2)"},
+		{"the second, a cancelled one between", []string{"success", "failure", "cancelled"}, "2", true, "2026-11-22 01:23 UTC"},
+		{"cancelled ones are none", []string{"cancelled", "cancelled"}, "2", false, ""},
+		{"the second of three", []string{"success", "failure"}, "3", false, ""},
+		{"the third of three", []string{"timed_out", "failure"}, "3", true, "2026-11-22 00:23 UTC"},
+		{"each", nil, "1", true, "/runs/9)"},
+	} {
+		f := newForge(t)
+		f.ran(test.runs...)
+		f.notices("failure", `{"error":"away"}`, "9", "AFTER="+test.after)
+		if opened := len(f.issues()) == 1; opened != test.opens {
+			t.Errorf("%s: opened: %v", test.name, opened)
+		} else if opened {
+			says(t, f.issues()[0].Body, test.since)
+		}
+	}
+	for i, fault := range []string{"/actions/runs/9", "/workflows/42/runs"} {
+		f := newForge(t)
+		code, said := f.notice("failure", "", "9", "AFTER=2", "GH_STUB_FAIL="+fault)
+		if code != 0 || len(f.issues()) != 1 {
+			t.Errorf("%d: what cannot be counted is not told: exit code %d", i, code)
+		}
+		says(t, said, "::notice::", "actions: read")
+	}
+}
+
+func TestDegradedIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newForge(t)
+	f.notices("failure", degraded, "9", "AFTER=2")
+	ours := f.one(1, "open", "Mirror Hackage needs a look")
+	says(t, ours.Body, "a person should look", "alpha-1.0 has other bytes", "/runs/9)")
+	if strings.Contains(ours.Body, "failed") {
+		t.Errorf("it is told as a failure:\n%s", ours.Body)
+	}
+	f.notices("failure", `{"outcome":"failed"}`, "10", "AFTER=2")
+	says(t, f.one(1, "open", "Mirror Hackage fails").Body, "- First: ", "/runs/9)", "/runs/10)", "failed")
+	f.notices("success", "", "11")
+	f.notices("failure", degraded, "12", "AFTER=2")
+	f.one(1, "open", "Mirror Hackage needs a look")
 }
 
 // A summary is turned into lines for people.
@@ -190,28 +276,46 @@ func TestSummaryStaysText(t *testing.T) {
 	}
 }
 
-func TestCronIsKeptAlive(t *testing.T) {
+// Whatever GitHub answers, a notice is no reason for a red run.
+func TestNoticeWarnsWhenItCannot(t *testing.T) {
 	t.Parallel()
-	f := newForge(t)
-	f.notices("success", "", "1")
-	const call = "--method PUT repos/me/mirror/actions/workflows/mirror.yml/enable"
-	says(t, f.calls(), call)
-	code, said := f.notice("success", "", "2", "GH_STUB_FAIL="+call)
-	if code != 0 {
-		t.Errorf("exit code %d", code)
+	for _, test := range []struct{ fails, says, result, want string }{
+		{"--method GET", "gh: Issues has been disabled in this repository. (HTTP 410)", "failure", "issues are switched off in this repository"},
+		{"--method POST", "gh: Issues has been disabled in this repository. (HTTP 410)", "failure", "issues are switched off in this repository"},
+		{"--method GET", "gh: Service Unavailable (HTTP 503)", "success", "HTTP 503"},
+		{"--method POST", "gh: HTTP 502: Bad Gateway 100% <html>", "failure", "Bad Gateway 100%25"},
+		{"--method POST", "gh: Resource not accessible by integration (HTTP 403)", "failure", `needs the permission "issues: write"`},
+		{"--method GET", "", "failure", "The notice could not be given"},
+	} {
+		f := newForge(t)
+		code, said := f.notice(test.result, "", "1", "GH_STUB_FAIL="+test.fails, "GH_STUB_SAYS="+test.says)
+		if code != 0 {
+			t.Errorf("%s: exit code %d", test.says, code)
+		}
+		says(t, said, "::warning::The notice could not be given: ", test.want)
 	}
-	says(t, said, "::warning::", "actions: write")
-}
-
-func TestNoticeSaysWhenItCannot(t *testing.T) {
-	t.Parallel()
 	f := newForge(t)
-	for fault, result := range map[string]string{"--method GET": "success", "--method POST": "failure"} {
-		if code, said := f.notice(result, "", "1", "GH_STUB_FAIL="+fault); code == 0 {
-			t.Errorf("%s failed and nothing was said:\n%s", fault, said)
+	for result, want := range map[string]int{"cancelled": 0, "skipped": 0, "whatever": 2} {
+		if code, said := f.notice(result, "", "1"); code != want {
+			t.Errorf("%s: exit code %d:\n%s", result, code, said)
 		}
 	}
-	if code, said := f.notice("cancelled", "", "1"); code != 2 {
-		t.Errorf("exit code %d:\n%s", code, said)
+	if code, _ := f.notice("failure", "", "1", "AFTER=soon"); code != 2 {
+		t.Errorf("a bad number: exit code %d", code)
+	}
+	if len(f.issues()) != 0 {
+		t.Error("an issue was opened")
+	}
+}
+
+// The workflow's state is its owner's: a workflow that somebody disabled stays so.
+func TestNothingEnablesAWorkflow(t *testing.T) {
+	t.Parallel()
+	files := runnerFiles(t)
+	files["notice"] = read(t, filepath.Join(root(t), ".github", "actions", "notice", "notice"))
+	for name, text := range files {
+		if regexp.MustCompile(`/enable\b|workflow enable`).MatchString(text) {
+			t.Errorf("%s enables a workflow", name)
+		}
 	}
 }

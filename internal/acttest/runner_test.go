@@ -149,7 +149,7 @@ func (l *log) between(t testing.TB, from, to string) time.Duration {
 func (r *runner) command(ctx context.Context, out *log, workflow, event string, args ...string) *exec.Cmd {
 	r.Helper()
 	all := []string{
-		event, "-P", "ubuntu-latest=-self-hosted", "--no-cache-server", "--container-daemon-socket", "-", "--action-offline-mode",
+		event, "-P", "ubuntu-latest=-self-hosted", "--no-cache-server", "--container-daemon-socket", "-", "--action-offline-mode", "--env", "GITHUB_RUN_ID=100",
 		"--action-cache-path", filepath.Join(r.home, "act"), "-W", filepath.Join(".github", "workflows", workflow),
 	}
 	for name, value := range r.secrets {
