@@ -24,6 +24,7 @@ type InitOptions struct {
 	RoleToAssume     string   `name:"role-to-assume" group:"What to set up:" placeholder:"ARN" help:"Role of AWS that the workflow takes on to write to the bucket. Without it an access key in secrets."`
 	AWSRegion        string   `name:"aws-region" group:"What to set up:" placeholder:"REGION" help:"Region of buckets whose address names none."`
 	Access           string   `name:"access" group:"What to set up:" placeholder:"HOW" help:"How the workflow may push: deploy-keys (an ssh key for each repository), github-token (its own token; only to the repository that it is in), app (a GitHub App) or token."`
+	Notice           string   `name:"notice" group:"What to set up:" placeholder:"WHERE" help:"Where the workflow tells of failed runs: job (of its own, which holds no key), or step (of the job that mirrors: in a private repository half the billed minutes, but the job with the keys may then write issues). Without it job."`
 
 	Signer            string `name:"signer" group:"Signing key:" placeholder:"'NAME <ADDRESS>'" help:"Who signs commits and tags. Without it the user of git."`
 	Expires           string `name:"expires" group:"Signing key:" placeholder:"AGE" help:"When a key that is made expires: never, or after 2y, 18m, 90d. Without it never."`
@@ -88,7 +89,7 @@ func (o *InitOptions) answers() setup.Answers {
 	return setup.Answers{
 		Repository: o.Repository, Files: o.FilesRepository, Hashes: o.HashesRepository, Buckets: o.Bucket,
 		PublicURL: strings.TrimRight(o.PublicURL, "/"), Role: o.RoleToAssume, Region: o.AWSRegion,
-		Access: o.Access, Signer: o.Signer, Expires: o.Expires,
+		Access: o.Access, Notice: o.Notice, Signer: o.Signer, Expires: o.Expires,
 	}
 }
 

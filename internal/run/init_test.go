@@ -249,6 +249,7 @@ func TestWorkflowOfInitNamesOptions(t *testing.T) {
 		}
 		_, step, _ := strings.Cut(string(raw), "uses: hackage-mirror/hackage-mirror@v1\n")
 		step, _, _ = strings.Cut(step, "\n  notice:")
+		step, _, _ = strings.Cut(step, "uses: hackage-mirror/hackage-mirror/.github/actions/notice@v1\n")
 		step, _, _ = strings.Cut(step, "\n        env:")
 		found := input.FindAllStringSubmatch(step, -1)
 		if len(found) < 4 {

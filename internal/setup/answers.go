@@ -26,6 +26,7 @@ type Answers struct {
 	Role       string   // of AWS, ARN
 	Region     string   // of Role
 	Access     string
+	Notice     string // job or step
 	Signer     string // Name <address>
 	Expires    string // never, 2y, 18m, 90d
 }
@@ -46,6 +47,12 @@ func Accesses() []string {
 	return []string{string(DeployKeys), string(GitHubToken), string(App), string(Token)}
 }
 
+// Where the workflow tells of failed runs.
+const (
+	NoticeJob  = "job"  // in a job of its own, apart from the keys
+	NoticeStep = "step" // in the job that mirrors, which is billed once
+)
+
 // A Plan is what is to be set up: answers that were checked.
 type Plan struct {
 	Repository    string
@@ -54,6 +61,7 @@ type Plan struct {
 	PublicURL     string
 	Role, Region  string
 	Access        Access
+	NoticeStep    bool             // give notice in the job that mirrors
 	Signer        gitrepo.Identity // zero if nobody was named
 	Expires       time.Time        // of a key that is made; zero: never
 }
@@ -67,7 +75,7 @@ var (
 // Plan checks the answers, one by one and together. It finds all that is wrong
 // at once.
 func (a Answers) Plan(now time.Time) (Plan, error) {
-	p := Plan{Buckets: a.buckets(), PublicURL: given(a.PublicURL), Role: given(a.Role), Region: given(a.Region), Access: Access(a.Access)}
+	p := Plan{Buckets: a.buckets(), PublicURL: given(a.PublicURL), Role: given(a.Role), Region: given(a.Region), Access: Access(a.Access), NoticeStep: a.Notice == NoticeStep}
 	var errs []error
 	check := func(name string, err error) {
 		if err != nil {
@@ -88,6 +96,7 @@ func (a Answers) Plan(now time.Time) (Plan, error) {
 	check("role-to-assume", checkRole(p.Role))
 	check("aws-region", checkRegion(p.Region))
 	check("access", checkAccess(a.Access))
+	check("notice", checkNotice(a.Notice))
 	p.Signer, err = parseSigner(given(a.Signer))
 	check("signer", err)
 	p.Expires, err = parseExpires(given(a.Expires), now)
@@ -182,6 +191,13 @@ func checkAccess(text string) error {
 		}
 	}
 	return fmt.Errorf("%.40q is not a way to push; choose one of %s", text, strings.Join(Accesses(), ", "))
+}
+
+func checkNotice(text string) error {
+	if text != "" && text != NoticeJob && text != NoticeStep {
+		return fmt.Errorf("%.40q is no place for it; choose %s or %s", text, NoticeJob, NoticeStep)
+	}
+	return nil
 }
 
 // parseSigner reads Name <address>.

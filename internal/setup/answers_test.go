@@ -56,6 +56,7 @@ func TestPlanRefuses(t *testing.T) {
 		{"role without a bucket", func(a *Answers) { a.Role = role }, "leave role-to-assume out"},
 		{"region", func(a *Answers) { a.Region = "Frankfurt!" }, "such as eu-central-1"},
 		{"access", func(a *Answers) { a.Access = "magic" }, "deploy-keys, github-token, app, token"},
+		{"notice", func(a *Answers) { a.Notice = "mail" }, "choose job or step"},
 		{"signer", func(a *Answers) { a.Signer = "me" }, "Hackage mirror <mirror@example.org>"},
 		{"signer without an address", func(a *Answers) { a.Signer = "me <me>" }, "write a name and an address"},
 		{"signer with brackets", func(a *Answers) { a.Signer = "Me (mirror) <me@h>" }, "cannot carry brackets"},

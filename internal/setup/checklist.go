@@ -2,6 +2,8 @@ package setup
 
 import (
 	"fmt"
+	"net"
+	"slices"
 	"strings"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
@@ -172,21 +174,52 @@ func (s *Setup) credentialSteps(st *state) []step {
 		add([]string{"TOKEN"}, "Make a token that may write to the repositories (\"Contents: Read and write\"), and give it to the workflow:",
 			"At https://github.com/settings/personal-access-tokens/new for GitHub.", "gh secret set TOKEN"+repo)
 	}
-	for _, d := range s.destinations() {
-		if s.door(d.remote) == DeployKeys && d.remote.Slug == "" {
-			add([]string{"SSH_KNOWN_HOSTS"}, "Tell the workflow the host keys of "+d.remote.Host+", after you compared them with what it publishes:", "",
-				"ssh-keyscan "+shellQuote(d.remote.Host)+" > known_hosts", "gh variable set SSH_KNOWN_HOSTS"+repo+" < known_hosts")
-		}
+	if hosts, scans := s.hostKeys(); len(hosts) > 0 {
+		add([]string{"SSH_KNOWN_HOSTS"}, "Tell the workflow the host keys of "+strings.Join(hosts, " and ")+", after you compared them with what is published there:", "",
+			append(scans, "gh variable set SSH_KNOWN_HOSTS"+repo+" < known_hosts")...)
 	}
 	switch {
 	case s.Role != "":
-		all = append(all, step{"Let the role trust this workflow and write to the bucket: the two policies stand in the README, under \"Into S3\".", nil, ""})
+		all = append(all, s.trustStep())
 	case len(s.Buckets) > 0:
 		add([]string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}, "Give the workflow an access key to the bucket; each command asks for its value:",
 			"What the key must be allowed stands in the README, under \"Into S3\", and how a role of AWS does without a key (--role-to-assume).",
 			"gh secret set AWS_ACCESS_KEY_ID"+repo, "gh secret set AWS_SECRET_ACCESS_KEY"+repo)
 	}
 	return all
+}
+
+// hostKeys returns the hosts whose keys the workflow has to be told, and the
+// commands that write them into one file.
+func (s *Setup) hostKeys() (hosts, scans []string) {
+	into := " > known_hosts"
+	for _, d := range s.destinations() {
+		if s.door(d.remote) != DeployKeys || d.remote.Slug != "" || slices.Contains(hosts, d.remote.Host) {
+			continue
+		}
+		host, port, err := net.SplitHostPort(d.remote.Host)
+		if err != nil { // there is no port
+			host, port = strings.Trim(d.remote.Host, "[]"), ""
+		}
+		if port != "" {
+			port = "-p " + port + " "
+		}
+		hosts, scans = append(hosts, d.remote.Host), append(scans, "ssh-keyscan "+port+shellQuote(host)+into)
+		into = " >> known_hosts"
+	}
+	return hosts, scans
+}
+
+// trustStep names the two forms that GitHub's subject may have. A policy with
+// both would also trust whoever gets the name after it was given up.
+func (s *Setup) trustStep() step {
+	return step{
+		"Let the role trust this workflow and write to the bucket, by the policies in the README under \"Into S3\". The subject to trust is printed by:",
+		[]string{
+			"gh api repos/" + s.Repository + ` --jq '"repo:\(.owner.login)@\(.owner.id)/\(.name)@\(.id):ref:refs/heads/\(.default_branch)"'`,
+		},
+		"One that was made, renamed or transferred last before 15 July 2026, and not switched over, has the older form instead: repo:" + s.Repository + ":ref:refs/heads/main",
+	}
 }
 
 func (s *Setup) badgeSteps(st *state) []step {

@@ -166,6 +166,9 @@ func (p Plan) Command() string {
 		flag("aws-region", p.Region)
 	}
 	flag("access", string(p.Access))
+	if p.NoticeStep {
+		flag("notice", NoticeStep)
+	}
 	return strings.Join(line, " ")
 }
 
@@ -199,7 +202,7 @@ func Remembered(workflow []byte) Answers {
 func (a *Answers) set(flag, value string) {
 	into := map[string]*string{
 		"--repository": &a.Repository, "--files-repository": &a.Files, "--hashes-repository": &a.Hashes,
-		"--public-url": &a.PublicURL, "--role-to-assume": &a.Role, "--aws-region": &a.Region, "--access": &a.Access,
+		"--public-url": &a.PublicURL, "--role-to-assume": &a.Role, "--aws-region": &a.Region, "--access": &a.Access, "--notice": &a.Notice,
 	}
 	if field := into[flag]; field != nil {
 		*field = value
@@ -221,6 +224,7 @@ func (a Answers) Or(other Answers) Answers {
 		{&a.Role, other.Role},
 		{&a.Region, other.Region},
 		{&a.Access, other.Access},
+		{&a.Notice, other.Notice},
 		{&a.Signer, other.Signer},
 		{&a.Expires, other.Expires},
 	} {
