@@ -225,6 +225,7 @@ type publication struct {
 // state, number and version), the asset checksums.txt of each, the tags' commits,
 // and each call that changes something. A call with the text $FAIL fails.
 const hub = `cd "$HUB"
+printf '%s %s\n' "$GH_HOST" "${GH_ENTERPRISE_TOKEN:-none}" >hosts
 input=
 case "$*" in *'--notes-file -'*) input=$(cat) ;; esac
 case $1:$2 in api:--paginate | release:download) ;; *) printf 'gh %s\n' "$*" >>calls ;; esac
@@ -338,6 +339,22 @@ func TestOlderReleaseMovesNoTag(t *testing.T) {
 	older := strings.Replace(shows, "true", "false", 1)
 	newPublication(t, "v0.9.1", "published 1 v0.10.0").publishes(creates + older)
 	newPublication(t, "v0.9.1", "published 1 v0.9.0", "published 2 v1.0.0", "published 3 v0.10.0-rc.1").publishes(creates + older + moves + makes)
+}
+
+// On a GitHub Enterprise nothing is asked of github.com.
+func TestReleaseIsPublishedOnItsServer(t *testing.T) {
+	t.Parallel()
+	p := newPublication(t, "v0.1.0")
+	p.publishes(creates + shows + moves + makes)
+	if hosts := read(t, filepath.Join(p.bin, "hosts")); hosts != "github.com none\n" {
+		t.Errorf("asked %q", hosts)
+	}
+	p = newPublication(t, "v0.1.0")
+	write(t, filepath.Join(p.dir, "VERSION"), "v0.1.0\ngo1.26.0\nhttps://ghe.example.org/me/it/releases/download\n", 0o644)
+	p.publishes(creates+shows+moves+makes, "GITHUB_SERVER_URL=https://ghe.example.org", "GH_TOKEN=t0ken")
+	if hosts := read(t, filepath.Join(p.bin, "hosts")); hosts != "ghe.example.org t0ken\n" {
+		t.Errorf("asked %q", hosts)
+	}
 }
 
 func TestReleaseIsNotPublished(t *testing.T) {

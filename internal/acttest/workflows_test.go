@@ -176,3 +176,10 @@ func TestWorkflowsWaitForEachOther(t *testing.T) {
 		}
 	}
 }
+
+// Nothing is published that was not tested and built everywhere.
+func TestReleaseWaitsForAllTests(t *testing.T) {
+	t.Parallel()
+	text := read(t, filepath.Join(root(t), ".github", "workflows", "release.yml"))
+	says(t, text, "\n  test:\n", "      - run: script/test\n", "\n  again:\n", "\n    needs: [test, again]\n", "\n    environment: release\n")
+}
