@@ -158,6 +158,8 @@ type found struct {
 	exists bool
 	told   bool // what follows is known
 	sum    [sha256.Size]byte
+	// mistaken: the server cannot compare the checksum of an upload.
+	mistaken bool
 }
 
 // is reports whether it has the size and the digest of an object.

@@ -95,11 +95,7 @@ func newRetrier(o Options, credentials aws.CredentialsProvider) aws.Retryer {
 		s.MaxAttempts, s.MaxBackoff = busyFactor*o.Attempts, o.Pause
 		s.Backoff = retry.NewExponentialJitterBackoff(o.Pause)
 		s.RateLimiter = ratelimit.None
-		s.Retryables = append([]retry.IsErrorRetryable{
-			retry.IsErrorRetryableFunc(mayPass),
-			// The body was checked on its way, so it was damaged behind us.
-			retry.RetryableErrorCode{Codes: map[string]struct{}{"BadDigest": {}}},
-		}, s.Retryables...)
+		s.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(mayPass)}, s.Retryables...)
 	})
 	return retrier{standard, o.Attempts, credentials}
 }

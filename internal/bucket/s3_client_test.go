@@ -21,15 +21,14 @@ func TestWhatIsTriedAgain(t *testing.T) {
 		err  error
 		want int
 	}{
-		"connection lost":    {&smithyhttp.RequestSendError{Err: io.ErrUnexpectedEOF}, 6},
-		"damaged on its way": {&smithy.GenericAPIError{Code: "BadDigest"}, 6},
-		"busy":               {&smithy.GenericAPIError{Code: "SlowDown"}, 24},
-		"busy, in HTTP":      {status(http.StatusServiceUnavailable), 24},
-		"too many requests":  {status(http.StatusTooManyRequests), 24},
-		"out of order":       {status(http.StatusInternalServerError), 6},
-		"old credentials":    {&smithy.GenericAPIError{Code: "ExpiredToken"}, 3},
-		"denied":             {&smithy.GenericAPIError{Code: "AccessDenied"}, 1},
-		"body broken":        {&smithyhttp.RequestSendError{Err: bodyError{errors.New("broken")}}, 1},
+		"connection lost":   {&smithyhttp.RequestSendError{Err: io.ErrUnexpectedEOF}, 6},
+		"busy":              {&smithy.GenericAPIError{Code: "SlowDown"}, 24},
+		"busy, in HTTP":     {status(http.StatusServiceUnavailable), 24},
+		"too many requests": {status(http.StatusTooManyRequests), 24},
+		"out of order":      {status(http.StatusInternalServerError), 6},
+		"old credentials":   {&smithy.GenericAPIError{Code: "ExpiredToken"}, 3},
+		"denied":            {&smithy.GenericAPIError{Code: "AccessDenied"}, 1},
+		"body broken":       {&smithyhttp.RequestSendError{Err: bodyError{errors.New("broken")}}, 1},
 	} {
 		if got := attempts(r, fmt.Errorf("put: %w", c.err)); got != c.want {
 			t.Errorf("%s: %d attempts, want %d", name, got, c.want)

@@ -147,6 +147,7 @@ func credentialAdvice(code string) string {
 // advice says what the user can do, if that is known.
 func (b *S3) advice(action string, err error) string {
 	status, code, _ := answer(err)
+	elsewhere := "the bucket is in another region than " + b.client.Options().Region + ", or at another endpoint; name its own"
 	if text := credentialAdvice(code); text != "" {
 		return text
 	}
@@ -155,14 +156,14 @@ func (b *S3) advice(action string, err error) string {
 		return "make the bucket, or correct its name, region or endpoint"
 	case "AccessControlListNotSupported":
 		return "the bucket takes no ACL; leave out acl= and allow reading by the bucket's policy"
-	case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
-		return "the bucket is in another region than " + b.client.Options().Region + "; name its own"
+	case "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
+		return elsewhere
 	}
 	switch status {
 	case http.StatusForbidden:
 		return b.permission(action)
-	case http.StatusMovedPermanently:
-		return "the bucket is in another region than " + b.client.Options().Region + "; name its own"
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return elsewhere
 	case 0:
 		if unknown := new(net.DNSError); errors.As(err, &unknown) && unknown.IsNotFound && !b.client.Options().UsePathStyle {
 			return "a server that has no names for its buckets needs path-style=true in the address, or s3-path-style"

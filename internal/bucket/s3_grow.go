@@ -13,8 +13,10 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -22,9 +24,6 @@ const (
 	// minCopy is S3's least size of a part that is not the last. A shorter base
 	// is read and sent.
 	minCopy = 5 << 20
-	// leastPart is the least size of the parts that a longer base is copied in;
-	// they are shorter than twice of it, so that each copy is soon done.
-	leastPart = 64 << 20
 	// copiesAtOnce is how many parts of one object are copied at a time.
 	copiesAtOnce = 8
 	// maxEnd is how much of the end of an object in place is read to see that it
@@ -49,8 +48,8 @@ func (b *S3) putOn(ctx context.Context, name string, o Object, c Condition) (Inf
 	if b.copies.found.Load() || b.multipart.found.Load() {
 		return Info{}, noBase(errCopy)
 	}
-	info, proven, err := b.grow(ctx, name, o, c)
-	if proven && simpler(err) && !damaged(err) {
+	info, asked, err := b.grow(ctx, name, o, c)
+	if asked && simpler(err) && !damaged(err) {
 		o.Base.CRC64 = 0 // that checksum may be what it does not take
 		info, _, err = b.grow(ctx, name, o, c)
 	}
@@ -75,10 +74,11 @@ func damaged(err error) bool {
 // put.
 func noBase(why error) error { return fmt.Errorf("%v: %w", why, ErrBase) }
 
-// grow puts o on its base. Proven says whether the server was asked to prove the
-// whole by its checksum.
-func (b *S3) grow(ctx context.Context, name string, o Object, c Condition) (info Info, proven bool, err error) {
-	copied := max(1, o.Base.Length/leastPart) // parts
+// grow puts o on its base. Asked says whether the server was to compare the
+// checksum of the whole.
+func (b *S3) grow(ctx context.Context, name string, o Object, c Condition) (info Info, asked bool, err error) {
+	// Parts of half to all of a usual one: each copy is soon done.
+	copied := max(1, o.Base.Length/max(minCopy, b.part/2))
 	size := o.Base.Length / copied
 	between, have, err := b.findBase(ctx, name, o.Base, copied*size)
 	if err != nil {
@@ -91,21 +91,20 @@ func (b *S3) grow(ctx context.Context, name string, o Object, c Condition) (info
 	if copied+int64(len(u.pieces)) > maxParts {
 		return Info{}, false, noBase(errors.New("too many parts"))
 	}
-	if o.Base.CRC64 != 0 {
+	if o.Base.CRC64 != 0 && !have.mistaken {
 		if u.crc, err = o.wholeCRC64(ctx); err != nil {
 			return Info{}, false, err
 		}
 	}
-	proven = u.crc != 0
 	info, err = u.put(ctx, c, func() error {
-		if u.crc == 0 {
+		if !u.proves {
 			if err := b.compare(ctx, name, o.Base, have); err != nil {
 				return err
 			}
 		}
 		return u.copy(ctx, have.ETag, copied, size)
 	})
-	return info, proven, err
+	return info, u.crc != 0, err
 }
 
 // wholeCRC64 is the CRC-64/NVME of base and body.
@@ -133,6 +132,7 @@ func (b *S3) findBase(ctx context.Context, name string, base Base, from int64) (
 	}
 	defer func() { _ = out.Body.Close() }() // its error would be one of reading
 	have = foundBy(answerTo(*out))
+	have.mistaken = mistaken(out)
 	first, size, ranged := rangeOf(out)
 	switch {
 	case !ranged || first != min(from, base.Length-1):
@@ -156,6 +156,13 @@ func (b *S3) findBase(ctx context.Context, name string, base Base, from int64) (
 	}
 	have.Size = size
 	return between[from-first:], have, nil
+}
+
+// mistaken tells a server that takes the checksum of a whole object for that of a
+// part copied from it, and so finds no upload right that it is to compare.
+func mistaken(out *s3.GetObjectOutput) bool {
+	answer, ok := awsmiddleware.GetRawResponse(out.ResultMetadata).(*smithyhttp.Response)
+	return ok && answer.Header.Get("Server") == "VERSITYGW"
 }
 
 // compare reads a sample of the base back. One that differs is ErrBase.

@@ -39,11 +39,12 @@ type upload struct {
 	// source has what is sent: the body, behind what is not copied of the base.
 	source io.ReadSeeker
 	pieces []piece
-	// crc is the CRC-64/NVME of the whole, if the server shall compare it; 0 if
-	// not.
-	crc   uint64
-	id    *string
-	parts []types.CompletedPart
+	// crc is the CRC-64/NVME of the whole, if the server is asked to compare it,
+	// else 0; and proves says that it will.
+	crc    uint64
+	proves bool
+	id     *string
+	parts  []types.CompletedPart
 }
 
 // putParts puts o in parts, read from the body itself and not kept in memory.
@@ -160,8 +161,7 @@ func (d *divider) end() {
 	}
 }
 
-// create begins the upload. If the server does not say that it will compare the
-// checksum of the whole, that is left out.
+// create begins the upload.
 func (u *upload) create(ctx context.Context) error {
 	o := u.object
 	in := &s3.CreateMultipartUploadInput{
@@ -182,9 +182,10 @@ func (u *upload) create(ctx context.Context) error {
 		return errNoParts
 	}
 	u.id = out.UploadId
-	if out.ChecksumAlgorithm != types.ChecksumAlgorithmCrc64nvme || out.ChecksumType != types.ChecksumTypeFullObject {
-		u.crc = 0
+	if out.ChecksumAlgorithm != types.ChecksumAlgorithmCrc64nvme {
+		u.crc = 0 // it does not know it
 	}
+	u.proves = u.crc != 0 && out.ChecksumType == types.ChecksumTypeFullObject
 	return nil
 }
 
@@ -239,7 +240,7 @@ func (u *upload) complete(ctx context.Context, c Condition) (Info, error) {
 		Bucket: &u.address.Name, Key: &u.name, UploadId: u.id,
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: u.parts},
 	}
-	if u.crc != 0 {
+	if u.proves {
 		in.ChecksumCRC64NVME, in.ChecksumType = crcText(u.crc), types.ChecksumTypeFullObject
 	}
 	in.IfMatch, in.IfNoneMatch = c.headers()

@@ -97,7 +97,8 @@ func judge(err error, c Condition) verdict {
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return refused
 	case errors.Is(err, errUnclear), status/100 == 2, status == http.StatusNotFound, status == http.StatusConflict,
-		status == http.StatusPreconditionFailed && c.kind != always:
+		status == http.StatusPreconditionFailed && c.kind != always,
+		damaged(err): // behind us, for the body was checked on its way
 		return unclear
 	case status == 0, status >= 500 && status != http.StatusNotImplemented, status == http.StatusTooManyRequests,
 		status == http.StatusRequestTimeout:

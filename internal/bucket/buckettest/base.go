@@ -6,11 +6,15 @@ import (
 	"crypto/sha256"
 	"encoding"
 	"errors"
+	"hash/crc64"
 	"io/fs"
 	"testing"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 )
+
+// nvme is the polynomial of CRC-64/NVME, with its bits in the order of Go's.
+const nvme = 0x9a6c9329ac4bc9b5
 
 // BaseOf returns the Base that is all of content, whose length is a multiple of
 // 64.
@@ -21,7 +25,10 @@ func BaseOf(content []byte) bucket.Base {
 	if err != nil {
 		panic(err)
 	}
-	return bucket.Base{Length: int64(len(content)), Midstate: [32]byte(raw[len("sha\x03"):])}
+	return bucket.Base{
+		Length: int64(len(content)), Midstate: [32]byte(raw[len("sha\x03"):]),
+		CRC64: crc64.Checksum(content, crc64.MakeTable(nvme)),
+	}
 }
 
 // NewObjectOn returns the object that holds content, of which the first length
