@@ -44,7 +44,8 @@ func design() rules {
 			"internal/bucket":   {},
 			"internal/paste":    {stdOnly: true},
 			"internal/openpgp":  {imports: internal("paste")},
-			"internal/gitrepo":  {imports: internal("openpgp", "paste")},
+			"internal/gitrepo":  {imports: internal("openpgp", "paste", "temp")},
+			"internal/temp":     {},
 			"testdata/demo":     {stdOnly: true},
 			"internal/index":    {imports: internal("tuf")},
 			"internal/hashes":   {imports: internal("index"), stdOnly: true},
@@ -55,7 +56,7 @@ func design() rules {
 			"internal/report":   {imports: internal("hackage", "index", "state", "tuf")},
 			"internal/setup":    {imports: internal("bucket", "gitrepo", "openpgp", "paste")},
 			"internal/run": {imports: append(internal("allcabal", "bucket", "gitrepo", "hackage", "hashes",
-				"index", "mirror", "openpgp", "paste", "report", "setup", "state", "tuf"), "testdata/demo")},
+				"index", "mirror", "openpgp", "paste", "report", "setup", "state", "temp", "tuf"), "testdata/demo")},
 			// For tests only: no room has them among its imports.
 			"internal/hackagetest":       {imports: internal("hashes", "index", "tuf")},
 			"internal/bucket/buckettest": {imports: internal("bucket")},

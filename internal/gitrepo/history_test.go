@@ -249,3 +249,50 @@ func TestTagsOnAnything(t *testing.T) {
 		head = next
 	}
 }
+
+// longRemote has a branch of this many commits, the last of which are a foreign
+// change, a merge of a side branch, and a removal. It returns the commits of the
+// first parents, oldest first, and the side branch's.
+func longRemote(t *testing.T, remote string, length int) (line []string, side string) {
+	t.Helper()
+	r := openWith(t, Options{Dir: t.TempDir(), URL: remote})
+	signer := testSigner(t)
+	add := func(parent string, files map[string]string) string {
+		id, err := tryCommit(t.Context(), r, parent, files, signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	line = []string{add("", manyFolders(20))}
+	for len(line) < length-3 {
+		n := len(line)
+		line = append(line, add(line[n-1], map[string]string{"counter": strings.Repeat("x", n)}))
+	}
+	last := func() string { return line[len(line)-1] }
+	side = add(line[2], map[string]string{"side": "1"})
+	line = append(line, add(last(), map[string]string{"p1/0/p1.json": "evil", "evil/1/evil.cabal": "name: evil\n"}))
+	c := commitOf(treeOf(t, r, last()), last(), side)
+	merge, err := r.WriteCommit(t.Context(), c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line = append(line, merge)
+	im, err := r.Import(t.Context(), merge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = im.Remove("p3/1")
+	tree, _, treeErr := im.Tree()
+	if err != nil || treeErr != nil || im.Close() != nil {
+		t.Fatal(err, treeErr)
+	}
+	head, err := r.WriteCommit(t.Context(), commitOf(tree, merge), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Push(t.Context(), Update{Ref: "refs/heads/data", New: head}); err != nil {
+		t.Fatal(err)
+	}
+	return append(line, head), side
+}

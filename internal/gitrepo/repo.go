@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/temp"
 )
 
 // Auth is what a remote may want to see. Every part may be lacking.
@@ -176,12 +178,12 @@ func (r *Repo) createBeside(ctx context.Context, path string) (err error) {
 	if err := os.MkdirAll(parent, 0o777); err != nil {
 		return err
 	}
-	beside, err := os.MkdirTemp(parent, ".new-repository-")
+	beside, err := temp.MakeIn(parent)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(beside)) }()
-	made := filepath.Join(beside, "git")
+	defer func() { err = errors.Join(err, beside.Close()) }()
+	made := filepath.Join(beside.Path, "git")
 	if _, err := r.git.output(ctx, nil, "init", "--quiet", "--bare", "--template=", "--object-format=sha1", "--initial-branch="+r.initial, "--", made); err != nil {
 		return err
 	}

@@ -13,6 +13,8 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/temp"
 )
 
 // socketPath is the longest path of a socket that every Unix takes; macOS has
@@ -42,7 +44,7 @@ func offerKey(dir string, key any) (identity string, env []string, held closer, 
 type keyAgent struct {
 	keys     agent.Agent
 	socket   string
-	folder   string // to be removed, "" if it is inside the repository's
+	folder   *temp.Folder // nil if it is inside the repository's
 	listener net.Listener
 	group    errgroup.Group
 
@@ -62,7 +64,7 @@ func serveAgent(dir string, key any) (*keyAgent, error) {
 		if err != nil {
 			return nil, err
 		}
-		a.folder, a.socket = folder, filepath.Join(folder, "agent")
+		a.folder, a.socket = folder, filepath.Join(folder.Path, "agent")
 	}
 	listener, err := net.Listen("unix", a.socket)
 	if err != nil {
@@ -74,14 +76,14 @@ func serveAgent(dir string, key any) (*keyAgent, error) {
 }
 
 // shortFolder makes a private folder whose path leaves room for a socket's name.
-func shortFolder() (string, error) {
+func shortFolder() (*temp.Folder, error) {
 	parent := os.TempDir()
-	if len(parent) > socketPath-30 {
+	if len(parent) > socketPath-40 {
 		parent = "/tmp"
 	}
-	folder, err := os.MkdirTemp(parent, "agent-")
+	folder, err := temp.MakeIn(parent)
 	if err != nil {
-		return "", fmt.Errorf("prepare ssh agent: %w", err)
+		return nil, fmt.Errorf("prepare ssh agent: %w", err)
 	}
 	return folder, nil
 }
@@ -137,10 +139,10 @@ func (a *keyAgent) Close() error {
 }
 
 func (a *keyAgent) removeFolder() error {
-	if a.folder == "" {
+	if a.folder == nil {
 		return nil
 	}
-	return os.RemoveAll(a.folder)
+	return a.folder.Close()
 }
 
 // signOnly is an agent that lists and signs and takes no orders.

@@ -5,9 +5,10 @@
 // to standard error. The exit code is
 //
 //	0  done
-//	1  an error, or interrupted
+//	1  an error
 //	2  bad usage: nothing was begun
 //	3  degraded: everything else was done, but something needs a person
+//	130  interrupted, by whatever signal
 //
 // Every option of sync has a flag and an Action input of the same name; see
 // Options. Nothing in this package but ProcessEnv touches the process's own
@@ -39,10 +40,11 @@ const program = "hackage-mirror"
 
 // Exit codes.
 const (
-	CodeDone     = 0
-	CodeError    = 1
-	CodeUsage    = 2
-	CodeDegraded = 3
+	CodeDone        = 0
+	CodeError       = 1
+	CodeUsage       = 2
+	CodeDegraded    = 3
+	CodeInterrupted = 130
 )
 
 // Env is what a command may know of the process it runs in.
@@ -153,6 +155,7 @@ func (c commands) main(ctx context.Context, args []string, env Env) int {
 	if !ok {
 		exit = &ExitError{Code: CodeError, Err: err}
 		if ctx.Err() != nil {
+			exit.Code = CodeInterrupted
 			exit.Hint = "Interrupted; the next run goes on from what was reached."
 		}
 	}

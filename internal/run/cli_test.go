@@ -121,8 +121,8 @@ func TestInterrupted(t *testing.T) {
 		cancel()
 		return fmt.Errorf("fetch index: %w", ctx.Err())
 	}}
-	if code := c.main(ctx, []string{"demo"}, env); code != CodeError {
-		t.Errorf("exit code %d, want %d", code, CodeError)
+	if code := c.main(ctx, []string{"demo"}, env); code != CodeInterrupted {
+		t.Errorf("exit code %d, want %d", code, CodeInterrupted)
 	}
 	if !strings.Contains(stderr.String(), "Interrupted") {
 		t.Errorf("stderr %q does not say that it was interrupted", stderr)

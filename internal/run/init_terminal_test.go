@@ -149,12 +149,12 @@ func TestInitAtATerminal(t *testing.T) {
 
 func TestInitIsInterruptedAtATerminal(t *testing.T) {
 	t.Parallel()
-	for name, key := range map[string]string{"control-C": "\x03", "control-D": "\x04"} {
-		t.Run(name, func(t *testing.T) {
+	for key, want := range map[string]int{"\x03": CodeInterrupted, "\x04": CodeError} {
+		t.Run(map[string]string{"\x03": "control-C", "\x04": "control-D"}[key], func(t *testing.T) {
 			t.Parallel()
 			c := converse(t)
 			c.answer("[me/all-cabal-files]: ", key)
-			if code := c.end(); code != CodeError {
+			if code := c.end(); code != want {
 				t.Errorf("exit code %d:\n%s", code, c.seen.String())
 			}
 			if entries, err := os.ReadDir(c.cmd.Dir); err != nil || len(entries) != 1 {

@@ -21,7 +21,7 @@ import (
 // cleans up, and the next one goes on.
 func TestInterruptedRunEndsAndSaysSo(t *testing.T) {
 	t.Parallel()
-	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
+	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt, syscall.SIGHUP} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
 			hackage := hackagetest.Small()
@@ -45,8 +45,8 @@ func TestInterruptedRunEndsAndSaysSo(t *testing.T) {
 			stop := context.AfterFunc(ctx, func() { p.signal(os.Kill) })
 			defer stop()
 			_ = p.run()
-			if code := p.cmd.ProcessState.ExitCode(); code != CodeError {
-				t.Fatalf("exit code %d, want %d:\n%s", code, CodeError, p.said)
+			if code := p.cmd.ProcessState.ExitCode(); code != CodeInterrupted {
+				t.Fatalf("exit code %d, want %d:\n%s", code, CodeInterrupted, p.said)
 			}
 			h.says(p.said.String(), "Interrupted; the next run goes on from what was reached.", "\n::error title=hackage-mirror::interrupted\n", "\ninterrupted: ")
 			outputs, summary := h.afterStep()
@@ -65,6 +65,34 @@ func TestInterruptedRunEndsAndSaysSo(t *testing.T) {
 			}
 			h.checkAll()
 		})
+	}
+}
+
+// A run that is killed cannot remove its temporary files; the next one does.
+func TestKilledRunsFilesAreRemovedByTheNext(t *testing.T) {
+	t.Parallel()
+	hackage := hackagetest.Small()
+	h := &history{world: newWorld(t, hackage)}
+	g := hackage.Generation()
+	killed, rerun := h.process(t, h.dir, g), h.process(t, h.dir, g)
+	var once sync.Once
+	killed.at = func(n int64) {
+		if n == 8 {
+			once.Do(func() { killed.signal(os.Kill) })
+		}
+	}
+	if err := killed.run(); err == nil {
+		t.Fatal("it was not killed")
+	}
+	if left := there(t, killed.temp()); len(left) == 0 {
+		t.Fatal("it left nothing")
+	}
+	rerun.cmd.Env = killed.cmd.Env
+	if err := rerun.run(); err != nil {
+		t.Fatalf("rerun: %v\n%s", err, rerun.said)
+	}
+	if left := there(t, killed.temp()); len(left) != 0 {
+		t.Errorf("the rerun left %q", left)
 	}
 }
 

@@ -3,9 +3,7 @@ package run
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +16,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
+	"github.com/hackage-mirror/hackage-mirror/internal/temp"
 )
 
 // A syncer is one run, from the options to the summary.
@@ -73,11 +72,12 @@ func syncOnce(ctx context.Context, o *Options, env Env) (run *report.Run, seen h
 		packages:  strings.Join(o.Packages, ","), dryRun: o.DryRun,
 		timeline: &timeline{now: env.Now, began: now},
 	}
-	if r.dir, err = os.MkdirTemp("", "hackage-mirror-"); err != nil {
-		err = fmt.Errorf("make a temporary folder: %w", err)
+	folder, err := temp.Make()
+	if err != nil {
 		return r.facts(ctx, err), seen, err
 	}
-	defer func() { err = errors.Join(err, r.close(), os.RemoveAll(r.dir)) }()
+	r.dir = folder.Path
+	defer func() { err = errors.Join(err, r.close(), folder.Close()) }()
 	err = r.begin(ctx)
 	run = r.facts(ctx, err)
 	if err == nil {
