@@ -24,6 +24,9 @@ type request struct {
 	key string
 	// etag, if set, is that of a copy that need not be sent again.
 	etag string
+	// home refuses redirects to another host: nothing signs the file, so only
+	// upstream itself may say what is in it.
+	home bool
 	// fresh asks caches on the way to look at the origin.
 	fresh bool
 	// limit is the most bytes to accept.

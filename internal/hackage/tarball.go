@@ -1,10 +1,7 @@
 package hackage
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 
@@ -33,24 +30,3 @@ func (u *Upstream) Tarball(ctx context.Context, r index.Release, want index.Targ
 	}
 	return nil
 }
-
-const (
-	deprecatedFile = "packages/deprecated.json"
-	maxDeprecated  = 16 << 20
-)
-
-// Deprecated returns upstream's list of deprecated packages, a JSON array,
-// verbatim. Nothing signs it. The error is fs.ErrNotExist if upstream has none,
-// as most mirrors, and ErrTooLarge above 16 MiB.
-func (u *Upstream) Deprecated(ctx context.Context) ([]byte, error) {
-	raw, _, err := u.fetchBytes(ctx, request{key: deprecatedFile, limit: maxDeprecated})
-	if err != nil {
-		return nil, err
-	}
-	if !json.Valid(raw) || !bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("[")) {
-		return nil, fmt.Errorf("read %s: %w", u.src.name(deprecatedFile), errNotArray)
-	}
-	return raw, nil
-}
-
-var errNotArray = errors.New("it is not a JSON array; a cache or login page may have answered in upstream's place")

@@ -2,7 +2,6 @@ package hackage
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -184,44 +183,3 @@ func TestSinkFails(t *testing.T) {
 type writeFunc func([]byte) (int, error)
 
 func (f writeFunc) Write(p []byte) (int, error) { return f(p) }
-
-func TestDeprecated(t *testing.T) {
-	t.Parallel()
-	large := []byte("[" + strings.Repeat(" ", maxDeprecated) + "]")
-	for name, test := range map[string]struct {
-		raw   []byte
-		fails error
-	}{
-		"a list":     {raw: []byte(` [{"deprecated-package":"a","in-favour-of":[]}]` + "\n")},
-		"empty list": {raw: []byte("[]")},
-		"absent":     {fails: fs.ErrNotExist},
-		"object":     {raw: []byte("{}"), fails: errNotArray},
-		"a page":     {raw: []byte("<html>"), fails: errNotArray},
-		"cut":        {raw: []byte("[{}"), fails: errNotArray},
-		"empty":      {raw: []byte{}, fails: errNotArray},
-		"large":      {raw: large, fails: ErrTooLarge},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			h := hackagetest.Small()
-			both(t, h, h.Generation().With(deprecatedFile, test.raw), hasty(h), func(t *testing.T, u *Upstream) {
-				raw, err := u.Deprecated(t.Context())
-				if !errors.Is(err, test.fails) || err == nil && !bytes.Equal(raw, test.raw) {
-					t.Errorf("got %.60q: %v", raw, err)
-				}
-			})
-		})
-	}
-}
-
-func TestDeprecatedCancelled(t *testing.T) {
-	t.Parallel()
-	h := hackagetest.Small()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	both(t, h, h.Generation(), hasty(h), func(t *testing.T, u *Upstream) {
-		if _, err := u.Deprecated(ctx); !errors.Is(err, context.Canceled) {
-			t.Error(err)
-		}
-	})
-}

@@ -13,7 +13,8 @@
 // pinned root keys vouch for. timestamp.json names length and SHA-256 of
 // snapshot.json, that names those of root.json, mirrors.json and the index, and
 // the index those of every tarball. deprecated.json is the one exception; nothing
-// signs it, and it is only bounded and parsed.
+// signs it, so it is bounded, comes from upstream's own host only, and holds names
+// of packages and nothing else.
 //
 // Files that do not fit together are mostly no attack: Hackage sits behind caches
 // that keep each file for a minute of its own, and it publishes while we read.

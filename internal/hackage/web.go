@@ -75,6 +75,24 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
+// checkHome is checkRedirect for what only upstream's own host may send.
+func checkHome(req *http.Request, via []*http.Request) error {
+	if from, to := origin(via[0].URL), origin(req.URL); from != to {
+		return backoff.Permanent(fmt.Errorf("redirected to %s, but nothing signs this file, so it is taken from upstream's own host only", withoutUser(req.URL)))
+	}
+	return checkRedirect(req, via)
+}
+
+// origin is an address's host, and its port unless that is the scheme's own: http
+// may become https.
+func origin(u *url.URL) string {
+	port := u.Port()
+	if u.Scheme == "http" && port == "80" || u.Scheme == "https" && port == "443" {
+		port = ""
+	}
+	return strings.ToLower(u.Hostname()) + ":" + port
+}
+
 func (w *web) open(ctx context.Context, r request) (*answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.base.JoinPath(r.key).String(), nil)
 	if err != nil {
@@ -93,7 +111,11 @@ func (w *web) open(ctx context.Context, r request) (*answer, error) {
 		// No If-Range: what arrives proves itself.
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", r.offset, r.offset+r.limit-1))
 	}
-	resp, err := w.client.Do(req)
+	client := *w.client
+	if r.home {
+		client.CheckRedirect = checkHome
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, transportError(err)
 	}

@@ -168,6 +168,7 @@ func (w *world) legacy() map[string][]byte {
 
 func TestDeprecatedListIsTakenAndLeftAlone(t *testing.T) {
 	t.Parallel()
+	const first = `[{"deprecated-package":"a","in-favour-of":["b"]}]` + "\n"
 	h := hackagetest.Small()
 	w := newWorld(t, h)
 	for i, step := range []struct {
@@ -175,12 +176,14 @@ func TestDeprecatedListIsTakenAndLeftAlone(t *testing.T) {
 		says           string
 	}{
 		{"", "", ""},
-		{`["a"]` + "\n", `["a"]` + "\n", ""},
-		{"", `["a"]` + "\n", ""},
-		{"<html>login</html>", `["a"]` + "\n", "deprecated.json is left as it is"},
-		{`{"a":1}`, `["a"]` + "\n", "deprecated.json is left as it is"},
-		{"", `["a"]` + "\n", ""},
-		{`[{"deprecated-package":"b"}]`, `[{"deprecated-package":"b"}]`, ""},
+		{first, first, ""},
+		{"", first, ""},
+		{"<html>login</html>", first, "deprecated.json is left as it is"},
+		{`{"a":1}`, first, "deprecated.json is left as it is"},
+		{`["a"]`, first, "deprecated.json is left as it is"},
+		{`[{"deprecated-package":"b","in-favour-of":[],"token":"secret"}]`, first, "deprecated.json is left as it is"},
+		{"", first, ""},
+		{`[]`, `[]`, ""},
 	} {
 		h.Deprecate(nil)
 		if step.upstream != "" {

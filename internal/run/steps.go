@@ -246,7 +246,7 @@ func (r *syncer) deprecated(ctx context.Context, s *site) ([]byte, error) {
 		return nil, nil
 	}
 	if err != nil && ctx.Err() == nil {
-		r.progress.Note(fmt.Sprintf("deprecated.json is left as it is: %v", err))
+		r.warn(fmt.Sprintf("deprecated.json is left as it is: %v", err))
 		return nil, nil
 	}
 	return raw, ctx.Err()

@@ -1,0 +1,121 @@
+package hackage
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+)
+
+const (
+	deprecatedFile = "packages/deprecated.json"
+	// maxDeprecated is ten times what Hackage's has, in bytes.
+	maxDeprecated = 2 << 20
+)
+
+// errNotDeprecated says that a file is no list of deprecated packages.
+var errNotDeprecated = errors.New("it is not a list of deprecated packages; a cache or login page may have answered in upstream's place")
+
+// Deprecated returns upstream's list of deprecated packages verbatim:
+//
+//	[{"deprecated-package":NAME,"in-favour-of":[NAME,...]},...]
+//
+// Nothing signs it, and it ends up in a signed commit. So it comes from upstream's
+// own host, without a redirect to another, and holds names of packages and nothing
+// else. The error is fs.ErrNotExist if upstream has none, as most mirrors, and
+// ErrTooLarge above 2 MiB.
+func (u *Upstream) Deprecated(ctx context.Context) ([]byte, error) {
+	raw, _, err := u.fetchBytes(ctx, request{key: deprecatedFile, limit: maxDeprecated, home: true})
+	if err != nil {
+		return nil, err
+	}
+	if err := checkDeprecated(raw); err != nil {
+		return nil, fmt.Errorf("read %s: %w: %w", u.src.name(deprecatedFile), errNotDeprecated, err)
+	}
+	return raw, nil
+}
+
+// checkDeprecated takes the list in exactly its form: encoding/json by itself would
+// take other keys along, and one key twice.
+func checkDeprecated(raw []byte) error {
+	if !json.Valid(raw) {
+		return errors.New("it is not JSON")
+	}
+	r := jsonReader{json.NewDecoder(bytes.NewReader(raw))}
+	return r.list(func() error {
+		var named, favoured int
+		err := r.object(func(key string) error {
+			switch key {
+			case "deprecated-package":
+				named++
+				return r.packageName()
+			case "in-favour-of":
+				favoured++
+				return r.list(r.packageName)
+			}
+			return errors.New("an unknown key")
+		})
+		if err == nil && (named != 1 || favoured != 1) {
+			err = errors.New("a key is missing or comes twice")
+		}
+		return err
+	})
+}
+
+// A jsonReader reads valid JSON of a known form.
+type jsonReader struct{ *json.Decoder }
+
+// delim reads a bracket.
+func (r jsonReader) delim(want json.Delim) error {
+	token, err := r.Token()
+	if err == nil && token != want {
+		err = fmt.Errorf("something else where %q is expected", want.String())
+	}
+	return err
+}
+
+// list reads an array.
+func (r jsonReader) list(element func() error) error {
+	if err := r.delim('['); err != nil {
+		return err
+	}
+	for r.More() {
+		if err := element(); err != nil {
+			return err
+		}
+	}
+	return r.delim(']')
+}
+
+// object reads an object; value reads the value of a key.
+func (r jsonReader) object(value func(key string) error) error {
+	if err := r.delim('{'); err != nil {
+		return err
+	}
+	for r.More() {
+		key, err := r.Token()
+		if err != nil {
+			return err
+		}
+		if err := value(key.(string)); err != nil { // valid JSON has only such keys
+			return err
+		}
+	}
+	return r.delim('}')
+}
+
+// packageName reads a name.
+func (r jsonReader) packageName() error {
+	token, err := r.Token()
+	if err != nil {
+		return err
+	}
+	name, ok := token.(string)
+	if !ok {
+		return errors.New("something else where a package name is expected")
+	}
+	return index.CheckPackage(name)
+}
