@@ -134,7 +134,7 @@ func TestWorkflowsHandOnTheOptions(t *testing.T) {
 		"command", "install", "branch", "tag", "history", "accept-rewrite", "concurrency", "shard", "json",
 		"full", "watch", "packages", "token", "time-limit", "dry-run", "verbose", // checked by other means
 	}
-	secret := regexp.MustCompile(`^(signing-|.*ssh-key$)`)
+	secret := regexp.MustCompile(`^(signing-|.*ssh-key$|.*-password$)`)
 	for _, file := range []string{"mirror.yml", "backfill.yml"} {
 		steps := inputs(read(t, filepath.Join(root(t), ".github", "workflows", file)))
 		if len(steps) == 0 {

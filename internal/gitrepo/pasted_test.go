@@ -2,131 +2,191 @@ package gitrepo
 
 import (
 	"bytes"
-	"crypto/ed25519"
-	"crypto/rand"
+	"encoding/base64"
 	"encoding/pem"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
-	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
 )
 
 const hostLine = "git.example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 
-// TestKnownHosts: what ssh takes is taken, what it passes over is named.
-func TestKnownHosts(t *testing.T) {
-	t.Parallel()
-	for name, test := range map[string]struct {
-		text   string
-		passed int // lines
-	}{
-		"a line":                {hostLine, 0},
-		"ends in a comment":     {"# git.example.org:22 SSH-2.0\n" + hostLine + "\n# git.example.org:22 SSH-2.0\n", 0},
-		"comment behind":        {hostLine + " of the operator", 0},
-		"CRLF and empty lines":  {"\r\n" + hostLine + "\r\n\r\n", 0},
-		"indented":              {"    " + hostLine, 0},
-		"byte order mark":       {"\ufeff" + hostLine, 0},
-		"hashed name":           {"|1|F1E1KeoE/eEWhi10WpGv4OdiO6Y=|3988QV0VE8wmZL7suNrYQLITLCg= " + strings.SplitN(hostLine, " ", 2)[1], 0},
-		"several names, a port": {"a,[b]:2222,*.c,!d " + strings.SplitN(hostLine, " ", 2)[1], 0},
-		"authority":             {"@cert-authority *.example.org " + strings.SplitN(hostLine, " ", 2)[1], 0},
-		"a note":                {"the keys of our host:\n" + hostLine, 1},
-		"a key of SSH 1":        {hostLine + "\ngit.example.org 1024 35 1234567890", 1},
-		"a cut line":            {hostLine + "\ngit.example.org ssh-rsa AAAA", 1},
-	} {
-		lines, warnings, err := KnownHosts([]byte(test.text))
-		if err != nil || len(warnings) != test.passed || !bytes.Contains(lines, []byte("AAAAC3Nz")) {
-			t.Errorf("%s: %q, %q, %v", name, lines, warnings, err)
-		}
-		if test.passed > 0 && len(warnings) > 0 && !strings.Contains(warnings[0], "passed over") {
-			t.Errorf("%s: warns %q", name, warnings)
-		}
+// The tables in docs/keys.md are written by: go test ./internal/gitrepo -run Forms -update
+var update = flag.Bool("update", false, "write the tables into docs/keys.md")
+
+// opensshVersion is that of the ssh here.
+func opensshVersion(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command(need(t, "ssh"), "-V").CombinedOutput()
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, text := range []string{"", "github.com", "github.com ssh-ed25519 AAAA", "# only a comment\n"} {
-		if _, _, err := KnownHosts([]byte(text)); err == nil {
-			t.Errorf("%q was taken", text)
+	version, _, _ := strings.Cut(strings.TrimPrefix(string(out), "OpenSSH_"), " ")
+	return strings.TrimRight(version, ",")
+}
+
+// inTable holds the table between two marks of docs/keys.md to these lines. An
+// ssh of another version than the table's may think otherwise.
+func inTable(t *testing.T, mark, lines string) {
+	t.Helper()
+	const doc = "../../docs/keys.md"
+	head := "| form | OpenSSH " + opensshVersion(t) + " | here |\n|---|---|---|\n"
+	raw, err := os.ReadFile(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin, end := "<!-- "+mark+" -->\n", "<!-- /"+mark+" -->"
+	before, rest, _ := strings.Cut(string(raw), begin)
+	inside, after, ok := strings.Cut(rest, end)
+	switch {
+	case !ok:
+		t.Fatalf("%s lacks the marks of %s", doc, mark)
+	case *update:
+		if err := os.WriteFile(doc, []byte(before+begin+head+lines+end+after), 0o644); err != nil {
+			t.Fatal(err)
 		}
+	case strings.HasPrefix(inside, head) && inside != head+lines, !strings.HasPrefix(inside, "| form | OpenSSH "):
+		t.Errorf("%s does not have the table %s; run: go test ./internal/gitrepo -run Forms -update\n%s", doc, mark, lines)
+	}
+}
+
+// verdict runs ssh-keygen on a file with a text.
+func verdict(t *testing.T, text, well, ill string, args ...string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if exec.Command(need(t, "ssh-keygen"), append(args, "-f", file)...).Run() != nil {
+		return ill
+	}
+	return well
+}
+
+// TestKnownHostsForms: what ssh takes is taken, and what it passes over is named.
+func TestKnownHostsForms(t *testing.T) {
+	key := strings.SplitN(hostLine, " ", 2)[1]
+	var lines strings.Builder
+	for _, test := range []struct {
+		name, text string
+		passed     int // lines
+		refused    bool
+	}{
+		{"a line", hostLine, 0, false},
+		{"ends in a comment, as `ssh-keyscan` writes", "# git.example.org:22 SSH-2.0\n" + hostLine + "\n# git.example.org:22 SSH-2.0\n", 0, false},
+		{"comment behind the key", hostLine + " of the operator", 0, false},
+		{"CRLF and empty lines", "\r\n" + hostLine + "\r\n\r\n", 0, false},
+		{"indented", "    " + hostLine, 0, false},
+		{"byte order mark", "\ufeff" + hostLine, 0, false},
+		{"hashed name", knownhosts.HashHostname("git.example.org") + " " + key, 0, false},
+		{"several names, patterns, a port", "a,[b]:2222,*.example.org,!d " + key, 0, false},
+		{"authority", "@cert-authority *.example.org " + key, 0, false},
+		{"a note before", "the keys of our host:\n" + hostLine, 1, false},
+		{"a key of SSH 1 behind", hostLine + "\ngit.example.org 1024 35 1234567890", 1, false},
+		{"a cut line behind", hostLine + "\ngit.example.org ssh-rsa AAAA", 1, false},
+		{"a host alone", "git.example.org", 0, true},
+		{"a cut key", "git.example.org ssh-ed25519 AAAA", 0, true},
+		{"comments only", "# git.example.org\n", 0, true},
+		{"a public key without its host", key, 0, true},
+		{"nothing", "", 0, true},
+	} {
+		here := "taken"
+		got, warnings, err := KnownHosts([]byte(test.text))
+		switch {
+		case test.refused:
+			here = "refused: no line is a host, a key type and a key"
+			if err == nil || !strings.Contains(err.Error(), "no line is a host, a key type and a key") {
+				t.Errorf("%s: %v", test.name, err)
+			}
+		case err != nil || len(warnings) != test.passed || !bytes.Contains(got, []byte("AAAAC3Nz")):
+			t.Errorf("%s: %q, %q, %v", test.name, got, warnings, err)
+		case test.passed > 0:
+			here = "taken, with a warning that names the line"
+			if !strings.Contains(warnings[0], "is passed over, as ssh does") {
+				t.Errorf("%s: warns %q", test.name, warnings)
+			}
+		}
+		lines.WriteString("| " + test.name + " | " + verdict(t, test.text, "finds the host", "finds no host", "-F", "git.example.org") + " | " + here + " |\n")
 	}
 	if got, err := hostsFile([]byte(" \n")); err != nil || string(got) != string(githubHosts) {
 		t.Errorf("without any: %q, %v", got, err)
 	}
+	inTable(t, "known hosts", lines.String())
 }
 
-// TestSSHKeysOfOpenSSH: ssh-keygen is asked what it takes, too.
-func TestSSHKeysOfOpenSSH(t *testing.T) {
-	t.Parallel()
-	keygen := need(t, "ssh-keygen")
-	for _, kind := range []string{"rsa", "ecdsa", "ed25519"} {
-		for _, form := range []string{"RFC4716", "PEM", "PKCS8"} {
-			file := filepath.Join(t.TempDir(), "key")
-			if out, err := exec.Command(keygen, "-q", "-t", kind, "-m", form, "-N", "", "-f", file).CombinedOutput(); err != nil {
-				t.Fatalf("%v: %s", err, out)
-			}
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			public, err := os.ReadFile(file + ".pub")
-			if err != nil {
-				t.Fatal(err)
-			}
-			for name, pasted := range map[string]string{
-				"as it is":          string(text),
-				"public in front":   string(public) + string(text),
-				"parameters before": "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n" + string(text),
-				"on one line":       strings.ReplaceAll(string(text), "\n", " "),
-				"written newlines":  strings.ReplaceAll(string(text), "\n", `\n`),
-				"byte order mark":   "\ufeff" + strings.ReplaceAll(string(text), "\n", "\r\n"),
-			} {
-				key, err := ParseSSHKey([]byte(pasted))
-				if err != nil {
-					t.Errorf("%s %s %s: %v", kind, form, name, err)
-					continue
-				}
-				signer, err := ssh.NewSignerFromKey(key)
-				if err != nil || !bytes.HasPrefix(public, bytes.TrimSpace(ssh.MarshalAuthorizedKey(signer.PublicKey()))) {
-					t.Errorf("%s %s %s: another key, %v", kind, form, name, err)
-				}
-			}
+// sshForms are keys as somebody may give them; says is of a refusal.
+func sshForms(t *testing.T) []struct{ name, text, says string } {
+	t.Helper()
+	generate := func(passphrase string, args ...string) (private, public string) {
+		file := filepath.Join(t.TempDir(), "key")
+		if out, err := exec.Command(need(t, "ssh-keygen"), append(args, "-q", "-N", passphrase, "-f", file)...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		half, err := os.ReadFile(file + ".pub")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text), string(half)
+	}
+	var forms []struct{ name, text, says string }
+	add := func(name, text, says string) {
+		forms = append(forms, struct{ name, text, says string }{name, text, says})
+	}
+	for _, kind := range [][]string{{"RSA", "-t", "rsa", "-b", "2048"}, {"ECDSA", "-t", "ecdsa"}, {"Ed25519", "-t", "ed25519"}} {
+		for _, form := range [][]string{{"OpenSSH", "RFC4716"}, {"PEM", "PEM"}, {"PKCS #8", "PKCS8"}} {
+			key, _ := generate("", append(slices.Clone(kind[1:]), "-m", form[1])...)
+			add(kind[0]+", `-m "+form[1]+"`", key, "")
 		}
 	}
+	key, public := generate("", "-t", "ecdsa", "-m", "PEM")
+	add("parameters in front, as openssl writes them", "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"+key, "")
+	add("public key in front", public+key, "")
+	add("byte order mark, CRLF", "\ufeff"+strings.ReplaceAll(key, "\n", "\r\n"), "")
+	add("indented, no last line end", strings.TrimRight("  "+strings.ReplaceAll(key, "\n", "\n  "), "\n "), "")
+	add("all on one line", strings.ReplaceAll(key, "\n", " "), "")
+	add("line ends written as \\n", strings.ReplaceAll(key, "\n", `\n`), "")
+	add("coded in base64 once more", base64.StdEncoding.EncodeToString([]byte(key)), "")
+	for _, form := range []string{"RFC4716", "PEM", "PKCS8"} {
+		locked, _ := generate("secret", "-t", "ecdsa", "-m", form)
+		add("with a passphrase, `-m "+form+"`", locked, "it has a passphrase")
+	}
+	old := string(pem.EncodeToMemory(&pem.Block{Type: "DSA PRIVATE KEY", Bytes: []byte("x")}))
+	add("DSA", old, "it is a DSA key")
+	add("of PuTTY", "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n", "a key of PuTTY")
+	add("an OpenPGP key", "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nAAAA\n", "an OpenPGP key")
+	add("public key only", public, "this is a public key")
+	add("cut off", key[:len(key)/2], "damaged or cut off")
+	add("damaged", string(pem.EncodeToMemory(&pem.Block{Type: "OPENSSH PRIVATE KEY", Bytes: []byte("x")})), "OPENSSH PRIVATE KEY cannot be read")
+	add("words", "hello", "not a private key")
+	return forms
 }
 
-func TestSSHKeysThatAreNone(t *testing.T) {
-	t.Parallel()
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	locked, err := ssh.MarshalPrivateKeyWithPassphrase(key, "", []byte("x"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, err := ssh.MarshalPrivateKey(key, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := ssh.NewSignerFromKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, test := range []struct{ says, text string }{
-		{"it has a passphrase", string(pem.EncodeToMemory(locked))},
-		{"it has a passphrase", string(pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte("x")}))},
-		{"it has a passphrase", "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n"},
-		{"this is a public key", string(ssh.MarshalAuthorizedKey(signer.PublicKey()))},
-		{"a key of PuTTY", "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n"},
-		{"an OpenPGP key", "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nAAAA\n"},
-		{"a DSA key", string(pem.EncodeToMemory(&pem.Block{Type: "DSA PRIVATE KEY", Bytes: []byte("x")}))},
-		{"damaged or cut off", string(pem.EncodeToMemory(block)[:150])},
-		{"not a private key", "hello"},
-		{"OPENSSH PRIVATE KEY cannot be read", string(pem.EncodeToMemory(&pem.Block{Type: "OPENSSH PRIVATE KEY", Bytes: []byte("x")}))},
-	} {
-		_, err := Open(t.Context(), Options{Dir: t.TempDir(), URL: "git@github.com:o/r", Auth: Auth{SSHKey: []byte(test.text)}})
-		if err == nil || !strings.Contains(err.Error(), test.says) {
-			t.Errorf("%s: %v", test.says, err)
+// TestSSHKeyForms: ssh-keygen is asked what it takes, too.
+func TestSSHKeyForms(t *testing.T) {
+	var lines strings.Builder
+	for _, form := range sshForms(t) {
+		here := "taken"
+		_, err := Open(t.Context(), Options{Dir: t.TempDir(), URL: "git@github.com:o/r", Auth: Auth{SSHKey: []byte(form.text)}})
+		switch {
+		case form.says == "" && err != nil:
+			t.Errorf("%s: %v", form.name, err)
+		case form.says != "":
+			here = "refused: …" + form.says + "…"
+			if err == nil || !strings.Contains(err.Error(), form.says) {
+				t.Errorf("%s: %v; want %q", form.name, err, form.says)
+			}
 		}
+		lines.WriteString("| " + form.name + " | " + verdict(t, form.text, "reads it", "does not read it", "-y", "-P", "") + " | " + here + " |\n")
 	}
+	inTable(t, "ssh", lines.String())
 }

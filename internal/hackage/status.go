@@ -32,8 +32,10 @@ func (w *web) statusMeans(resp *http.Response) error {
 		return backoff.Permanent(fmt.Errorf("%s: %w", status, ErrWithdrawn))
 	case code == http.StatusForbidden && hides(resp):
 		return backoff.Permanent(fmt.Errorf("%s, as a bucket says of what it does not have to those who may not list it: %w", status, ErrMissing))
-	case code == http.StatusUnauthorized, code == http.StatusForbidden:
-		return backoff.Permanent(errors.New(status + ": upstream wants credentials or turns this machine away: check the address, or ask its operator"))
+	case code == http.StatusUnauthorized:
+		return backoff.Permanent(errors.New(status + ": upstream wants a user and a password, or not these: check upstream-user and upstream-password"))
+	case code == http.StatusForbidden:
+		return backoff.Permanent(errors.New(status + ": upstream turns this machine or user away: check the address, or ask its operator"))
 	case code == http.StatusProxyAuthRequired:
 		return backoff.Permanent(errors.New(status + ": the proxy wants credentials: put them into HTTPS_PROXY"))
 	case code == http.StatusTooManyRequests:

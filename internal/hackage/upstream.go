@@ -83,6 +83,10 @@ type Options struct {
 	KnownRoots func(context.Context) [][]byte
 	// UserAgent is sent with every request; see the function of that name.
 	UserAgent string
+	// User and Password are shown to a server (HTTP Basic) unless User is empty,
+	// and go nowhere that it redirects to.
+	User     string
+	Password []byte
 	// Now is the time that expiry is checked against.
 	Now func() time.Time
 	// Timeout ends an attempt in which no byte arrives for so long: 30 s. An

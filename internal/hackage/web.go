@@ -3,6 +3,7 @@ package hackage
 import (
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -22,6 +23,7 @@ type web struct {
 	base     *url.URL
 	client   *http.Client
 	agent    string
+	auth     string // header Authorization, "" for none
 	now      func() time.Time
 	patience time.Duration
 }
@@ -31,7 +33,12 @@ func newWeb(base *url.URL, o Options) *web {
 	if transport == nil {
 		transport = newTransport(o.Timeout)
 	}
+	auth := ""
+	if o.User != "" {
+		auth = "Basic " + base64.StdEncoding.EncodeToString(append([]byte(o.User+":"), o.Password...))
+	}
 	return &web{
+		auth:     auth,
 		base:     base,
 		client:   &http.Client{Transport: transport, CheckRedirect: checkRedirect},
 		agent:    o.UserAgent,
@@ -99,6 +106,9 @@ func (w *web) open(ctx context.Context, r request) (*answer, error) {
 		return nil, backoff.Permanent(errors.New("make a request of the address: it is not a URL"))
 	}
 	req.Header.Set("User-Agent", w.agent)
+	if w.auth != "" {
+		req.Header.Set("Authorization", w.auth) // which the client keeps from other hosts
+	}
 	// Said aloud, because some caches take silence for "anything goes".
 	req.Header.Set("Accept-Encoding", "identity")
 	if r.fresh {

@@ -371,3 +371,36 @@ func TestCancelEndsPromptly(t *testing.T) {
 		})
 	}
 }
+
+// TestPassword: the server gets user and password, and nobody that it redirects to.
+func TestPassword(t *testing.T) {
+	t.Parallel()
+	h := hackagetest.Small()
+	o := hasty(h)
+	o.User, o.Password = "me", []byte("hunter2")
+	var elsewhere []string
+	o.transport = roundTrip(func(req *http.Request) (*http.Response, error) {
+		if req.URL.Host != "upstream.example" {
+			elsewhere = append(elsewhere, req.Header.Get("Authorization"))
+			return respond(req, http.StatusOK, bytes.NewReader(h.Generation().Tarball(alpha()))), nil
+		}
+		if user, password, ok := req.BasicAuth(); !ok || user != "me" || password != "hunter2" {
+			return respond(req, http.StatusUnauthorized, strings.NewReader("")), nil
+		}
+		to := respond(req, http.StatusFound, strings.NewReader(""))
+		to.Header.Set("Location", "https://cdn.example"+req.URL.Path)
+		return to, nil
+	})
+	raw, err := fetchTarball(t.Context(), open(t, "https://upstream.example", o), alpha(), target(h.Generation(), alpha()))
+	if err != nil || !bytes.Equal(raw, h.Generation().Tarball(alpha())) {
+		t.Errorf("%d bytes, %v", len(raw), err)
+	}
+	if len(elsewhere) != 1 || elsewhere[0] != "" {
+		t.Errorf("another host got %q", elsewhere)
+	}
+	o.Password = []byte("hunter3")
+	_, err = fetchTarball(t.Context(), open(t, "https://upstream.example", o), alpha(), target(h.Generation(), alpha()))
+	if err == nil || !strings.Contains(err.Error(), "upstream-password") || strings.Contains(err.Error(), "hunter") {
+		t.Errorf("a wrong password: %v", err)
+	}
+}

@@ -86,6 +86,9 @@ var lostBlank = regexp.MustCompile(`(?m)^(-----BEGIN PGP [A-Z ]+-----\n)([A-Za-z
 func unpack(text []byte, kinds ...string) ([][]byte, error) {
 	plain := paste.Lines(text)
 	if !bytes.Contains(plain, []byte("-----BEGIN ")) {
+		if _, err := readFingerprint(string(bytes.TrimSpace(plain))); err == nil {
+			return nil, errors.New("it is a fingerprint; the key itself is needed")
+		}
 		if raw, ok := binaryForm(text, plain); ok {
 			return [][]byte{raw}, nil
 		}

@@ -21,7 +21,7 @@ const mark = "-----BEGIN "
 // after each. A block that lost its line ends, or is coded once more in base64 to
 // survive a form, is brought back. Bytes that are no text stay as they are.
 func Lines(text []byte) []byte {
-	plain := decode(text)
+	plain := Decode(text)
 	if !isText(plain) {
 		return text
 	}
@@ -43,7 +43,7 @@ func Lines(text []byte) []byte {
 // is around it: blanks, line ends, signs that nobody sees, and one pair of
 // quotes or angle brackets.
 func Line(text string) string {
-	text = trim(decode([]byte(text)))
+	text = trim(Decode([]byte(text)))
 	for _, pair := range [][2]string{{`"`, `"`}, {"'", "'"}, {"`", "`"}, {"<", ">"}, {"“", "”"}, {"‘", "’"}} {
 		inner, opened := strings.CutPrefix(text, pair[0])
 		if inner, closed := strings.CutSuffix(inner, pair[1]); opened && closed {
@@ -68,8 +68,8 @@ func seen(r rune) rune {
 	return r
 }
 
-// decode takes the byte order mark off and reads UTF-16, which is known by it.
-func decode(text []byte) string {
+// Decode takes the byte order mark off and reads UTF-16, which is known by it.
+func Decode(text []byte) string {
 	var order binary.ByteOrder
 	switch {
 	case bytes.HasPrefix(text, []byte("\xff\xfe")):

@@ -196,9 +196,18 @@ func (c commands) run(ctx context.Context, args []string, env Env) error {
 	return err
 }
 
+// ownStep is the variable by which the Action says that this is its own step.
+// There the runner reads every line itself, and takes those that ask it to mask a
+// secret out of the log. In a step that somebody wrote, the output may go into a
+// file (| tee log), and such a line would put the secret there.
+const ownStep = "HACKAGE_MIRROR_ACTION"
+
 // startSync checks the options before anything is begun.
 func (c commands) startSync(ctx context.Context, o *Options, env Env) error {
-	env.console.Mask(o.Masks()...)
+	if env.Getenv(ownStep) == "true" {
+		env.console.Mask(o.Masks()...)
+	}
+	o.resolve(env.Getenv)
 	warnings, err := o.Check()
 	for _, warning := range warnings {
 		env.warn(warning)

@@ -131,7 +131,7 @@ func TestInterrupted(t *testing.T) {
 
 func TestActionRunsSyncByDefault(t *testing.T) {
 	t.Parallel()
-	variables := map[string]string{"GITHUB_ACTIONS": "true", "INPUT_BUCKET": "out", "INPUT_TOKEN": "abc"}
+	variables := map[string]string{"GITHUB_ACTIONS": "true", "INPUT_BUCKET": "./out", "INPUT_TOKEN": "abc"}
 	env, _, stderr := testEnv(variables)
 	var got *Options
 	var token string
@@ -142,8 +142,8 @@ func TestActionRunsSyncByDefault(t *testing.T) {
 	if code := c.main(t.Context(), nil, env); code != CodeDone {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
-	if len(got.Bucket) != 1 || got.Bucket[0] != "out" {
-		t.Errorf("bucket %q, want out", got.Bucket)
+	if len(got.Bucket) != 1 || got.Bucket[0] != "./out" {
+		t.Errorf("bucket %q, want ./out", got.Bucket)
 	}
 	if _, set := variables["INPUT_TOKEN"]; token != "abc" || set {
 		t.Errorf("token %q (still in the environment: %t), want abc and false", token, set)

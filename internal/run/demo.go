@@ -62,15 +62,20 @@ func demoRun(ctx context.Context, dir string, generation int, key []byte, env En
 	if _, err := fmt.Fprintf(env.Stdout, "== %s\n", occasion); err != nil {
 		return err
 	}
-	upstream := filepath.Join(dir, demoUpstream)
-	if err := demo.Write(upstream, generation); err != nil {
+	place := func(name string) string {
+		if filepath.IsAbs(dir) {
+			return filepath.Join(dir, name)
+		}
+		return "." + string(filepath.Separator) + filepath.Join(dir, name)
+	}
+	if err := demo.Write(place(demoUpstream), generation); err != nil {
 		return err
 	}
 	o := &Options{
-		Upstream: upstream, RootKeys: demo.KeyIDs(), KeyThreshold: demo.Threshold,
-		Bucket:           []string{filepath.Join(dir, demoBucket)},
-		FilesRepository:  filepath.Join(dir, demoFiles),
-		HashesRepository: filepath.Join(dir, demoHashes),
+		Upstream: place(demoUpstream), RootKeys: demo.KeyIDs(), KeyThreshold: demo.Threshold,
+		Bucket:           []string{place(demoBucket)},
+		FilesRepository:  place(demoFiles),
+		HashesRepository: place(demoHashes),
 		Branch:           "hackage", Tag: "current-hackage",
 		History: "daily", Concurrency: 10,
 	}

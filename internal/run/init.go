@@ -28,7 +28,7 @@ type InitOptions struct {
 
 	Signer            string `name:"signer" group:"Signing key:" placeholder:"'NAME <ADDRESS>'" help:"Who signs commits and tags. Without it the user of git."`
 	Expires           string `name:"expires" group:"Signing key:" placeholder:"AGE" help:"When a key that is made expires: never, or after 2y, 18m, 90d. Without it never."`
-	SigningPassphrase Secret `name:"signing-passphrase" secret:"line" group:"Signing key:" placeholder:"FILE" help:"Passphrase of the signing key, if it is to have one: a file; in the environment (INPUT_SIGNING_PASSPHRASE) also the text itself."`
+	SigningPassphrase Secret `name:"signing-passphrase" secret:"phrase" group:"Signing key:" placeholder:"FILE" help:"Passphrase of the signing key, if it is to have one: a file; in the environment (INPUT_SIGNING_PASSPHRASE) also the text itself."`
 
 	Keys          string `name:"keys" group:"How:" default:"hackage-mirror-keys" placeholder:"DIR" help:"Folder for the keys. Those that are there are used and never changed."`
 	Workflow      string `name:"workflow" group:"How:" default:".github/workflows/mirror.yml" placeholder:"FILE" help:"Workflow to write. One that is there and differs is left, and the difference shown."`

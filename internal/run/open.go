@@ -27,16 +27,25 @@ func (r *syncer) open(ctx context.Context) (err error) {
 	if r.shard, err = r.o.shard(); err != nil {
 		return err
 	}
+	remotes, err := r.o.remotes()
+	if err != nil {
+		return err
+	}
+	if r.shard.Number > 0 {
+		remotes = nil // the job that gathers the shards fills the repositories
+	}
+	if len(remotes) > 0 { // before anything is made
+		if r.signer, err = openpgp.NewSigner(r.o.SigningKey.Bytes(), r.o.SigningPassphrase.Bytes(), r.env.Now); err != nil {
+			return fmt.Errorf("read signing-key: %w", err)
+		}
+	}
 	if err := r.openUpstream(); err != nil {
 		return err
 	}
 	if err := r.openBuckets(ctx); err != nil {
 		return err
 	}
-	if r.shard.Number > 0 {
-		return nil // the job that gathers the shards fills the repositories
-	}
-	return r.openRepositories(ctx)
+	return r.openRepositories(ctx, remotes)
 }
 
 // openUpstream makes upstream ready.
@@ -48,6 +57,7 @@ func (r *syncer) openUpstream() (err error) {
 	pinned.Threshold = r.o.KeyThreshold
 	options := hackage.Options{
 		Pinned: pinned, UserAgent: hackage.UserAgent(r.env.Version), Now: r.env.Now,
+		User: r.o.UpstreamUser, Password: r.o.UpstreamPassword.Bytes(),
 		KnownRoots: r.knownRoots,
 		Notify: func(retry hackage.Retry) {
 			r.progress.Note(fmt.Sprintf("%s: attempt %d: %v; again in %s", retry.What, retry.Attempt, retry.Err, wholeSeconds(retry.Wait)))
@@ -138,34 +148,15 @@ func bucketName(text string) string {
 }
 
 // openRepositories makes the git repositories ready.
-func (r *syncer) openRepositories(ctx context.Context) error {
-	if r.o.FilesRepository == "" && r.o.HashesRepository == "" {
-		return nil
-	}
-	signer, err := openpgp.NewSigner(r.o.SigningKey.Bytes(), r.o.SigningPassphrase.Bytes(), r.env.Now)
-	if err != nil {
-		return fmt.Errorf("read signing-key: %w", err)
-	}
-	r.signer = signer
-	hosts, err := r.o.KnownHosts()
-	if err != nil {
-		return err
-	}
-	for _, repository := range []struct {
-		kind, url string
-		key       Secret
-		hashes    bool
-	}{
-		{filesKind, r.o.FilesRepository, r.o.FilesSSHKey, false},
-		{hashesKind, r.o.HashesRepository, r.o.HashesSSHKey, true},
-	} {
-		if repository.url == "" {
-			continue
+func (r *syncer) openRepositories(ctx context.Context, remotes []remote) error {
+	for _, m := range remotes {
+		name, err := m.Check()
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.kind, err)
 		}
-		s := &site{kind: repository.kind, name: repository.url}
+		s := &site{kind: m.kind, name: name}
 		r.sites = append(r.sites, s)
-		auth := gitrepo.Auth{SSHKey: repository.key.or(r.o.SSHKey).Bytes(), KnownHosts: hosts, Token: r.o.Token.Bytes()}
-		if s.err = r.openRepository(ctx, s, repository.url, auth, signer, repository.hashes); errors.Is(s.err, context.Canceled) {
+		if s.err = r.openRepository(ctx, s, m); errors.Is(s.err, context.Canceled) {
 			return s.err
 		}
 	}
@@ -173,16 +164,14 @@ func (r *syncer) openRepositories(ctx context.Context) error {
 }
 
 // openRepository makes one git repository ready.
-func (r *syncer) openRepository(ctx context.Context, s *site, url string, auth gitrepo.Auth, signer *openpgp.Signer, hashes bool) error {
-	dir := filepath.Join(r.dir, s.kind)
-	if err := os.Mkdir(dir, 0o700); err != nil {
+func (r *syncer) openRepository(ctx context.Context, s *site, m remote) error {
+	o := m.Options
+	o.Dir = filepath.Join(r.dir, s.kind)
+	if err := os.Mkdir(o.Dir, 0o700); err != nil {
 		return fmt.Errorf("make a temporary folder: %w", err)
 	}
-	o := gitrepo.Options{
-		Dir: dir, URL: url, Auth: auth, Getenv: r.env.Getenv,
-		Create: !r.dryRun, InitialBranch: allcabal.DisplayBranch,
-		Notify: r.progress.Note,
-	}
+	o.Getenv, o.Notify = r.env.Getenv, r.progress.Note
+	o.Create, o.InitialBranch = !r.dryRun, allcabal.DisplayBranch
 	repo, err := r.openRemote(ctx, o)
 	if err != nil {
 		return err
@@ -190,13 +179,13 @@ func (r *syncer) openRepository(ctx context.Context, s *site, url string, auth g
 	s.name = repo.String()
 	if r.dryRun && vacant(s.name) {
 		// A real run would make it; an empty one of our own stands in.
-		o.URL, o.Create = filepath.Join(dir, "remote"), true
+		o.URL, o.Create = filepath.Join(o.Dir, "remote"), true
 		if repo, err = r.openRemote(ctx, o); err != nil {
 			return err
 		}
 	}
 	s.repo = allcabal.New(allcabal.Options{
-		Repo: repo, Signer: signer, Hashes: hashes,
+		Repo: repo, Signer: r.signer, Hashes: m.hashes,
 		Branch: r.o.Branch, Tag: r.o.Tag, History: allcabal.History(r.o.History),
 		PublicURL: r.publicURL, Tool: program + " " + r.env.Version, Now: r.env.Now,
 	})

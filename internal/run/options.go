@@ -1,9 +1,12 @@
 package run
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 )
 
 // Options are all that a sync can be told. Each field is one option under one
@@ -16,6 +19,7 @@ import (
 // composite Action hands over every input it was not given as "".
 type Options struct {
 	Upstream     string   `name:"upstream" group:"What to mirror:" default:"https://hackage.haskell.org" placeholder:"ADDRESS" help:"Hackage repository to mirror: an http(s) address or a folder in the same layout."`
+	UpstreamUser string   `name:"upstream-user" group:"What to mirror:" placeholder:"NAME" help:"User of an upstream that wants a password (HTTP Basic), such as a repository manager."`
 	RootKeys     []string `name:"root-keys" type:"list" group:"What to mirror:" placeholder:"KEYID" help:"Full ids of the root keys to trust, 64 hexadecimal digits each; a list. Without it Hackage's own six."`
 	KeyThreshold int      `name:"key-threshold" group:"What to mirror:" default:"3" placeholder:"N" help:"How many of the root keys must have signed."`
 	Packages     []string `name:"packages" type:"list" group:"What to mirror:" placeholder:"PATTERN" help:"Packages to take, such as aeson or servant-*; !PATTERN leaves out and always wins; a list. Without it all."`
@@ -31,12 +35,14 @@ type Options struct {
 	Tag              string   `name:"tag" group:"Where to:" default:"current-hackage" placeholder:"NAME" help:"Signed tag that moves with the branch."`
 
 	SigningKey        Secret `name:"signing-key" secret:"key" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"OpenPGP private key that signs commits and tags; needed for the repositories."`
-	SigningPassphrase Secret `name:"signing-passphrase" secret:"line" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Passphrase of the signing key, if it has one."`
+	SigningPassphrase Secret `name:"signing-passphrase" secret:"phrase" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Passphrase of the signing key, if it has one."`
 	SSHKey            Secret `name:"ssh-key" secret:"key" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Private key (such as a deploy key) for repositories over ssh."`
 	FilesSSHKey       Secret `name:"files-ssh-key" secret:"key" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Private key for files-repository, where a key opens one repository only, as GitHub's deploy keys do. Without it ssh-key."`
 	HashesSSHKey      Secret `name:"hashes-ssh-key" secret:"key" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Private key for hashes-repository. Without it ssh-key."`
 	SSHKnownHosts     string `name:"ssh-known-hosts" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Host keys to accept over ssh, in the form of known_hosts: a file or the lines themselves. Without it GitHub's own."`
 	Token             Secret `name:"token" secret:"line" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Token for repositories over https."`
+	TokenUser         string `name:"token-user" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"NAME" help:"User that goes with the token, where the host wants a certain one, such as x-token-auth. Without it x-access-token."`
+	UpstreamPassword  Secret `name:"upstream-password" secret:"phrase" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Password of upstream-user."`
 
 	History       string        `name:"history" group:"How:" enum:"daily,snapshot" default:"daily" placeholder:"HISTORY" help:"Commits of a first run: daily makes one for each day of Hackage's history, snapshot one for all of it."`
 	AcceptRewrite bool          `name:"accept-rewrite" group:"How:" help:"Start afresh when upstream rewrote its index; without it such an index is refused."`
@@ -59,6 +65,7 @@ func (o *Options) secrets() map[string]Secret {
 		"files-ssh-key":      o.FilesSSHKey,
 		"hashes-ssh-key":     o.HashesSSHKey,
 		"token":              o.Token,
+		"upstream-password":  o.UpstreamPassword,
 	}
 }
 
@@ -66,8 +73,9 @@ func (o *Options) secrets() map[string]Secret {
 // add-mask command: each secret, line by line.
 func (o *Options) Masks() []string {
 	var masks []string
-	for _, s := range []Secret{o.SigningKey, o.SigningPassphrase, o.SSHKey, o.FilesSSHKey, o.HashesSSHKey, o.Token} {
-		masks = append(masks, s.Masks()...)
+	secrets := o.secrets()
+	for _, name := range slices.Sorted(maps.Keys(secrets)) {
+		masks = append(masks, secrets[name].Masks()...)
 	}
 	return masks
 }
@@ -84,6 +92,11 @@ func (o *Options) Wipe() {
 func (o *Options) tidy() {
 	for i, id := range o.RootKeys {
 		o.RootKeys[i] = strings.ToLower(id)
+	}
+	for _, text := range []*string{
+		&o.Upstream, &o.UpstreamUser, &o.S3Endpoint, &o.S3Region, &o.PublicURL, &o.FilesRepository, &o.HashesRepository, &o.Branch, &o.Tag, &o.TokenUser,
+	} {
+		*text = paste.Line(*text)
 	}
 	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
 	slices.Sort(o.Packages)

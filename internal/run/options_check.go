@@ -5,16 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
+	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 )
 
 // Bounds of options.
@@ -29,7 +29,7 @@ const (
 // once; each line of the error says what to do. Warnings are what is allowed
 // but should be known. It opens no connection.
 func (o *Options) Check() (warnings []string, err error) {
-	c := &checker{}
+	c := &checker{places: map[string]string{}}
 	o.checkUpstream(c)
 	o.checkRootKeys(c)
 	o.checkDestinations(c)
@@ -56,31 +56,32 @@ func (o *Options) Check() (warnings []string, err error) {
 	if _, err := Select(o.Packages); err != nil {
 		c.refuse("%w", err)
 	}
-	if _, err := o.KnownHosts(); err != nil {
+	if _, _, err := o.KnownHosts(); err != nil {
 		c.refuse("%w", err)
 	}
 	o.warnOfFiles(c)
 	return c.warnings, errors.Join(c.problems...)
 }
 
-// KnownHosts returns the lines of ssh-known-hosts, from the file it names or
-// from its own text; nil when it is not set.
-func (o *Options) KnownHosts() ([]byte, error) {
-	value := strings.TrimSpace(o.SSHKnownHosts)
-	if value == "" {
-		return nil, nil
-	}
-	if isFile(value) {
-		raw, err := readLimited(value, maxKnownHosts)
-		if err != nil {
-			return nil, fmt.Errorf("read ssh-known-hosts %q: %w", value, err)
+// KnownHosts returns the lines of ssh-known-hosts, from the file it names or from
+// its own text, and names those that ssh passes over; nil when it is not set.
+func (o *Options) KnownHosts() (lines []byte, warnings []string, err error) {
+	text := []byte(o.SSHKnownHosts)
+	switch value := paste.Line(o.SSHKnownHosts); {
+	case value == "":
+		return nil, nil, nil
+	case isFile(value):
+		if text, err = readLimited(value, maxKnownHosts); err != nil {
+			return nil, nil, fmt.Errorf("read ssh-known-hosts %q: %w", value, err)
 		}
-		return raw, nil
+	case !strings.ContainsAny(value, " \t"):
+		return nil, nil, fmt.Errorf("ssh-known-hosts %.200q is neither a file nor lines of one; ssh-keyscan prints such lines, to be compared with what the host publishes", value)
 	}
-	if !strings.ContainsAny(value, " \t") {
-		return nil, fmt.Errorf("ssh-known-hosts %.200q is neither a file nor lines of one; ssh-keyscan prints such lines, to be compared with what the host publishes", value)
+	lines, warnings, err = gitrepo.KnownHosts(text)
+	if err != nil {
+		return nil, nil, fmt.Errorf("ssh-known-hosts: %w", err)
 	}
-	return []byte(value + "\n"), nil
+	return lines, warnings, nil
 }
 
 // bucketDefaults returns what stands in for parameters that the address of a
@@ -131,6 +132,8 @@ func (o *Options) shard() (mirror.Shard, error) {
 type checker struct {
 	warnings []string
 	problems []error
+	places   map[string]string // what is used already, and by which option
+	web      string            // place of upstream on the web
 }
 
 func (c *checker) warn(format string, args ...any) {
@@ -139,17 +142,6 @@ func (c *checker) warn(format string, args ...any) {
 
 func (c *checker) refuse(format string, args ...any) {
 	c.problems = append(c.problems, fmt.Errorf(format, args...))
-}
-
-func (o *Options) checkUpstream(c *checker) {
-	switch scheme := c.address("upstream", o.Upstream); {
-	case strings.TrimSpace(o.Upstream) == "":
-		c.refuse("upstream is empty; leave it out to mirror hackage.haskell.org")
-	case scheme == "http":
-		c.warn("upstream is read over http: what comes is verified, but anyone on the way can see it or hold it back")
-	case !slices.Contains([]string{"", "https", "file"}, scheme):
-		c.refuse("upstream cannot be read by %q; use https, http or a folder", scheme)
-	}
 }
 
 func (o *Options) checkRootKeys(c *checker) {
@@ -170,90 +162,6 @@ func (o *Options) checkRootKeys(c *checker) {
 	} else if o.KeyThreshold > keys {
 		c.refuse("key-threshold %d can never be met by %d root keys; lower it or name more keys", o.KeyThreshold, keys)
 	}
-}
-
-func (o *Options) checkDestinations(c *checker) {
-	if len(o.Bucket) == 0 && o.FilesRepository == "" && o.HashesRepository == "" {
-		c.refuse("no destination; give at least one of bucket, files-repository and hashes-repository")
-	}
-	seen := make(map[string]bool)
-	for _, text := range o.Bucket {
-		address, err := bucket.ParseAddress(text)
-		if err != nil {
-			c.refuse("bucket: %w", err)
-			continue
-		}
-		key := address.String()
-		if address.Folder != "" {
-			key = filepath.Clean(address.Folder)
-		}
-		if seen[key] {
-			c.refuse("bucket %q is there twice; name each bucket once", bucketName(text))
-		}
-		seen[key] = true
-	}
-	if _, err := o.bucketDefaults(); err != nil {
-		c.refuse("%w", err)
-	}
-	o.checkPublicURL(c)
-}
-
-func (o *Options) checkPublicURL(c *checker) {
-	if o.PublicURL == "" {
-		return
-	}
-	u, err := url.Parse(o.PublicURL)
-	switch {
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		c.refuse("public-url is not an http(s) address; write it as https://HOST/PATH")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		c.refuse("public-url has more than a host and a path; it is published, and package/NAME-VERSION.tar.gz is added to it")
-	}
-}
-
-func (o *Options) checkRepositories(c *checker) {
-	if o.FilesRepository == "" && o.HashesRepository == "" {
-		return
-	}
-	if !o.SigningKey.IsSet() {
-		c.refuse("the repositories need a signing-key; `gpg --export-secret-keys --armor KEYID` writes one, or leave the repositories out")
-	}
-	if o.FilesRepository != "" && sameRepository(o.FilesRepository, o.HashesRepository) {
-		c.refuse("files-repository and hashes-repository are the same; they hold different trees, so give two repositories")
-	}
-	c.repository("files-repository", o.FilesRepository, o.Token.IsSet())
-	c.repository("hashes-repository", o.HashesRepository, o.Token.IsSet())
-}
-
-func (c *checker) repository(option, value string, token bool) {
-	switch scheme := c.address(option, value); scheme {
-	case "", "https", "ssh", "file":
-	case "http":
-		if token {
-			c.warn("%s is written over http: the token crosses the network in the clear", option)
-		}
-	default:
-		c.refuse("%s cannot be written by %q; use ssh, https or a path", option, scheme)
-	}
-}
-
-// address returns the scheme of an address, "" for a path or scp's form. An
-// address with a password is refused and not repeated.
-func (c *checker) address(option, value string) string {
-	scheme, _, ok := strings.Cut(value, "://")
-	if !ok {
-		return ""
-	}
-	u, err := url.Parse(value)
-	if err != nil {
-		// The error of url.Parse repeats the address, password and all.
-		c.refuse("%s is not an address; write it as https://HOST/PATH or as a path", option)
-		return strings.ToLower(scheme)
-	}
-	if _, has := u.User.Password(); has {
-		c.refuse("%s has a password in it, which would end up in logs; use token or ssh-key", option)
-	}
-	return u.Scheme
 }
 
 // ref refuses what git would not take as the name of a branch or tag.
@@ -282,15 +190,6 @@ func (o *Options) warnOfFiles(c *checker) {
 			c.warn("%s: other users can read %q; chmod 600 takes that away", name, file)
 		}
 	}
-}
-
-// sameRepository reports whether two remotes are the same but for the ends that
-// hosts and git ignore.
-func sameRepository(a, b string) bool {
-	plain := func(s string) string {
-		return strings.TrimSuffix(strings.TrimRight(s, "/"), ".git")
-	}
-	return plain(a) == plain(b)
 }
 
 // isFile reports whether path names something to read, which a folder is not.

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 )
 
 // secretText is a secret on its way from the environment to its option, apart
@@ -79,7 +81,7 @@ type (
 )
 
 // Decode adds to a list the items of one flag or variable: between newlines or
-// commas, without the blanks around them.
+// commas, without what is around them.
 func (listMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	token, err := ctx.Scan.PopValue("list")
 	if err != nil {
@@ -87,7 +89,7 @@ func (listMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	}
 	for line := range strings.SplitSeq(token.String(), "\n") {
 		for item := range strings.SplitSeq(line, ",") {
-			if item = strings.TrimSpace(item); item != "" {
+			if item = paste.Line(item); item != "" {
 				target.Set(reflect.Append(target, reflect.ValueOf(item)))
 			}
 		}

@@ -12,13 +12,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+const hostLine = "git.example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
+
 // parsed returns the options that sync would get.
 func parsed(t *testing.T, variables map[string]string, args ...string) Options {
 	t.Helper()
 	env, _, stderr := testEnv(variables)
 	var got Options
 	c := commands{sync: func(_ context.Context, o *Options, _ Env) error { got = *o; return nil }}
-	if code := c.main(t.Context(), append([]string{"sync", "--bucket=out"}, args...), env); code != CodeDone {
+	if code := c.main(t.Context(), append([]string{"sync", "--bucket=./out"}, args...), env); code != CodeDone {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
 	return got
@@ -38,7 +40,7 @@ func refused(t *testing.T, variables map[string]string, args ...string) string {
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	want := Options{
-		Upstream: "https://hackage.haskell.org", KeyThreshold: 3, Bucket: []string{"out"},
+		Upstream: "https://hackage.haskell.org", KeyThreshold: 3, Bucket: []string{"./out"},
 		Branch: "hackage", Tag: "current-hackage", History: "daily", Concurrency: 10,
 	}
 	if diff := cmp.Diff(want, parsed(t, nil), cmp.AllowUnexported(Secret{})); diff != "" {
@@ -77,12 +79,12 @@ func TestEveryOptionByEnvironment(t *testing.T) {
 	t.Parallel()
 	key := "-----BEGIN KEY-----\nabc\n-----END KEY-----"
 	variables := map[string]string{
-		"INPUT_UPSTREAM": "folder", "INPUT_ROOT-KEYS": strings.Repeat("A", 64), "INPUT_KEY-THRESHOLD": "1",
+		"INPUT_UPSTREAM": "http://localhost", "INPUT_ROOT-KEYS": strings.Repeat("A", 64), "INPUT_KEY-THRESHOLD": "1",
 		"INPUT_PACKAGES": "a\n!b", "INPUT_PUBLIC-URL": "https://a",
-		"INPUT_FILES-REPOSITORY": "f", "INPUT_HASHES-REPOSITORY": "h", "INPUT_BRANCH": "b", "INPUT_TAG": "t",
+		"INPUT_FILES-REPOSITORY": "./f", "INPUT_HASHES-REPOSITORY": "./h", "INPUT_BRANCH": "b", "INPUT_TAG": "t",
 		"INPUT_SIGNING-KEY": key, "INPUT_SIGNING-PASSPHRASE": "p", "INPUT_SSH-KEY": key,
 		"INPUT_FILES-SSH-KEY": key, "INPUT_HASHES-SSH-KEY": key,
-		"INPUT_SSH-KNOWN-HOSTS": "host ssh-ed25519 AAAA", "INPUT_TOKEN": "t", "INPUT_HISTORY": "snapshot",
+		"INPUT_SSH-KNOWN-HOSTS": hostLine, "INPUT_TOKEN": "t", "INPUT_TOKEN-USER": "u", "INPUT_UPSTREAM-USER": "u", "INPUT_UPSTREAM-PASSWORD": "p", "INPUT_HISTORY": "snapshot",
 		"INPUT_ACCEPT-REWRITE": "true", "INPUT_FULL": "true", "INPUT_CONCURRENCY": "3", "INPUT_SHARD": "1/2", "INPUT_S3-ENDPOINT": "e", "INPUT_S3-REGION": "r", "INPUT_S3-PATH-STYLE": "true", "INPUT_TIME-LIMIT": "5h30m", "INPUT_WATCH": "50m", "INPUT_DRY-RUN": "True", "INPUT_VERBOSE": "TRUE", "INPUT_JSON": "true",
 	}
 	got := parsed(t, variables)
@@ -156,40 +158,40 @@ func TestCheckRefuses(t *testing.T) {
 		says string
 	}{
 		{"no destination", []string{}, "give at least one of bucket"},
-		{"unsigned repositories", []string{"--files-repository=f"}, "need a signing-key"},
+		{"unsigned repositories", []string{"--files-repository=./f"}, "need a signing-key"},
 		{"equal repositories", []string{"--files-repository=https://h/r.git/", "--hashes-repository=https://h/r", "--signing-key", key}, "are the same"},
-		{"public-url is a path", []string{"--bucket=b", "--public-url=/mirror"}, "https://HOST/PATH"},
-		{"public-url with a query", []string{"--bucket=b", "--public-url=https://h/?a"}, "more than a host and a path"},
-		{"threshold above the keys", []string{"--bucket=b", "--root-keys", id}, "can never be met by 1 root keys"},
-		{"threshold above Hackage's keys", []string{"--bucket=b", "--key-threshold=7"}, "can never be met by 6 root keys"},
-		{"threshold of nobody", []string{"--bucket=b", "--key-threshold=0"}, "would trust anyone"},
-		{"short root key", []string{"--bucket=b", "--root-keys=" + id[1:]}, "all 64 hexadecimal digits"},
-		{"root key of other letters", []string{"--bucket=b", "--root-keys=" + id[1:] + "x"}, "all 64 hexadecimal digits"},
-		{"root key twice", []string{"--bucket=b", "--key-threshold=1", "--root-keys=" + id + "," + id}, "is there twice"},
-		{"bad pattern", []string{"--bucket=b", "--packages=a[b"}, `pattern "a[b"`},
-		{"pattern with a version", []string{"--bucket=b", "--packages=aeson-2.2"}, "names without versions"},
-		{"too few at once", []string{"--bucket=b", "--concurrency=0"}, "use 1 to 64"},
-		{"too many at once", []string{"--bucket=b", "--concurrency=65"}, "use 1 to 64"},
-		{"not a number", []string{"--bucket=b", "--concurrency=many"}, "--concurrency: expected"},
-		{"unknown upstream", []string{"--bucket=b", "--upstream=ftp://h"}, `by "ftp"`},
-		{"empty upstream", []string{"--bucket=b", "--upstream="}, "upstream is empty"},
+		{"public-url is a path", []string{"--bucket=./b", "--public-url=/mirror"}, "https://HOST/PATH"},
+		{"public-url with a query", []string{"--bucket=./b", "--public-url=https://h/?a"}, "more than a host and a path"},
+		{"threshold above the keys", []string{"--bucket=./b", "--root-keys", id}, "can never be met by 1 root keys"},
+		{"threshold above Hackage's keys", []string{"--bucket=./b", "--key-threshold=7"}, "can never be met by 6 root keys"},
+		{"threshold of nobody", []string{"--bucket=./b", "--key-threshold=0"}, "would trust anyone"},
+		{"short root key", []string{"--bucket=./b", "--root-keys=" + id[1:]}, "all 64 hexadecimal digits"},
+		{"root key of other letters", []string{"--bucket=./b", "--root-keys=" + id[1:] + "x"}, "all 64 hexadecimal digits"},
+		{"root key twice", []string{"--bucket=./b", "--key-threshold=1", "--root-keys=" + id + "," + id}, "is there twice"},
+		{"bad pattern", []string{"--bucket=./b", "--packages=a[b"}, `pattern "a[b"`},
+		{"pattern with a version", []string{"--bucket=./b", "--packages=aeson-2.2"}, "names without versions"},
+		{"too few at once", []string{"--bucket=./b", "--concurrency=0"}, "use 1 to 64"},
+		{"too many at once", []string{"--bucket=./b", "--concurrency=65"}, "use 1 to 64"},
+		{"not a number", []string{"--bucket=./b", "--concurrency=many"}, "--concurrency: expected"},
+		{"unknown upstream", []string{"--bucket=./b", "--upstream=ftp://h"}, `by "ftp"`},
+		{"empty upstream", []string{"--bucket=./b", "--upstream="}, "upstream is empty"},
 		{"bucket elsewhere", []string{"--bucket=gs://name/prefix"}, `"gs://" is not a way to write`},
 		{"bucket with a password", []string{"--bucket=s3://id:word@name"}, "must not hold credentials"},
 		{"bucket with an unknown parameter", []string{"--bucket=s3://name?size=big"}, `unknown parameter "size"`},
 		{"endpoint", []string{"--bucket=s3://name", "--s3-endpoint=ftp://host"}, "s3-endpoint: "},
-		{"shard", []string{"--bucket=b", "--shard=9/8"}, "is not a share"},
-		{"shard without a bucket", []string{"--files-repository=r", "--signing-key", key, "--shard=1/8"}, "shard is for buckets"},
-		{"watch is over", []string{"--bucket=b", "--watch=-1s"}, "is over already"},
-		{"time limit", []string{"--bucket=b", "--time-limit=-1s"}, "is over already"},
-		{"bucket twice", []string{"--bucket=b,./b/"}, "is there twice"},
-		{"repository elsewhere", []string{"--files-repository=git://h/r", "--signing-key", key}, `by "git"`},
-		{"branch of the README", []string{"--bucket=b", "--branch=display"}, "choose another name"},
-		{"bad branch", []string{"--bucket=b", "--branch=a..b"}, "branch"},
-		{"bad tag", []string{"--bucket=b", "--tag=-a"}, "tag"},
-		{"bad history", []string{"--bucket=b", "--history=all"}, `must be one of "daily","snapshot"`},
-		{"known hosts that are nothing", []string{"--bucket=b", "--ssh-known-hosts=no/such"}, "neither a file nor lines"},
-		{"missing signing key", []string{"--bucket=b", "--signing-key=no/such"}, "there is no such file"},
-		{"argument that is no option", []string{"--bucket=b", "extra"}, "unexpected argument extra"},
+		{"shard", []string{"--bucket=./b", "--shard=9/8"}, "is not a share"},
+		{"shard without a bucket", []string{"--files-repository=./r", "--signing-key", key, "--shard=1/8"}, "shard is for buckets"},
+		{"watch is over", []string{"--bucket=./b", "--watch=-1s"}, "is over already"},
+		{"time limit", []string{"--bucket=./b", "--time-limit=-1s"}, "is over already"},
+		{"bucket twice", []string{"--bucket=./b,././b/"}, "is there twice"},
+		{"repository elsewhere", []string{"--files-repository=git://h/r", "--signing-key", key}, `"git" is none of path`},
+		{"branch of the README", []string{"--bucket=./b", "--branch=display"}, "choose another name"},
+		{"bad branch", []string{"--bucket=./b", "--branch=a..b"}, "branch"},
+		{"bad tag", []string{"--bucket=./b", "--tag=-a"}, "tag"},
+		{"bad history", []string{"--bucket=./b", "--history=all"}, `must be one of "daily","snapshot"`},
+		{"known hosts that are nothing", []string{"--bucket=./b", "--ssh-known-hosts=no/such"}, "neither a file nor lines"},
+		{"missing signing key", []string{"--bucket=./b", "--signing-key=no/such"}, "there is no such file"},
+		{"argument that is no option", []string{"--bucket=./b", "extra"}, "unexpected argument extra"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -243,22 +245,26 @@ func TestCheckWarns(t *testing.T) {
 		t.Errorf("repository over http: %q, %v; want no warning", warnings, err)
 	}
 	o.Token = mustSecret(t, "abc", secretLine)
-	if warnings, err := o.Check(); err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "in the clear") {
-		t.Errorf("token over http: %q, %v; want one warning", warnings, err)
+	if _, err := o.Check(); err == nil || !strings.Contains(err.Error(), "in the clear") {
+		t.Errorf("token over http: %v; want a refusal", err)
 	}
 }
 
 func TestKnownHosts(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "known_hosts")
-	if err := os.WriteFile(file, []byte("a b c\n"), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte("@revoked "+hostLine), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for value, want := range map[string]string{"": "", file: "a b c\n", "h k v\nh2 k v": "h k v\nh2 k v\n"} {
+	for value, want := range map[string]string{"": "", file: "@revoked " + hostLine + "\n", hostLine + "\r\n# " + hostLine: hostLine + "\n# " + hostLine + "\n"} {
 		o := Options{SSHKnownHosts: value}
-		if got, err := o.KnownHosts(); err != nil || string(got) != want {
-			t.Errorf("known hosts of %q: %q, %v; want %q", value, got, err, want)
+		if got, warnings, err := o.KnownHosts(); err != nil || string(got) != want || len(warnings) != 0 {
+			t.Errorf("known hosts of %q: %q, %q, %v; want %q", value, got, warnings, err, want)
 		}
+	}
+	o := parsed(t, map[string]string{"INPUT_SSH-KNOWN-HOSTS": "notes of ours\n" + hostLine, "INPUT_SIGNING-KEY": armor, "INPUT_FILES-REPOSITORY": "git@host:r"})
+	if warnings, err := o.Check(); err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "line 1 is passed over") {
+		t.Errorf("notes among the known hosts: %q, %v", warnings, err)
 	}
 }
 

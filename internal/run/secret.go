@@ -2,6 +2,7 @@ package run
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -46,8 +47,9 @@ type secretKind string
 
 // The kinds, as the tag of an option names them.
 const (
-	secretKey  secretKind = "key"  // a private key in lines of armor
-	secretLine secretKind = "line" // a passphrase or token, one line
+	secretKey    secretKind = "key"    // a private key in lines of armor
+	secretLine   secretKind = "line"   // a token, without blanks
+	secretPhrase secretKind = "phrase" // a passphrase, whose blanks may count
 )
 
 // IsSet reports whether the option was given.
@@ -145,27 +147,42 @@ func environmentSecret(value string, kind secretKind) (Secret, error) {
 	if path := strings.TrimSpace(value); !strings.Contains(path, "\n") && isFile(path) {
 		return fileSecret(path, kind)
 	}
-	if kind == secretKey && !strings.Contains(value, armorMark) {
+	if kind == secretKey && !looksKey(value) {
 		return Secret{}, errors.New("that is neither the path of a file nor the text of a key, which has a line -----BEGIN ...-----")
 	}
 	return newSecret([]byte(value), kind, "", 0)
 }
 
-// newSecret brings a secret's text into its kind's form. Editors and shells end
-// a line with a newline that is no part of a passphrase; a key needs one after
-// its last line, which web forms cut off.
+// minCoded is the least length of a key in binary form that is coded in base64.
+const minCoded = 100
+
+// looksKey reports whether a text has a block of armor, or may be base64 of a key
+// in binary form.
+func looksKey(text string) bool {
+	plain := paste.Lines([]byte(text))
+	raw, err := base64.StdEncoding.DecodeString(string(bytes.Join(bytes.Fields(plain), nil)))
+	return bytes.Contains(plain, []byte(armorMark)) || err == nil && len(plain) >= minCoded && raw[0] >= 0x80
+}
+
+// newSecret brings a secret's text into its kind's form, without what editors,
+// shells and forms add to it.
 func newSecret(text []byte, kind secretKind, path string, mode fs.FileMode) (Secret, error) {
-	if len(bytes.TrimSpace(text)) == 0 {
+	var plain []byte
+	switch kind {
+	case secretKey:
+		plain = paste.Lines(text)
+	case secretLine:
+		plain = []byte(paste.Line(string(text)))
+	case secretPhrase:
+		plain = []byte(strings.TrimRight(paste.Decode(text), "\r\n"))
+	}
+	if len(bytes.TrimSpace(plain)) == 0 {
 		return Secret{}, errors.New("the secret is empty; leave the option out instead")
 	}
-	if kind == secretLine {
-		text = bytes.TrimRight(text, "\r\n")
-	} else if bytes.Contains(text, []byte(armorMark)) && !bytes.HasSuffix(text, []byte("\n")) {
-		longer := append(bytes.Clone(text), '\n')
+	if &plain[0] != &text[0] {
 		clear(text)
-		text = longer
 	}
-	h := &held{text: text, path: path, mode: mode}
+	h := &held{text: plain, path: path, mode: mode}
 	return Secret{reveal: func() *held { return h }}, nil
 }
 

@@ -2,6 +2,7 @@ package run
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -70,8 +71,12 @@ func TestSecretForms(t *testing.T) {
 		text string
 		want string
 	}{
-		{"passphrase", secretLine, "a b\n", "a b"},
-		{"passphrase of another system", secretLine, " a\r\n", " a"},
+		{"passphrase", secretPhrase, "a b\n", "a b"},
+		{"passphrase of another system", secretPhrase, " a\r\n", " a"},
+		{"token", secretLine, "\ufeff \"abc\"\r\n", "abc"},
+		{"key of another system", secretKey, "\ufeff" + strings.ReplaceAll(armor, "\n", "\r\n"), armor},
+		{"key with written newlines", secretKey, strings.ReplaceAll(armor, "\n", `\n`), armor},
+		{"key in base64", secretKey, base64.StdEncoding.EncodeToString([]byte(armor)), armor},
 		{"key", secretKey, armor, armor},
 		{"key without its last newline", secretKey, strings.TrimSpace(armor), armor},
 	} {

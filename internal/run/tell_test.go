@@ -19,7 +19,7 @@ import (
 // afterwards.
 func (w *world) onGitHub() {
 	w.Helper()
-	w.env["GITHUB_ACTIONS"] = "true"
+	w.env["GITHUB_ACTIONS"], w.env["HACKAGE_MIRROR_ACTION"] = "true", "true"
 	w.env["GITHUB_SERVER_URL"] = "https://github.com"
 	w.env["GITHUB_OUTPUT"] = w.path("github-output")
 	w.env["GITHUB_STEP_SUMMARY"] = w.path("github-summary")

@@ -1,0 +1,265 @@
+package run
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+)
+
+// resolve gives OWNER/REPO its address on a runner of GitHub. Anywhere else it is
+// a path, and there too it was once taken for one: a mirror on the disk of a
+// machine that ends with the run.
+func (o *Options) resolve(getenv func(string) string) {
+	if getenv("GITHUB_ACTIONS") != "true" {
+		return
+	}
+	server := getenv("GITHUB_SERVER_URL")
+	o.FilesRepository = onGitHub(o.FilesRepository, server, o.FilesSSHKey.or(o.SSHKey).IsSet())
+	o.HashesRepository = onGitHub(o.HashesRepository, server, o.HashesSSHKey.or(o.SSHKey).IsSet())
+}
+
+var slug = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$`)
+
+// onGitHub returns the address of OWNER/REPO: over ssh where there is a key. Any
+// other address stays as it is.
+func onGitHub(repository, server string, key bool) string {
+	u, err := url.Parse(server)
+	if err != nil || u.Host == "" {
+		u = &url.URL{Scheme: "https", Host: "github.com"}
+	}
+	name := strings.TrimSuffix(repository, ".git")
+	switch {
+	case !slug.MatchString(repository) || strings.HasSuffix(name, "/."), strings.HasSuffix(name, "/.."):
+		return repository
+	case key:
+		return "git@" + u.Hostname() + ":" + name + ".git"
+	}
+	return u.JoinPath(name + ".git").String()
+}
+
+// A remote is a repository to fill.
+type remote struct {
+	kind   string // the option
+	hashes bool
+	gitrepo.Options
+}
+
+// remotes returns the repositories to fill, and what opens them.
+func (o *Options) remotes() ([]remote, error) {
+	hosts, _, err := o.KnownHosts()
+	if err != nil {
+		return nil, err
+	}
+	var all []remote
+	add := func(kind, address string, key Secret, hashes bool) {
+		if address == "" {
+			return
+		}
+		auth := gitrepo.Auth{SSHKey: key.or(o.SSHKey).Bytes(), KnownHosts: hosts, Token: o.Token.Bytes(), TokenUser: o.TokenUser}
+		all = append(all, remote{kind, hashes, gitrepo.Options{URL: address, Auth: auth}})
+	}
+	add(filesKind, o.FilesRepository, o.FilesSSHKey, false)
+	add(hashesKind, o.HashesRepository, o.HashesSSHKey, true)
+	return all, nil
+}
+
+func (o *Options) checkUpstream(c *checker) {
+	scheme, _, isURL := strings.Cut(o.Upstream, "://")
+	u, err := url.Parse(o.Upstream)
+	secret := o.UpstreamUser != "" || o.UpstreamPassword.IsSet()
+	switch {
+	case o.Upstream == "":
+		c.refuse("upstream is empty; leave it out to mirror hackage.haskell.org")
+	case !isURL:
+		c.folder("upstream", o.Upstream, "write https://HOST for a server, or the path of a folder that is there")
+		c.place("upstream", o.Upstream)
+	case err != nil:
+		// The error of url.Parse repeats the address, password and all.
+		c.refuse("upstream is not an address; write it as https://HOST/PATH or as a path")
+	case u.User != nil:
+		c.refuse("upstream has a user or password in its address, which would end up in logs; " +
+			"give the user by upstream-user, and the password by upstream-password: as a file, or in the environment")
+	case scheme == "http" && secret && !loopback(u.Hostname()):
+		c.refuse("upstream-password would cross the network in the clear; use https for upstream")
+	case scheme == "http":
+		c.warn("upstream is read over http: what comes is verified, but anyone on the way can see it or hold it back")
+	case scheme != "https" && scheme != "file":
+		c.refuse("upstream cannot be read by %q; use https, http or a folder", scheme)
+	}
+	if err == nil && (u.Scheme == "http" || u.Scheme == "https") {
+		c.web = webPlace(u)
+	} else if secret {
+		c.refuse("upstream-user and upstream-password are for a server, and upstream is none; leave them out")
+	}
+	if o.UpstreamPassword.IsSet() && o.UpstreamUser == "" {
+		c.refuse("upstream-password needs the user that it belongs to; give it by upstream-user")
+	}
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// webPlace is what two addresses of one place on the web have in common.
+func webPlace(u *url.URL) string {
+	return strings.ToLower(u.Host) + strings.TrimRight(u.Path, "/")
+}
+
+func (o *Options) checkDestinations(c *checker) {
+	if len(o.Bucket) == 0 && o.FilesRepository == "" && o.HashesRepository == "" {
+		c.refuse("no destination; give at least one of bucket, files-repository and hashes-repository")
+	}
+	for _, text := range o.Bucket {
+		address, err := bucket.ParseAddress(text)
+		switch {
+		case c.comment("bucket", text):
+		case err != nil:
+			c.refuse("bucket: %w", err)
+		case address.Folder == "":
+			c.take("bucket", address.String(), bucketName(text))
+		default:
+			if address.Folder == text {
+				c.folder("bucket", text, "for a bucket of S3 write s3://NAME, for a folder ./NAME")
+			}
+			c.place("bucket", address.Folder)
+		}
+	}
+	if _, err := o.bucketDefaults(); err != nil {
+		c.refuse("%w", err)
+	}
+	o.checkPublicURL(c)
+}
+
+func (o *Options) checkPublicURL(c *checker) {
+	public := o.publicURL()
+	if public == "" {
+		return
+	}
+	u, err := url.Parse(public)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		c.refuse("public-url is not an http(s) address; write it as https://HOST/PATH")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		c.refuse("public-url has more than a host and a path; it is published, and package/NAME-VERSION.tar.gz is added to it")
+	case webPlace(u) == c.web:
+		c.refuse("upstream is the mirror's own address, public-url; a mirror of itself never has anything new")
+	}
+}
+
+func (o *Options) checkRepositories(c *checker) {
+	if o.FilesRepository == "" && o.HashesRepository == "" {
+		return
+	}
+	if !o.SigningKey.IsSet() {
+		c.refuse("the repositories need a signing-key; `gpg --export-secret-keys --armor KEYID` writes one, or leave the repositories out")
+	}
+	_, warnings, _ := o.KnownHosts() // whose error Check tells
+	c.warnings = append(c.warnings, warnings...)
+	remotes, _ := o.remotes()
+	for _, r := range remotes {
+		name, err := r.Check()
+		switch {
+		case err != nil:
+			c.refuse("%s: %w", r.kind, err)
+		case filepath.IsAbs(name):
+			if !strings.Contains(r.URL, "://") {
+				c.folder(r.kind, r.URL, "for a repository of GitHub write git@github.com:OWNER/REPO.git or https://github.com/OWNER/REPO, for a folder ./NAME")
+			}
+			c.place(r.kind, name)
+		default:
+			c.take(r.kind, strings.TrimSuffix(strings.TrimRight(name, "/"), ".git"), name)
+		}
+	}
+}
+
+// brokenScheme begins what was meant as a URL.
+var brokenScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]+(?::|//)`)
+
+// folder refuses a path that is a slip of the pen. It would be made and filled,
+// and nobody would ever look there; so one that is to be made says that it is a
+// path.
+func (c *checker) folder(option, path, remedy string) {
+	shown := withoutUser(path)
+	switch {
+	case c.comment(option, path):
+	case strings.HasPrefix(path, "~"):
+		c.refuse("%s %q begins with ~, which only a shell reads, and none has read this; write the whole path", option, shown)
+	case brokenScheme.MatchString(path):
+		c.refuse("%s %q is neither a URL, which has :// , nor a path; %s", option, shown, remedy)
+	case !saysPath(path) && !exists(path):
+		c.refuse("%s %q is not there, and the path of a folder that is to be made begins with / or ./ ; %s", option, shown, remedy)
+	}
+}
+
+// comment refuses what somebody noted in a list, and reports whether it did.
+func (c *checker) comment(option, text string) bool {
+	noted := strings.HasPrefix(text, "#") || strings.Contains(text, " #")
+	if noted {
+		c.refuse("%s %q has a comment in it; in a text of several lines a # does not begin one, so take it out", option, withoutUser(text))
+	}
+	return noted
+}
+
+// saysPath reports whether a text can only be a path.
+func saysPath(text string) bool {
+	first, _, _ := strings.Cut(filepath.ToSlash(text), "/")
+	return filepath.IsAbs(text) || first == "" || first == "." || first == ".."
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// withoutUser takes out what may be a user and a password.
+func withoutUser(text string) string {
+	if i := strings.LastIndex(text, "@"); i >= 0 {
+		return "…" + text[i:]
+	}
+	return text
+}
+
+// place notes a folder, and refuses one that is there twice.
+func (c *checker) place(option, path string) { c.take(option, realPath(path), path) }
+
+// take notes that an option uses a place, and refuses to use it twice.
+func (c *checker) take(option, place, name string) {
+	other, taken := c.places[place]
+	switch {
+	case !taken:
+		c.places[place] = option
+	case other == option:
+		c.refuse("%s %q is there twice; name each once", option, withoutUser(name))
+	case other == "upstream":
+		c.refuse("%s %q is upstream itself; a mirror must not write into what it reads", option, withoutUser(name))
+	default:
+		c.refuse("%s and %s are the same, %q; each needs a place of its own", other, option, withoutUser(name))
+	}
+}
+
+// realPath is absolute and without links, as far as it exists.
+func realPath(path string) string {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return filepath.Clean(path)
+	}
+	for rest := ""; ; {
+		if real, err := filepath.EvalSymlinks(abs); err == nil {
+			return filepath.Join(real, rest)
+		}
+		parent := filepath.Dir(abs)
+		if parent == abs {
+			return filepath.Join(abs, rest)
+		}
+		abs, rest = parent, filepath.Join(filepath.Base(abs), rest)
+	}
+}

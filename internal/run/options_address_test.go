@@ -1,0 +1,137 @@
+package run
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestSlipsOfThePen: what was meant as another place must not become a folder,
+// and not one is made when something else is wrong.
+func TestSlipsOfThePen(t *testing.T) {
+	t.Parallel()
+	there := t.TempDir()
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(there, link); err != nil {
+		t.Fatal(err)
+	}
+	key := writeSecret(t, armor, 0o600)
+	repository := func(address string) []string { return []string{"--files-repository=" + address, "--signing-key", key} }
+	for _, test := range []struct {
+		name string
+		args []string
+		says string
+	}{
+		{"a bucket's name", []string{"--bucket=my-bucket"}, `bucket "my-bucket" is not there, and the path of a folder that is to be made begins with / or ./ ; for a bucket of S3 write s3://NAME`},
+		{"one slash", []string{"--bucket=s3:/my-bucket"}, "neither a URL, which has ://"},
+		{"no colon", []string{"--bucket=s3//my-bucket"}, "neither a URL, which has ://"},
+		{"home", []string{"--bucket=~/mirror"}, "only a shell reads"},
+		{"somebody's home", []string{"--bucket=~me"}, "only a shell reads"},
+		{"a comment", []string{"--bucket=./a\n# the other one\n./b"}, `"# the other one" has a comment in it`},
+		{"a comment behind", []string{"--bucket=./a # first"}, "has a comment in it"},
+		{"a comment behind S3", []string{"--bucket=s3://name # first"}, "has a comment in it"},
+		{"OWNER/REPO elsewhere", repository("me/all-cabal-files"), `files-repository "me/all-cabal-files" is not there`},
+		{"home of a repository", repository("~/r.git"), "only a shell reads"},
+		{"a comment at a repository", repository("./r.git # ours"), "has a comment in it"},
+		{"a repository with one slash", repository("https:/github.com/me/r"), "behind https there must be ://"},
+		{"token in scp's form", repository("x-access-token:hunter2@github.com:me/r"), "a password before the @"},
+		{"token over https", repository("https://hunter2@github.com/me/r"), "holds a user or token"},
+		{"password over ssh", repository("ssh://git:hunter2@github.com/me/r"), "holds a password"},
+		{"something with an @", []string{"--bucket=me:hunter2@host/x"}, `"…@host/x"`},
+		{"home of upstream", []string{"--upstream=~/hackage", "--bucket=./b"}, "only a shell reads"},
+		{"upstream that is no folder", []string{"--upstream=hackage", "--bucket=./b"}, `upstream "hackage" is not there`},
+		{"upstream with a token", []string{"--upstream=https://hunter2@host", "--bucket=./b"}, "give the user by upstream-user"},
+		{"upstream with a password", []string{"--upstream=https://me:hunter2@host", "--bucket=./b"}, "the password by upstream-password"},
+		{"upstream is the bucket", []string{"--upstream=" + there, "--bucket=" + link + "/."}, "is upstream itself"},
+		{"upstream is the bucket, as a URL", []string{"--upstream=" + there, "--bucket=file://" + link}, "is upstream itself"},
+		{"upstream is the mirror", []string{"--upstream=https://Mirror.example/x", "--public-url=http://mirror.example/x/", "--bucket=s3://name"}, "a mirror of itself"},
+		{"upstream is the mirror, by the bucket", []string{"--upstream=https://mirror.example", "--bucket=s3://name?public-url=https://mirror.example/"}, "a mirror of itself"},
+		{"two in one folder", append(repository("./b"), "--bucket=./b"), "are the same"},
+		{"two repositories in one", append(repository("git@host:me/r"), "--hashes-repository=git@host:me/r.git"), "are the same"},
+		{"password without a user", []string{"--bucket=./b", "--upstream-password", key}, "needs the user"},
+		{"password in the clear", []string{"--bucket=./b", "--upstream=http://host", "--upstream-user=me", "--upstream-password", key}, "in the clear"},
+		{"password of a folder", []string{"--bucket=./b", "--upstream=" + there, "--upstream-user=me"}, "upstream is none"},
+		{"an ssh key that is none", append(repository("git@host:r"), "--ssh-key", key), "read ssh key: "},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got := refused(t, nil, test.args...)
+			if !strings.Contains(got, test.says) || strings.Contains(got, "hunter2") {
+				t.Errorf("says %q, want %q and no secret", got, test.says)
+			}
+		})
+	}
+}
+
+func TestFoldersThatAreMeant(t *testing.T) {
+	t.Parallel()
+	there, err := os.MkdirTemp(".", "there-") // relative
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(there) })
+	for _, path := range []string{there, "./new", "../new", ".", "/new", "./a#b", "./a:b", filepath.Join(there, "..", there)} {
+		c := &checker{places: map[string]string{}}
+		if c.folder("bucket", path, ""); len(c.problems) > 0 {
+			t.Errorf("%q: %v", path, c.problems)
+		}
+	}
+}
+
+// TestOwnerAndNameOnARunner: what init and GitHub call a repository is that one.
+func TestOwnerAndNameOnARunner(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		given, server string
+		key           bool
+		want          string
+	}{
+		{"me/all-cabal-files", "https://github.com", true, "git@github.com:me/all-cabal-files.git"},
+		{"me/all-cabal-files", "https://github.com", false, "https://github.com/me/all-cabal-files.git"},
+		{"me/r.git", "", true, "git@github.com:me/r.git"},
+		{"me/r", "https://ghe.example.org:8443", false, "https://ghe.example.org:8443/me/r.git"},
+		{"me/r", "https://ghe.example.org:8443", true, "git@ghe.example.org:me/r.git"},
+		{"./me/r", "https://github.com", true, "./me/r"},
+		{"me/..", "https://github.com", true, "me/.."},
+		{"me/x/y", "https://github.com", true, "me/x/y"},
+		{"git@host:me/r", "https://github.com", true, "git@host:me/r"},
+		{"https://host/me/r", "https://github.com", true, "https://host/me/r"},
+	} {
+		variables := map[string]string{
+			"GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": test.server, "INPUT_FILES-REPOSITORY": test.given, "INPUT_SIGNING-KEY": armor,
+		}
+		o := Options{FilesRepository: test.given}
+		if test.key {
+			o.SSHKey = mustSecret(t, armor, secretKey)
+		}
+		if o.resolve(func(name string) string { return variables[name] }); o.FilesRepository != test.want {
+			t.Errorf("%q at %q is %q, want %q", test.given, test.server, o.FilesRepository, test.want)
+		}
+		o.FilesRepository = test.given
+		if o.resolve(func(string) string { return "" }); o.FilesRepository != test.given {
+			t.Errorf("%q became %q without a runner", test.given, o.FilesRepository)
+		}
+	}
+	o := parsed(t, map[string]string{
+		"GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": "https://github.com", "INPUT_HASHES-REPOSITORY": " <me/r>\n", "INPUT_SIGNING-KEY": armor, "INPUT_TOKEN": "t",
+	})
+	if o.HashesRepository != "https://github.com/me/r.git" {
+		t.Errorf("hashes-repository %q", o.HashesRepository)
+	}
+}
+
+// TestMasksAreForTheRunnerOnly: in a step that somebody wrote, the output may go
+// into a file.
+func TestMasksAreForTheRunnerOnly(t *testing.T) {
+	t.Parallel()
+	for step, want := range map[string]bool{"true": true, "": false} {
+		env, _, stderr := testEnv(map[string]string{"GITHUB_ACTIONS": "true", "HACKAGE_MIRROR_ACTION": step, "INPUT_BUCKET": "./b", "INPUT_SIGNING-KEY": armor})
+		if code := echo.main(t.Context(), []string{"sync"}, env); code != CodeDone {
+			t.Fatalf("exit code %d: %s", code, stderr)
+		}
+		if got := strings.Contains(stderr.String(), "bm90IGEga2V5"); got != want {
+			t.Errorf("step %q: the key is in the log: %t", step, got)
+		}
+	}
+}
