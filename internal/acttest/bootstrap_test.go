@@ -252,6 +252,8 @@ func TestWithoutGoItSaysWhatToDo(t *testing.T) {
 	in.serve(http.NotFound)
 	says(t, in.refuses("auto"), "could not be downloaded", "actions/setup-go", `go-version "1.26"`)
 	says(t, in.refuses("source"), "actions/setup-go")
+	remove(t, filepath.Join(in.folder, "go.mod"))
+	says(t, in.refuses("auto"), "could not be downloaded", "no source to build from")
 }
 
 // tools are what the script calls, but for those that know SHA-256.

@@ -99,7 +99,8 @@ func (f *forge) calls() string {
 func (f *forge) notice(result, summary, number string, more ...string) (code int, said string) {
 	f.Helper()
 	env := append(environment("GH_STUB="+f.dir, "PATH="+f.bin+":"+os.Getenv("PATH"), "GH_TOKEN=t0ken", "GH_REPO=me/mirror",
-		"RESULT="+result, "SUMMARY_JSON="+summary, "AFTER=1", "RUN_ID="+number, "SERVER_URL=https://github.example",
+		"RESULT="+result, "SUMMARY_JSON="+summary, "AFTER=1",
+		"RUN_URL=https://github.example/me/mirror/actions/runs/"+number, "GITHUB_SERVER_URL=https://github.example",
 		"WORKFLOW=Mirror Hackage"), more...)
 	return run(f, f.dir, env, filepath.Join(root(f), ".github", "actions", "notice", "notice"))
 }
@@ -237,7 +238,7 @@ func TestSummaryIsTold(t *testing.T) {
 		"expiries":[{"of":"root.json","when":"2026-12-01T00:00:00Z","soon":true},{"of":"the key","when":"","soon":false}],
 		"ledger":[{"release":"a-1","reason":"mismatch","since":"2026-11-21"},{"release":"b-1","reason":"missing","since":"2026-11-21"}]}`, "1")
 	_, got, _ := strings.Cut(f.issues()[0].Body, "What it said of itself:\n\n")
-	want := `    degraded: 1 release has other bytes
+	want := `    done, but look at this: 1 release has other bytes
     
     bucket s3://one/: at 2026-11-22T06:00:00Z
     bucket s3://two/: access denied

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -239,6 +240,33 @@ func TestCancelledInstallLeavesNothing(t *testing.T) {
 			})
 		}
 	}
+}
+
+// The build is ended like the download: go, and what it started.
+func TestCancelledBuildLeavesNothing(t *testing.T) {
+	t.Parallel()
+	for _, step := range []string{"list", "build"} {
+		in := newInstallation(t)
+		bin, pids := t.TempDir(), filepath.Join(t.TempDir(), "pids")
+		standIn(t, bin, "go", fmt.Sprintf("if [[ $1 == %s ]]; then\n  sleep 1000 &\n  echo $$ $! >%q.new\n  mv %q.new %q\n  echo started >&2\n  wait\nfi\n", step, pids, pids, pids))
+		in.path = bin + ":" + in.path
+		asked := make(chan struct{})
+		close(asked)
+		remove(t, filepath.Join(in.folder, "VERSION"))
+		in.cancel(syscall.SIGTERM, asked, "started")
+		for pid := range strings.FieldsSeq(read(t, pids)) {
+			for runs(pid) { // it was told to end, or this goes on for ever
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
+		in.clean()
+	}
+}
+
+// runs reports whether a process is there, and not only its exit code.
+func runs(pid string) bool {
+	state, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))
+	return err == nil && !strings.Contains(string(state), ") Z ")
 }
 
 // cancel starts the script, waits until it has asked and said something, and
