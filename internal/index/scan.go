@@ -2,6 +2,7 @@ package index
 
 import (
 	"cmp"
+	"crypto/md5"
 	"crypto/sha256"
 	"errors"
 	"slices"
@@ -18,6 +19,8 @@ type News struct {
 	// is malformed.
 	Target       Target
 	TargetOffset int64
+	// MD5 is that file's too, zero where it has none.
+	MD5 [md5.Size]byte
 	// Replaced says that the tarball was replaced: two package.json of the
 	// stretch disagree, or one says of itself that it is not the first. A
 	// malformed one disagrees with any before it.
@@ -203,11 +206,11 @@ func (s *scanner) count(e Entry) {
 
 // addTarget takes in a package.json.
 func (s *scanner) addTarget(e Entry) {
-	target, again, err := parsePackageJSON(e.Release, e.Content)
+	t, err := parsePackageJSON(e.Release, e.Content)
 	s.news(e.Release, func(n *News) {
 		before := n.TargetOffset >= 0
-		n.Replaced = n.Replaced || again || before && target != n.Target
-		n.Target, n.TargetOffset = target, e.Offset
+		n.Replaced = n.Replaced || t.again || before && t.Target != n.Target
+		n.Target, n.TargetOffset, n.MD5 = t.Target, e.Offset, t.md5
 		if err != nil {
 			n.TargetOffset = -1 // and the target is zero
 		}

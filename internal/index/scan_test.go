@@ -20,6 +20,7 @@ func TestScan(t *testing.T) {
 	t.Parallel()
 	a1, a2, b1 := index.Release{Package: "a", Version: "1"}, index.Release{Package: "a", Version: "2"}, index.Release{Package: "b", Version: "1"}
 	const md5 = "0123456789abcdef0123456789abcdef"
+	sum := [16]byte{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef}
 	raw, ends := pack(t,
 		file{name: "a/1/a.cabal", body: "first"},
 		file{name: "a/1/package.json", body: packageJSON(a1, "old tarball", "")},
@@ -41,9 +42,9 @@ func TestScan(t *testing.T) {
 	want := map[index.Release]*index.News{
 		a1: {
 			Cabals: 3, LastCabal: index.Span{Offset: start(7), Size: 5},
-			Target: target("new tarball!"), TargetOffset: start(6), Replaced: true,
+			Target: target("new tarball!"), TargetOffset: start(6), Replaced: true, MD5: sum,
 		},
-		b1: {Target: target("b's tarball"), TargetOffset: start(2)},
+		b1: {Target: target("b's tarball"), TargetOffset: start(2), MD5: sum},
 		a2: {TargetOffset: -1, Replaced: true},
 	}
 	if diff := cmp.Diff(want, tail.News); diff != "" {

@@ -5,7 +5,7 @@ import "bytes"
 // readUsual reads a package.json that is to the byte as the two known writers
 // make it, which saves most of the time of reading them all. Any other is left to
 // the parser, which reads these in the same way.
-func readUsual(r Release, raw []byte) (t Target, again, ok bool) {
+func readUsual(r Release, raw []byte) (t named, ok bool) {
 	u := usual{rest: raw}
 	u.text(`{"signatures":[],"signed":{"_type":"Targets","expires":null,"targets":{"<repo>/package/`)
 	u.text(r.Package)
@@ -16,7 +16,7 @@ func readUsual(r Release, raw []byte) (t Target, again, ok bool) {
 	if md5 := []byte(`"md5":"`); bytes.HasPrefix(u.rest, md5) {
 		first = 0
 		u.text(string(md5))
-		u.digest(make([]byte, 16))
+		u.digest(t.md5[:])
 		u.text(`",`)
 	}
 	u.text(`"sha256":"`)
@@ -27,9 +27,10 @@ func readUsual(r Release, raw []byte) (t Target, again, ok bool) {
 	version := u.number()
 	u.text(`}}`)
 	if u.failed || len(u.rest) > 0 {
-		return Target{}, false, false
+		return named{}, false
 	}
-	return t, version > first, true
+	t.again = version > first
+	return t, true
 }
 
 // usual takes one thing after another from a text, as long as they are there.

@@ -47,13 +47,14 @@ func TestReadUsual(t *testing.T) {
 // checkUsual holds the short way against the parser.
 func checkUsual(t *testing.T, r Release, raw []byte) bool {
 	t.Helper()
-	target, again, ok := readUsual(r, raw)
+	got, ok := readUsual(r, raw)
 	if !ok {
 		return false
 	}
-	want, wantAgain, err := parseAny(r, raw)
-	if err != nil || target != want || again != wantAgain {
-		t.Errorf("%s is read as %+v, %v, by the parser as %+v, %v: %v", raw, target, again, want, wantAgain, err)
+	want, err := parseAny(r, raw)
+	want.md5 = got.md5 // which the parser passes over
+	if err != nil || got != want {
+		t.Errorf("%s is read as %+v, by the parser as %+v: %v", raw, got, want, err)
 	}
 	return true
 }
