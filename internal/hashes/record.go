@@ -2,12 +2,14 @@ package hashes
 
 import (
 	"bytes"
+	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
@@ -89,6 +91,9 @@ type Record struct {
 	Locations []string
 	// Size is that of the tarball in bytes, -1 where the file lacks it.
 	Size int64
+	// Further says that the file has a field or a digest that none of the
+	// three forms has.
+	Further bool
 }
 
 // ErrRecord is wrapped by every refusal of a record.
@@ -117,6 +122,50 @@ func (r Record) SHA256() ([sha256.Size]byte, error) {
 	return sum, nil
 }
 
+// Speaks reports whether a record that somebody else wrote can be left as it is:
+// whether it has the form of a release's record, and agrees with all that the
+// signed index says of the tarball. An MD5 of zeros is one that the index lacks.
+// What the index does not say (SHA1, SHA512, Skein512_512) is not known here.
+func (r Record) Speaks(of index.Release, target index.Target, sum [md5.Size]byte) bool {
+	if r.Further || !r.located(of) || r.Size >= 0 && r.Size != target.Length {
+		return false
+	}
+	if sum != ([md5.Size]byte{}) && !r.says(nameMD5, sum[:]) {
+		return false
+	}
+	return r.Hashes[nameSHA256] == hex.EncodeToString(target.SHA256[:])
+}
+
+// Agrees reports whether a record says of a tarball what was found out of it,
+// and no more.
+func (r Record) Agrees(of index.Release, d Digests) bool {
+	target := index.Target{Length: d.Size, SHA256: d.SHA256}
+	return r.Speaks(of, target, d.MD5) && r.says(nameSHA1, d.SHA1[:]) &&
+		r.says(nameSHA512, d.SHA512[:]) && r.says(nameSkein512, d.Skein512[:])
+}
+
+// says reports whether a digest is the one of a name, if the record has that.
+func (r Record) says(name string, digest []byte) bool {
+	text, there := r.Hashes[name]
+	return !there || text == hex.EncodeToString(digest)
+}
+
+// located reports whether the locations have the form of the records: first
+// Hackage's own address, then those of mirrors in the same layout.
+func (r Record) located(of index.Release) bool {
+	for i, text := range r.Locations {
+		u, err := url.Parse(text)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			return false
+		}
+		long := strings.HasSuffix(u.Path, "/package/"+of.String()+"/"+of.String()+".tar.gz")
+		if !long && !strings.HasSuffix(u.Path, "/"+of.TarballKey()) || i == 0 && u.Host != "hackage.haskell.org" {
+			return false
+		}
+	}
+	return len(r.Locations) > 0
+}
+
 // A parser reads JSON by tokens: encoding/json on its own takes the last of two
 // equal names, and a name of another case.
 type parser struct{ *json.Decoder }
@@ -126,14 +175,14 @@ func (p parser) record() (Record, error) {
 	err := p.object(func(key string) (err error) {
 		switch key {
 		case "package-hashes":
-			r.Hashes, err = p.hashes()
+			r.Hashes, err = p.hashes(&r.Further)
 		case "package-locations":
 			err = p.Decode(&r.Locations)
 		case "package-size":
 			r.Size, err = p.size()
 		default:
 			var skipped json.RawMessage
-			err = p.Decode(&skipped)
+			r.Further, err = true, p.Decode(&skipped)
 		}
 		return err
 	})
@@ -173,7 +222,7 @@ func (p parser) object(field func(key string) error) error {
 	return err
 }
 
-func (p parser) hashes() (map[string]string, error) {
+func (p parser) hashes(further *bool) (map[string]string, error) {
 	hashes := make(map[string]string)
 	err := p.object(func(name string) error {
 		t, err := p.Token()
@@ -185,6 +234,8 @@ func (p parser) hashes() (map[string]string, error) {
 			return errors.New("not text")
 		}
 		hashes[name] = text
+		_, known := digestBytes(name)
+		*further = *further || !known
 		return checkDigest(name, text)
 	})
 	return hashes, err

@@ -1,9 +1,11 @@
 package hashes_test
 
 import (
+	"encoding/hex"
 	"errors"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -140,4 +142,56 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("record %+v becomes %+v", r, again)
 		}
 	})
+}
+
+// What somebody else wrote is left only if all that can be known of it fits.
+func TestRecordOfSomebodyElse(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("../../testdata/goldens/data-default-0.7.1.1.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := index.ParseRelease("data-default-0.7.1.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := parse(t, raw)
+	sum, err := good.SHA256()
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := index.Target{Length: good.Size, SHA256: sum}
+	var md5 [16]byte
+	if _, err := hex.Decode(md5[:], []byte(good.Hashes["MD5"])); err != nil {
+		t.Fatal(err)
+	}
+	const first = `"https://hackage.haskell.org/package/data-default-0.7.1.1/data-default-0.7.1.1.tar.gz"`
+	for name, c := range map[string]struct {
+		old, new string
+		want     bool
+	}{
+		"as published":         {"", "", true},
+		"without a size":       {`,"package-size":` + strconv.FormatInt(good.Size, 10), "", true},
+		"other size":           {`"package-size":`, `"package-size":1`, false},
+		"other MD5":            {`"MD5":"` + good.Hashes["MD5"][:1], `"MD5":"` + string("0123456789abcdef"[(strings.IndexByte("0123456789abcdef", good.Hashes["MD5"][0])+1)%16]), false},
+		"no MD5":               {`"MD5":"` + good.Hashes["MD5"] + `",`, "", true},
+		"further field":        {`{"package-hashes"`, `{"run":"x","package-hashes"`, false},
+		"further digest":       {`"MD5":`, `"BLAKE":"00","MD5":`, false},
+		"elsewhere first":      {first, `"https://evil.example/package/data-default-0.7.1.1.tar.gz"`, false},
+		"other file":           {first, first + `,"https://evil.example/evil.tar.gz"`, false},
+		"with a password":      {first, first + `,"https://a:b@evil.example/package/data-default-0.7.1.1.tar.gz"`, false},
+		"by another way":       {first, first + `,"file:///package/data-default-0.7.1.1.tar.gz"`, false},
+		"no location":          {"https://", "", false},
+		"one more mirror":      {first, first + `,"https://mirror.example/sub/package/data-default-0.7.1.1.tar.gz"`, true},
+		"of another SHA-256":   {good.Hashes["SHA256"], zeros + zeros, false},
+		"with another SHA-512": {good.Hashes["SHA512"], zeros + zeros + zeros + zeros, true}, // which nobody signed
+	} {
+		text := strings.Replace(string(raw), c.old, c.new, 1)
+		if c.old != "" && text == string(raw) {
+			t.Fatalf("%s: nothing is replaced", name)
+		}
+		if got := parse(t, []byte(text)).Speaks(r, target, md5); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
 }

@@ -37,6 +37,18 @@ func (k Keys) And(more Keys) Keys {
 	return Keys{all}
 }
 
+// Only returns those of the keys whose primary fingerprint is among the given
+// ones. Where the keys came from does not matter then.
+func (k Keys) Only(fingerprints []string) Keys {
+	var some []*key
+	for _, one := range k.keys {
+		if slices.Contains(fingerprints, one.fingerprint()) {
+			some = append(some, one)
+		}
+	}
+	return Keys{some}
+}
+
 // Fingerprints returns those of the primary keys, in upper-case hexadecimal.
 func (k Keys) Fingerprints() []string {
 	var all []string
