@@ -21,7 +21,7 @@ import (
 const (
 	release = "v1.2.3"
 	// impatience is the patience of the script in tests, in seconds.
-	impatience = 30
+	impatience = 6
 	genuine    = "#!/bin/sh\necho from the release\n"
 	forged     = "#!/bin/sh\necho forged\n"
 )

@@ -4,9 +4,8 @@
 //
 // The scripts are run by themselves, against a download server on the loopback
 // interface and against programs that stand in for gh and aws. The workflow that
-// users copy and the one that init writes are run whole by act, as the tools module
-// pins it, with a Hackage on loopback, a real S3 server and repositories behind a
-// real sshd.
+// users copy is run whole by act, as the tools module pins it, with a Hackage on
+// loopback, a real S3 server and repositories behind a real sshd.
 //
 // A test that lacks a program is skipped and says so; under CI=true it fails.
 package acttest

@@ -4,7 +4,6 @@ package acttest
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,7 +16,6 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
-	"github.com/hackage-mirror/hackage-mirror/internal/setup"
 )
 
 // began is what the program says first, action what act says before it, and
@@ -64,48 +62,6 @@ func TestMirror(t *testing.T) {
 	s.failing()
 	s.cancelled()
 	s.interrupted()
-}
-
-// The workflow that init writes, with the notice in the job that mirrors: it tells
-// of a failure of its own job, and the job stays failed.
-func TestWorkflowOfInit(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
-	plan, err := setup.Answers{
-		Repository: "me/mirror", Files: s.ssh.url("files"), Hashes: s.ssh.url("hashes"), Buckets: []string{s.s3.Address(s.bucket, "")},
-		PublicURL: s.s3.PublicURL(s.bucket), Access: string(setup.DeployKeys), Notice: setup.NoticeStep,
-	}.Plan(time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	workflow, err := plan.Workflow()
-	if err != nil {
-		t.Fatal(err)
-	}
-	// What only a test sets.
-	here := ""
-	for _, name := range []string{"download-base", "upstream", "root-keys", "key-threshold"} {
-		here += fmt.Sprintf("          %s: ${{ vars.%s }}\n", name, strings.ToUpper(strings.ReplaceAll(name, "-", "_")))
-	}
-	write(t, filepath.Join(s.repository, ".github", "workflows", "mirror.yml"),
-		strings.Replace(string(workflow), "        with:\n", "        with:\n"+here, 1), 0o644)
-
-	says(t, s.mirror(true, "workflow_dispatch").String(), notice)
-	s.check()
-	s.upstream.Fault("/timestamp.json", hackagetest.Status(http.StatusForbidden))
-	s.forge.ran("failure")
-	out := s.mirror(false, "workflow_dispatch")
-	if issues := s.forge.issues(); len(issues) != 1 || issues[0].State != "open" || !strings.Contains(issues[0].Body, "timestamp.json") {
-		t.Fatalf("after runs that failed the issues are %+v:\n%s", issues, out)
-	}
-	if out = s.mirror(false, "workflow_dispatch", "--input", "dry-run=true"); strings.Contains(out.String(), notice) {
-		t.Errorf("a dry run gives notice:\n%s", out)
-	}
-	s.upstream.Heal()
-	s.mirror(true, "workflow_dispatch")
-	if issues := s.forge.issues(); issues[0].State != "closed" {
-		t.Errorf("after a good run the issues are %+v", issues)
-	}
 }
 
 // Several jobs fill a bucket side by side, and another one publishes it.

@@ -26,7 +26,7 @@ import (
 // The table of BENCHMARKS.md is printed by
 //
 //	go test ./internal/acttest -run BadServers -v -patience 180
-var patience = flag.Int("patience", 12, "seconds that the bootstrap gives to the network")
+var patience = flag.Int("patience", impatience, "seconds that the bootstrap gives to the network")
 
 // A badServer answers like none should. It may count the bytes that it sent.
 type badServer struct {
@@ -201,7 +201,7 @@ func TestSilentModuleProxyIsGivenUp(t *testing.T) {
 	const sum = "h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 	write(t, filepath.Join(in.folder, "go.sum"), "example.invalid/other v1.0.0 "+sum+"\nexample.invalid/other v1.0.0/go.mod "+sum+"\n", 0o644)
 	write(t, filepath.Join(in.folder, "main.go"), "package main\n\nimport _ \"example.invalid/other\"\n\nfunc main() {}\n", 0o644)
-	said := in.refuses("source", "GOPROXY="+in.server.URL, "BOOTSTRAP_PATIENCE=6")
+	said := in.refuses("source", "GOPROXY="+in.server.URL)
 	says(t, said, "did not come in time", "6 seconds")
 	in.clean()
 }

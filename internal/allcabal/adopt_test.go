@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
@@ -17,8 +18,8 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
-// older is a record in the form of the years before.
-func older(raw string) []byte {
+// olderForm is a record in the form of the years before.
+func olderForm(raw string) []byte {
 	sha1 := raw[strings.Index(raw, `"SHA1"`):strings.Index(raw, `"SHA256"`)]
 	return []byte(strings.Replace(strings.Replace(raw, sha1, "", 1), `"SHA256"`, sha1+`"SHA256"`, 1) + "\n")
 }
@@ -30,16 +31,16 @@ func TestAdoptedRepositoryKeepsWhatIsRight(t *testing.T) {
 	h := hackagetest.Small()
 	r := newRig(t, h)
 	r.mustRun()
-	kept := older(r.git("cat-file", "blob", "hackage:"+alpha.JSONPath()))
-	wrong := bytes.Replace(older(r.git("cat-file", "blob", "hackage:"+extra.JSONPath())), []byte(`"SHA256":"`), []byte(`"SHA256":"00`), 1)
+	kept := olderForm(r.git("cat-file", "blob", "hackage:"+alpha.JSONPath()))
+	wrong := bytes.Replace(olderForm(r.git("cat-file", "blob", "hackage:"+extra.JSONPath())), []byte(`"SHA256":"`), []byte(`"SHA256":"00`), 1)
 	r.commitByHand(map[string][]byte{
 		alpha.JSONPath(): kept, extra.JSONPath(): wrong,
 		"extra/1.0/extra.cabal": []byte("name: edited\n"), "NOTES.md": []byte("somebody's\n"),
+		"alpha/0.1.0.0/Setup.hs": []byte("main = x\n"), "alpha/99/alpha.cabal": []byte("name: alpha\n"),
 	})
-	head := strings.TrimSpace(r.git("rev-parse", "hackage"))
-	r.git("tag", "-d", "current-hackage")
+	head := r.byOlderTool(h.Now(), "hackage^{tree}")
 	d, result := r.mustRun()
-	if result.Commits != 1 || d.Adopting() != "" {
+	if result.Commits != 1 || d.Adopting() != "" || result.Files != 2 || result.Revisions != 1 || len(result.New) != 0 {
 		t.Errorf("result %+v", result)
 	}
 	if got := r.git("cat-file", "blob", "hackage:"+alpha.JSONPath()); got != string(kept) {
@@ -53,13 +54,42 @@ func TestAdoptedRepositoryKeepsWhatIsRight(t *testing.T) {
 		t.Errorf("it changes %q, want %q", commits[len(commits)-1].changed, want)
 	}
 	r.git("merge-base", "--is-ancestor", head, "hackage")
+	r.wasTold("extra/1.0/extra.cabal as the tree has it is in no revision", "the index does not know alpha/0.1.0.0/Setup.hs, alpha/99/alpha.cabal")
 	if _, result := r.mustRun(); result.Changed {
 		t.Error("it is adopted a second time")
 	}
 }
 
+// byOlderTool makes the branch one that an older tool made, with the content of a
+// tree and no history, and takes the tag away.
+func (r *rig) byOlderTool(line time.Time, tree string) (head string) {
+	r.Helper()
+	head = strings.TrimSpace(r.git("-c", "user.name=Old tool", "-c", "user.email=old@example.invalid",
+		"commit-tree", "-m", "Update from Hackage at "+line.UTC().Format("2006-01-02T15:04:05-0700"), tree))
+	r.git("update-ref", "refs/heads/hackage", head)
+	r.git("update-ref", "-d", "refs/tags/current-hackage")
+	return head
+}
+
+// wasTold checks what people were told.
+func (r *rig) wasTold(parts ...string) {
+	r.Helper()
+	all := strings.Join(r.said, "\n")
+	for _, part := range parts {
+		if !strings.Contains(all, part) {
+			r.Errorf("nobody is told %q:\n%s", part, all)
+		}
+	}
+}
+
 // commitByHand puts a commit of somebody else's on the branch.
 func (r *rig) commitByHand(files map[string][]byte) {
+	r.Helper()
+	r.commitBy(nil, files)
+}
+
+// commitBy signs it, but for nil.
+func (r *rig) commitBy(signer *openpgp.Signer, files map[string][]byte) {
 	r.Helper()
 	repo := r.open()
 	got, err := repo.Fetch(r.Context(), "refs/heads/hackage")
@@ -84,7 +114,7 @@ func (r *rig) commitByHand(files map[string][]byte) {
 	id, err := repo.WriteCommit(r.Context(), gitrepo.Commit{
 		Tree: tree, Parents: []string{head}, Author: somebody, AuthorWhen: r.hackage.Now(),
 		Committer: somebody, CommitterWhen: r.now, Message: "By hand\n",
-	}, nil)
+	}, signer)
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -118,13 +148,12 @@ func TestEditedLedgerIsRefused(t *testing.T) {
 	t.Parallel()
 	late := release("late", "1")
 	for name, edit := range map[string]func(p *state.Pending, g *hackagetest.Generation){
-		"another file":      func(p *state.Pending, _ *hackagetest.Generation) { p.Cabal.Offset = 0 },
-		"middle of a file":  func(p *state.Pending, _ *hackagetest.Generation) { p.Cabal.Offset += 512 },
-		"no block":          func(p *state.Pending, _ *hackagetest.Generation) { p.Cabal.Offset++ },
-		"behind the end":    func(p *state.Pending, _ *hackagetest.Generation) { p.Cabal.Offset = 1 << 40 },
-		"closing blocks":    func(p *state.Pending, g *hackagetest.Generation) { p.Cabal.Offset = end(g) },
-		"another digest":    func(p *state.Pending, _ *hackagetest.Generation) { p.CabalSHA256[0]++ },
-		"an older revision": func(p *state.Pending, g *hackagetest.Generation) { p.Cabal.Offset = first(g, late) },
+		"another file":     func(p *state.Pending, _ *hackagetest.Generation) { p.Cabal.Offset = 0 },
+		"middle of a file": func(p *state.Pending, _ *hackagetest.Generation) { p.Cabal.Offset += 512 },
+		"no block":         func(p *state.Pending, _ *hackagetest.Generation) { p.Cabal.Offset++ },
+		"behind the end":   func(p *state.Pending, _ *hackagetest.Generation) { p.Cabal.Offset = 1 << 40 },
+		"closing blocks":   func(p *state.Pending, g *hackagetest.Generation) { p.Cabal.Offset = end(g) },
+		"another digest":   func(p *state.Pending, _ *hackagetest.Generation) { p.CabalSHA256[0]++ },
 		"a file of another release": func(p *state.Pending, g *hackagetest.Generation) {
 			other := release("alpha", "0.2")
 			p.Cabal.Offset, p.CabalSHA256 = first(g, other), sha256.Sum256(g.Revisions(other)[0])
@@ -133,8 +162,7 @@ func TestEditedLedgerIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := hackagetest.Small()
-			h.Upload("late", "1", text(0), nil)
-			h.Revise("late", "1", text(1))
+			h.Upload("late", "1", text(1), nil)
 			r := newRig(t, h)
 			r.lost[late] = hackage.ErrMissing
 			d, _ := r.mustRun()
@@ -171,7 +199,8 @@ func first(g *hackagetest.Generation, r index.Release) int64 {
 	return -1
 }
 
-// Whoever can push can write a state, but not sign it.
+// Whoever can push can write a state, but not sign it: such a tag is refused until
+// somebody says what it is.
 func TestTagOfAnotherKeyIsNotBuiltOn(t *testing.T) {
 	t.Parallel()
 	late := release("late", "1")
@@ -182,8 +211,19 @@ func TestTagOfAnotherKeyIsNotBuiltOn(t *testing.T) {
 	d, _ := r.mustRun()
 	s := d.State()
 	delete(s.Ledger, late) // so that nobody ever asks for it again
-	r.tagByHand(s, r.newSigner())
+	other := r.newSigner()
+	r.tagByHand(s, other)
 	delete(r.lost, late)
+	refs := r.git("for-each-ref")
+	_, err := New(r.withRepo()).Load(t.Context())
+	if !errors.Is(err, ErrTag) || !strings.Contains(err.Error(), other.Fingerprint()) ||
+		!strings.Contains(err.Error(), "trusted-keys") || !strings.Contains(err.Error(), "adopt") {
+		t.Errorf("error %v", err)
+	}
+	if r.git("for-each-ref") != refs {
+		t.Error("something was pushed")
+	}
+	r.options.Adopt = true
 	r.mustRun()
 	r.check()
 }
@@ -205,9 +245,9 @@ func TestRemoteThatMovesMeanwhileIsLeftAsItIs(t *testing.T) {
 	if r.git("for-each-ref") != refs {
 		t.Error("something was pushed over it")
 	}
-	r.mustRun()
-	if files := r.tree("hackage"); !slices.Contains(files, "NOTES.md") || !slices.Contains(files, "new/1/new.json") {
-		t.Errorf("after the next run there is %q", files)
+	d, _ := r.mustRun()
+	if files := r.tree("hackage"); slices.Contains(files, "NOTES.md") || !slices.Contains(files, "new/1/new.json") || d.Alarm() == "" {
+		t.Errorf("after the next run there is %q, and the alarm is %q", files, d.Alarm())
 	}
 }
 

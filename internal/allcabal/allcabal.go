@@ -17,18 +17,16 @@
 // signed, and the signed tag current-hackage are pushed in one atomic step. The
 // tag's message carries the repository's state.
 //
-// A repository whose tag carries no state or is not signed by the mirror's key,
-// or whose branch has moved away from its tag, is adopted: the whole index is
-// compared with the tree once, and only what differs is committed, with every
-// revision behind the tag's position.
+// What a commit is built on is the ground: the commit of our tag, and those above
+// it that we signed. What somebody else committed on top is undone by a commit of
+// ours, but for other files that the owner keeps, and told as an alarm. A branch
+// of the older tools, whose tag says no position, is adopted: the whole index is
+// compared with the tree once, and what differs or came later is committed.
 package allcabal
 
 import (
 	"context"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -37,9 +35,6 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
-
-// Subject begins the message of every commit.
-const Subject = "Update from Hackage at "
 
 // A History says how much of the index's past a new repository's history
 // shows.
@@ -55,8 +50,12 @@ const (
 type Options struct {
 	// Repo is the remote, opened.
 	Repo *gitrepo.Repo
-	// Signer signs every commit and the tag; its identity is theirs.
+	// Signer signs every commit and the tag; its identity is theirs. It may
+	// lack in a dry run.
 	Signer *openpgp.Signer
+	// Keys tell what we signed, also with a former key. Without any, in a dry
+	// run, nothing is checked.
+	Keys Keys
 	// Hashes makes it the hashes repository.
 	Hashes bool
 	// Branch and Tag are short names.
@@ -67,8 +66,27 @@ type Options struct {
 	PublicURL string
 	// Tool is the program's version, for the tag.
 	Tool string
+	// Keep are patterns of files that others may commit: see CheckKeep.
+	Keep []string
+	// Adopt takes the branch as it is, whoever made it.
+	Adopt bool
+	// DryRun makes all commits and pushes none.
+	DryRun bool
+	// Notify is told, in one line for people, what they should know.
+	Notify func(string)
 	// Now is the clock of committer and tagger.
 	Now func() time.Time
+}
+
+// Keys are the public keys of this mirror.
+type Keys interface {
+	// Verify returns the fingerprint of the key that made a signature, or an
+	// error that names the key it says it is by.
+	Verify(signed []byte, signature string) (fingerprint string, err error)
+	// Awaits reports whether a fingerprint is trusted whose key is not here,
+	// and Learn takes such keys from a text that anyone may have written.
+	Awaits() bool
+	Learn(text []byte)
 }
 
 // A Repository is the destination that one of the two repositories is.
@@ -78,23 +96,38 @@ type Repository struct {
 
 	head, tag string // object ids on the remote, "" where there is none
 	empty     bool   // the remote has no branch at all
-	last      time.Time
-	adopting  bool
-	why       string
-	since     int64             // where the index goes on behind the history
-	listing   *listing          // of an adopted tree
-	found     map[string]string // ids by path, of another one: see survey
-	judged    *index.Tail       // what Wants held an adopted tree against
-	unfit     map[index.Release]bool
+	owner     owner  // of the tag
+	edited    bool   // the tag has our lines and not our signature
+	known     bool   // a commit of ours was found without a tag
+	ground    ground
+	ahead     bool      // the ground is further than the tag says
+	last      time.Time // the line of the ground, zero if it has none
+	alarm     state.Alarm
+	due       string // why something is to be pushed although nothing is new
+
+	adopting bool
+	why      string
+	full     bool                   // records are held against the tarballs
+	tree     *listing               // what the ground has: see survey
+	judged   *index.Tail            // what Wants held an adopted tree against
+	unfit    map[index.Release]bool // of those wants
 }
 
 // New returns the destination over an opened remote.
 func New(o Options) *Repository {
+	if o.Notify == nil {
+		o.Notify = func(string) {}
+	}
 	return &Repository{o: o, state: state.State{Ledger: state.Ledger{}}}
 }
 
 // String names the remote.
 func (d *Repository) String() string { return d.o.Repo.String() }
+
+// notify tells people of something in the repository.
+func (d *Repository) notify(format string, args ...any) {
+	d.o.Notify(fmt.Sprintf("%s: "+format, append([]any{d}, args...)...))
+}
 
 // State returns what Load read or Update pushed.
 func (d *Repository) State() state.State { return d.state }
@@ -107,43 +140,71 @@ func (d *Repository) Adopting() string {
 	return d.why
 }
 
-// Load reads the newest state of the remote. It is called again when the
-// remote moved. What it returns is what the tag says, for the metadata that
-// must not be older; State is the start of the index where that is not to be
-// built on.
+// Due returns why Update has something to push although the index says nothing
+// new, or "".
+func (d *Repository) Due() string { return d.due }
+
+// Load reads the newest state of the remote. It is called again when the remote
+// moved. It returns what a tag of ours says, for the metadata that must not be
+// older; State is the start of the index where that is not to be built on.
+//
+// ErrTag and ErrKind refuse a remote that a run must not write to.
 func (d *Repository) Load(ctx context.Context) (state.State, error) {
 	refs, err := d.o.Repo.Refs(ctx)
 	if err != nil {
 		return state.State{}, fmt.Errorf("read refs of %q: %w", d, err)
 	}
-	branch, tag := "refs/heads/"+d.o.Branch, "refs/tags/"+d.o.Tag
-	d.head, d.tag = refs[branch], refs[tag]
-	d.state, d.adopting, d.last = state.State{Ledger: state.Ledger{}}, false, time.Time{}
-	d.listing, d.found, d.judged, d.unfit = nil, nil, nil, nil
-	d.since = math.MaxInt64
-	d.empty = !hasBranch(refs)
-	if d.head == "" {
-		return d.state, nil
+	d.reset(refs)
+	annotated := refs["refs/tags/"+d.o.Tag+"^{}"] != ""
+	if err := d.fetch(ctx); err != nil {
+		return state.State{}, err
 	}
-	wanted := []string{branch}
+	tagged, err := d.readTag(ctx, annotated)
+	if err != nil {
+		return state.State{}, err
+	}
+	read := d.state
+	d.alarm = read.Alarm.Standing(d.o.Now())
+	if err := d.findGround(ctx, tagged); err != nil {
+		return state.State{}, err
+	}
+	if d.why != "" && !d.adopting {
+		d.Forget(d.why) // our tag cannot be read
+	}
+	if d.ground.commit == "" {
+		return read, nil
+	}
+	if d.last, err = d.lineOfGround(ctx); err != nil {
+		return state.State{}, err
+	}
+	return read, d.checkKind(ctx)
+}
+
+// reset forgets what an earlier Load found.
+func (d *Repository) reset(refs map[string]string) {
+	*d = Repository{
+		o: d.o, full: d.full, state: state.State{Ledger: state.Ledger{}},
+		head: refs["refs/heads/"+d.o.Branch], tag: refs["refs/tags/"+d.o.Tag],
+		empty: !hasBranch(refs),
+	}
+}
+
+// fetch brings the commits and the tag that are there.
+func (d *Repository) fetch(ctx context.Context) error {
+	branch, tag := "refs/heads/"+d.o.Branch, "refs/tags/"+d.o.Tag
+	var wanted []string
+	if d.head != "" {
+		wanted = append(wanted, branch)
+	}
 	if d.tag != "" {
 		wanted = append(wanted, tag)
 	}
 	got, err := d.o.Repo.Fetch(ctx, wanted...)
 	if err != nil {
-		return state.State{}, fmt.Errorf("fetch %q: %w", d, err)
+		return fmt.Errorf("fetch %q: %w", d, err)
 	}
 	d.head, d.tag = got[branch], got[tag]
-	commit, err := d.o.Repo.ReadCommit(ctx, d.head)
-	if err != nil {
-		return state.State{}, fmt.Errorf("read branch %q of %q: %w", d.o.Branch, d, err)
-	}
-	d.last = commit.AuthorWhen
-	read, err := d.readTag(ctx, refs[tag+"^{}"] != "")
-	if err != nil {
-		d.Forget(err.Error())
-	}
-	return read, nil
+	return nil
 }
 
 // hasBranch reports whether a remote has any branch.
@@ -156,46 +217,36 @@ func hasBranch(refs map[string]string) bool {
 	return false
 }
 
-// readTag takes the state out of the tag. Its errors say why the repository is
-// to be adopted; a state that comes with one is still true of what was seen.
-func (d *Repository) readTag(ctx context.Context, annotated bool) (state.State, error) {
-	if d.tag == "" || !annotated {
-		return state.State{}, fmt.Errorf("it has no annotated tag %q", d.o.Tag)
-	}
-	tag, err := d.o.Repo.ReadTag(ctx, d.tag)
-	if err != nil {
-		return state.State{}, err
-	}
-	read, err := state.ParseMessage(tag.Message)
-	if err != nil {
-		return state.State{}, err
-	}
-	d.state = read
-	// A ledger from which a line was taken looks like any other; only the
-	// signature tells.
-	if err := d.o.Signer.Verify(tag.Signed, tag.Signature); err != nil {
-		return state.State{}, fmt.Errorf("tag %q is not one that key %s signed: %w", d.o.Tag, d.o.Signer.Fingerprint(), err)
-	}
-	if tag.Object != d.head {
-		return read, fmt.Errorf("tag %q is not at the head of branch %q", d.o.Tag, d.o.Branch)
-	}
-	return read, nil
+// Forget puts the repository back to the start of the index, keeping its tree
+// and history: what it holds is compared with the whole index.
+func (d *Repository) Forget(why string) {
+	d.state = state.State{Ledger: state.Ledger{}}
+	d.adopting, d.why, d.tree = d.ground.commit != "", why, nil
 }
 
-// Forget puts the repository back to the start of the index, keeping its tree
-// and history: what it holds is compared with the whole index. The position it
-// had still says which revisions the history lacks.
-func (d *Repository) Forget(why string) {
-	if length := d.state.Position.Length; length > 0 {
-		d.since = length
+// Recompute is Forget that does not take the records for right because what can
+// be known of them without the tarballs is: all tarballs are wanted.
+func (d *Repository) Recompute(why string) {
+	d.Forget(why)
+	d.full = true
+}
+
+// checkKind makes sure that what has no tag of ours, or one which does not say so
+// yet, is of the right repository.
+func (d *Repository) checkKind(ctx context.Context) error {
+	switch {
+	case d.adopting:
+	case d.state.Kind == "":
+		d.due = "its tag does not say yet which repository it is"
+	default:
+		return nil
 	}
-	d.state = state.State{Ledger: state.Ledger{}}
-	d.adopting, d.why = d.head != "", why
+	return d.list(ctx)
 }
 
 // Wants returns the tarballs whose digests the repository lacks.
 func (d *Repository) Wants(ctx context.Context, tail *index.Tail) ([]state.Want, error) {
-	if d.adopting {
+	if d.adopting && d.tree == nil {
 		if err := d.list(ctx); err != nil {
 			return nil, err
 		}
@@ -213,34 +264,92 @@ func (d *Repository) Wants(ctx context.Context, tail *index.Tail) ([]state.Want,
 	var wants []state.Want
 	d.judged, d.unfit = nil, map[index.Release]bool{}
 	for _, w := range all {
-		fits, err := d.fits(ctx, w)
+		fits, err := d.fits(ctx, tail, w)
 		if err != nil {
 			return nil, err
 		}
 		if !fits {
-			wants = append(wants, w)
 			d.unfit[w.Release] = true
+		}
+		if !fits || d.full {
+			wants = append(wants, w)
 		}
 	}
 	d.judged = tail
 	return wants, nil
 }
 
-// list reads the names and ids of all plain files of the tree that is adopted.
+// list reads the names and ids of all files of the ground, and refuses a tree
+// that is not what it is given as.
 func (d *Repository) list(ctx context.Context) error {
-	d.listing = &listing{}
-	for file, err := range d.o.Repo.Tree(ctx, d.head) {
+	d.tree = &listing{}
+	look := shape{roots: map[string]bool{}}
+	for file, err := range d.o.Repo.Tree(ctx, d.ground.commit) {
 		if err != nil {
 			return fmt.Errorf("list tree of %q: %w", d, err)
 		}
+		look.add(file.Path)
 		if file.Mode != gitrepo.ModeFile {
 			continue
 		}
-		id, err := hex.DecodeString(file.ID)
-		if err != nil || len(id) != len(blobID{}) {
-			return fmt.Errorf("list tree of %q: file %q has id %q: %w", d, file.Path, file.ID, errors.ErrUnsupported)
+		id, err := readID(file.ID)
+		if err != nil {
+			return fmt.Errorf("list tree of %q: file %q: %w", d, file.Path, err)
 		}
-		d.listing.add(file.Path, blobID(id))
+		d.tree.add(file.Path, id)
+	}
+	return d.judgeShape(look)
+}
+
+// A shape is what a tree looks like from afar.
+type shape struct {
+	roots           map[string]bool // folders, and whether they are those of packages
+	cabals, records int
+}
+
+// add takes in a path.
+func (s *shape) add(path string) {
+	root, _, nested := strings.Cut(path, "/")
+	if !nested || strings.HasPrefix(root, ".") {
+		return
+	}
+	r, ok := releaseAt(path)
+	switch {
+	case ok && path == r.CabalPath():
+		s.cabals++
+	case ok && path == r.JSONPath():
+		s.records++
+	default:
+		ok = false
+	}
+	s.roots[root] = s.roots[root] || ok
+}
+
+// isData reports whether the tree is one of this data: most folders of its root
+// are those of packages, NAME/VERSION/NAME.cabal.
+func (s *shape) isData() bool {
+	packages := 0
+	for _, is := range s.roots {
+		if is {
+			packages++
+		}
+	}
+	return s.cabals > 0 && 2*packages >= len(s.roots)
+}
+
+// judgeShape refuses a tree that is somebody else's, or of the other repository.
+func (d *Repository) judgeShape(look shape) error {
+	switch {
+	case d.o.Adopt:
+		return nil
+	case d.owner == nobodys && !d.known && !look.isData():
+		return fmt.Errorf("adopt branch %q of %q: it has no tag %q, and its folders are not those of packages, NAME/VERSION/NAME.cabal: %w; "+
+			"nothing was written. Give another branch or repository; if it is the right one, run once with adopt",
+			d.o.Branch, d, d.o.Tag, ErrTag)
+	case d.o.Hashes && look.records == 0 && look.cabals > 0:
+		return d.otherKind("its tree has .cabal files and no JSON, as a files repository")
+	case !d.o.Hashes && look.records > 0:
+		return d.otherKind("its tree has JSON files of hashes, as a hashes repository")
 	}
 	return nil
 }

@@ -174,7 +174,7 @@ func TestDisplayBranchStandsAloneAndFirst(t *testing.T) {
 		t.Errorf("it holds %q", files)
 	}
 	readme := r.git("cat-file", "blob", "display:README.md")
-	for _, word := range []string{"# all-cabal-hashes", "tree/hackage", "git verify-tag current-hackage", r.signer.Fingerprint()} {
+	for _, word := range []string{"# all-cabal-hashes", "tree/hackage", "git verify-tag current-hackage", r.signer.Fingerprint(), "\n" + string(r.signer.PublicKey()) + "~~~"} {
 		if !strings.Contains(readme, word) {
 			t.Errorf("README.md does not say %q", word)
 		}
@@ -207,13 +207,13 @@ func TestLateReleasesAreListedWhenTheirTarballComes(t *testing.T) {
 	if got := d.State().Ledger[late]; got.Cabal.Size != int64(len(text(22))) || got.Since != ledger[late].Since {
 		t.Errorf("ledger %+v", got)
 	}
-	// It comes without anything new in the index, and with the time of what is
-	// newest in it.
+	// It comes without anything new in the index, with both its revisions, and
+	// with the time of what is newest in it.
 	delete(r.lost, late)
 	before := r.commits()
 	_, result := r.mustRun()
 	r.check(bare)
-	if after := r.commits(); result.Commits != 1 || result.Releases != 1 || after[len(after)-1].author != before[len(before)-1].author {
+	if after := r.commits(); result.Commits != 2 || len(result.New) != 1 || after[len(after)-1].author != before[len(before)-1].author {
 		t.Errorf("result %+v", result)
 	}
 	h.AddTargets("bare", "1")

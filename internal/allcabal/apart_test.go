@@ -12,36 +12,36 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 )
 
-// Whatever is odd about tag and branch, the repository is compared with the
-// index, says why, and is as it should be afterwards, with its history.
+// Whatever is odd about tag and branch, the run says what it does about it, and the
+// repository is as it should be afterwards, with its history.
 func TestTagThatCannotBeBuiltOn(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		spoil   func(r *rig, before string)
-		because string
+		spoil             func(r *rig, before string)
+		adopting, because string // the one or the other
 	}{
 		"no tag": {func(r *rig, _ string) {
 			r.git("tag", "-d", "current-hackage")
-		}, `it has no annotated tag "current-hackage"`},
+		}, `it has no tag "current-hackage"`, ""},
 		"tag without an object of its own": {func(r *rig, _ string) {
 			r.git("update-ref", "refs/tags/current-hackage", "hackage")
-		}, `it has no annotated tag "current-hackage"`},
+		}, "one of an older tool", ""},
 		"tag of an older tool": {func(r *rig, _ string) {
 			r.git("-c", "user.name=A", "-c", "user.email=a@b", "tag", "-f", "-a", "-m", "Update from Hackage at 2015-03-02T12:00:00+0000", "current-hackage", "hackage")
-		}, "not a state that this version writes"},
+		}, "one of an older tool", ""},
 		"tag behind the branch": {func(r *rig, before string) {
 			r.git("update-ref", "refs/tags/current-hackage", before)
-		}, `tag "current-hackage" is not at the head of branch "hackage"`},
+		}, "", "the tag is behind the branch"},
 		"branch behind the tag": {func(r *rig, _ string) {
 			r.git("update-ref", "refs/heads/hackage", "hackage^")
-		}, `tag "current-hackage" is not at the head of branch "hackage"`},
+		}, "", "the branch was set back"},
+		"no branch": {func(r *rig, _ string) {
+			r.git("update-ref", "-d", "refs/heads/hackage")
+		}, "", "the branch is gone"},
 		"foreign commits on top": {func(r *rig, _ string) {
 			r.commitByHand(map[string][]byte{"alpha/0.2/alpha.cabal": []byte("name: edited\n")})
 			r.commitByHand(map[string][]byte{"extra/1.0/extra.json": []byte("{}"), "extra/1.0/extra.cabal": nil})
-		}, `tag "current-hackage" is not at the head of branch "hackage"`},
-		"tag of a file": {func(r *rig, _ string) {
-			r.git("-c", "user.name=A", "-c", "user.email=a@b", "tag", "-f", "-a", "-m", "x", "current-hackage", "hackage:alpha/0.2/alpha.cabal")
-		}, "not a state that this version writes"},
+		}, "", "somebody else committed to the branch"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -51,18 +51,22 @@ func TestTagThatCannotBeBuiltOn(t *testing.T) {
 			before := strings.TrimSpace(r.git("rev-parse", "refs/tags/current-hackage"))
 			h.Upload("new", "1", nil, nil)
 			r.mustRun()
+			ours := strings.TrimSpace(r.git("rev-parse", "hackage"))
 			h.Revise("new", "1", text(1))
 			c.spoil(r, before)
-			head := strings.TrimSpace(r.git("rev-parse", "hackage"))
+			heads := r.git("for-each-ref", "--format=%(objectname)", "refs/heads/hackage")
 			d := New(r.withRepo())
-			if _, err := d.Load(t.Context()); err != nil || !strings.Contains(d.Adopting(), c.because) {
-				t.Errorf("it is adopted because %q (%v), want %q", d.Adopting(), err, c.because)
+			if _, err := d.Load(t.Context()); err != nil || !strings.Contains(d.Adopting(), c.adopting) || !strings.Contains(d.Due(), c.because) ||
+				(d.Adopting() == "") != (c.adopting == "") || (d.Due() == "") != (c.because == "") {
+				t.Errorf("it is adopted because %q, and due because %q (%v)", d.Adopting(), d.Due(), err)
 			}
 			r.mustRun()
-			r.git("merge-base", "--is-ancestor", head, "hackage")
+			for _, commit := range append(strings.Fields(heads), ours) {
+				r.git("merge-base", "--is-ancestor", commit, "hackage")
+			}
 			r.checkFiles()
-			if _, result := r.mustRun(); result.Changed {
-				t.Error("it is adopted a second time")
+			if d, result := r.mustRun(); result.Changed || d.Due() != "" {
+				t.Errorf("it is done a second time, because %q", d.Due())
 			}
 		})
 	}
@@ -84,6 +88,7 @@ func TestInterruptedAdoptionIsContinued(t *testing.T) {
 	r := newRig(t, h)
 	r.mustRun()
 	r.commitByHand(map[string][]byte{"alpha/0.2/alpha.cabal": []byte("name: edited\n"), "NOTES.md": []byte("somebody's\n")})
+	r.byOlderTool(h.Now(), "hackage^{tree}")
 	h.Revise("extra", "1.0", text(1))
 	hooks := filepath.Join(r.remote, "hooks")
 	hook := filepath.Join(hooks, "pre-receive")

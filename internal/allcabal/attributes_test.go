@@ -42,7 +42,7 @@ func TestExistingAttributesStay(t *testing.T) {
 	r.mustRun()
 	const theirs = "*.cabal text\n"
 	r.commitByHand(map[string][]byte{".gitattributes": []byte(theirs)})
-	r.git("tag", "-d", "current-hackage") // as an older tool left it
+	r.byOlderTool(h.Now(), "hackage^{tree}")
 	h.Upload("new", "1", nil, nil)
 	r.mustRun()
 	if got := r.git("cat-file", "blob", "hackage:.gitattributes"); got != theirs {

@@ -17,26 +17,27 @@ type chain struct {
 	group  *errgroup.Group
 	ctx    context.Context // of the group
 	drafts chan gitrepo.Commit
-	head   string // for the group alone until it ended
+
+	// For the group alone until it ended.
+	head    string   // the last commit
+	parents []string // of the next one
 }
 
 // ahead is how many trees may wait for their commit.
 const ahead = 64
 
-// newChain starts on top of the branch.
+// newChain starts on the ground.
 func (d *Repository) newChain(ctx context.Context) *chain {
-	c := &chain{drafts: make(chan gitrepo.Commit, ahead), head: d.head}
+	c := &chain{drafts: make(chan gitrepo.Commit, ahead), head: d.ground.commit, parents: d.ground.parents}
 	c.group, c.ctx = errgroup.WithContext(ctx)
 	c.group.Go(func() error {
 		for draft := range c.drafts {
-			if c.head != "" {
-				draft.Parents = []string{c.head}
-			}
+			draft.Parents = c.parents
 			id, err := d.o.Repo.WriteCommit(c.ctx, draft, d.o.Signer)
 			if err != nil {
 				return fmt.Errorf("commit to %q: %w", d, err)
 			}
-			c.head = id
+			c.head, c.parents = id, []string{id}
 		}
 		return nil
 	})

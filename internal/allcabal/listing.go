@@ -2,19 +2,46 @@ package allcabal
 
 import (
 	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"iter"
 	"sort"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 )
 
 // A blobID is git's SHA-1 of a file.
 type blobID [20]byte
 
-// A listing has the ids of all files of a tree, of which there may be 300,000,
-// in as little memory as may be.
+// readID reads an id in hexadecimal.
+func readID(text string) (id blobID, err error) {
+	raw, err := hex.DecodeString(text)
+	if err != nil || len(raw) != len(id) {
+		return id, fmt.Errorf("read object id %.80q: no SHA-1: %w", text, errors.ErrUnsupported)
+	}
+	return blobID(raw), nil
+}
+
+// blobOf is the id that git gives to a file of this content.
+func blobOf(content []byte) blobID {
+	id, err := readID(gitrepo.BlobID(content))
+	if err != nil {
+		panic("allcabal: an object id that is not hexadecimal: " + err.Error())
+	}
+	return id
+}
+
+// A listing has the ids of files of a tree: of those that a run looks at, or of
+// all, of which there may be 300,000, in as little memory as may be. What is no
+// plain file (a link, an executable) is not in it, so that it is written anew.
 type listing struct {
 	paths  []byte // one behind the other, in their order as bytes
 	starts []uint32
 	ids    []blobID
 	later  map[string]blobID // paths out of order, and new ones
+
+	matches []match // of ids, once match was called
 }
 
 // add enters a file. git lists them in their order as bytes, unless the tree is
@@ -66,4 +93,30 @@ func (l *listing) set(path string, id blobID) {
 		l.later = map[string]blobID{}
 	}
 	l.later[path] = id
+}
+
+// match makes room for a match of each file.
+func (l *listing) match() { l.matches = make([]match, len(l.ids)) }
+
+// matched returns the match of a file that was added in order, and its id.
+func (l *listing) matched(path string) (*match, blobID, bool) {
+	if l == nil || l.matches == nil {
+		return nil, blobID{}, false
+	}
+	i, ok := l.find(path)
+	if !ok {
+		return nil, blobID{}, false
+	}
+	return &l.matches[i], l.ids[i], true
+}
+
+// all yields the files that were added in order, with their matches.
+func (l *listing) all() iter.Seq2[string, match] {
+	return func(yield func(string, match) bool) {
+		for i, m := range l.matches {
+			if !yield(string(l.path(i)), m) {
+				return
+			}
+		}
+	}
 }

@@ -37,9 +37,12 @@ type plan struct {
 	ready map[index.Release]bool
 	// withheld are the releases that must not be listed yet.
 	withheld map[index.Release]bool
-	// late holds the .cabal files of owed releases that can be listed now and
-	// have no newer one behind the position.
+	// late are owed releases that can be listed now and whose one .cabal file
+	// from before the position was read, or is in the tree.
 	late []lateCabal
+	// early are those with several, or nobody knows how many: their entries
+	// are read again from the start of the index.
+	early map[index.Release]bool
 	// next is the state after the run.
 	next state.State
 }
@@ -56,7 +59,11 @@ func (d *Repository) plan(ctx context.Context, in Input) (*plan, error) {
 	p := &plan{
 		ready:    map[index.Release]bool{},
 		withheld: map[index.Release]bool{},
-		next:     state.State{Position: in.Tail.To, Seen: in.Seen, Packages: in.Packages, Ledger: state.Ledger{}},
+		early:    map[index.Release]bool{},
+		next: state.State{
+			Position: in.Tail.To, Seen: in.Seen, Packages: in.Packages, Ledger: state.Ledger{},
+			Kind: d.kind(), Branch: d.o.Branch, Alarm: d.alarm,
+		},
 	}
 	if err := d.survey(ctx, in); err != nil {
 		return nil, err
@@ -91,22 +98,9 @@ func (d *Repository) wanted(in Input, r index.Release) bool {
 
 // planWanted decides over a release whose tarball was wanted.
 func (d *Repository) planWanted(ctx context.Context, p *plan, in Input, w state.Want) error {
-	fits, err := !d.unfit[w.Release], error(nil)
-	if d.judged != in.Tail {
-		fits, err = d.fits(ctx, w)
-	}
-	if err != nil || fits {
+	outcome, fits, err := d.outcome(ctx, in, w)
+	if fits || err != nil {
 		return err
-	}
-	outcome, ok, err := in.Outcome(w.Release)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return fmt.Errorf("plan %q: tarball of %q was not asked for", d, w.Release)
-	}
-	if outcome.Err == nil && outcome.Digests.SHA256 != w.Target.SHA256 {
-		return fmt.Errorf("plan %q: tarball of %q is not the signed one", d, w.Release)
 	}
 	news, owed := in.Tail.News[w.Release], d.state.Ledger[w.Release]
 	behind := news != nil && news.Cabals > 0
@@ -117,17 +111,54 @@ func (d *Repository) planWanted(ctx context.Context, p *plan, in Input, w state.
 		return d.withhold(ctx, p, in, w.Release, state.Pending{Reason: state.ReasonOf(outcome.Err), Target: w.Target})
 	}
 	p.ready[w.Release] = true
-	switch {
-	case behind:
-	case owed.Cabal != (index.Span{}):
-		content, err := lateContent(ctx, in.Index, w.Release, owed)
-		if err != nil {
-			return err
-		}
-		p.late = append(p.late, lateCabal{w.Release, content})
-	case w.Owed:
+	if owed.Cabal != (index.Span{}) && !d.listed(w.Release) {
+		return d.planLate(ctx, p, in, w.Release, owed)
+	}
+	if w.Owed && !behind {
 		p.late = append(p.late, lateCabal{release: w.Release})
 	}
+	return nil
+}
+
+// outcome returns what became of a wanted tarball, and whether the record that
+// the tree has is to stay.
+func (d *Repository) outcome(ctx context.Context, in Input, w state.Want) (state.Outcome, bool, error) {
+	fits, err := !d.unfit[w.Release], error(nil)
+	if d.judged != in.Tail {
+		fits, err = d.fits(ctx, in.Tail, w)
+	}
+	if err != nil || fits && !d.full {
+		return state.Outcome{}, fits, err
+	}
+	outcome, ok, err := in.Outcome(w.Release)
+	switch {
+	case err != nil:
+		return outcome, false, err
+	case !ok:
+		return outcome, false, fmt.Errorf("plan %q: tarball of %q was not asked for", d, w.Release)
+	case outcome.Err != nil:
+		return outcome, fits, nil // of a record that fits nothing else is known
+	case outcome.Digests.SHA256 != w.Target.SHA256:
+		return outcome, false, fmt.Errorf("plan %q: tarball of %q is not the signed one", d, w.Release)
+	case !fits:
+		return outcome, false, nil
+	}
+	record, ok, err := d.readRecord(ctx, w.Release)
+	return outcome, ok && record.Agrees(w.Release, outcome.Digests), err
+}
+
+// planLate has the .cabal entries from before the position brought, all of them,
+// so that every revision of a release that is listed is in the history.
+func (d *Repository) planLate(ctx context.Context, p *plan, in Input, r index.Release, owed state.Pending) error {
+	if owed.Revisions != 1 {
+		p.early[r] = true
+		return nil
+	}
+	content, err := lateContent(ctx, in.Index, r, owed)
+	if err != nil {
+		return err
+	}
+	p.late = append(p.late, lateCabal{r, content})
 	return nil
 }
 
@@ -148,18 +179,21 @@ func (d *Repository) planUnsigned(ctx context.Context, p *plan, in Input, r inde
 }
 
 // withhold enters a release in the next ledger, with the place of its newest
-// .cabal file. One that is listed already, because its tarball was replaced,
-// stays listed with its old record.
+// .cabal file and how many there are. One that is listed already, because its
+// tarball was replaced, stays listed with its old record.
 func (d *Repository) withhold(ctx context.Context, p *plan, in Input, r index.Release, owed state.Pending) error {
 	before, ok := d.state.Ledger[r]
 	if ok {
 		p.next.Ledger[r] = before
-		owed.Cabal, owed.CabalSHA256 = before.Cabal, before.CabalSHA256
+		owed.Cabal, owed.CabalSHA256, owed.Revisions = before.Cabal, before.CabalSHA256, before.Revisions
 	}
 	if news := in.Tail.News[r]; news != nil && news.Cabals > 0 {
 		content, err := cabalAt(ctx, in.Index, r, news.LastCabal)
 		if err != nil {
 			return err
+		}
+		if before.Cabal == (index.Span{}) || before.Revisions > 0 {
+			owed.Revisions += int64(news.Cabals)
 		}
 		owed.Cabal, owed.CabalSHA256 = news.LastCabal, sha256.Sum256(content)
 	}

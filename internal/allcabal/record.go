@@ -2,9 +2,11 @@ package allcabal
 
 import (
 	"context"
+	"crypto/md5"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/hashes"
@@ -12,24 +14,34 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
-// survey finds out what the tree holds at the places that a run looks at or
+// survey finds out what the ground holds at the places that a run looks at or
 // writes to, so that all of it is fetched in a few steps. Of an adopted tree
 // everything is known already.
 func (d *Repository) survey(ctx context.Context, in Input) error {
-	d.found = nil
-	if d.head == "" || d.adopting {
+	if d.adopting {
+		return d.match(in)
+	}
+	d.tree = &listing{}
+	if d.ground.commit == "" {
 		return nil
 	}
 	paths := d.places(in)
-	found, err := d.o.Repo.Find(ctx, d.head, paths...)
+	slices.Sort(paths)
+	found, err := d.o.Repo.Find(ctx, d.ground.commit, slices.Compact(paths)...)
 	if err != nil {
 		return fmt.Errorf("look up %d files in %q: %w", len(paths), d, err)
 	}
-	d.found = map[string]string{}
 	for _, file := range found {
 		if file.Mode == gitrepo.ModeFile {
-			d.found[file.Path] = file.ID
+			id, err := readID(file.ID)
+			if err != nil {
+				return fmt.Errorf("look up %q in %q: %w", file.Path, d, err)
+			}
+			d.tree.add(file.Path, id)
 		}
+	}
+	if err := d.match(in); err != nil {
+		return err
 	}
 	return d.bring(ctx, d.state.Wants(in.Tail))
 }
@@ -81,40 +93,47 @@ func (d *Repository) bring(ctx context.Context, wants []state.Want) error {
 	return nil
 }
 
-// held returns the id of the file at a path of the tree, if there is one.
+// held returns the id of the plain file at a path of the ground, if there is one.
 func (d *Repository) held(path string) (string, bool) {
-	if d.adopting {
-		id, ok := d.listing.get(path)
-		return hex.EncodeToString(id[:]), ok
-	}
-	id, ok := d.found[path]
-	return id, ok
+	id, ok := d.tree.get(path)
+	return hex.EncodeToString(id[:]), ok
 }
 
-// listed reports whether the tree holds a release, that is, its JSON record.
+// listed reports whether the ground holds a release, that is, its JSON record.
 func (d *Repository) listed(r index.Release) bool {
 	_, ok := d.held(r.JSONPath())
 	return ok
 }
 
-// fits reports whether the tree holds a record of exactly the wanted tarball.
-// Such a record is kept byte for byte, in whichever of its historical forms.
-func (d *Repository) fits(ctx context.Context, w state.Want) (bool, error) {
-	id, ok := d.held(w.Release.JSONPath())
+// fits reports whether the ground holds a record of the wanted tarball that says
+// nothing else. Such a record is kept byte for byte, in whichever of its
+// historical forms.
+func (d *Repository) fits(ctx context.Context, tail *index.Tail, w state.Want) (bool, error) {
+	record, ok, err := d.readRecord(ctx, w.Release)
+	if !ok || err != nil {
+		return false, err
+	}
+	var sum [md5.Size]byte
+	if news := tail.News[w.Release]; news != nil && news.Target == w.Target {
+		sum = news.MD5
+	}
+	return record.Speaks(w.Release, w.Target, sum), nil
+}
+
+// readRecord reads a release's record; false says that there is none that can be
+// read, so that it is written anew.
+func (d *Repository) readRecord(ctx context.Context, r index.Release) (hashes.Record, bool, error) {
+	id, ok := d.held(r.JSONPath())
 	if !ok {
-		return false, nil
+		return hashes.Record{}, false, nil
 	}
 	raw, err := d.o.Repo.BlobByID(ctx, id)
 	if errors.Is(err, gitrepo.ErrNotFile) {
-		return false, nil
+		return hashes.Record{}, false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("look up %q in %q: %w", w.Release.JSONPath(), d, err)
+		return hashes.Record{}, false, fmt.Errorf("look up %q in %q: %w", r.JSONPath(), d, err)
 	}
 	record, err := hashes.Parse(raw)
-	if err != nil {
-		return false, nil // not a record: it is written anew
-	}
-	digest, err := record.SHA256()
-	return err == nil && digest == w.Target.SHA256, nil
+	return record, err == nil, nil
 }

@@ -2,12 +2,12 @@ package allcabal
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hashes"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
@@ -20,23 +20,29 @@ type replay struct {
 	im    *gitrepo.Import
 	chain *chain
 	now   time.Time
+	fresh bool // the branch is new
 	whole bool // only the newest content of each path is wanted
 
 	wrote  bool            // something is in the commit under way
 	held   map[string]bool // its paths, unless none can come twice
-	newest time.Time       // of its entries
+	newest time.Time       // of all entries so far, but for those beyond the clock
 	result Result
 
 	counted int // entries that Done was not told of
 }
 
-// A Result counts what a run committed.
+// A Result is what a run did to a repository, or in a dry run would do.
 type Result struct {
-	// Commit is the new head of the branch, or the old one if there was
+	// Commit is the new head of the branch, or the ground if there was
 	// nothing to commit.
 	Commit string
-	// Commits, Releases and Revisions are those of this run.
-	Commits, Releases, Revisions int
+	// Commits, Files and Revisions count what was committed: all files, and
+	// .cabal files among them.
+	Commits, Files, Revisions int
+	// New are the releases that the repository did not list before.
+	New []index.Release
+	// Undone are the paths at which somebody else's commits were put back.
+	Undone []string
 	// Changed says whether anything was pushed.
 	Changed bool
 }
@@ -47,10 +53,12 @@ func (d *Repository) replay(ctx context.Context, in Input, p *plan) (_ Result, e
 	if err != nil {
 		return Result{}, err
 	}
+	fresh := d.ground.commit == ""
 	r := &replay{
 		d: d, in: in, plan: p, im: im, now: d.o.Now(), held: map[string]bool{},
-		whole: d.adopting || d.head == "" && d.o.History == Snapshot,
+		fresh: fresh, whole: fresh && d.o.History == Snapshot,
 	}
+	r.result.New = d.fresh(in, p)
 	r.chain = d.newChain(ctx)
 	defer func() { err = errors.Join(err, im.Close()) }()
 	err = r.run(ctx)
@@ -60,6 +68,26 @@ func (d *Repository) replay(ctx context.Context, in Input, p *plan) (_ Result, e
 	return r.result, nil
 }
 
+// fresh returns the releases that the repository lists only from now on. In the
+// files repository these are those whose first package.json came.
+func (d *Repository) fresh(in Input, p *plan) []index.Release {
+	var list []index.Release
+	if d.o.Hashes {
+		for r := range p.ready {
+			if !d.listed(r) {
+				list = append(list, r)
+			}
+		}
+		return list
+	}
+	for _, r := range in.Tail.Order {
+		if _, held := d.held(r.CabalPath()); !held && in.Tail.News[r].TargetOffset >= d.state.Position.Length {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
 // Every file is to be checked out as it is stored: some have CRLF line ends, and
 // git for Windows changes the others.
 const (
@@ -67,11 +95,11 @@ const (
 	attributes     = "* -text\n"
 )
 
-// startImport starts on top of the branch. A new one gets its attributes along
-// with its first commit; an existing one keeps what it has.
+// startImport starts on the ground. A new branch gets its attributes along with
+// its first commit; an existing one keeps what it has.
 func (d *Repository) startImport(ctx context.Context) (*gitrepo.Import, error) {
-	im, err := d.o.Repo.Import(ctx, d.head)
-	if err != nil || d.head != "" {
+	im, err := d.o.Repo.Import(ctx, d.ground.commit)
+	if err != nil || d.ground.commit != "" {
 		return im, err
 	}
 	if err := im.Write(attributesPath, []byte(attributes)); err != nil {
@@ -80,19 +108,28 @@ func (d *Repository) startImport(ctx context.Context) (*gitrepo.Import, error) {
 	return im, nil
 }
 
-// run writes the late files, then every entry in order, then deprecated.json.
+// run undoes what somebody else committed, then writes the late files, then every
+// entry in order, then deprecated.json.
 func (r *replay) run(ctx context.Context) error {
+	if err := r.undo(ctx); err != nil {
+		return err
+	}
 	for _, late := range r.plan.late {
 		if late.content != nil {
 			if err := r.write(late.release.CabalPath(), late.content); err != nil {
 				return err
 			}
+			r.result.Revisions++
 		}
 		if err := r.record(late.release); err != nil {
 			return err
 		}
 	}
-	for e, err := range r.in.Index.LogTo(r.d.state.Position, r.in.Tail.To.Length).Entries() {
+	ix, from, err := r.source(ctx)
+	if err != nil {
+		return err
+	}
+	for e, err := range ix.LogTo(from, r.in.Tail.To.Length).Entries() {
 		if err != nil {
 			return fmt.Errorf("read index for %q: %w", r.d, err)
 		}
@@ -102,7 +139,7 @@ func (r *replay) run(ctx context.Context) error {
 		if err := r.entry(ctx, e); err != nil {
 			return err
 		}
-		r.count()
+		r.count(e)
 	}
 	r.in.Done(r.counted)
 	if err := r.deprecated(); err != nil {
@@ -111,11 +148,55 @@ func (r *replay) run(ctx context.Context) error {
 	return r.commit(ctx)
 }
 
+// source returns the index and where to begin in it: at the position, or at its
+// start if all revisions of a release that was owed are to be had.
+func (r *replay) source(ctx context.Context) (*hackage.Index, index.Position, error) {
+	if len(r.plan.early) == 0 {
+		return r.in.Index, r.d.state.Position, nil
+	}
+	whole, err := r.in.Index.Whole(ctx)
+	if err != nil {
+		return nil, index.Position{}, fmt.Errorf("read index for the revisions of %d releases that %q was owed: %w", len(r.plan.early), r.d, err)
+	}
+	return whole, index.Position{}, nil
+}
+
+// undo commits the tree of the ground, with what the owner keeps, on top of what
+// somebody else committed.
+func (r *replay) undo(ctx context.Context) error {
+	g := r.d.ground
+	if len(g.undone) == 0 {
+		return nil
+	}
+	for _, change := range g.kept {
+		err := error(nil)
+		if change.NewID == "" {
+			err = r.im.Remove(change.Path)
+		} else {
+			err = r.im.Put(gitrepo.File{Path: change.Path, Mode: change.NewMode, ID: change.NewID})
+		}
+		if err != nil {
+			return fmt.Errorf("keep %q in %q: %w", change.Path, r.d, err)
+		}
+	}
+	for _, change := range g.undone {
+		r.result.Undone = append(r.result.Undone, change.Path)
+	}
+	tree, _, err := r.im.Tree()
+	if err != nil {
+		return err
+	}
+	return r.add(tree)
+}
+
 // doneEvery is how many entries make a step of progress.
 const doneEvery = 1000
 
 // count tells of entries from time to time.
-func (r *replay) count() {
+func (r *replay) count(e index.Entry) {
+	if e.Offset < r.d.state.Position.Length {
+		return
+	}
 	if r.counted++; r.counted == doneEvery {
 		r.in.Done(r.counted)
 		r.counted = 0
@@ -124,39 +205,61 @@ func (r *replay) count() {
 
 // entry deals with one entry of the index.
 func (r *replay) entry(ctx context.Context, e index.Entry) error {
+	skipped := r.skips(e)
+	if !skipped && e.Kind != index.PackageJSON {
+		if err := r.cut(ctx, e); err != nil {
+			return err
+		}
+	}
+	if !e.Time.After(r.now) {
+		r.newest = later(r.newest, e.Time)
+	}
 	switch {
+	case skipped:
+		return nil
 	case e.Kind == index.PackageJSON:
 		return r.packageJSON(ctx, e)
-	case r.plan.withheld[e.Release] && e.Kind == index.Cabal, r.whole && e.Offset < r.d.since && !r.isNewest(e):
-		return nil
+	case !r.passed(e):
+		return r.put(e)
+	case r.isNewest(e):
+		return r.recordAt(e)
 	}
-	if err := r.cut(ctx, e); err != nil {
-		return err
-	}
-	if id, ok := r.d.listing.get(e.Path()); ok && id == blobOf(e.Content) {
+	return nil
+}
+
+// put writes the file of an entry, if the tree does not have the very same.
+func (r *replay) put(e index.Entry) error {
+	if id, ok := r.d.tree.get(e.Path()); ok && id == blobOf(e.Content) {
 		return r.recordAt(e)
 	}
 	if err := r.write(e.Path(), e.Content); err != nil {
 		return err
 	}
-	if r.newest = later(r.newest, e.Time); e.Kind == index.Cabal {
+	if e.Kind == index.Cabal {
 		r.result.Revisions++
 	}
 	return r.recordAt(e)
 }
 
-// blobOf is the id that git gives to a file of this content.
-func blobOf(content []byte) (id blobID) {
-	if _, err := hex.Decode(id[:], []byte(gitrepo.BlobID(content))); err != nil {
-		panic("allcabal: an object id that is not hexadecimal: " + err.Error())
+// skips reports whether an entry is not to be committed: what came before the
+// position, but for the revisions of a release that was owed; what is owed still;
+// and of a new history of one commit all but the newest.
+func (r *replay) skips(e index.Entry) bool {
+	switch {
+	case e.Offset < r.d.state.Position.Length:
+		return e.Kind != index.Cabal || !r.plan.early[e.Release]
+	case e.Kind == index.PackageJSON:
+		return false
+	case e.Kind == index.Cabal && r.plan.withheld[e.Release]:
+		return true
 	}
-	return id
+	return r.whole && !r.isNewest(e)
 }
 
 // cut ends the commit under way before an entry that would hide one of its
 // paths, and at the end of a day where a new history is written day by day.
 func (r *replay) cut(ctx context.Context, e index.Entry) error {
-	daily := r.d.head == "" && !r.whole && !r.newest.IsZero() && day(e.Time).After(day(r.newest))
+	daily := r.fresh && !r.whole && !r.newest.IsZero() && day(e.Time).After(day(r.newest)) && !e.Time.After(r.now)
 	if !daily && !r.held[e.Path()] {
 		return nil
 	}
@@ -185,10 +288,9 @@ func (r *replay) isNewest(e index.Entry) bool {
 
 // recordAt writes a release's record beside its .cabal file.
 func (r *replay) recordAt(e index.Entry) error {
-	if e.Kind != index.Cabal || !r.plan.ready[e.Release] {
+	if e.Kind != index.Cabal {
 		return nil
 	}
-	r.newest = later(r.newest, e.Time)
 	return r.record(e.Release)
 }
 
@@ -207,7 +309,6 @@ func (r *replay) packageJSON(ctx context.Context, e index.Entry) error {
 			return err
 		}
 	}
-	r.newest = later(r.newest, e.Time)
 	return r.record(e.Release)
 }
 
@@ -221,18 +322,18 @@ func (r *replay) record(release index.Release) error {
 		return err
 	}
 	delete(r.plan.ready, release)
-	r.result.Releases++
 	return r.write(release.JSONPath(), outcome.Digests.JSON(hashes.Locations(release, r.d.o.PublicURL)...))
 }
 
 // write puts a file into the commit under way.
 func (r *replay) write(path string, content []byte) error {
 	r.wrote = true
-	if r.d.head != "" || !r.whole {
+	r.result.Files++
+	if !r.whole {
 		r.held[path] = true
 	}
-	if r.d.adopting {
-		r.d.listing.set(path, blobOf(content))
+	if !r.fresh {
+		r.d.tree.set(path, blobOf(content))
 	}
 	return r.im.Write(path, content)
 }
@@ -260,26 +361,44 @@ func (r *replay) commit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	when := r.newest
-	if when.IsZero() {
-		when = r.in.Tail.To.Time // only files from before the position
-	}
 	r.wrote = false
 	clear(r.held)
-	r.newest = time.Time{}
 	if !changed {
 		return nil
 	}
-	// The time of a commit is what readers take for the state of the index,
-	// so it does not go back when an old release arrives late.
-	r.d.last = later(r.d.last, when)
+	return r.add(tree)
+}
+
+// add hands a tree over to be committed. The line of a commit is what readers
+// take for the state of the index: it names the newest entry up to there, and it
+// does not go back.
+func (r *replay) add(tree string) error {
+	r.d.last = r.d.dated(r.newest, r.in)
 	r.result.Commits++
 	return r.chain.add(gitrepo.Commit{
-		Tree: tree, Author: gitrepo.SignerIdentity(r.d.o.Signer), AuthorWhen: r.d.last,
-		Committer: gitrepo.SignerIdentity(r.d.o.Signer), CommitterWhen: r.now,
+		Tree: tree, Author: r.d.identity(), AuthorWhen: r.d.last,
+		Committer: r.d.identity(), CommitterWhen: r.now,
 		Message: subject(r.d.last) + "\n",
 	})
 }
 
-// subject is the one line of a commit's message.
-func subject(t time.Time) string { return Subject + t.UTC().Format(time.RFC3339) }
+// dated returns the time of the next commit or tag, given that of the newest
+// entry in it: the zero time if none was read.
+func (d *Repository) dated(newest time.Time, in Input) time.Time {
+	when := later(d.last, newest)
+	if when.IsZero() && d.sane(in.Tail.To.Time) {
+		when = in.Tail.To.Time
+	}
+	if when.IsZero() {
+		when = d.o.Now().UTC().Truncate(time.Second) // all entries are beyond the clock
+	}
+	return when
+}
+
+// identity is who commits.
+func (d *Repository) identity() gitrepo.Identity {
+	if d.o.Signer == nil {
+		return gitrepo.Identity{Name: "dry run", Email: "nobody@localhost"}
+	}
+	return gitrepo.SignerIdentity(d.o.Signer)
+}

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,11 @@ type rig struct {
 	remote  string
 	signer  *openpgp.Signer
 	options Options
+	keys    openpgp.Keys
+	awaited []string // fingerprints
+	env     []string // of git
+	full    bool     // records are recomputed
+	said    []string // what Notify was told
 	now     time.Time
 	// lost are the tarballs that cannot be had, each with the reason.
 	lost map[index.Release]error
@@ -46,8 +52,23 @@ func newRig(t *testing.T, h *hackagetest.Hackage) *rig {
 	r.options = Options{
 		Signer: r.signer, Hashes: true, Branch: "hackage", Tag: "current-hackage", History: Daily,
 		PublicURL: "https://mirror.example", Tool: "test", Now: func() time.Time { return r.now },
+		Keys: r, Notify: func(text string) { r.said = append(r.said, text) },
 	}
+	r.keys = r.signer.Keys()
 	return r
+}
+
+// Verify, Awaits and Learn make it the Keys of its repositories.
+func (r *rig) Verify(signed []byte, signature string) (string, error) {
+	return r.keys.Verify(signed, signature, r.now)
+}
+
+func (r *rig) Awaits() bool { return len(r.awaited) > 0 }
+
+func (r *rig) Learn(text []byte) {
+	if found, err := openpgp.ReadKeys(text); err == nil {
+		r.keys = r.keys.And(found.Only(r.awaited))
+	}
 }
 
 func (r *rig) newSigner() *openpgp.Signer {
@@ -107,7 +128,10 @@ func (r *rig) run() (*Repository, Result, error) {
 	o.Repo = r.open()
 	d := New(o)
 	if _, err := d.Load(r.Context()); err != nil {
-		r.Fatal(err)
+		return nil, Result{}, err
+	}
+	if r.full {
+		d.Recompute("it is asked for")
 	}
 	ix, m := r.index()
 	tail, err := index.Scan(ix.Log(d.State().Position), nil)
@@ -116,7 +140,7 @@ func (r *rig) run() (*Repository, Result, error) {
 	}
 	wants, err := d.Wants(r.Context(), tail)
 	if err != nil {
-		r.Fatal(err)
+		return nil, Result{}, err
 	}
 	if r.between != nil {
 		r.between()
@@ -171,6 +195,7 @@ func (r *rig) tryGit(args ...string) (string, error) {
 	cmd := exec.CommandContext(context.Background(), "git", args...)
 	cmd.Dir = r.remote
 	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_CONFIG_NOSYSTEM=1")
+	cmd.Env = append(cmd.Env, r.env...)
 	out, err := cmd.Output()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		out = append(out, exit.Stderr...)
@@ -208,11 +233,11 @@ func (r *rig) commits() []commit {
 
 func seconds(t *testing.T, text string) time.Time {
 	t.Helper()
-	d, err := time.ParseDuration(text + "s")
+	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return time.Unix(0, 0).Add(d).UTC()
+	return time.Unix(n, 0).UTC()
 }
 
 // tree lists the files of a revision.

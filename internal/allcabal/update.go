@@ -2,53 +2,74 @@ package allcabal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/hashes"
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
 // Update commits what the index holds behind the repository's position and
 // pushes the commits with the tag. It pushes nothing if neither the position
-// nor the ledger moved.
+// nor the ledger moved and nothing is Due, and in a dry run nothing at all.
 //
 // When somebody else moved the branch or the tag meanwhile the error is
 // gitrepo.ErrMoved and the remote is as they left it: Load again, and go on
 // from there. state.ErrForm means that the state in the tag is not one that a
 // run wrote: Forget it, and go again.
 func (d *Repository) Update(ctx context.Context, in Input) (Result, error) {
+	if d.o.DryRun {
+		in.Outcome = assume(d.state.Wants(in.Tail))
+	}
 	p, err := d.plan(ctx, in)
 	if err != nil {
 		return Result{}, err
 	}
-	if d.empty {
+	if d.empty && !d.o.DryRun {
 		if err := d.display(ctx); err != nil {
 			return Result{}, err
 		}
 	}
-	if p.next.Equal(d.state) && !d.adopting {
+	if p.next.Equal(d.state) && !d.adopting && d.due == "" {
 		return Result{Commit: d.head}, nil
 	}
 	result, err := d.replay(ctx, in, p)
-	if err != nil {
-		return Result{}, err
+	if err != nil || d.o.DryRun {
+		return result, err
 	}
 	if result.Commit == "" {
 		return result, nil // an index without a single entry
 	}
-	if err := d.push(ctx, p, result); err != nil {
+	if err := d.push(ctx, p, result, in); err != nil {
 		return Result{}, err
 	}
 	result.Changed = true
 	return result, nil
 }
 
+// assume stands in for what became of tarballs: in a dry run they are not
+// fetched, and all are taken for right.
+func assume(wants []state.Want) func(index.Release) (state.Outcome, bool, error) {
+	targets := make(map[index.Release]index.Target, len(wants))
+	for _, w := range wants {
+		targets[w.Release] = w.Target
+	}
+	return func(r index.Release) (state.Outcome, bool, error) {
+		target, ok := targets[r]
+		return state.Outcome{Digests: hashes.Digests{SHA256: target.SHA256, Size: target.Length}}, ok, nil
+	}
+}
+
 // push signs the tag and moves branch and tag together.
-func (d *Repository) push(ctx context.Context, p *plan, result Result) error {
+func (d *Repository) push(ctx context.Context, p *plan, result Result, in Input) error {
 	tag, err := d.o.Repo.WriteTag(ctx, gitrepo.Tag{
 		Object: result.Commit, Name: d.o.Tag,
-		Tagger: gitrepo.SignerIdentity(d.o.Signer), When: d.o.Now(),
-		Message: p.next.Message(subject(d.last), d.o.Tool),
+		Tagger: d.identity(), When: d.o.Now(),
+		Message: p.next.Message(subject(d.dated(time.Time{}, in)), d.o.Tool),
 	}, d.o.Signer)
 	if err != nil {
 		return fmt.Errorf("tag %q of %q: %w", d.o.Tag, d, err)
@@ -57,16 +78,23 @@ func (d *Repository) push(ctx context.Context, p *plan, result Result) error {
 	if result.Commit != d.head {
 		updates = append(updates, gitrepo.Update{Ref: "refs/heads/" + d.o.Branch, Old: d.head, New: result.Commit})
 	}
-	if err := d.o.Repo.Push(ctx, updates...); err != nil {
+	err = d.o.Repo.Push(ctx, updates...)
+	if errors.Is(err, gitrepo.ErrRefused) && len(result.Undone) > 0 {
+		return d.refusedUndo(err)
+	}
+	if err != nil {
 		return fmt.Errorf("push to %q: %w", d, err)
 	}
-	d.state, d.head, d.tag, d.adopting = p.next, result.Commit, tag, false
+	d.state, d.head, d.tag, d.adopting, d.due = p.next, result.Commit, tag, false, ""
 	return nil
 }
 
 // DisplayBranch is what a host shows of the repository. Readers with old
 // clients clone it because it is small.
 const DisplayBranch = "display"
+
+// readmePath is the one file of the branch display. It holds the public key.
+const readmePath = "README.md"
 
 // display pushes the branch that explains an empty remote, before anything
 // else, so that hosts take it as the default branch.
@@ -75,7 +103,7 @@ func (d *Repository) display(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := im.Write("README.md", []byte(d.readme())); err != nil {
+	if err := im.Write(readmePath, []byte(d.readme())); err != nil {
 		return err
 	}
 	tree, _, err := im.Tree()
@@ -87,8 +115,8 @@ func (d *Repository) display(ctx context.Context) error {
 	}
 	now := d.o.Now()
 	id, err := d.o.Repo.WriteCommit(ctx, gitrepo.Commit{
-		Tree: tree, Author: gitrepo.SignerIdentity(d.o.Signer), AuthorWhen: now,
-		Committer: gitrepo.SignerIdentity(d.o.Signer), CommitterWhen: now,
+		Tree: tree, Author: d.identity(), AuthorWhen: now,
+		Committer: d.identity(), CommitterWhen: now,
 		Message: "Say what this repository is\n",
 	}, d.o.Signer)
 	if err != nil {
@@ -111,7 +139,7 @@ func (d *Repository) readme() string {
 	}
 	return strings.NewReplacer(
 		"TITLE", title, "CONTENT", content, "BRANCH", d.o.Branch, "TAG", d.o.Tag,
-		"FINGERPRINT", d.o.Signer.Fingerprint(),
+		"FINGERPRINT", d.o.Signer.Fingerprint(), "KEY", string(d.o.Signer.PublicKey()),
 	).Replace(displayText)
 }
 
@@ -131,8 +159,12 @@ To read the newest state without the history:
 
     git clone --depth 1 --branch BRANCH URL
 
-To check it, with the key in your keyring:
+To check it, with the key below in your keyring, if its fingerprint is the one
+you know:
 
     git fetch origin +refs/tags/TAG:refs/tags/TAG
     git verify-tag TAG
+
+~~~
+KEY~~~
 `

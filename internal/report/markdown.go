@@ -43,7 +43,7 @@ func (m *markdown) render() string {
 	m.headline()
 	m.destinations()
 	m.ledger()
-	m.texts("Put right", "Somebody else had written to a bucket. Find out who can write there.", m.run.PutRight)
+	m.texts("Put right", "Somebody else had written to a destination. Find out who can write there.", m.run.PutRight)
 	m.messages()
 	m.releases()
 	m.expiries()
@@ -202,7 +202,7 @@ func (m *markdown) news(d Destination) string {
 	case d.Changed:
 		return unbroken(Plural(d.Tarballs, "tarball")) + ", " + unbroken(Plural(d.Revisions, "revision"))
 	case m.run.DryRun && d.Adopting != "":
-		return Plural(d.Entries, "entry") + " of the index; compared with all of it, because " + code(d.Adopting)
+		return Plural(d.Files, "file") + " in " + Plural(d.Commits, "commit") + "; compared with the whole index, because " + code(d.Adopting)
 	case m.run.DryRun && d.Entries > 0:
 		return Plural(d.Entries, "entry") + " of the index"
 	}

@@ -67,7 +67,7 @@ type Run struct {
 	Destinations []Destination
 	Phases       []Phase
 	Ledger       []Owed
-	PutRight     []string // what somebody else had written to a bucket
+	PutRight     []string // what somebody else had written to a destination
 	Expiries     []Expiry
 	Messages     []Message // what was said meanwhile that a person should know
 }
@@ -93,6 +93,7 @@ type Destination struct {
 	Bytes     int64  // put into a bucket
 	Commits   int    // pushed to a repository
 	Commit    string // the new head; empty if nothing was pushed
+	Files     int    // in these commits
 	Pending   int    // lines of its ledger
 	Took      time.Duration
 

@@ -98,6 +98,8 @@ func (r *Run) account(d *Destination) string {
 		return "left as it was"
 	case !d.Changed:
 		return "nothing new"
+	case d.Kind != "bucket" && d.Commits == 0:
+		return fmt.Sprintf("no file differs; the tag was set in %.1f s", d.Took.Seconds())
 	case d.Commit != "":
 		return fmt.Sprintf("%s, head %.12s, in %.1f s", Plural(d.Commits, "commit"), d.Commit, d.Took.Seconds())
 	}
@@ -117,7 +119,8 @@ func (d *Destination) partial() string {
 func (d *Destination) forecast() string {
 	line := Plural(d.Entries, "entry") + " of the index are new to it"
 	if d.Adopting != "" {
-		line += "; it would be compared with the whole index, because " + d.Adopting
+		line = fmt.Sprintf("it would change %s in %s, since it would be compared with the whole index, because %s",
+			Plural(d.Files, "file"), Plural(d.Commits, "commit"), d.Adopting)
 	}
 	return line
 }

@@ -169,7 +169,7 @@ func TestEmptyRemoteThatRefuses(t *testing.T) {
 	w.checkAll()
 }
 
-func TestForeignCommitMeanwhileIsKeptAndNothingIsLost(t *testing.T) {
+func TestForeignCommitMeanwhileIsUndoneAndNothingIsLost(t *testing.T) {
 	t.Parallel()
 	for name, path := range map[string]string{"before both": "/package/", "before hashes alone": "/packages/deprecated.json"} {
 		t.Run(name, func(t *testing.T) {
@@ -187,30 +187,24 @@ func TestForeignCommitMeanwhileIsKeptAndNothingIsLost(t *testing.T) {
 					w.foreign(repository, "hackage", "LICENSE", "theirs\n")
 				}
 			})
-			said := w.sync(CodeDone)
-			w.says(said, "was changed by somebody else")
+			said := w.sync(CodeDegraded)
+			w.says(said, "was changed by somebody else", "put back: LICENSE", "keep: LICENSE")
 			for _, repository := range repositories {
-				w.checkTree(repository, map[string]string{"LICENSE": "theirs\n"})
+				w.checkTree(repository, nil)
 				theirs := w.git(repository, "log", "--format=%H", "--author=Somebody", "hackage")
 				w.checkLinear(repository, theirs)
 			}
 			w.server.Forget()
-			w.grewFurther()
+			w.hackage.Upload("later", "3", nil, nil)
+			w.sync(CodeDegraded)
 			for _, repository := range repositories {
-				w.checkTree(repository, map[string]string{"LICENSE": "theirs\n"})
+				w.checkTree(repository, nil)
 			}
 			if n := w.server.Count("/package/"); n != 1 {
 				t.Errorf("the run after it fetched %d tarballs, want 1", n)
 			}
 		})
 	}
-}
-
-// grewFurther runs once more with one release more.
-func (w *world) grewFurther() {
-	w.Helper()
-	w.hackage.Upload("later", "3", nil, nil)
-	w.sync(CodeDone)
 }
 
 // TestAnotherRunGotFurtherMeanwhile: what it published is not taken back.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 )
 
 const passphrase = "correct horse battery staple"
@@ -150,25 +151,44 @@ func noise() string {
 	return base64.StdEncoding.EncodeToString(raw[:48])
 }
 
-// TestKeyWasReplaced: the next run cannot know the old tag for its own any more,
-// so it looks at everything once, changes nothing, and signs anew.
+// TestKeyWasReplaced: the next run refuses a tag by a key that it does not know, and
+// goes on as ever once the former key is trusted.
 func TestKeyWasReplaced(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, hackagetest.Small())
-	w.sync(CodeDone)
-	w.hackage.Upload("new", "1.0", nil, nil)
-	head := w.git(w.hashes(), "rev-parse", "hackage")
-	key := newGPGKey(t, "ed25519", "never", "")
-	w.env["INPUT_SIGNING-KEY"] = string(key.secret)
-	w.server.Forget()
-	w.sync(CodeDone)
-	w.checkTree(w.hashes(), nil)
-	if changed := strings.Fields(w.git(w.hashes(), "diff", "--name-only", strings.TrimSpace(head), "hackage")); len(changed) != 2 {
-		t.Errorf("a new key changed %q", changed)
+	for name, trust := range map[string]func(w *world, fingerprint, public string) string{
+		"fingerprint": func(_ *world, fingerprint, _ string) string { return fingerprint },
+		"text":        func(_ *world, _, public string) string { return public },
+		"file": func(w *world, _, public string) string {
+			writeFile(w.T, w.path("former.asc"), []byte(public))
+			return w.path("former.asc")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, hackagetest.Small())
+			w.sync(CodeDone)
+			w.hackage.Upload("new", "1.0", nil, nil)
+			head := w.git(w.hashes(), "rev-parse", "hackage")
+			former, err := openpgp.NewSigner(w.key, nil, time.Now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			key := newGPGKey(t, "ed25519", "never", "")
+			w.env["INPUT_SIGNING-KEY"] = string(key.secret)
+			refs := w.refs(w.hashes()) + w.refs(w.files())
+			w.says(w.sync(CodeError), former.Fingerprint(), "trusted-keys", "adopt")
+			if w.refs(w.hashes())+w.refs(w.files()) != refs {
+				t.Error("it was refused, and something moved")
+			}
+			w.env["INPUT_TRUSTED-KEYS"] = trust(w, former.Fingerprint(), string(former.PublicKey()))
+			w.sync(CodeDone)
+			w.checkTree(w.hashes(), nil)
+			if changed := strings.Fields(w.git(w.hashes(), "diff", "--name-only", strings.TrimSpace(head), "hackage")); len(changed) != 2 {
+				t.Errorf("a new key changed %q", changed)
+			}
+			w.gitKeyring(key.home, w.hashes(), "verify-tag", "current-hackage")
+			delete(w.env, "INPUT_TRUSTED-KEYS") // is no longer needed
+			w.says(w.sync(CodeDone), "nothing new")
+		})
 	}
-	w.gitKeyring(key.home, w.hashes(), "verify-tag", "current-hackage")
-	if n := w.server.Count("/package/"); n != 1 {
-		t.Errorf("a new key fetched %d tarballs, want the new one", n)
-	}
-	w.says(w.sync(CodeDone), "nothing new")
 }

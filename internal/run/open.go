@@ -34,7 +34,7 @@ func (r *syncer) open(ctx context.Context) (err error) {
 	if r.shard.Number > 0 {
 		remotes = nil // the job that gathers the shards fills the repositories
 	}
-	if len(remotes) > 0 { // before anything is made
+	if len(remotes) > 0 && r.o.SigningKey.IsSet() { // before anything is made
 		if r.signer, err = openpgp.NewSigner(r.o.SigningKey.Bytes(), r.o.SigningPassphrase.Bytes(), r.env.Now); err != nil {
 			return fmt.Errorf("read signing-key: %w", err)
 		}
@@ -184,8 +184,16 @@ func (r *syncer) openRepository(ctx context.Context, s *site, m remote) error {
 			return err
 		}
 	}
+	keys, err := r.keyring()
+	if err != nil {
+		return err
+	}
+	if keys == nil {
+		r.progress.Note(fmt.Sprintf("%s %q: without a signing-key or trusted-keys, signatures are not checked", s.kind, s))
+	}
 	s.repo = allcabal.New(allcabal.Options{
-		Repo: repo, Signer: r.signer, Hashes: m.hashes,
+		Repo: repo, Signer: r.signer, Keys: keys, Hashes: m.hashes,
+		Keep: r.o.Keep, Adopt: r.o.Adopt, DryRun: r.dryRun, Notify: r.warn,
 		Branch: r.o.Branch, Tag: r.o.Tag, History: allcabal.History(r.o.History),
 		PublicURL: r.publicURL, Tool: program + " " + r.env.Version, Now: r.env.Now,
 	})

@@ -36,6 +36,7 @@ type Options struct {
 
 	SigningKey        Secret `name:"signing-key" secret:"key" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"OpenPGP private key that signs commits and tags; needed for the repositories."`
 	SigningPassphrase Secret `name:"signing-passphrase" secret:"phrase" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Passphrase of the signing key, if it has one."`
+	TrustedKeys       string `name:"trusted-keys" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"KEYS" help:"Former signing keys of this mirror, whose tags and commits stay its own: fingerprints, public keys or files of them; a list."`
 	SSHKey            Secret `name:"ssh-key" secret:"key" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Private key (such as a deploy key) for repositories over ssh."`
 	FilesSSHKey       Secret `name:"files-ssh-key" secret:"key" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Private key for files-repository, where a key opens one repository only, as GitHub's deploy keys do. Without it ssh-key."`
 	HashesSSHKey      Secret `name:"hashes-ssh-key" secret:"key" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Private key for hashes-repository. Without it ssh-key."`
@@ -45,8 +46,10 @@ type Options struct {
 	UpstreamPassword  Secret `name:"upstream-password" secret:"phrase" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Password of upstream-user."`
 
 	History       string        `name:"history" group:"How:" enum:"daily,snapshot" default:"daily" placeholder:"HISTORY" help:"Commits of a first run: daily makes one for each day of Hackage's history, snapshot one for all of it."`
+	Keep          []string      `name:"keep" type:"list" group:"How:" placeholder:"PATTERN" help:"Files that others may commit to the data branch, such as README.md or .github: files of the root and folders that begin with a dot, never data; a list. What else others commit is undone, with an alarm."`
+	Adopt         bool          `name:"adopt" group:"How:" help:"Once: take the branches as they are, whoever made them, compare them with the whole index, and acknowledge alarms."`
 	AcceptRewrite bool          `name:"accept-rewrite" group:"How:" help:"Start afresh when upstream rewrote its index; without it such an index is refused."`
-	Full          bool          `name:"full" group:"How:" help:"Do not rely on the positions that the destinations carry: compare each with the whole index. Buckets get every tarball fetched again for that."`
+	Full          bool          `name:"full" group:"How:" help:"Do not rely on the positions that the destinations carry: compare each with the whole index. Buckets and the hashes repository get every tarball fetched again for that."`
 	Concurrency   int           `name:"concurrency" group:"How:" default:"10" placeholder:"N" help:"Downloads at the same time, 1 to 64. Mirrors of Hackage keep to about 10."`
 	Shard         string        `name:"shard" group:"How:" placeholder:"N/OF" help:"Fill the buckets as one of several jobs side by side: 2/8 takes its share of the releases and publishes nothing; afterwards 0/8 gathers what the eight did and publishes."`
 	TimeLimit     time.Duration `name:"time-limit" group:"How:" placeholder:"DURATION" help:"Start no new work after so long, such as 5h30m. What is done is kept, and the next run goes on from there."`

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
@@ -58,6 +59,14 @@ func (o *Options) Check() (warnings []string, err error) {
 	}
 	if _, _, err := o.KnownHosts(); err != nil {
 		c.refuse("%w", err)
+	}
+	if _, _, err := o.trusted(); err != nil {
+		c.refuse("%w", err)
+	}
+	for _, pattern := range o.Keep {
+		if err := allcabal.CheckKeep(pattern); err != nil {
+			c.refuse("keep: %w", err)
+		}
 	}
 	o.warnOfFiles(c)
 	return c.warnings, errors.Join(c.problems...)

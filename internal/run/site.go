@@ -64,6 +64,8 @@ func (s *site) load(ctx context.Context, packages string, shard mirror.Shard, fu
 		s.Forget(err.Error())
 	case err != nil:
 		return err
+	case full && s.repo != nil:
+		s.repo.Recompute("a full comparison was asked for")
 	case full && !read.Position.IsZero():
 		s.Forget("a full comparison was asked for")
 	case read.Packages != packages && !read.Position.IsZero():
@@ -98,9 +100,13 @@ func (s *site) scanTo(take func(string) bool, length int64) error {
 // names, proven by the midstate of its position alone.
 func (s *site) atEnd(m *hackage.Metadata) bool {
 	info, signed := m.Snapshot.IndexTar()
-	return signed && s.State().Position.Ends(info.Length, info.SHA256) &&
+	return signed && !s.due() && s.State().Position.Ends(info.Length, info.SHA256) &&
 		(s.bucket == nil || s.bucket.HoldsIndex(m.Snapshot))
 }
+
+// due reports whether the site has something to write although the index says
+// nothing new.
+func (s *site) due() bool { return s.repo != nil && s.repo.Due() != "" }
 
 // wants returns the tarballs that the site lacks.
 func (s *site) wants(ctx context.Context) ([]state.Want, error) {

@@ -226,12 +226,27 @@ func (r *syncer) updateOnce(ctx context.Context, s *site) error {
 	if err != nil {
 		return err
 	}
-	s.commit, err = s.repo.Update(ctx, allcabal.Input{
+	s.commit, err = s.repo.Update(ctx, r.input(s, deprecated))
+	return err
+}
+
+// rehearse finds out what an update would do, without writing anything.
+func (r *syncer) rehearse(ctx context.Context, s *site) (err error) {
+	deprecated, err := r.deprecated(ctx, s)
+	if err != nil {
+		return err
+	}
+	s.commit, err = s.repo.Update(ctx, r.input(s, deprecated))
+	return err
+}
+
+// input is what an update of a repository is made of.
+func (r *syncer) input(s *site, deprecated []byte) allcabal.Input {
+	return allcabal.Input{
 		Index: s.index, Tail: s.tail, Seen: r.metadata.Seen(), Outcome: r.outcomes.get,
 		Deprecated: deprecated, Take: r.take, Packages: r.packages,
 		Done: func(entries int) { r.progress.Add(entries, 0, "") },
-	})
-	return err
+	}
 }
 
 // deprecated returns upstream's list of deprecated packages for the hashes

@@ -55,8 +55,8 @@ func (r *syncer) facts(ctx context.Context, err error) *report.Run {
 		run.Ledger = append(run.Ledger, report.Owed{Release: release, Reason: owed[release].Reason, Since: owed[release].Since})
 	}
 	run.New = r.arrived()
-	for _, release := range run.New {
-		run.Bytes += release.Size
+	if r.outcomes != nil {
+		_, run.Bytes = r.outcomes.came()
 	}
 	if r.dryRun {
 		run.Left, run.Index = 0, r.end
@@ -89,21 +89,24 @@ func (r *syncer) addSite(ctx context.Context, run *report.Run, s *site) {
 			run.PutRight = append(run.PutRight, fmt.Sprintf("%s %s: %s", s.kind, s, text))
 		}
 	}
-	if s.repo != nil && s.commit.Changed {
-		d.Changed, d.Commits, d.Commit = true, s.commit.Commits, s.commit.Commit
+	if s.repo != nil {
+		d.Changed, d.Commits, d.Files, d.Adopting = s.commit.Changed, s.commit.Commits, s.commit.Files, s.repo.Adopting()
 		took = s.commit.Revisions
+		if s.commit.Changed && s.commit.Commits > 0 {
+			d.Commit = s.commit.Commit
+		}
+		if text := s.repo.Alarm(); text != "" {
+			run.PutRight = append(run.PutRight, fmt.Sprintf("%s %s: %s", s.kind, s, text))
+		}
 	}
 	if s.tail != nil {
 		d.Entries = s.tail.Entries
 		if s.tail.Passed.Count > run.Passed.Count {
 			run.Passed = s.tail.Passed
 		}
-		if !run.Aborted && run.Left == 0 || r.dryRun {
+		if s.bucket != nil && r.dryRun {
 			took = revisions(s.tail)
 		}
-	}
-	if s.repo != nil {
-		d.Adopting = s.repo.Adopting()
 	}
 	run.Revisions = max(run.Revisions, took)
 	run.Destinations = append(run.Destinations, d)
@@ -129,13 +132,8 @@ func (r *syncer) arrived() []report.Release {
 	switch {
 	case !slices.ContainsFunc(r.sites, func(s *site) bool { return s.kind != filesKind }):
 		for _, s := range r.sites {
-			if s.tail == nil || !s.commit.Changed && !r.dryRun {
-				continue
-			}
-			for _, release := range s.tail.Order {
-				if news := s.tail.News[release]; news.TargetOffset >= 0 {
-					add(release, news.Target.Length)
-				}
+			for _, release := range s.commit.New {
+				add(release, s.tail.News[release].Target.Length)
 			}
 		}
 	case r.dryRun:
@@ -213,10 +211,10 @@ func (r *syncer) verdict(run *report.Run) error {
 			Err:  fmt.Errorf("%s with bytes that are not the signed ones; all the rest is done", report.Plural(n, "release")),
 		}
 	}
-	if n := len(run.PutRight); n > 0 {
+	if len(run.PutRight) > 0 {
 		return &ExitError{
 			Code: CodeDegraded,
-			Err:  fmt.Errorf("somebody else had written to a bucket: %s put right; find out who can write there", report.Plural(n, "file")),
+			Err:  fmt.Errorf("somebody else had written to a destination; find out who can write there:\n%s", strings.Join(run.PutRight, "\n")),
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -119,6 +120,7 @@ func (r *syncer) run(ctx context.Context) error {
 	if len(live(r.sites)) == 0 {
 		return ctx.Err()
 	}
+	r.sayWhy()
 	if err := r.readMetadata(ctx); err != nil {
 		return err
 	}
@@ -150,6 +152,7 @@ func (r *syncer) advance(ctx context.Context) error {
 	r.left = len(needs)
 	if r.dryRun {
 		r.wanted = needs
+		r.each(r.repositories(), func(s *site) error { return r.rehearse(ctx, s) })
 	}
 	if err != nil || r.dryRun || len(live(r.sites)) == 0 {
 		return err
@@ -171,6 +174,17 @@ func (r *syncer) advance(ctx context.Context) error {
 	r.closeFeeds()
 	end()
 	return errors.Join(group.Wait(), ctx.Err())
+}
+
+// sayWhy says what makes a repository more than an update.
+func (r *syncer) sayWhy() {
+	for _, s := range r.repositories() {
+		if why := s.repo.Adopting(); why != "" {
+			r.progress.Note(fmt.Sprintf("%s %q: all of it is compared with the index, because %s", s.kind, s, why))
+		} else if why := s.repo.Due(); why != "" {
+			r.progress.Note(fmt.Sprintf("%s %q: %s", s.kind, s, why))
+		}
+	}
 }
 
 // each does one step for several sites side by side. An error stays with its
@@ -233,7 +247,7 @@ func (r *syncer) allAt(seen hackage.Seen) bool {
 		}
 	}
 	for _, s := range live(r.sites) {
-		if s.State().Position != end || s.bucket != nil && s.before.Seen != seen {
+		if s.due() || s.State().Position != end || s.bucket != nil && s.before.Seen != seen {
 			return false
 		}
 	}

@@ -1,7 +1,6 @@
 package run
 
 import (
-	"bytes"
 	"maps"
 	"net/http"
 	"os"
@@ -49,9 +48,6 @@ func damages() map[string]damage {
 		},
 		"tag of somebody else": func(w *world, repository string) {
 			w.git(repository, "tag", "-f", "-a", "-m", "Update from Hackage at 2026-01-05T06:11:00Z", "current-hackage", "hackage")
-		},
-		"tag of a tree": func(w *world, repository string) {
-			w.git(repository, "tag", "-f", "-a", "-m", "x", "current-hackage", "hackage^{tree}")
 		},
 		"tag is behind the branch": func(w *world, repository string) {
 			w.git(repository, "update-ref", "refs/heads/hackage", strings.TrimSpace(w.git(repository, "commit-tree", "-p", "hackage", "-m", "empty", "hackage^{tree}")))
@@ -125,26 +121,25 @@ func TestDamagedRepositoryIsHealed(t *testing.T) {
 }
 
 // TestBranchOfOtherContentIsBroughtUp: somebody put another history in the place
-// of ours. It is kept, and the newest content comes on top of it.
+// of ours. Both are kept, the content is ours, and a person is told.
 func TestBranchOfOtherContentIsBroughtUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, hackagetest.Small())
 	w.sync(CodeDone)
-	readme := w.git(w.files(), "cat-file", "blob", "display:README.md")
+	ours := w.git(w.files(), "rev-parse", "hackage")
 	w.git(w.files(), "update-ref", "refs/heads/hackage", "display")
-	w.sync(CodeDone)
-	want := w.hackage.Generation().Tree()
-	want["README.md"] = []byte(readme)
-	if !maps.EqualFunc(w.tree(w.files()), want, bytes.Equal) {
-		t.Error("the tree is not the newest content beside what was there")
-	}
-	w.checkLinear(w.files(), "display")
+	w.says(w.sync(CodeDegraded), "somebody else had written", "git show ")
+	w.checkTree(w.files(), nil)
+	w.git(w.files(), "merge-base", "--is-ancestor", "display", "hackage")
+	w.git(w.files(), "merge-base", "--is-ancestor", strings.TrimSpace(ours), "hackage")
+	w.sync(CodeDone, "--adopt")
+	w.says(w.sync(CodeDone), "nothing new")
 }
 
 // TestDamageAloneIsHealed: nothing is new upstream, and the run still looks.
 func TestDamageAloneIsHealed(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"tag deleted", "tag is behind the branch", "branch deleted", "midstate of another prefix", "everything deleted"} {
+	for _, name := range []string{"tag deleted", "tag is ahead of the branch", "branch deleted", "midstate of another prefix", "everything deleted"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, hackagetest.Small())

@@ -119,7 +119,7 @@ func (s *Setup) deployKeySteps(st *state) []step {
 		switch {
 		case k == nil || st.admitted[d.option] || k.line == "":
 		case d.remote.Slug == "":
-			all = append(all, step{"Let the key in " + k.public + " write to " + d.remote.String() + ", in the settings at " + host(d.remote) + ".", nil, ""})
+			all = append(all, step{"Let the key in " + k.public + " write to " + d.remote.String() + ", in the settings at " + d.remote.Host + ".", nil, ""})
 		default:
 			commands = append(commands, fmt.Sprintf("gh repo deploy-key add %s --repo %s --allow-write --title %s", shellQuote(k.public), d.remote.Slug, shellQuote(s.title())))
 			pages = append(pages, "https://github.com/"+d.remote.Slug+"/settings/keys/new")
@@ -197,22 +197,17 @@ func (s *Setup) hostKeys() (hosts, scans []string) {
 		if s.door(d.remote) != DeployKeys || d.remote.Slug != "" || slices.Contains(hosts, d.remote.Host) {
 			continue
 		}
-		scan := "ssh-keyscan "
-		if _, port, err := net.SplitHostPort(d.remote.Host); err == nil {
-			scan += "-p " + port + " "
+		host, port, err := net.SplitHostPort(d.remote.Host)
+		if err != nil { // there is no port
+			host, port = strings.Trim(d.remote.Host, "[]"), ""
 		}
-		hosts, scans = append(hosts, d.remote.Host), append(scans, scan+shellQuote(host(d.remote))+into)
+		if port != "" {
+			port = "-p " + port + " "
+		}
+		hosts, scans = append(hosts, d.remote.Host), append(scans, "ssh-keyscan "+port+shellQuote(host)+into)
 		into = " >> known_hosts"
 	}
 	return hosts, scans
-}
-
-// host is a remote's host without its port.
-func host(r Remote) string {
-	if name, _, err := net.SplitHostPort(r.Host); err == nil {
-		return name
-	}
-	return strings.Trim(r.Host, "[]")
 }
 
 // trustStep names the two forms that GitHub's subject may have. A policy with

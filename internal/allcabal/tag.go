@@ -1,0 +1,158 @@
+package allcabal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
+)
+
+// An owner says whose a tag is.
+type owner int
+
+const (
+	nobodys owner = iota // there is none
+	theirs               // the older tools': it says no position
+	ours                 // signed by us, with our lines
+)
+
+// ErrTag says that the tag is one that a run must not move.
+var ErrTag = errors.New("not a tag of this mirror")
+
+// readTag finds out whose the tag is, and takes the state out of one of ours.
+// Nothing in it is believed before its signature is verified.
+func (d *Repository) readTag(ctx context.Context, annotated bool) (commit string, err error) {
+	d.owner = nobodys
+	switch {
+	case d.tag == "":
+		return "", nil
+	case !annotated:
+		return d.readLightweight(ctx)
+	}
+	tag, err := d.o.Repo.ReadTag(ctx, d.tag)
+	if err != nil {
+		return "", d.refuseTag(err.Error())
+	}
+	switch {
+	case tag.Type != "commit":
+		return "", d.refuseTag("it is one of a " + tag.Type)
+	case state.HasState(tag.Message):
+		return tag.Object, d.readOurs(ctx, tag)
+	case hasLine(tag.Message):
+		d.owner = theirs
+		return tag.Object, nil
+	}
+	return "", d.refuseTag(fmt.Sprintf("it says %.60q", tag.Message))
+}
+
+// readLightweight takes a tag without an object of its own for the older tools',
+// if it is at a commit that they, or we, might have made.
+func (d *Repository) readLightweight(ctx context.Context) (string, error) {
+	c, err := d.o.Repo.ReadCommit(ctx, d.tag)
+	if errors.Is(err, gitrepo.ErrObject) || err == nil && !hasLine(c.Message) {
+		return "", d.refuseTag("it is a lightweight tag of something else")
+	}
+	if err != nil {
+		return "", fmt.Errorf("read tag %q of %q: %w", d.o.Tag, d, err)
+	}
+	d.owner = theirs
+	return d.tag, nil
+}
+
+// refuseTag is the error of a tag that is neither ours nor the older tools'.
+func (d *Repository) refuseTag(why string) error {
+	return fmt.Errorf("read tag %q of %q: %s: %w; if it may go, remove it with `git push %s :refs/tags/%s`, or choose another name by the option tag",
+		d.o.Tag, d, why, ErrTag, shellWord(d.String()), d.o.Tag)
+}
+
+// readOurs reads a tag that has our lines.
+func (d *Repository) readOurs(ctx context.Context, tag gitrepo.Tag) error {
+	err := d.verify(tag.Signed, tag.Signature)
+	if err != nil && d.o.Keys.Awaits() {
+		if err := d.learn(ctx); err != nil {
+			return err
+		}
+		err = d.verify(tag.Signed, tag.Signature)
+	}
+	if unknown := (*openpgp.UnknownKeyError)(nil); err != nil && (d.o.Adopt || !errors.As(err, &unknown)) {
+		d.edited = true // and so no tag of anybody
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read tag %q of %q: %w: %w; if that is a former key of this mirror, name it by the option trusted-keys. "+
+			"If the repository is one to take over, run once with adopt, which compares all of it with the index",
+			d.o.Tag, d, err, ErrTag)
+	}
+	d.owner = ours
+	read, err := state.ParseMessage(tag.Message)
+	if err != nil {
+		d.why = err.Error() // a later version's, or a fault of ours; whose it is, is certain
+		return nil
+	}
+	if err := d.checkTag(read); err != nil {
+		return err
+	}
+	d.state = read
+	return nil
+}
+
+// learn looks for keys of which only the fingerprint is known on the branch that
+// explains the repository: a new one gets the key of its first run.
+func (d *Repository) learn(ctx context.Context) error {
+	const display = "refs/heads/" + DisplayBranch
+	got, err := d.o.Repo.Fetch(ctx, display)
+	if err == nil {
+		var text []byte
+		if text, err = d.o.Repo.Blob(ctx, got[display], readmePath); err == nil {
+			d.o.Keys.Learn(text)
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, gitrepo.ErrNotFile) {
+		return fmt.Errorf("look for a former key on branch %q of %q: %w", DisplayBranch, d, err)
+	}
+	return d.fetch(ctx) // so that what is read next is brought from the data again
+}
+
+// checkTag refuses a tag of ours that belongs to another repository or branch.
+func (d *Repository) checkTag(read state.State) error {
+	switch {
+	case read.Kind != "" && read.Kind != d.kind():
+		return d.otherKind(fmt.Sprintf("tag %q says that it is a %s repository", d.o.Tag, read.Kind))
+	case read.Branch != "" && read.Branch != d.o.Branch:
+		return fmt.Errorf("read tag %q of %q: it is of branch %q, and the option branch says %q: %w; give that branch, or another tag",
+			d.o.Tag, d, read.Branch, d.o.Branch, ErrTag)
+	}
+	return nil
+}
+
+// otherKind is the error of a repository that is given as the other one.
+func (d *Repository) otherKind(why string) error {
+	return fmt.Errorf("read %q: it is given as hashes-repository or files-repository, and %s: %w; "+
+		"if the two addresses are exchanged, exchange them. If somebody pushed the one over the other, "+
+		"remove branch and tag with `git push %s :refs/heads/%s :refs/tags/%s`, and the next run makes them anew",
+		d, why, ErrKind, shellWord(d.String()), d.o.Branch, d.o.Tag)
+}
+
+// ErrKind says that a repository is the other of the two.
+var ErrKind = errors.New("not the repository that it is given as")
+
+// kind returns which of the two repositories it is meant to be.
+func (d *Repository) kind() state.Kind {
+	if d.o.Hashes {
+		return state.Hashes
+	}
+	return state.Files
+}
+
+// verify holds a signature against our keys.
+func (d *Repository) verify(signed []byte, signature string) error {
+	if d.o.Keys == nil {
+		return nil // a dry run without any; it says so
+	}
+	_, err := d.o.Keys.Verify(signed, signature)
+	return err
+}

@@ -1,0 +1,86 @@
+package run
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
+)
+
+// A keyring tells what this mirror signed, with its key of today or a former one.
+type keyring struct {
+	keys openpgp.Keys
+	// awaited are fingerprints that are trusted and whose keys are not here.
+	awaited []string
+	now     func() time.Time
+}
+
+// Verify checks a signature. See allcabal.Keys.
+func (k *keyring) Verify(signed []byte, signature string) (string, error) {
+	return k.keys.Verify(signed, signature, k.now())
+}
+
+// Awaits reports whether a key would be known if it were here.
+func (k *keyring) Awaits() bool { return len(k.awaited) > 0 }
+
+// Learn takes those keys of a text that are awaited; the fingerprint vouches for
+// them, wherever they come from.
+func (k *keyring) Learn(text []byte) {
+	found, err := openpgp.ReadKeys(text)
+	if err == nil {
+		k.keys = k.keys.And(found.Only(k.awaited))
+	}
+}
+
+// maxTrusted bounds a file of keys, in bytes.
+const maxTrusted = 1 << 20
+
+// trusted reads trusted-keys: fingerprints, public keys, and files of either.
+func (o *Options) trusted() (openpgp.Keys, []string, error) {
+	text := o.TrustedKeys
+	if !strings.Contains(text, armorMark) {
+		items := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '\n' })
+		for i, item := range items {
+			if item = strings.TrimSpace(item); !isFile(item) {
+				continue
+			}
+			raw, err := readLimited(item, maxTrusted)
+			if err != nil {
+				return openpgp.Keys{}, nil, fmt.Errorf("read trusted-keys %q: %w", item, err)
+			}
+			items[i] = string(raw)
+		}
+		text = strings.Join(items, "\n")
+	}
+	keys, fingerprints, err := openpgp.ReadTrusted([]byte(text))
+	if err != nil {
+		err = fmt.Errorf("read trusted-keys: %w", err)
+	}
+	return keys, fingerprints, err
+}
+
+// keyring returns the keys to verify with; nil if there are none, which only a
+// dry run may do without.
+func (r *syncer) keyring() (allcabal.Keys, error) {
+	keys, fingerprints, err := r.o.trusted()
+	if err != nil {
+		return nil, err
+	}
+	if r.signer != nil {
+		keys = keys.And(r.signer.Keys())
+	}
+	known := keys.Fingerprints()
+	k := &keyring{keys: keys, now: r.env.Now}
+	for _, fingerprint := range fingerprints {
+		if !slices.Contains(known, fingerprint) {
+			k.awaited = append(k.awaited, fingerprint)
+		}
+	}
+	if len(known)+len(k.awaited) == 0 {
+		return nil, nil //nolint:nilnil // allcabal.Options says what that means
+	}
+	return k, nil
+}
