@@ -333,6 +333,17 @@ func TestReleaseIsPublishedAgain(t *testing.T) {
 	says(t, said, "something else")
 }
 
+// A release that is to be listed in the Marketplace is published by a person, and
+// the next run does the rest.
+func TestReleaseIsPublishedByHand(t *testing.T) {
+	t.Parallel()
+	p := newPublication(t, "v0.1.0")
+	p.publishes(creates, "RELEASE_BY_HAND=yes")
+	draft := filepath.Join(p.bin, "releases")
+	write(t, draft, strings.Replace(read(t, draft), "draft ", "published ", 1), 0o644)
+	p.publishes(moves+makes, "RELEASE_BY_HAND=yes")
+}
+
 // A correction of an older version takes the tag from nobody.
 func TestOlderReleaseMovesNoTag(t *testing.T) {
 	t.Parallel()
