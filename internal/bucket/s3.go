@@ -54,6 +54,7 @@ type S3 struct {
 	etags      lack // no ETag in answers to puts
 	multipart  lack // no objects in parts
 	copies     lack // no parts copied from objects
+	sources    lack // no condition on what is copied
 }
 
 // NewS3 returns the bucket at an S3 address. It makes no request.

@@ -31,7 +31,7 @@ type fakeS3 struct {
 	noMetadata, noETags bool
 	// noParts takes no uploads in parts, noCopies no copies of parts; evenParts
 	// wants all parts but the last to have one size, and the last no more.
-	noParts, noCopies, evenParts bool
+	noParts, noCopies, noCopyConditions, evenParts bool
 	// checksums compares CRC-64/NVME of whole objects; others refuse its header
 	// ("refused") or do not know it.
 	checksums string
@@ -230,12 +230,12 @@ func (f *fakeS3) part(w http.ResponseWriter, r *http.Request, content []byte) {
 	}
 	source := r.Header.Get("X-Amz-Copy-Source")
 	switch {
-	case source != "" && f.noCopies:
+	case source != "" && f.noCopies, f.noCopyConditions && r.Header.Get("X-Amz-Copy-Source-If-Match") != "":
 		fail(w, http.StatusNotImplemented, "NotImplemented", "not implemented")
 		return
 	case source != "":
 		o := f.objects[strings.TrimPrefix(source, "fake/")]
-		if match := r.Header.Get("X-Amz-Copy-Source-If-Match"); match != o.etag {
+		if match := r.Header.Get("X-Amz-Copy-Source-If-Match"); match != "" && match != o.etag {
 			fail(w, http.StatusPreconditionFailed, "PreconditionFailed", "")
 			return
 		}

@@ -55,7 +55,7 @@ func (b *S3) putOn(ctx context.Context, name string, o Object, c Condition) (Inf
 	}
 	status, _, _ := answer(err)
 	switch {
-	case damaged(err), errors.Is(err, errCopy) && status == http.StatusPreconditionFailed:
+	case damaged(err), status == http.StatusPreconditionFailed && (errors.Is(err, errCopy) || c.kind == always):
 		return Info{}, noBase(err)
 	case errors.Is(err, errCopy), simpler(err):
 		b.copies.set(b.notify, fmt.Sprintf("%s: large objects are sent whole, for they are not built from parts in place: %v", b, err))
@@ -95,6 +95,9 @@ func (b *S3) grow(ctx context.Context, name string, o Object, c Condition) (info
 		if u.crc, err = o.wholeCRC64(ctx); err != nil {
 			return Info{}, false, err
 		}
+	}
+	if c.kind == always && b.conditions.state.Load() == conditionsKept {
+		c = IfMatch(have.ETag) // the one that was looked at, or it is no base
 	}
 	info, err = u.put(ctx, c, func() error {
 		if !u.proves {
@@ -270,7 +273,17 @@ func (u *upload) copyPart(ctx context.Context, source, etag string, number int32
 	if strings.HasPrefix(etag, noETag) {
 		in.CopySourceIfMatch = nil
 	}
+	if u.sources.found.Load() {
+		in.CopySourceIfMatch = nil
+	}
 	out, err := u.client.UploadPartCopy(ctx, in)
+	if in.CopySourceIfMatch != nil && refusesHeader(err) {
+		// The condition of the whole holds all the same.
+		in.CopySourceIfMatch = nil
+		if out, err = u.client.UploadPartCopy(ctx, in); err == nil {
+			u.sources.found.Store(true)
+		}
+	}
 	if err == nil && (out.CopyPartResult == nil || aws.ToString(out.CopyPartResult.ETag) == "") {
 		err = errNoParts
 	}

@@ -56,7 +56,11 @@ func TestGrownObjectIsBuiltOnItsPredecessor(t *testing.T) {
 		"changed":   {&fakeS3{}, base, changed, after, []string{"GET"}, nil, nil},
 		"the same":  {&fakeS3{}, base, before, before, whole, []string{"bytes=0-8387583"}, nil},
 		"short":     {&fakeS3{}, mebi, after[:2*mebi], after[:3*mebi], []string{"GET", "PUT"}, nil, nil},
-		"no copies": {&fakeS3{noCopies: true}, base, before, after, []string{"GET", "POST", "GET", "PUT", "DELETE"}, []string{"bytes=0-8387583"}, []string{"sent whole"}},
+		"no copies": {&fakeS3{noCopies: true}, base, before, after, []string{"GET", "POST", "GET", "PUT", "PUT", "DELETE"}, []string{"bytes=0-8387583", "bytes=0-8387583"}, []string{"sent whole"}},
+		"no condition on copies": {
+			&fakeS3{noCopyConditions: true}, base, before, after,
+			[]string{"GET", "POST", "GET", "PUT", "PUT", "PUT", "POST"}, []string{"bytes=0-8387583", "bytes=0-8387583"}, nil,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -230,6 +234,35 @@ func TestGrownObjectGoesInPartsOfOneSize(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("%d more bytes: copied %q, want %q", more, got, want)
 		}
+	}
+}
+
+// TestGrownObjectWhereOnlyPutsHaveConditions: a look stands in where the parts
+// become the object.
+func TestGrownObjectWhereOnlyPutsHaveConditions(t *testing.T) {
+	t.Parallel()
+	before, after := grown()
+	fake := &fakeS3{}
+	watch := fake.serve(t)
+	b := at(t, watch, quick())
+	put(t, b, "known", "one", bucket.IfAbsent())
+	watch.Hook = func(w http.ResponseWriter, r *http.Request) bool {
+		refused := r.Method == http.MethodPost && r.Header.Get("If-Match") != ""
+		if refused {
+			fail(w, http.StatusNotImplemented, "NotImplemented", "If-Match is not implemented")
+		}
+		return refused
+	}
+	info, err := b.Put(t.Context(), "k", bucket.NewObject(before), bucket.Always())
+	must(t, err)
+	if _, err := b.Put(t.Context(), "k", buckettest.NewObjectOn(8*mebi-1024, after), bucket.IfMatch(`"other"`)); !errors.Is(err, bucket.ErrConflict) {
+		t.Errorf("put on another version: %v, want ErrConflict", err)
+	}
+	if _, err := b.Put(t.Context(), "k", buckettest.NewObjectOn(8*mebi-1024, after), bucket.IfMatch(info.ETag)); err != nil {
+		t.Error(err)
+	}
+	if got, _ := fake.object("k"); !bytes.Equal(got.content, after) || !b.Guards() {
+		t.Errorf("%d bytes are in place, or other ones; it guards: %t", len(got.content), b.Guards())
 	}
 }
 

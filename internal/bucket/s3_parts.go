@@ -245,6 +245,18 @@ func (u *upload) complete(ctx context.Context, c Condition) (Info, error) {
 	}
 	in.IfMatch, in.IfNoneMatch = c.headers()
 	out, err := u.client.CompleteMultipartUpload(ctx, in)
+	if refusesHeader(err) && c.kind != always {
+		// It may have conditions for other puts, so a look stands in here alone.
+		have, lookErr := u.head(ctx, u.name)
+		if lookErr == nil {
+			_, lookErr = c.Decide(false, have.Info, have.exists)
+		}
+		if lookErr != nil {
+			return Info{}, lookErr
+		}
+		in.IfMatch, in.IfNoneMatch = nil, nil
+		out, err = u.client.CompleteMultipartUpload(ctx, in)
+	}
 	if err != nil {
 		return Info{}, u.explain(ctx, actionPut, err)
 	}
