@@ -126,6 +126,35 @@ func (ix *Index) EntryAt(ctx context.Context, span index.Span) (index.Entry, err
 	return whole.EntryAt(ctx, span)
 }
 
+// TarPart returns some bytes of 01-index.tar, and PackedPart of 01-index.tar.gz,
+// wherever they are. What a request brings is not proven.
+func (ix *Index) TarPart(ctx context.Context, at, size int64) ([]byte, error) {
+	return ix.part(ctx, indexTarFile, ix.tar, ix.From.Length, ix.info.Length, at, size)
+}
+
+// PackedPart is described with TarPart.
+func (ix *Index) PackedPart(ctx context.Context, at, size int64) ([]byte, error) {
+	if ix.packed == nil {
+		return nil, errors.New("the packed index was not fetched")
+	}
+	return ix.part(ctx, indexGzFile, ix.packed.Body, ix.packed.From.Length, ix.packed.Info.Length, at, size)
+}
+
+// part reads what is here, which begins at from, and asks for what is not.
+func (ix *Index) part(ctx context.Context, key string, here io.ReaderAt, from, total, at, size int64) ([]byte, error) {
+	if at >= from {
+		content := make([]byte, size)
+		_, err := io.NewSectionReader(here, at-from, size).ReadAt(content, 0)
+		return content, err
+	}
+	var part bytes.Buffer
+	err := ix.rest.u.fetchPart(ctx, request{key: key, offset: at, limit: size, total: total}, func() io.Writer {
+		part.Reset()
+		return &part
+	})
+	return part.Bytes(), err
+}
+
 // fetchEntry asks for the part of the index that an entry is in. The index may
 // have grown since.
 func (ix *Index) fetchEntry(ctx context.Context, span index.Span) (index.Entry, error) {

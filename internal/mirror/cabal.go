@@ -6,10 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"regexp"
-	"sort"
+	"slices"
 	"strconv"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -45,37 +45,64 @@ func (b *Bucket) cabal(ctx context.Context, group *errgroup.Group, e index.Entry
 	if err := b.claim(ctx); err != nil {
 		return err
 	}
-	at, seen := b.numbers[e.Release]
 	c := cabalFile{
-		release: e.Release, number: at.next, behind: at.behind,
-		content: bytes.Clone(e.Content), newest: e.Offset == news.LastCabal.Offset,
+		release: e.Release, behind: b.behind[e.Release],
+		content: bytes.Clone(e.Content), span: e.Span(), newest: e.Offset == news.LastCabal.Offset,
 	}
-	if !seen {
-		if c.number, err = b.firstRevision(ctx, c, news); err != nil {
-			return err
+	b.behind[e.Release]++
+	if b.begin.IsZero() {
+		c.number = c.behind
+		if c.behind == 0 && news.TargetOffset < 0 {
+			b.withoutTarget(c.release)
 		}
+		group.Go(func() error { return b.atSlot(func() error { return b.putCabal(ctx, c) }) })
+		return ctx.Err()
 	}
-	if news.Cabals > 1 && !b.begin.IsZero() {
-		// The number of the next one may hang on what is found here.
-		if c.number, err = b.putCabal(ctx, c, news); err != nil {
-			return err
-		}
-	} else {
+	first, known := b.firsts[e.Release]
+	if !known {
+		first = &firstRevision{done: make(chan struct{})}
+		b.firsts[e.Release] = first
 		group.Go(func() error {
-			b.slots <- struct{}{}
-			defer func() { <-b.slots }()
-			_, err := b.putCabal(ctx, c, news)
-			return err
+			defer close(first.done)
+			first.err = b.atSlot(func() (err error) {
+				first.number, err = b.putFirst(ctx, c, news)
+				return err
+			})
+			return first.err
 		})
+		return ctx.Err()
 	}
-	b.numbers[e.Release] = numbering{next: c.number + 1, behind: c.behind + 1}
+	group.Go(func() error {
+		<-first.done
+		if first.err != nil {
+			return first.err
+		}
+		c.number = first.number + c.behind
+		return b.atSlot(func() error { return b.putCabal(ctx, c) })
+	})
 	return ctx.Err()
 }
 
-// A numbering is how far a run is with the revisions of a release.
-type numbering struct {
-	next   int // the number of the next one
-	behind int // how many there were behind the position where the run began
+// atSlot does a put when the bucket has room for one.
+func (b *Bucket) atSlot(put func() error) error {
+	b.slots <- struct{}{}
+	defer func() { <-b.slots }()
+	return put()
+}
+
+// withoutTarget notes a release that comes without a package.json.
+func (b *Bucket) withoutTarget(r index.Release) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.unsigned = append(b.unsigned, r)
+}
+
+// A firstRevision is the first of a release behind the position where the run
+// began. Those that follow it are numbered by it, and wait for that.
+type firstRevision struct {
+	done   chan struct{}
+	number int
+	err    error
 }
 
 // A cabalFile is one revision on its way into a bucket.
@@ -84,124 +111,208 @@ type cabalFile struct {
 	number  int
 	behind  int // how many revisions of the release stand between the position and it
 	content []byte
+	span    index.Span // of the index
 	newest  bool
 }
 
-// putCabal puts one revision and returns its number. The numbered file never
-// changes; the file under the package's name is a pointer to the newest, so it
-// comes second.
-func (b *Bucket) putCabal(ctx context.Context, c cabalFile, news *index.News) (int, error) {
-	number, r := c.number, c.release
-	err := b.put(ctx, revisionKey(r, number), c.content, typeCabal, forEver, bucket.IfAbsent())
-	if errors.Is(err, bucket.ErrDiffers) && !b.begin.IsZero() {
-		// The release is not as new as it looked: the index repeats its
-		// package.json.
-		if number, err = b.searchRevision(ctx, c, news, number+1); err != nil {
+// putFirst puts the first revision of a release behind the bucket's position, and
+// returns its number. From the start of the index that number is 0. A run that
+// reads only the newest part takes a release whose first tarball is in that part
+// for new, if the bucket has no revision of it; of any other it asks the bucket.
+func (b *Bucket) putFirst(ctx context.Context, c cabalFile, news *index.News) (int, error) {
+	_, owed := b.state.Ledger[c.release]
+	signed := news.TargetOffset >= 0
+	if signed && !news.Replaced && !owed {
+		err := b.put(ctx, revisionKey(c.release, 0), c.object(), bucket.IfNew())
+		if err == nil {
+			return 0, b.putNewest(ctx, c)
+		}
+		if !errors.Is(err, bucket.ErrConflict) {
 			return 0, err
 		}
-		err = b.put(ctx, revisionKey(r, number), c.content, typeCabal, forEver, bucket.IfAbsent())
+		// An earlier run was stopped, or the index repeats its package.json.
+		if c.number, err = b.counted(c); err != nil {
+			return 0, err
+		}
+		return c.number, b.putCabal(ctx, c)
 	}
-	if errors.Is(err, bucket.ErrDiffers) {
-		number, err = b.mend(ctx, c)
-	}
-	if err != nil {
+	var err error
+	if c.number, err = b.nextNumber(ctx, c, news.Cabals); err != nil {
 		return 0, err
 	}
-	b.count(0, 1, 0)
-	if !c.newest {
-		return number, nil
+	if c.number == 0 && !signed && !owed {
+		// Its package.json may have come before it, in an earlier run.
+		etag, err := b.etagOf(ctx, recordKey(c.release))
+		if err != nil {
+			return 0, err
+		}
+		if etag == "" {
+			b.withoutTarget(c.release)
+		}
 	}
-	key := "package/" + r.String() + "/" + r.Package + ".cabal"
-	if number > 0 {
-		return number, b.put(ctx, key, c.content, typeCabal, briefly, bucket.Always())
+	return c.number, b.putCabal(ctx, c)
+}
+
+func (c cabalFile) object() bucket.Object { return object(c.content, typeCabal, forEver) }
+
+// putCabal puts one revision. The numbered file never changes; the file under the
+// package's name is a pointer to the newest, so it comes second.
+func (b *Bucket) putCabal(ctx context.Context, c cabalFile) error {
+	key := revisionKey(c.release, c.number)
+	err := b.put(ctx, key, c.object(), bucket.IfAbsent())
+	if errors.Is(err, bucket.ErrDiffers) {
+		err = b.mend(ctx, c)
 	}
-	return number, b.putNew(ctx, key, c.content, typeCabal)
+	if err != nil {
+		return err
+	}
+	return b.putNewest(ctx, c)
 }
 
 // mend puts a revision where the bucket holds other bytes. Its number is counted
 // in the whole index now, because nothing else is certain; if the bytes still
 // differ then somebody else wrote there, which a person should know of.
-func (b *Bucket) mend(ctx context.Context, c cabalFile) (int, error) {
-	earlier, err := b.earlier()
+func (b *Bucket) mend(ctx context.Context, c cabalFile) error {
+	number, err := b.counted(c)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	number := earlier[c.release] + c.behind
 	key := revisionKey(c.release, number)
-	err = b.put(ctx, key, c.content, typeCabal, forEver, bucket.IfAbsent())
+	err = b.put(ctx, key, c.object(), bucket.IfAbsent())
 	if !errors.Is(err, bucket.ErrDiffers) {
-		return number, err
+		return err
 	}
 	if !b.overwrite {
 		b.alarm(fmt.Sprintf("%s held other bytes than the signed index, and holds the index's now", key))
 	}
-	return number, b.put(ctx, key, c.content, typeCabal, forEver, bucket.Always())
+	return b.replace(ctx, key, c.object())
 }
 
-// revisionKey is Hackage's own path of a revision.
+// putNewest counts a revision that is in. If it is the newest of its release, it
+// also puts the file that points at it. Over one that is there it is put when the
+// stretch ends, together with the others.
+func (b *Bucket) putNewest(ctx context.Context, c cabalFile) error {
+	b.count(0, 1, 0)
+	if !c.newest {
+		return nil
+	}
+	var err error
+	if c.number == 0 || b.begin.IsZero() {
+		err = b.put(ctx, cabalKey(c.release), object(c.content, typeCabal, briefly), bucket.IfAbsent())
+		if !errors.Is(err, bucket.ErrDiffers) {
+			return err
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.newest[c.release] = c.span
+	return nil
+}
+
+// putOverOlder puts the newest .cabal files over older ones: it looks at all of
+// them, then sees that the bucket is still its own, and then puts.
+func (b *Bucket) putOverOlder(ctx context.Context, log *hackage.Index) error {
+	if len(b.newest) == 0 {
+		return nil
+	}
+	var mu sync.Mutex
+	etags := map[index.Release]string{}
+	err := b.eachNewest(ctx, func(ctx context.Context, r index.Release) error {
+		etag, err := b.etagOf(ctx, cabalKey(r))
+		mu.Lock()
+		defer mu.Unlock()
+		etags[r] = etag
+		return err
+	})
+	if err == nil {
+		err = b.ours(ctx)
+	}
+	if err == nil {
+		err = b.eachNewest(ctx, func(ctx context.Context, r index.Release) error {
+			content, err := log.Entry(b.newest[r])
+			if err == nil {
+				_, err = b.point(ctx, cabalKey(r), object(content, typeCabal, briefly), etags[r], nil)
+			}
+			return err
+		})
+	}
+	if err != nil {
+		return err
+	}
+	clear(b.newest)
+	return nil
+}
+
+// eachNewest does something for all of them, many at a time.
+func (b *Bucket) eachNewest(ctx context.Context, do func(context.Context, index.Release) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(putsAtOnce)
+	for r := range b.newest {
+		group.Go(func() error { return do(ctx, r) })
+	}
+	return group.Wait()
+}
+
+// revisionKey and cabalKey are Hackage's own paths of a revision, and of the
+// newest.
 func revisionKey(r index.Release, number int) string {
 	return "package/" + r.String() + "/revision/" + strconv.Itoa(number) + ".cabal"
 }
 
-// firstRevision returns the number of the first revision of a release behind
-// the bucket's position. A revision's number is the count of those before it in
-// the index. From the start of the index, that is 0. A run that reads only the
-// newest part takes a release whose first tarball is in that part for new, and
-// asks the bucket, which holds them all, about any other.
-func (b *Bucket) firstRevision(ctx context.Context, c cabalFile, news *index.News) (int, error) {
-	_, owed := b.state.Ledger[c.release]
-	signed := news.TargetOffset >= 0
-	if b.begin.IsZero() || signed && !news.Replaced && !owed {
-		if !signed {
-			b.unsigned = append(b.unsigned, c.release)
-		}
-		return 0, nil
-	}
-	number, err := b.searchRevision(ctx, c, news, xRevision(c.content))
-	if err != nil || number > 0 || news.TargetOffset >= 0 || owed {
-		return number, err
-	}
-	// Its package.json may have come before it, in an earlier run.
-	taken, err := b.holds(ctx, recordKey(c.release))
-	if !taken {
-		b.unsigned = append(b.unsigned, c.release)
-	}
-	return number, err
+func cabalKey(r index.Release) string {
+	return "package/" + r.String() + "/" + r.Package + ".cabal"
 }
 
-// holds reports whether the bucket holds an object.
-func (b *Bucket) holds(ctx context.Context, key string) (bool, error) {
-	_, err := b.store.Head(ctx, key)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("look up %q in %q: %w", key, b, err)
-	}
-	return true, nil
+// counted returns a revision's number by the whole index.
+func (b *Bucket) counted(c cabalFile) (int, error) {
+	earlier, err := b.earlier()
+	return earlier[c.release] + c.behind, err
 }
 
-// searchRevision asks the bucket for the number of a revision. Nearly always
-// that is how many it holds. But when the bucket holds this very file among the
-// last ones, then either a run that was stopped before it could note its
-// position put it there, or the index repeats a content that it had before; and
-// only the index can tell.
-func (b *Bucket) searchRevision(ctx context.Context, c cabalFile, news *index.News, guess int) (int, error) {
-	held, err := b.heldRevisions(ctx, c.release, guess)
-	if err != nil {
-		return 0, err
-	}
-	for number := max(0, held-news.Cabals); number < held; number++ {
-		holds, err := bucket.Holds(ctx, b.store, revisionKey(c.release, number), c.content)
+// maxAsked bounds how many revisions of a release are read side by side.
+const maxAsked = 32
+
+// nextNumber asks the bucket for the number of the first revision behind its
+// position. That is how many it holds, if it holds what the index has before and
+// nothing else. But a run that was stopped before it could note its position put
+// this revision and perhaps more, and somebody may have put others. Then the
+// revision itself is among those that are held, or there are more than the field
+// x-revision lets expect, and only the index can tell. Bytes are compared, for
+// what a store says of an object proves nothing.
+func (b *Bucket) nextNumber(ctx context.Context, c cabalFile, more int) (int, error) {
+	expected, stated := xRevision(c.content)
+	held := 0
+	for asked := min(expected+more+1, maxAsked); ; asked = maxAsked {
+		there, same, err := b.askRevisions(ctx, c, held, asked)
 		if err != nil {
-			return 0, fmt.Errorf("read revision %d of %q in %q: %w", number, c.release, b, err)
+			return 0, err
 		}
-		if holds {
-			earlier, err := b.earlier()
-			return earlier[c.release] + c.behind, err
+		if held += there; same || stated && held > expected {
+			return b.counted(c)
+		}
+		if there < asked {
+			return held, nil
 		}
 	}
-	return held, nil
+}
+
+// askRevisions reads some revisions of a release from a number on, side by side.
+// It returns how many are there without a gap, and whether one of them is c.
+func (b *Bucket) askRevisions(ctx context.Context, c cabalFile, from, count int) (there int, same bool, err error) {
+	found, equal := make([]bool, count), make([]bool, count)
+	group, ctx := errgroup.WithContext(ctx)
+	for i := range count {
+		group.Go(func() error {
+			have, etag, err := b.readSmall(ctx, revisionKey(c.release, from+i), int64(len(c.content))+1)
+			found[i], equal[i] = etag != "", bytes.Equal(have, c.content)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return 0, false, err
+	}
+	there = slices.Index(append(found, false), false)
+	return there, slices.Contains(equal[:there], true), nil
 }
 
 // revisionsBefore counts the .cabal entries before an offset of the index, for
@@ -226,41 +337,16 @@ func revisionsBefore(ctx context.Context, ix *hackage.Index, tail *index.Tail, o
 	return counts, nil
 }
 
-// heldRevisions returns how many revisions the bucket holds of a release. They
-// have no gap, so the end is searched from a guess that is right nearly always.
-func (b *Bucket) heldRevisions(ctx context.Context, r index.Release, guess int) (int, error) {
-	var failed error
-	holds := func(number int) bool {
-		_, err := b.store.Head(ctx, revisionKey(r, number))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			failed = fmt.Errorf("look up revision %d of %q in %q: %w", number, r, b, err)
-		}
-		return err == nil
-	}
-	for holds(guess) {
-		guess++
-	}
-	if failed != nil || guess == 0 || holds(guess-1) {
-		return guess, failed
-	}
-	// The guess was too high, perhaps by far.
-	held := sort.Search(guess-1, func(number int) bool { return failed != nil || !holds(number) })
-	return held, failed
-}
-
 // xRevisionField finds the field by which an uploader's tool counts revisions.
 var xRevisionField = regexp.MustCompile(`(?im)^x-revision:[ \t]*([0-9]{1,3})\s*$`)
 
-// xRevision reads that field as a first guess at a revision's number. It is not
-// to be relied on: some revisions lack it, some repeat or leave out a number.
-func xRevision(cabal []byte) int {
+// xRevision reads that field, if it is there. It is not to be relied on: some
+// revisions lack it, some repeat or leave out a number.
+func xRevision(cabal []byte) (number int, stated bool) {
 	found := xRevisionField.FindSubmatch(cabal)
 	if found == nil {
-		return 0
+		return 0, false
 	}
 	number, err := strconv.Atoi(string(found[1]))
-	if err != nil {
-		return 0
-	}
-	return number
+	return number, err == nil
 }

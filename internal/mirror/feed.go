@@ -22,6 +22,7 @@ import (
 // position, for the next run.
 type Feed struct {
 	bucket *Bucket
+	index  *hackage.Index
 	cursor *cursor
 	tail   *index.Tail
 	queue  *queue
@@ -68,7 +69,7 @@ func (f *Fetcher) Feed(ctx context.Context, b *Bucket, ix *hackage.Index, tail *
 		return revisionsBefore(ctx, ix, tail, b.begin.Length)
 	})
 	feed := &Feed{
-		bucket: b, cursor: newCursor(ix.Log(b.begin, ends...)), tail: tail,
+		bucket: b, index: ix, cursor: newCursor(ix.Log(b.begin, ends...)), tail: tail,
 		queue: newQueue(f.room()), puts: newWorkers(putsAtOnce), finished: make(chan struct{}),
 	}
 	for _, end := range ends {
@@ -193,6 +194,9 @@ func (f *Feed) end(ctx context.Context, m mark) {
 	err := f.early.Wait()
 	if err == nil && b.Err() == nil {
 		err = b.cabals(ctx, f.cursor, f.tail, m.length) // unless that is done
+	}
+	if err == nil && b.Err() == nil {
+		err = b.putOverOlder(ctx, f.index)
 	}
 	if err != nil {
 		b.fail(err)

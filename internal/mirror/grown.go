@@ -25,9 +25,9 @@ func (b *Bucket) Have() (tar index.Position, gz hackage.Prefix) {
 	}
 	held := b.state.Held
 	if held.Tar.Length < b.state.Position.Length {
-		return index.Position{Length: held.Tar.Length, Midstate: held.Tar.Midstate}, held.Gz
+		return index.Position{Length: held.Tar.Length, Midstate: held.Tar.Midstate}, held.Gz.Prefix
 	}
-	return b.state.Position, held.Gz
+	return b.state.Position, held.Gz.Prefix
 }
 
 // smallIndex is the length of an index in bytes up to which 00-index.tar.gz is
@@ -44,44 +44,49 @@ func (b *Bucket) LegacyDue(end index.Position) bool {
 	return end.Length <= b.small || week(b.state.Legacy).Before(week(end.Time))
 }
 
-// putIndex puts the index files. The packed index is the last of them, because
-// it is what clients read. It notes in the state what is to be built on them.
-func (b *Bucket) putIndex(ctx context.Context, p Publication, final *state.State) error {
-	if p.Index == nil {
-		return nil
-	}
+// prepareIndex makes the index files ready. The packed index is the last of them,
+// because it is what clients read. What is to be built on them next goes into the
+// state.
+func (b *Bucket) prepareIndex(ctx context.Context, p Publication, final *state.State, found func() error) ([]pointer, error) {
 	if p.Legacy != "" {
 		if err := b.putLegacy(ctx, p.Legacy); err != nil {
-			return err
+			return nil, err
 		}
 		final.Legacy = final.Position.Time
 	}
 	body, _ := p.Index.Tar()
 	tar := grown{
 		key: indexTar, contentType: typeTar, info: p.Index.TarInfo(),
-		held: b.state.Held.Tar, from: p.Index.From.Length, body: body,
+		held: b.state.Held.Tar, from: p.Index.From.Length, body: body, sample: p.Index.TarPart,
 		whole: func(ix *hackage.Index) (io.ReaderAt, bool) { body, _ := ix.Tar(); return body, true },
-	}
-	if err := b.putGrown(ctx, p.Index, tar); err != nil {
-		return err
 	}
 	packed, err := packedOf(ctx, p.Index)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	gz := grown{
 		key: indexGz, contentType: typeGzip, info: packed.Info,
-		held: b.state.Held.Gz, from: packed.From.Length, body: packed.Body,
+		held: b.state.Held.Gz, from: packed.From.Length, body: packed.Body, sample: p.Index.PackedPart,
 		whole: func(ix *hackage.Index) (io.ReaderAt, bool) { packed, ok := ix.Packed(); return packed.Body, ok },
 	}
-	if err := b.putGrown(ctx, p.Index, gz); err != nil {
-		return err
+	final.Held = state.Held{}
+	tar.next, gz.next = &final.Held.Tar, &final.Held.Gz
+	if err := gz.note(packed.Mark); err != nil {
+		return nil, err
 	}
-	final.Held = state.Held{Gz: packed.Mark}
 	if end := final.Position; end.Ends(tar.info.Length, tar.info.SHA256) {
-		final.Held.Tar = hackage.Prefix{Length: end.Length, Midstate: end.Midstate}
+		if err := tar.note(hackage.Prefix{Length: end.Length, Midstate: end.Midstate}); err != nil {
+			return nil, err
+		}
 	}
-	return nil
+	turn := p.Metadata.Timestamp.Version()
+	var pointers []pointer
+	for _, g := range []grown{tar, gz} {
+		pointers = append(pointers, pointer{g.key, func(ctx context.Context, etag string) (string, error) {
+			return b.putGrown(ctx, p.Index, g, turn, etag, found)
+		}})
+	}
+	return pointers, nil
 }
 
 // packedOf returns the packed index, or what was fetched of it.
@@ -103,11 +108,14 @@ func packedOf(ctx context.Context, ix *hackage.Index) (hackage.Packed, error) {
 // A grown file is one that goes on where the one in place ended.
 type grown struct {
 	key, contentType string
-	info             tuf.FileInfo   // of the whole
-	held             hackage.Prefix // what the one in place begins with; zero if that is not known
-	from             int64          // where in the file body begins
+	info             tuf.FileInfo    // of the whole
+	held             state.Beginning // of the one in place; zero if that is not known
+	from             int64           // where in the file body begins
 	body             io.ReaderAt
 	whole            func(*hackage.Index) (io.ReaderAt, bool) // takes the file out of the whole index
+	next             *state.Beginning                         // where the one of this file is noted
+	// sample brings some bytes of the file from wherever they are.
+	sample func(ctx context.Context, at, size int64) ([]byte, error)
 }
 
 // worthBuilding is how long the beginning of a file in place must be, in bytes,
@@ -120,44 +128,90 @@ func (g grown) builds() bool {
 		(g.from > 0 || g.held.Length >= worthBuilding)
 }
 
+// note notes a prefix of the file with its CRC, which goes on from that of the one
+// in place.
+func (g grown) note(to hackage.Prefix) error {
+	g.next.Prefix, g.next.CRC64 = to, 0
+	at, sum := int64(0), uint64(0)
+	if g.held.CRC64 != 0 && g.held.Length <= to.Length && g.builds() {
+		at, sum = g.held.Length, g.held.CRC64
+	}
+	if at < g.from {
+		return nil // what lies before is not here
+	}
+	w := &crcWriter{sum}
+	if _, err := io.CopyBuffer(w, io.NewSectionReader(g.body, at-g.from, to.Length-at), make([]byte, 1<<20)); err != nil {
+		return fmt.Errorf("read %q for its checksum: %w", g.key, err)
+	}
+	g.next.CRC64 = w.sum
+	return nil
+}
+
+type crcWriter struct{ sum uint64 }
+
+func (w *crcWriter) Write(p []byte) (int, error) {
+	w.sum = bucket.CRC64(w.sum, p)
+	return len(p), nil
+}
+
+// sampleSize is how many bytes of a file in place are read back before it is built
+// on, where the store cannot prove it.
+const sampleSize = 1 << 20
+
+// base returns the beginning to build on. The sample is taken at another place
+// each time that upstream signs anew.
+func (g grown) base(turn int64) bucket.Base {
+	places := max(1, g.held.Length/sampleSize)
+	at := turn % places * sampleSize
+	return bucket.Base{
+		Length: g.held.Length, Midstate: g.held.Midstate, CRC64: g.held.CRC64,
+		Sample: func(ctx context.Context) (int64, []byte, error) {
+			content, err := g.sample(ctx, at, min(sampleSize, g.held.Length-at))
+			return at, content, err
+		},
+	}
+}
+
 // putGrown puts a file on the one in place. If that is not what it is said to
 // be, or the store cannot copy, the file is put whole.
-func (b *Bucket) putGrown(ctx context.Context, ix *hackage.Index, g grown) error {
+func (b *Bucket) putGrown(ctx context.Context, ix *hackage.Index, g grown, turn int64, etag string, found func() error) (string, error) {
 	var why error
 	if g.builds() {
-		why = b.putPart(ctx, g, bucket.Base{Length: g.held.Length, Midstate: g.held.Midstate})
+		grown, err := b.point(ctx, g.key, g.object(g.base(turn)), etag, found)
 		// A base that somebody made up does not fit the body.
-		if !errors.Is(why, bucket.ErrBase) && !errors.Is(why, bucket.ErrBody) {
-			return why
+		if !errors.Is(err, bucket.ErrBase) && !errors.Is(err, bucket.ErrBody) {
+			return grown, err
 		}
+		why = err
 	}
 	if g.from > 0 {
 		whole, err := ix.Whole(ctx)
 		if err != nil {
-			return errors.Join(err, why)
+			return "", errors.Join(err, why)
 		}
 		body, ok := g.whole(whole)
 		if !ok {
-			return fmt.Errorf("put %q into %q: the whole index has none", g.key, b)
+			return "", fmt.Errorf("put %q into %q: the whole index has none", g.key, b)
 		}
 		g.body, g.from = body, 0
 	}
-	return b.putPart(ctx, g, bucket.Base{})
+	if why != nil {
+		// What was built on did not hold, and so does what goes on from it.
+		g.held = state.Beginning{}
+		if err := g.note(g.next.Prefix); err != nil {
+			return "", err
+		}
+	}
+	return b.point(ctx, g.key, g.object(bucket.Base{}), etag, found)
 }
 
-// putPart puts the file behind a base.
-func (b *Bucket) putPart(ctx context.Context, g grown, base bucket.Base) error {
-	size := g.info.Length - base.Length
-	_, err := b.store.Put(ctx, g.key, bucket.Object{
-		Body: io.NewSectionReader(g.body, base.Length-g.from, size), Base: base,
+// object is the file behind a base.
+func (g grown) object(base bucket.Base) bucket.Object {
+	return bucket.Object{
+		Body: io.NewSectionReader(g.body, base.Length-g.from, g.info.Length-base.Length), Base: base,
 		Size: g.info.Length, SHA256: g.info.SHA256,
 		ContentType: g.contentType, CacheControl: briefly,
-	}, bucket.Always())
-	if err != nil {
-		return fmt.Errorf("put %q into %q: %w", g.key, b, err)
 	}
-	b.count(0, 0, size)
-	return nil
 }
 
 // putLegacy puts 00-index.tar.gz.
@@ -171,5 +225,10 @@ func (b *Bucket) putLegacy(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	return b.putPart(ctx, grown{key: legacyGz, contentType: typeGzip, info: info, body: file}, bucket.Base{})
+	legacy := grown{key: legacyGz, contentType: typeGzip, info: info, body: file}
+	etag, err := b.point(ctx, legacyGz, legacy.object(bucket.Base{}), b.state.Pointers[legacyGz], nil)
+	if err == nil {
+		b.know(legacyGz, etag)
+	}
+	return err
 }

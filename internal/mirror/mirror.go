@@ -20,13 +20,9 @@
 package mirror
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"slices"
 	"sync"
 	"time"
@@ -45,8 +41,8 @@ const maxState = 32 << 20
 
 // What readers and caches are told of an object.
 const (
-	forEver = "public, max-age=31536000, immutable"
-	briefly = "public, max-age=60"
+	forEver = "public, no-transform, max-age=31536000, immutable"
+	briefly = "public, no-transform, max-age=60"
 
 	typeGzip  = "application/gzip"
 	typeTar   = "application/x-tar"
@@ -59,6 +55,7 @@ type Bucket struct {
 	store bucket.Bucket
 	tool  string
 	now   func() time.Time
+	pause func(context.Context, time.Duration) error
 
 	key     string      // of the state
 	stored  state.State // what the store has
@@ -74,7 +71,9 @@ type Bucket struct {
 	overwrite bool  // what the bucket holds gives way to the index
 	small     int64 // see smallIndex
 
-	numbers map[index.Release]numbering
+	behind map[index.Release]int            // .cabal files behind begin so far
+	firsts map[index.Release]*firstRevision // of them, unless begin is the start
+	newest map[index.Release]index.Span     // to be put over older ones, see putOverOlder
 	// earlier counts the revisions that the index has before begin.
 	earlier func() (map[index.Release]int, error)
 
@@ -91,17 +90,24 @@ type Stats struct {
 	Tarballs  int
 	Revisions int
 	Bytes     int64
+	// Read and ReadBytes count what was read of the bucket.
+	Read      int
+	ReadBytes int64
 }
+
+// noPause is the pace of a store that needs none.
+func noPause(context.Context, time.Duration) error { return nil }
 
 // New returns the destination over a store. The tool's version and the clock
 // go into the state it writes.
 func New(store bucket.Bucket, tool string, now func() time.Time) *Bucket {
 	return &Bucket{
 		store: store, tool: tool, now: now, key: StateKey,
-		share:   func(index.Release) bool { return true },
-		slots:   make(chan struct{}, putsAtOnce),
-		small:   smallIndex,
-		numbers: map[index.Release]numbering{}, refused: map[index.Release]error{},
+		share: func(index.Release) bool { return true },
+		slots: make(chan struct{}, putsAtOnce),
+		small: smallIndex, pause: noPause,
+		behind: map[index.Release]int{}, firsts: map[index.Release]*firstRevision{},
+		newest: map[index.Release]index.Span{}, refused: map[index.Release]error{},
 	}
 }
 
@@ -129,15 +135,17 @@ func (b *Bucket) Err() error {
 // index. One that cannot be read back is state.ErrForm: see Forget.
 func (b *Bucket) Load(ctx context.Context) (state.State, error) {
 	b.Forget("")
-	read, raw, etag, err := b.readState(ctx, b.key)
-	b.etag, b.claimed.raw, b.claimed.err = etag, raw, nil
+	there, err := b.readState(ctx, b.key)
+	b.etag, b.stored = there.etag, there.file.State
+	b.claimed.made, b.claimed.err, b.claimed.last = false, nil, time.Time{}
 	if err != nil {
 		return state.State{}, err
 	}
+	read := there.file.State
 	if b.key != StateKey {
-		whole, _, _, err := b.readState(ctx, StateKey)
-		if err == nil && whole.Position.Length > read.Position.Length {
-			read = whole // a share of what is there already is done
+		whole, err := b.readState(ctx, StateKey)
+		if err == nil && whole.file.State.Position.Length > read.Position.Length {
+			read = whole.file.State // a share of what is there already is done
 		}
 	}
 	b.resume(read)
@@ -148,27 +156,29 @@ func (b *Bucket) Load(ctx context.Context) (state.State, error) {
 // resume takes the bucket up at a state.
 func (b *Bucket) resume(s state.State) { b.state, b.begin = s, s.Position }
 
-// readState reads a state, as it is written too, and its ETag. Without one it is
-// the zero State.
-func (b *Bucket) readState(ctx context.Context, key string) (_ state.State, raw []byte, etag string, _ error) {
-	none := state.State{Ledger: state.Ledger{}}
-	body, info, err := b.store.Get(ctx, key)
-	if errors.Is(err, fs.ErrNotExist) {
-		return none, nil, "", nil
-	}
+// A stateFile is a state in a bucket. Without one it has no ETag.
+type stateFile struct {
+	file state.File
+	etag string
+}
+
+// readState reads a state. One that cannot be read back comes with its ETag and
+// state.ErrForm.
+func (b *Bucket) readState(ctx context.Context, key string) (stateFile, error) {
+	there := stateFile{file: state.File{State: state.State{Ledger: state.Ledger{}}}}
+	raw, etag, err := b.readSmall(ctx, key, maxState)
 	if err != nil {
-		return none, nil, "", fmt.Errorf("read state of %q: %w", b, err)
+		return there, fmt.Errorf("%w; if it stays so, remove %s: the next run then goes through the whole index, and leaves in place what is right", err, key)
 	}
-	defer func() { _ = body.Close() }() // what matters is what was read
-	raw, err = io.ReadAll(io.LimitReader(body, maxState))
-	if err != nil {
-		return none, nil, "", fmt.Errorf("read state of %q: %w", b, err)
+	if there.etag = etag; etag == "" {
+		return there, nil
 	}
 	file, err := state.ParseFile(raw)
 	if err != nil {
-		return none, raw, info.ETag, fmt.Errorf("read state of %q: %w", b, err)
+		return there, fmt.Errorf("read state of %q: %w", b, err)
 	}
-	return file.State, raw, info.ETag, nil
+	there.file = file
+	return there, nil
 }
 
 // Overwrite makes the index's word count for more than what the bucket holds:
@@ -202,35 +212,6 @@ func (b *Bucket) Wants(tail *index.Tail) []state.Want {
 	return slices.DeleteFunc(b.state.Wants(tail), func(w state.Want) bool { return !b.share(w.Release) })
 }
 
-// put writes one small object.
-func (b *Bucket) put(ctx context.Context, key string, content []byte, contentType, cache string, c bucket.Condition) error {
-	_, err := b.putTagged(ctx, key, content, contentType, cache, c)
-	return err
-}
-
-// putTagged is put, and returns the object's ETag.
-func (b *Bucket) putTagged(ctx context.Context, key string, content []byte, contentType, cache string, c bucket.Condition) (string, error) {
-	info, err := b.store.Put(ctx, key, bucket.Object{
-		Body: bytes.NewReader(content), Size: int64(len(content)), SHA256: sha256.Sum256(content),
-		ContentType: contentType, CacheControl: cache,
-	}, c)
-	if err != nil {
-		return "", fmt.Errorf("put %q into %q: %w", key, b, err)
-	}
-	b.count(0, 0, int64(len(content)))
-	return info.ETag, nil
-}
-
-// putNew writes a small object that is most likely not there yet, and in any
-// case puts these bytes in its place.
-func (b *Bucket) putNew(ctx context.Context, key string, content []byte, contentType string) error {
-	err := b.put(ctx, key, content, contentType, briefly, bucket.IfAbsent())
-	if errors.Is(err, bucket.ErrDiffers) {
-		err = b.put(ctx, key, content, contentType, briefly, bucket.Always())
-	}
-	return err
-}
-
 // count adds to the statistics.
 func (b *Bucket) count(tarballs, revisions int, size int64) {
 	b.mu.Lock()
@@ -238,6 +219,14 @@ func (b *Bucket) count(tarballs, revisions int, size int64) {
 	b.stats.Tarballs += tarballs
 	b.stats.Revisions += revisions
 	b.stats.Bytes += size
+}
+
+// countRead adds an object that was read to the statistics.
+func (b *Bucket) countRead(size int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stats.Read++
+	b.stats.ReadBytes += size
 }
 
 // fail notes the first error that is not of one release. The bucket takes

@@ -42,10 +42,11 @@ func (b *Bucket) Gather(ctx context.Context, of int) (state.State, error) {
 	owed := state.Ledger{}
 	for number := 1; number <= of; number++ {
 		s := Shard{Number: number, Of: of}
-		read, _, _, err := b.readState(ctx, s.stateKey())
+		there, err := b.readState(ctx, s.stateKey())
 		if err != nil {
 			return b.state, fmt.Errorf("gather shard %d of %d: %w", number, of, err)
 		}
+		read := there.file.State
 		if number == 1 || read.Position.Length < least.Position.Length {
 			least = read
 		}
@@ -54,6 +55,7 @@ func (b *Bucket) Gather(ctx context.Context, of int) (state.State, error) {
 	if least.Position.Length > b.state.Position.Length {
 		least.Ledger, least.Seen = owed, b.state.Seen
 		least.Held, least.Legacy = b.state.Held, b.state.Legacy
+		least.Pointers, least.Nonce = b.state.Pointers, b.state.Nonce
 		b.resume(least)
 	}
 	return b.state, nil

@@ -3,7 +3,6 @@ package mirror
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
@@ -22,27 +21,40 @@ func (b *Bucket) take(ctx context.Context, want state.Want, l *load) {
 		b.fail(err)
 		return
 	}
-	condition := bucket.IfAbsent()
-	if want.Replaced || b.overwrite {
-		condition = bucket.Always()
-	}
 	key := want.Release.TarballKey()
-	_, err := b.store.Put(ctx, key, bucket.Object{
+	tarball := bucket.Object{
 		Body: l.spool.reader(), Size: l.digests.Size, SHA256: l.digests.SHA256,
 		ContentType: typeGzip, CacheControl: forEver,
-	}, condition)
-	switch {
-	case errors.Is(err, bucket.ErrDiffers):
-		b.refuse(want.Release, fmt.Errorf("put %q into %q: %w", key, b, err))
-		return
-	case err != nil:
-		b.fail(fmt.Errorf("put %q into %q: %w", key, b, err))
+	}
+	if want.Replaced || b.overwrite {
+		tarball.CacheControl = briefly // it was another one, and may be again
+	}
+	err := b.put(ctx, key, tarball, bucket.IfAbsent())
+	differs := errors.Is(err, bucket.ErrDiffers)
+	if differs && (want.Replaced || b.overwrite) {
+		err = b.replace(ctx, key, tarball)
+	} else if differs {
+		b.refuse(want.Release, err)
 		return
 	}
-	b.count(1, 0, l.digests.Size)
-	if err := b.putNew(ctx, recordKey(want.Release), l.record, typeJSON); err != nil {
+	if err == nil {
+		b.count(1, 0, 0)
+		err = b.putRecord(ctx, want.Release, l.record)
+	}
+	if err != nil {
 		b.fail(err)
 	}
+}
+
+// putRecord puts the digests of a release, which change if its tarball is
+// replaced, or the mirror's public address is another.
+func (b *Bucket) putRecord(ctx context.Context, r index.Release, raw []byte) error {
+	record := object(raw, typeJSON, briefly)
+	err := b.put(ctx, recordKey(r), record, bucket.IfAbsent())
+	if errors.Is(err, bucket.ErrDiffers) {
+		err = b.replace(ctx, recordKey(r), record)
+	}
+	return err
 }
 
 // recordKey is where the digests of a release are.

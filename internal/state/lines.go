@@ -4,12 +4,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
 
@@ -42,6 +44,7 @@ const (
 	keyHeldTar = "Held-Tar"
 	keyHeldGz  = "Held-Gz"
 	keyLegacy  = "Legacy-Time"
+	keyPoints  = "Pointers"
 	keyNonce   = "Nonce"
 )
 
@@ -92,9 +95,10 @@ func (s State) tagLines() []line {
 func (s State) bucketLines() []line {
 	var out []line
 	for _, l := range []line{
-		{keyHeldTar, formatPrefix(s.Held.Tar)},
-		{keyHeldGz, formatPrefix(s.Held.Gz)},
+		{keyHeldTar, formatBeginning(s.Held.Tar)},
+		{keyHeldGz, formatBeginning(s.Held.Gz)},
 		{keyLegacy, formatTime(s.Legacy)},
+		{keyPoints, formatPointers(s.Pointers)},
 		{keyNonce, s.Nonce},
 	} {
 		if l.value != "" {
@@ -155,16 +159,16 @@ func (s *State) fill(values map[string]string) error {
 	if s.Alarm, err = parseAlarm(values[keyAlarm]); err != nil {
 		return err
 	}
-	if s.Held.Tar, err = parsePrefix(values[keyHeldTar]); err != nil {
+	if s.Held.Tar, err = parseBeginning(values[keyHeldTar]); err != nil {
 		return err
 	}
-	if s.Held.Gz, err = parsePrefix(values[keyHeldGz]); err != nil {
+	if s.Held.Gz, err = parseBeginning(values[keyHeldGz]); err != nil {
 		return err
 	}
 	if s.Legacy, err = parseTime(keyLegacy, values[keyLegacy]); err != nil {
 		return err
 	}
-	s.Nonce = values[keyNonce]
+	s.Pointers, s.Nonce = parsePointers(values[keyPoints]), values[keyNonce]
 	s.Position, err = index.NewPosition(length, last, values[keyMidstate])
 	return err
 }
@@ -194,25 +198,64 @@ func parseAlarm(text string) (a Alarm, err error) {
 	return a, err
 }
 
-// formatPrefix writes LENGTH:MIDSTATE, and the zero Prefix as nothing.
-func formatPrefix(p hackage.Prefix) string {
+// formatPointers writes KEY=ETAG for each, escaped as in a URL.
+func formatPointers(pointers map[string]string) string {
+	var out []string
+	for _, key := range slices.Sorted(maps.Keys(pointers)) {
+		out = append(out, url.PathEscape(key)+"="+url.PathEscape(pointers[key]))
+	}
+	return strings.Join(out, " ")
+}
+
+// parsePointers reads what formatPointers wrote. What is not of that form is left
+// out: a version that is not known is found out.
+func parsePointers(text string) map[string]string {
+	var pointers map[string]string
+	for _, field := range strings.Fields(text) {
+		key, etag, _ := strings.Cut(field, "=")
+		key, err := url.PathUnescape(key)
+		etag, err2 := url.PathUnescape(etag)
+		if err != nil || err2 != nil {
+			continue
+		}
+		if pointers == nil {
+			pointers = map[string]string{}
+		}
+		pointers[key] = etag
+	}
+	return pointers
+}
+
+// formatBeginning writes LENGTH:MIDSTATE:CRC64, without the last if it is not
+// known, and the zero Beginning as nothing.
+func formatBeginning(p Beginning) string {
 	if p.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf("%d:%x", p.Length, p.Midstate)
+	text := fmt.Sprintf("%d:%x", p.Length, p.Midstate)
+	if p.CRC64 != 0 {
+		text += fmt.Sprintf(":%016x", p.CRC64)
+	}
+	return text
 }
 
-// parsePrefix reads what formatPrefix wrote.
-func parsePrefix(text string) (p hackage.Prefix, err error) {
+// parseBeginning reads what formatBeginning wrote.
+func parseBeginning(text string) (p Beginning, err error) {
 	if text == "" {
 		return p, nil
 	}
 	length, state, _ := strings.Cut(text, ":")
+	state, crc, known := strings.Cut(state, ":")
+	if known {
+		if p.CRC64, err = strconv.ParseUint(crc, 16, 64); err != nil || len(crc) != 16 {
+			return p, fmt.Errorf("read CRC-64 %.40q: %w", crc, ErrForm)
+		}
+	}
 	if p.Length, err = parseSize(length); err != nil {
 		return p, err
 	}
 	if p.Length == 0 || p.Length%sha256.BlockSize != 0 {
-		return p, fmt.Errorf("read prefix %.100q: its length is no multiple of %d: %w", text, sha256.BlockSize, ErrForm)
+		return p, fmt.Errorf("read beginning %.100q: its length is no multiple of %d: %w", text, sha256.BlockSize, ErrForm)
 	}
 	p.Midstate, err = parseDigest(state)
 	return p, err

@@ -49,6 +49,9 @@ type State struct {
 	// neither, and a tag does not carry them.
 	Held   Held
 	Legacy time.Time
+	// Pointers names the versions, by the store's ETags, of the files that readers
+	// of a bucket begin with, as they were put last.
+	Pointers map[string]string
 	// Nonce names the run that wrote the state of a bucket last, or is at it. It
 	// makes each state another one than all before, so that a run which reads
 	// back its own knows that nobody came after it.
@@ -87,7 +90,15 @@ func (a Alarm) Standing(now time.Time) Alarm {
 // The next are built on them. A zero Prefix means that it is not known, so the
 // file is to be put whole; every file in place may be newer, if a run was
 // stopped, but begins with what is said here.
-type Held struct{ Tar, Gz hackage.Prefix }
+type Held struct{ Tar, Gz Beginning }
+
+// A Beginning is that of a file in a bucket.
+type Beginning struct {
+	hackage.Prefix
+	// CRC64 is its CRC-64/NVME, by which some stores prove a file that grows; 0
+	// if it is not known.
+	CRC64 uint64
+}
 
 // ErrForm is wrapped by every refusal to read a state.
 var ErrForm = errors.New("not a state that this version writes")

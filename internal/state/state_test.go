@@ -31,9 +31,10 @@ func at(text string) time.Time {
 func bucketFull() state.State {
 	s := full()
 	s.Kind, s.Branch, s.Alarm = "", "", state.Alarm{} // are a repository's alone
-	s.Held.Tar = hackage.Prefix{Length: 531 << 20, Midstate: sha256.Sum256([]byte("tar"))}
-	s.Held.Gz = hackage.Prefix{Length: 64 * 1001, Midstate: sha256.Sum256([]byte("gz"))}
+	s.Held.Tar = state.Beginning{Prefix: hackage.Prefix{Length: 531 << 20, Midstate: sha256.Sum256([]byte("tar"))}, CRC64: 0xfedcba}
+	s.Held.Gz.Prefix = hackage.Prefix{Length: 64 * 1001, Midstate: sha256.Sum256([]byte("gz"))}
 	s.Legacy, s.Nonce = at("2026-11-21T06:00:00Z"), "0123456789abcdef"
+	s.Pointers = map[string]string{"01-index.tar": `"d41d8cd9-5"`, "packages/deprecated.json": `W/"a b=c%"`}
 	return s
 }
 
@@ -215,6 +216,9 @@ func TestEditedFilesAreRefused(t *testing.T) {
 		{`"64064:`, `"0:`},
 		{`"64064:`, `"64064:0`},
 		{`"64064:`, `"64064`},
+		{`:0000000000fedcba`, `:fedcba`},
+		{`:0000000000fedcba`, `:000000000000000g`},
+		{`:0000000000fedcba`, `:`},
 		{`"Legacy-Time": "2026`, `"Legacy-Time": "in 2026`},
 	} {
 		bad := strings.Replace(good, edit[0], edit[1], 1)
@@ -225,7 +229,7 @@ func TestEditedFilesAreRefused(t *testing.T) {
 			t.Errorf("with %q: %+v, %v", edit[1], got, err)
 		}
 	}
-	read, err := state.ParseMessage(full().Message(subject, "tool") + "Held-Tar: 64:" + strings.Repeat("00", 32) + "\nLegacy-Time: 2026-11-21T06:00:00Z\nNonce: 00\n")
+	read, err := state.ParseMessage(full().Message(subject, "tool") + "Held-Tar: 64:" + strings.Repeat("00", 32) + "\nLegacy-Time: 2026-11-21T06:00:00Z\nNonce: 00\nPointers: a=b\n")
 	if diff := cmp.Diff(full(), read); err != nil || diff != "" {
 		t.Errorf("a tag with a bucket's lines: %v (-want +got):\n%s", err, diff)
 	}

@@ -1,0 +1,99 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+)
+
+// object is a small object to put.
+func object(raw []byte, contentType, cache string) bucket.Object {
+	o := bucket.NewObject(raw)
+	o.ContentType, o.CacheControl = contentType, cache
+	return o
+}
+
+// readSmall reads an object of at most so many bytes. One that is longer is cut.
+func (b *Bucket) readSmall(ctx context.Context, key string, limit int64) (content []byte, etag string, err error) {
+	body, info, err := b.store.Get(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, "", nil
+	}
+	if err == nil {
+		content, err = io.ReadAll(io.LimitReader(body, limit))
+		err = errors.Join(err, body.Close())
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("read %q of %q: %w", key, b, err)
+	}
+	b.countRead(int64(len(content)))
+	return content, info.ETag, nil
+}
+
+// maxTries bounds how often a pointer is put anew because puts of a run that was
+// overtaken came between. Such a run has one for each pointer.
+const maxTries = 4
+
+// point puts a pointer over the version that this run knows of it; "" is none.
+// Where another one is in place with other bytes, this run stops if it was
+// overtaken. If it was not, that version is one that it may put its own over,
+// unless found, if that is not nil, says otherwise.
+func (b *Bucket) point(ctx context.Context, key string, o bucket.Object, etag string, found func() error) (string, error) {
+	for try := 1; ; try++ {
+		info, err := b.store.Put(ctx, key, o, bucket.IfMatch(etag))
+		if err == nil {
+			b.count(0, 0, o.Size-o.Base.Length)
+			return info.ETag, nil
+		}
+		unmet, ok := errors.AsType[*bucket.Unmet](err)
+		if err = fmt.Errorf("put %q into %q: %w", key, b, err); !ok || try == maxTries {
+			return "", err
+		}
+		if err := b.ours(ctx); err != nil {
+			return "", err
+		}
+		if found != nil {
+			if err := found(); err != nil {
+				return "", err
+			}
+		}
+		etag = unmet.Have.ETag
+	}
+}
+
+// replace puts an object over one that is to be no more.
+func (b *Bucket) replace(ctx context.Context, key string, o bucket.Object) error {
+	etag, err := b.etagOf(ctx, key)
+	if err == nil {
+		err = b.ours(ctx)
+	}
+	if err == nil {
+		_, err = b.point(ctx, key, o, etag, nil)
+	}
+	return err
+}
+
+// etagOf looks an object up, and returns "" if there is none.
+func (b *Bucket) etagOf(ctx context.Context, key string) (string, error) {
+	info, err := b.store.Head(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("look up %q in %q: %w", key, b, err)
+	}
+	return info.ETag, nil
+}
+
+// put writes one small object that is most likely not there yet.
+func (b *Bucket) put(ctx context.Context, key string, o bucket.Object, c bucket.Condition) error {
+	if _, err := b.store.Put(ctx, key, o, c); err != nil {
+		return fmt.Errorf("put %q into %q: %w", key, b, err)
+	}
+	b.count(0, 0, o.Size)
+	return nil
+}
