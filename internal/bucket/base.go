@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"hash/crc64"
 	"io"
 )
 
@@ -31,6 +32,9 @@ type Base struct {
 	// Sample returns some of them, and where they begin. Nil is none.
 	Sample func(ctx context.Context) (at int64, content []byte, err error)
 }
+
+// CRC64 goes on with a CRC-64/NVME, which is 0 of nothing.
+func CRC64(sum uint64, more []byte) uint64 { return crc64.Update(sum, nvme, more) }
 
 // ErrBase: a put has nothing to build on. The object in place does not begin
 // with the Base, or it has no recorded digest, or the store cannot copy. The

@@ -136,6 +136,7 @@ type conditionKind uint8
 const (
 	always conditionKind = iota
 	ifAbsent
+	ifNew
 	ifMatch
 )
 
@@ -145,6 +146,11 @@ func Always() Condition { return Condition{} }
 // IfAbsent puts the object if the key has none. One with the same bytes is
 // success, one with others is ErrDiffers.
 func IfAbsent() Condition { return Condition{kind: ifAbsent} }
+
+// IfNew is IfAbsent for who must know that nothing was there: any object in place,
+// also one with the same bytes, is ErrConflict. So is, at times, one's own, of an
+// earlier try whose answer was lost.
+func IfNew() Condition { return Condition{kind: ifNew} }
 
 // IfMatch puts the object if the one in place has this ETag, or, when etag is
 // empty, if there is none. Otherwise it is ErrConflict, unless the one in place
@@ -156,6 +162,8 @@ func (c Condition) String() string {
 	switch c.kind {
 	case ifAbsent:
 		return "if absent"
+	case ifNew:
+		return "if new"
 	case ifMatch:
 		return fmt.Sprintf("if match %q", c.etag)
 	default:
@@ -169,6 +177,8 @@ func (c Condition) String() string {
 // change between the look and the write.
 func (c Condition) Decide(same bool, have Info, exists bool) (write bool, err error) {
 	switch {
+	case c.kind == ifNew && exists:
+		return false, &Unmet{exists, have, ErrConflict}
 	case exists && same:
 		return false, nil
 	case c.kind == ifAbsent && exists:
@@ -181,5 +191,5 @@ func (c Condition) Decide(same bool, have Info, exists bool) (write bool, err er
 
 // creates reports whether c holds only for a key without an object.
 func (c Condition) creates() bool {
-	return c.kind == ifAbsent || c.kind == ifMatch && c.etag == ""
+	return c.kind == ifAbsent || c.kind == ifNew || c.kind == ifMatch && c.etag == ""
 }

@@ -161,7 +161,7 @@ func (f *Folder) stageBy(root *os.Root, write func(tempFile) error) (string, err
 // publish gives the staged file its name, if c holds at that instant. Wrote is
 // false if the object was there by then, as have.
 func (f *Folder) publish(ctx context.Context, root *os.Root, temp, name string, o Object, c Condition) (have Info, wrote bool, err error) {
-	if c.kind != ifAbsent {
+	if c.kind != ifAbsent && c.kind != ifNew {
 		if err := f.pending.settle(root); err != nil {
 			return Info{}, false, err
 		}

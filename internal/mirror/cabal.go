@@ -125,10 +125,10 @@ func (b *Bucket) putFirst(ctx context.Context, c cabalFile, news *index.News) (i
 	if signed && !news.Replaced && !owed {
 		err := b.put(ctx, revisionKey(c.release, 0), c.object(), bucket.IfNew())
 		if err == nil {
-			return 0, b.putNewest(ctx, c)
+			return 0, b.unless(b.putNewest(ctx, c))
 		}
 		if !errors.Is(err, bucket.ErrConflict) {
-			return 0, err
+			return 0, b.unless(err)
 		}
 		// An earlier run was stopped, or the index repeats its package.json.
 		if c.number, err = b.counted(c); err != nil {
@@ -163,10 +163,10 @@ func (b *Bucket) putCabal(ctx context.Context, c cabalFile) error {
 	if errors.Is(err, bucket.ErrDiffers) {
 		err = b.mend(ctx, c)
 	}
-	if err != nil {
+	if err = b.unless(err); err != nil {
 		return err
 	}
-	return b.putNewest(ctx, c)
+	return b.unless(b.putNewest(ctx, c))
 }
 
 // mend puts a revision where the bucket holds other bytes. Its number is counted
@@ -233,7 +233,7 @@ func (b *Bucket) putOverOlder(ctx context.Context, log *hackage.Index) error {
 			if err == nil {
 				_, err = b.point(ctx, cabalKey(r), object(content, typeCabal, briefly), etags[r], nil)
 			}
-			return err
+			return b.unless(err)
 		})
 	}
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -39,8 +40,7 @@ func stages() []stage {
 		{"newest cabal of a revised release", is("package/alpha-0.2/alpha.cabal"), 1},
 		{"replaced tarball", is("package/extra-1.0.tar.gz"), 1},
 		{"unsigned release", is("package/bare-2.0/revision/0.cabal"), 1},
-		{"first claim", is(StateKey), 1},
-		{"state claim", is(StateKey), 2},
+		{"claim", is(StateKey), 1},
 		{"00-index", is(legacyGz), 1},
 		{"01-index.tar", is(indexTar), 1},
 		{"01-index.tar.gz", is(indexGz), 1},
@@ -48,7 +48,7 @@ func stages() []stage {
 		{"mirrors", is("mirrors.json"), 1},
 		{"snapshot", is("snapshot.json"), 1},
 		{"timestamp", is("timestamp.json"), 1},
-		{"final state", is(StateKey), 3},
+		{"final state", is(StateKey), 2},
 	}
 }
 
@@ -196,15 +196,26 @@ func (r *rig) checkStopped(before, after map[string][]byte) {
 	}
 }
 
+// nameless is a state without what is another in each run.
+func nameless(raw []byte) []byte {
+	return regexp.MustCompile(`"(Nonce|Pointers)": "[^"]*"`).ReplaceAll(raw, nil)
+}
+
 func compare(t *testing.T, want, got map[string][]byte) {
 	t.Helper()
 	for _, key := range slices.Sorted(maps.Keys(want)) {
+		want, got := want, got
+		if key == StateKey { // names its run, and versions of this store
+			want, got = map[string][]byte{key: nameless(want[key])}, map[string][]byte{key: nameless(got[key])}
+		}
 		if !bytes.Equal(want[key], got[key]) {
 			t.Errorf("%q is\n%.1000q\nwant\n%.1000q", key, got[key], want[key])
 		}
-		delete(got, key)
 	}
 	for key := range got {
+		if _, ok := want[key]; ok {
+			continue
+		}
 		t.Errorf("%q is there, and an undisturbed run does not make it", key)
 	}
 }
@@ -247,7 +258,7 @@ func TestStateIsTheFirstAndTheLastOfThePointers(t *testing.T) {
 		}
 	}
 	want := []string{
-		StateKey, StateKey, legacyGz, indexTar, indexGz,
+		StateKey, legacyGz, indexTar, indexGz,
 		"root.json", "mirrors.json", "snapshot.json", "timestamp.json", StateKey,
 	}
 	if !slices.Equal(pointers, want) {

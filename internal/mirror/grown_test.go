@@ -164,7 +164,7 @@ func TestHave(t *testing.T) {
 	if tar, gz := b.Have(); tar != s.Position || gz != s.Held.Gz.Prefix {
 		t.Errorf("a bucket at %+v has %+v and %+v", s, tar, gz)
 	}
-	b.state.Held.Tar = hackage.Prefix{Length: 1024, Midstate: [32]byte{1}}
+	b.state.Held.Tar.Prefix = hackage.Prefix{Length: 1024, Midstate: [32]byte{1}}
 	if tar, _ := b.Have(); tar.Length != 1024 || tar.Midstate != b.state.Held.Tar.Midstate {
 		t.Errorf("a bucket that holds 1024 bytes has %+v", tar)
 	}

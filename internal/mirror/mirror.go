@@ -27,6 +27,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
@@ -79,6 +81,8 @@ type Bucket struct {
 
 	mu       sync.Mutex
 	refused  map[index.Release]error // tarballs the bucket holds with other bytes
+	refusal  error                   // the first of an object that the store does not take
+	refusals int                     // how many
 	alarms   []string                // other foreign bytes, put right
 	unsigned []index.Release         // releases that came without a package.json
 	broken   error                   // the first error that is not of one release
@@ -181,6 +185,55 @@ func (b *Bucket) readState(ctx context.Context, key string) (stateFile, error) {
 	return there, nil
 }
 
+// Lacks returns the releases of a stretch of the index before the bucket's position
+// that are not in it although its state says so, of the newest lookedAt. What it
+// owes must be there but for its tarball.
+func (b *Bucket) Lacks(ctx context.Context, tail *index.Tail) ([]index.Release, error) {
+	var said []index.Release
+	var keys []string
+	for _, r := range slices.Backward(tail.Order) {
+		_, owed := b.state.Ledger[r]
+		news, key := tail.News[r], r.TarballKey()
+		at := news.TargetOffset
+		if owed && news.Cabals > 0 {
+			at, key = news.LastCabal.Offset, cabalKey(r)
+		}
+		if at >= 0 && at < b.state.Position.Length && b.share(r) && len(said) < lookedAt {
+			said, keys = append(said, r), append(keys, key)
+		}
+	}
+	missing := make([]bool, len(said))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(putsAtOnce)
+	for i, key := range keys {
+		group.Go(func() error {
+			etag, err := b.etagOf(ctx, key)
+			missing[i] = etag == ""
+			return err
+		})
+	}
+	err := group.Wait()
+	var lacks []index.Release
+	for i, r := range said {
+		if missing[i] {
+			lacks = append(lacks, r)
+		}
+	}
+	return lacks, err
+}
+
+// lookedAt is how many releases Lacks looks for.
+const lookedAt = 1000
+
+// Rewind puts the bucket back to an earlier position, because what it says of
+// itself is not so. A person should know why.
+func (b *Bucket) Rewind(to index.Position, why string) {
+	b.alarm(why)
+	back := b.state
+	back.Position = to
+	b.resume(back)
+}
+
 // Overwrite makes the index's word count for more than what the bucket holds:
 // the user accepted a rewritten index. It is called after Forget.
 func (b *Bucket) Overwrite() { b.overwrite = true }
@@ -207,9 +260,10 @@ func (b *Bucket) Root(ctx context.Context) ([]byte, error) {
 // The run then puts everything again; what is there already is left as it is.
 func (b *Bucket) Forget(string) { b.resume(state.State{Ledger: state.Ledger{}}) }
 
-// Wants returns the tarballs that the bucket lacks, of its share.
-func (b *Bucket) Wants(tail *index.Tail) []state.Want {
-	return slices.DeleteFunc(b.state.Wants(tail), func(w state.Want) bool { return !b.share(w.Release) })
+// Wants returns the tarballs that the bucket lacks, of its share, and of what it
+// owes those whose turn it is.
+func (b *Bucket) Wants(tail *index.Tail, turn state.Turn) []state.Want {
+	return slices.DeleteFunc(b.state.WantsInTurn(tail, turn), func(w state.Want) bool { return !b.share(w.Release) })
 }
 
 // count adds to the statistics.

@@ -67,6 +67,9 @@ func (b *Bucket) point(ctx context.Context, key string, o bucket.Object, etag st
 
 // replace puts an object over one that is to be no more.
 func (b *Bucket) replace(ctx context.Context, key string, o bucket.Object) error {
+	if err := b.claim(ctx); err != nil {
+		return err
+	}
 	etag, err := b.etagOf(ctx, key)
 	if err == nil {
 		err = b.ours(ctx)

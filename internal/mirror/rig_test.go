@@ -22,6 +22,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -81,6 +82,9 @@ func order(view func(string) ([]byte, bool), key string, content []byte) error {
 			return err
 		}
 		published, _ := view("timestamp.json")
+		if file.State["Index-SHA256"] == "" {
+			return nil // it says that nothing is known of what is in place
+		}
 		if seen := file.State["Timestamp-SHA256"]; seen != "" && seen != hexDigest(published) {
 			return fmt.Errorf("it claims timestamp.json %s, and %s is published", seen, hexDigest(published))
 		}
@@ -257,7 +261,7 @@ func (r *rig) cut(b *Bucket, tail *index.Tail) (stretches [][]Want, ends []int64
 		return 0
 	}
 	var wants []Want
-	for _, w := range b.Wants(tail) {
+	for _, w := range b.Wants(tail, state.Turn{}) {
 		wants = append(wants, Want{Tarball: w.Tarball, Owed: w.Owed, Digests: true, Takers: []Taker{{Replaced: w.Replaced}}})
 	}
 	slices.SortStableFunc(wants, func(a, b Want) int { return cmp.Compare(offset(a), offset(b)) })

@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
@@ -17,9 +18,12 @@ func (b *Bucket) take(ctx context.Context, want state.Want, l *load) {
 	if b.Err() != nil {
 		return
 	}
-	if err := b.claim(ctx); err != nil {
-		b.fail(err)
-		return
+	// What is owed may be owed again, and then nothing was changed.
+	if _, owed := b.state.Ledger[want.Release]; !owed {
+		if err := b.claim(ctx); err != nil {
+			b.fail(err)
+			return
+		}
 	}
 	key := want.Release.TarballKey()
 	tarball := bucket.Object{
@@ -33,12 +37,15 @@ func (b *Bucket) take(ctx context.Context, want state.Want, l *load) {
 	differs := errors.Is(err, bucket.ErrDiffers)
 	if differs && (want.Replaced || b.overwrite) {
 		err = b.replace(ctx, key, tarball)
-	} else if differs {
+	} else if differs || errors.Is(err, bucket.ErrRefused) {
 		b.refuse(want.Release, err)
 		return
 	}
 	if err == nil {
 		b.count(1, 0, 0)
+		err = b.claim(ctx)
+	}
+	if err == nil {
 		err = b.putRecord(ctx, want.Release, l.record)
 	}
 	if err != nil {
@@ -54,18 +61,58 @@ func (b *Bucket) putRecord(ctx context.Context, r index.Release, raw []byte) err
 	if errors.Is(err, bucket.ErrDiffers) {
 		err = b.replace(ctx, recordKey(r), record)
 	}
-	return err
+	return b.unless(err)
 }
 
 // recordKey is where the digests of a release are.
 func recordKey(r index.Release) string { return "package/" + r.String() + ".json" }
 
 // refuse notes that the bucket holds other bytes of a release than the signed
-// ones.
+// ones, or that its store does not take them.
 func (b *Bucket) refuse(r index.Release, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.refused[r] = err
+	b.without(err)
+}
+
+// passOver notes an object that the store does not take, whatever becomes of the
+// others. One such object keeps nothing else from being published.
+func (b *Bucket) passOver(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.without(err)
+}
+
+// unless returns an error, unless it is of an object to be passed over.
+func (b *Bucket) unless(err error) error {
+	if errors.Is(err, bucket.ErrRefused) {
+		b.passOver(err)
+		return nil
+	}
+	return err
+}
+
+// without counts an object that the store does not take.
+func (b *Bucket) without(err error) {
+	if !errors.Is(err, bucket.ErrRefused) {
+		return
+	}
+	if b.refusals++; b.refusals == 1 {
+		b.refusal = err
+	}
+}
+
+// Incomplete returns the error of a bucket that took all but some objects, which
+// its store refuses.
+func (b *Bucket) Incomplete() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.refusals == 0 {
+		return nil
+	}
+	return fmt.Errorf("everything else is done, but %d of the objects are refused, the first: %w; "+
+		"see why the store does not take it, and then run once with --full", b.refusals, b.refusal)
 }
 
 // alarm notes what a person should know of although it was put right.
@@ -100,6 +147,8 @@ func (b *Bucket) reason(d delivery) state.Reason {
 	switch {
 	case d.err != nil:
 		return state.ReasonOf(d.err)
+	case errors.Is(b.refused[d.want.Release], bucket.ErrRefused):
+		return state.Failed
 	case b.refused[d.want.Release] != nil:
 		return state.Mismatch
 	}

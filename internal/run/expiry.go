@@ -28,7 +28,7 @@ func (r *syncer) expiries() []report.Expiry {
 		add("upstream's snapshot.json", unsigned, m.Snapshot.Expires(), dailyNotice)
 		add("upstream's mirrors.json", unsigned, m.Mirrors.Expires(), yearlyNotice)
 		add("upstream's root.json", unsigned, m.Root.Expires(), yearlyNotice)
-	} else if seen := newest(r.sites); seen.Timestamp > 0 {
+	} else if seen := trusted(r.sites); seen.Timestamp > 0 {
 		add("the first of upstream's signed files", unsigned, seen.Expires, dailyNotice)
 	}
 	if r.signer != nil {

@@ -53,7 +53,7 @@ func (r *syncer) needs(ctx context.Context) ([]need, error) {
 	var all []need
 	signed := r.longest()
 	for _, s := range live(r.sites) {
-		wants, err := s.wants(ctx)
+		wants, err := s.wants(ctx, r.env.Now())
 		if err != nil {
 			s.err = err
 			continue
@@ -160,8 +160,7 @@ func (r *syncer) fill(ctx context.Context, needs []need) error {
 		}
 		r.left -= len(s.needs)
 		if i == len(stretches)-1 {
-			r.markEnd(s.end, legacy())
-			return nil
+			return r.markEnd(s.end, legacy())
 		}
 		r.mark(s.end, nil)
 		if r.timeIsUp() {
@@ -222,16 +221,24 @@ func (r *syncer) mark(length int64, publish *mirror.Publication) {
 
 // markEnd ends the last stretch, and so makes known what the buckets hold. A
 // shard is only a part of that, so it notes its position alone.
-func (r *syncer) markEnd(length int64, legacy string) {
+func (r *syncer) markEnd(length int64, legacy string) error {
+	var deprecated []byte
+	if r.shard.Number == 0 && len(r.buckets()) > 0 {
+		var err error
+		if deprecated, err = r.deprecated(); err != nil {
+			return err
+		}
+	}
 	for _, s := range r.sites {
 		switch {
 		case s.feed == nil:
 		case r.shard.Number > 0:
 			s.feed.Mark(length, nil)
 		default:
-			s.feed.Mark(length, &mirror.Publication{Metadata: r.metadata, Index: s.index, Legacy: legacy})
+			s.feed.Mark(length, &mirror.Publication{Metadata: r.metadata, Index: s.index, Legacy: legacy, Deprecated: deprecated})
 		}
 	}
+	return nil
 }
 
 // closeFeeds waits until every bucket is through.
@@ -244,7 +251,7 @@ func (r *syncer) closeFeeds() {
 	}
 	waiting := r.env.Now()
 	r.each(fed, func(s *site) error {
-		err := s.feed.Close()
+		err := cmp.Or(s.feed.Close(), s.bucket.Incomplete())
 		s.feed, s.took = nil, s.took+waiting.Sub(r.filling) // the rest is counted here
 		return err
 	})

@@ -95,7 +95,7 @@ func (r *syncer) openBuckets(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defaults.Notify = r.progress.Note
+	defaults.Notify, defaults.Full = r.progress.Note, r.o.Full
 	defaults.Credentials = r.env.credentials()
 	if r.env.tuneBucket != nil {
 		r.env.tuneBucket(&defaults)
@@ -119,6 +119,9 @@ func (r *syncer) openBucket(ctx context.Context, text string, defaults bucket.Op
 	}
 	r.closers = append(r.closers, store.Close)
 	s.bucket = mirror.New(store, r.env.Version, r.env.Now)
+	if _, folder := store.(*bucket.Folder); !folder {
+		s.bucket.Pace(r.env.pause)
+	}
 	if r.shard.Number > 0 {
 		s.bucket.Restrict(r.shard)
 	}

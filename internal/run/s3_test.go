@@ -108,11 +108,11 @@ func (c *cloud) checkHeaders(key string, raw []byte, header http.Header) {
 		"Content-Encoding":  "",
 		"Content-Length":    strconv.Itoa(len(raw)),
 		"X-Amz-Meta-Sha256": sha256Hex(raw),
-		"Cache-Control":     "public, max-age=60",
+		"Cache-Control":     "public, no-transform, max-age=60",
 		"Accept-Ranges":     "bytes",
 	}
 	if strings.HasSuffix(path.Dir(key), "/revision") || path.Dir(key) == "package" && path.Ext(key) == ".gz" {
-		want["Cache-Control"] = "public, max-age=31536000, immutable"
+		want["Cache-Control"] = "public, no-transform, max-age=31536000, immutable"
 	}
 	want["Content-Type"] = map[string]string{
 		".gz": "application/gzip", ".tar": "application/x-tar", ".json": "application/json", ".cabal": "text/plain; charset=utf-8",

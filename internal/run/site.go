@@ -109,28 +109,84 @@ func (s *site) atEnd(m *hackage.Metadata) bool {
 func (s *site) due() bool { return s.repo != nil && s.repo.Due() != "" }
 
 // wants returns the tarballs that the site lacks.
-func (s *site) wants(ctx context.Context) ([]state.Want, error) {
+func (s *site) wants(ctx context.Context, now time.Time) ([]state.Want, error) {
 	if s.bucket != nil {
-		return s.bucket.Wants(s.tail), nil
+		return s.bucket.Wants(s.tail, s.turn(now, owedAtOnce)), nil
 	}
 	return s.repo.Wants(ctx, s.tail)
 }
 
-// newest returns what the sites have seen of the metadata, each version the
-// highest of any: no site may be brought back.
-func newest(sites []*site) hackage.Seen {
-	var seen hackage.Seen
+// How many of what a bucket owes a run asks upstream for, at most: what it says is
+// not signed, and upstream is not to be asked for thousands of things again and
+// again that somebody made up. A run in which nothing else is to be done asks for
+// fewer.
+const (
+	quietOwed  = 50
+	owedAtOnce = 2000
+)
+
+// turn returns which of the releases that a site owes a run asks for. Of more than
+// so many it is some others each minute.
+func (s *site) turn(now time.Time, most int) state.Turn {
+	if s.bucket == nil {
+		return state.Turn{}
+	}
+	return state.Turn{Most: most, Number: now.Unix() / 60}
+}
+
+// A site's word of upstream's metadata is signed if it stands in a tag of ours.
+func (s *site) signed() bool { return s.repo != nil && s.before.Seen.Timestamp > 0 }
+
+// floor returns what the sites have seen of the metadata, each version the highest
+// of any.
+func floor(sites []*site) (seen hackage.Seen) {
 	for _, s := range sites {
 		other := s.before.Seen
-		if other.Timestamp > seen.Timestamp {
-			seen.ETag, seen.Digest, seen.Index, seen.Expires = other.ETag, other.Digest, other.Index, other.Expires
-		}
 		seen.Root = max(seen.Root, other.Root)
 		seen.Timestamp = max(seen.Timestamp, other.Timestamp)
 		seen.Snapshot = max(seen.Snapshot, other.Snapshot)
 		seen.Mirrors = max(seen.Mirrors, other.Mirrors)
 	}
 	return seen
+}
+
+// trusted returns what a run takes for seen: what the signed tags say. Where there
+// is none, a bucket's word counts for itself, so what all of them say alike; but
+// one that names no expiry is not asked by, for it could stand still for ever.
+func trusted(sites []*site) hackage.Seen {
+	var tags, buckets []*site
+	for _, s := range sites {
+		if s.signed() {
+			tags = append(tags, s)
+		} else if s.bucket != nil {
+			buckets = append(buckets, s)
+		}
+	}
+	switch {
+	case len(tags) > 0:
+		seen := floor(tags)
+		for _, s := range tags {
+			if other := s.before.Seen; other.Timestamp == seen.Timestamp {
+				seen.ETag, seen.Digest, seen.Index, seen.Expires = other.ETag, other.Digest, other.Index, other.Expires
+			}
+		}
+		return seen
+	case len(buckets) == 0:
+		return hackage.Seen{}
+	}
+	seen := buckets[0].before.Seen
+	for _, s := range buckets {
+		if s.before.Seen != seen || seen.Expires.IsZero() {
+			return hackage.Seen{}
+		}
+	}
+	return seen
+}
+
+// ahead reports whether a site says that it has seen newer metadata.
+func (s *site) ahead(m *hackage.Metadata) bool {
+	said, seen := s.before.Seen, m.Seen()
+	return said.Root > seen.Root || said.Timestamp > seen.Timestamp || said.Snapshot > seen.Snapshot || said.Mirrors > seen.Mirrors
 }
 
 // farthest returns the site that has seen the highest versions.

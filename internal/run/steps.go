@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
+	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
@@ -28,8 +30,30 @@ func (r *syncer) readIndex(ctx context.Context) error {
 	}
 	r.metadata, r.index = m, ix
 	r.closers = append(r.closers, ix.Close)
-	r.end, err = r.scan(ctx, live(r.sites)...)
-	return err
+	if r.end, err = r.scan(ctx, live(r.sites)...); err != nil {
+		return err
+	}
+	r.each(r.buckets(), func(s *site) error { return r.checkAhead(ctx, s) })
+	return ctx.Err()
+}
+
+// checkAhead looks whether a bucket that says it is further than another site
+// holds what the index has up to there: the newest tarballs, of as many as that is
+// cheap for. Its position is not signed, and one that was moved forward would have
+// the releases in between left out for good.
+func (r *syncer) checkAhead(ctx context.Context, s *site) error {
+	signed, at := r.longest(), s.State().Position
+	if s.tail == nil || signed.From.Length >= at.Length || r.shard.Of > 0 {
+		return nil
+	}
+	lacks, err := s.bucket.Lacks(ctx, signed)
+	if err != nil || len(lacks) == 0 {
+		return err
+	}
+	s.bucket.Rewind(signed.From, fmt.Sprintf("%s said that the bucket has the index up to %s, and it lacks %s of it, such as %s; what is missing is put now",
+		mirror.StateKey, at.Time.Format(time.RFC3339), report.Plural(len(lacks), "release"), lacks[0]))
+	s.tail = signed
+	return nil
 }
 
 // have returns what all sites have of the index, so that only the rest is
@@ -222,19 +246,16 @@ func (r *syncer) updateOnce(ctx context.Context, s *site) error {
 	if err := r.fetchMissing(ctx, wants); err != nil {
 		return err
 	}
-	deprecated, err := r.deprecated(ctx, s)
-	if err != nil {
-		return err
-	}
-	s.commit, err = s.repo.Update(ctx, r.input(s, deprecated))
-	return err
+	return r.rehearse(ctx, s)
 }
 
-// rehearse finds out what an update would do, without writing anything.
+// rehearse is the last step of an update, which in a dry run writes nothing.
 func (r *syncer) rehearse(ctx context.Context, s *site) (err error) {
-	deprecated, err := r.deprecated(ctx, s)
-	if err != nil {
-		return err
+	var deprecated []byte
+	if s.kind == hashesKind {
+		if deprecated, err = r.deprecated(); err != nil {
+			return err
+		}
 	}
 	s.commit, err = s.repo.Update(ctx, r.input(s, deprecated))
 	return err
@@ -249,13 +270,10 @@ func (r *syncer) input(s *site, deprecated []byte) allcabal.Input {
 	}
 }
 
-// deprecated returns upstream's list of deprecated packages for the hashes
-// repository, nil if there is none. Nothing signs it and nobody builds on it, so
-// one that cannot be read is only told of.
-func (r *syncer) deprecated(ctx context.Context, s *site) ([]byte, error) {
-	if s.kind != hashesKind {
-		return nil, nil
-	}
+// readDeprecated returns upstream's list of deprecated packages, nil if there is
+// none. Nothing signs it and nobody builds on it, so one that cannot be read is
+// only told of.
+func (r *syncer) readDeprecated(ctx context.Context) ([]byte, error) {
 	raw, err := r.upstream.Deprecated(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -309,8 +327,12 @@ func (r *syncer) only(kind func(*site) bool) []*site {
 	return out
 }
 
-// explain adds to an error of upstream's metadata what the user can do.
+// explain adds to an error of upstream's metadata, if it is one, what the user can
+// do.
 func (r *syncer) explain(err error) error {
+	if err == nil {
+		return nil
+	}
 	hint := "; nothing was changed"
 	switch {
 	case errors.Is(err, tuf.ErrExpired):

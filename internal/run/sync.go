@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,6 +19,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/temp"
+	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
 // A syncer is one run, from the options to the summary.
@@ -46,6 +48,8 @@ type syncer struct {
 	closers  []func() error
 
 	outcomes *outcomes
+	// deprecated brings upstream's list of deprecated packages, once.
+	deprecated func() ([]byte, error)
 
 	timeline *timeline
 	signer   *openpgp.Signer // nil without repositories
@@ -92,7 +96,7 @@ func (r *syncer) seen() hackage.Seen {
 	if r.metadata != nil {
 		return r.metadata.Seen()
 	}
-	return newest(r.sites)
+	return trusted(r.sites)
 }
 
 // begin makes everything ready and runs.
@@ -113,6 +117,7 @@ func (r *syncer) begin(ctx context.Context) (err error) {
 // run is the order of things: metadata, index, tarballs and .cabal files,
 // repositories, and last what makes it known.
 func (r *syncer) run(ctx context.Context) error {
+	r.deprecated = sync.OnceValues(func() ([]byte, error) { return r.readDeprecated(ctx) })
 	r.progress.Note(r.intent())
 	end := r.timeline.begin("states")
 	r.each(live(r.sites), func(s *site) error { return s.load(ctx, r.packages, r.shard, r.o.Full) })
@@ -208,46 +213,66 @@ func (r *syncer) each(sites []*site, step func(*site) error) {
 // nil if upstream has nothing newer than what every site has.
 func (r *syncer) readMetadata(ctx context.Context) error {
 	defer r.timeline.begin("metadata")()
-	seen := newest(r.sites)
-	m, err := r.upstream.Metadata(ctx, seen)
-	if errors.Is(err, hackage.ErrUnchanged) {
-		if r.allAt(seen) {
+	seen := trusted(live(r.sites))
+	if r.allAt(seen) {
+		m, err := r.upstream.Metadata(ctx, seen)
+		if errors.Is(err, hackage.ErrUnchanged) {
 			return nil
 		}
-		return r.rereadMetadata(ctx)
-	}
-	if err != nil {
+		r.metadata = m
 		return r.explain(err)
 	}
-	r.metadata = m
-	return nil
+	return r.rereadMetadata(ctx)
 }
 
-// rereadMetadata reads the metadata although its newest version was seen, for a
-// site that needs the files themselves.
+// rereadMetadata reads the metadata whatever was seen. Nobody is to be brought
+// back, so at first no version may be lower than any site says. If upstream has
+// none such, what signed tags say must hold all the same. A bucket that says more
+// fails alone.
 func (r *syncer) rereadMetadata(ctx context.Context) error {
-	seen := newest(r.sites)
-	seen.ETag, seen.Digest = "", ""
-	m, err := r.upstream.Metadata(ctx, seen)
+	sites := live(r.sites)
+	all, signed := floor(sites), floor(slices.DeleteFunc(slices.Clone(sites), func(s *site) bool { return !s.signed() }))
+	m, err := r.upstream.Metadata(ctx, all)
+	if errors.Is(err, tuf.ErrRollback) && all != signed {
+		m, err = r.upstream.Metadata(ctx, signed)
+	}
 	if err != nil {
 		return r.explain(err)
+	}
+	for _, s := range sites {
+		if s.ahead(m) {
+			s.err = s.fromTheFuture(m, r.o.Tag)
+		}
 	}
 	r.metadata = m
 	return nil
 }
 
-// allAt reports whether every site was brought up to the metadata that the
-// newest of them has seen. A repository's tag does not move when only the
-// metadata was signed anew, so its position is compared instead.
+// fromTheFuture is the error of a site that says it has seen newer metadata than
+// upstream has.
+func (s *site) fromTheFuture(m *hackage.Metadata, tag string) error {
+	said, seen := s.before.Seen, m.Seen()
+	return fmt.Errorf("upstream shows metadata of versions %d, %d, %d and %d (root, timestamp, snapshot, mirrors), and %s says that %d, %d, %d and %d were seen: %w; "+
+		"nothing was changed here. If upstream stays so, ask its operator; if the file is wrong, remove it, and the next run compares everything",
+		seen.Root, seen.Timestamp, seen.Snapshot, seen.Mirrors, s.witness(tag), said.Root, said.Timestamp, said.Snapshot, said.Mirrors, tuf.ErrRollback)
+}
+
+// allAt reports whether every site says of itself that it was brought up to the
+// metadata that is taken for seen. A repository's tag does not move when only the
+// metadata was signed anew, so its position is compared instead. A bucket whose
+// state does not name an index has one that is not known.
 func (r *syncer) allAt(seen hackage.Seen) bool {
+	if seen.Digest == "" {
+		return false
+	}
 	var end index.Position
-	for _, s := range r.sites {
-		if s.before.Seen.Timestamp == seen.Timestamp {
+	for _, s := range live(r.sites) {
+		if s.before.Seen.Timestamp == seen.Timestamp && (end.IsZero() || s.signed()) {
 			end = s.before.Position
 		}
 	}
 	for _, s := range live(r.sites) {
-		if s.due() || s.State().Position != end || s.bucket != nil && s.before.Seen != seen {
+		if s.due() || s.State().Position != end || s.bucket != nil && (s.before.Seen != seen || seen.Index == "") {
 			return false
 		}
 	}
@@ -279,7 +304,7 @@ func (r *syncer) settled(ctx context.Context) (bool, error) {
 func (r *syncer) sameOwed(ctx context.Context) (bool, error) {
 	owed := map[state.Tarball]mirror.Want{}
 	for _, s := range live(r.sites) {
-		for _, w := range s.State().Wants(&index.Tail{}) {
+		for _, w := range s.State().WantsInTurn(&index.Tail{}, s.turn(r.env.Now(), quietOwed)) {
 			owed[w.Tarball] = mirror.Want{Tarball: w.Tarball, Owed: true, Digests: true}
 		}
 	}

@@ -237,25 +237,3 @@ func TestStateThatCannotBeTrueIsRefused(t *testing.T) {
 		})
 	}
 }
-
-// TestStateThatSawTheFutureNamesTheDestination: versions that upstream never
-// had stop every run, so a person must learn which destination says so.
-func TestStateThatSawTheFutureNamesTheDestination(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, hackagetest.Small())
-	w.sync(CodeDone)
-	w.editState(func(text string) string {
-		return regexp.MustCompile(`"Timestamp-Version": "\d+"`).ReplaceAllString(text, `"Timestamp-Version": "999999"`)
-	})
-	w.grow()
-	before := w.everything()
-	w.says(w.sync(CodeError), "999999", w.bucket(), "hackage-mirror.json")
-	if !maps.Equal(w.everything(), before) {
-		t.Error("something was changed")
-	}
-	if err := os.Remove(filepath.Join(w.bucket(), "hackage-mirror.json")); err != nil {
-		t.Fatal(err)
-	}
-	w.sync(CodeDone)
-	w.checkAll()
-}

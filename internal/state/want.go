@@ -2,6 +2,7 @@ package state
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hashes"
@@ -32,9 +33,28 @@ type Outcome struct {
 	Err     error
 }
 
+// A Turn picks so many of a ledger's releases, the next ones with each number. The
+// zero Turn picks all.
+type Turn struct {
+	Most   int
+	Number int64
+}
+
+// pick returns the releases whose turn it is.
+func (t Turn) pick(all []index.Release) []index.Release {
+	if t.Most == 0 || len(all) <= t.Most {
+		return all
+	}
+	from := int(t.Number % int64(len(all)) * int64(t.Most) % int64(len(all)))
+	return slices.Concat(all[from:], all[:from])[:t.Most]
+}
+
 // Wants returns the tarballs that a destination of this state lacks: those that
 // the index names behind its position, and those that it owes.
-func (s State) Wants(tail *index.Tail) []Want {
+func (s State) Wants(tail *index.Tail) []Want { return s.WantsInTurn(tail, Turn{}) }
+
+// WantsInTurn is Wants with those of the owed ones whose turn it is.
+func (s State) WantsInTurn(tail *index.Tail, turn Turn) []Want {
 	// A first run wants each release of Hackage, so the room is made once.
 	wants := make([]Want, 0, len(tail.Order)+len(s.Ledger))
 	for _, r := range tail.Order {
@@ -42,7 +62,7 @@ func (s State) Wants(tail *index.Tail) []Want {
 			wants = append(wants, Want{Tarball: Tarball{r, n.Target}, Replaced: n.Replaced})
 		}
 	}
-	for _, r := range s.Ledger.Sorted() {
+	for _, r := range turn.pick(s.Ledger.Sorted()) {
 		if n := tail.News[r]; n != nil && n.TargetOffset >= s.Position.Length {
 			continue
 		}
