@@ -80,7 +80,7 @@ func (o *Options) checkUpstream(c *checker) {
 		c.refuse("upstream is empty; leave it out to mirror hackage.haskell.org")
 	case !isURL:
 		c.folder("upstream", o.Upstream, "write https://HOST for a server, or the path of a folder that is there")
-		c.place("upstream", o.Upstream)
+		c.claim(folderAt("upstream", o.Upstream))
 	case err != nil:
 		// The error of url.Parse repeats the address, password and all.
 		c.refuse("upstream is not an address; write it as https://HOST/PATH or as a path")
@@ -91,7 +91,11 @@ func (o *Options) checkUpstream(c *checker) {
 		c.refuse("upstream-password would cross the network in the clear; use https for upstream")
 	case scheme == "http":
 		c.warn("upstream is read over http: what comes is verified, but anyone on the way can see it or hold it back")
-	case scheme != "https" && scheme != "file":
+	case scheme == "file":
+		if there, err := gitrepo.PlaceOf(o.Upstream); err == nil {
+			c.claim(folderAt("upstream", there.Folder))
+		}
+	case scheme != "https":
 		c.refuse("upstream cannot be read by %q; use https, http or a folder", scheme)
 	}
 	if err == nil && (u.Scheme == "http" || u.Scheme == "https") {
@@ -125,12 +129,12 @@ func (o *Options) checkDestinations(c *checker) {
 		case err != nil:
 			c.refuse("bucket: %w", err)
 		case address.Folder == "":
-			c.take("bucket", address.String(), bucketName(text))
+			c.claim(place{option: "bucket", name: bucketName(text), store: address.String()})
 		default:
 			if address.Folder == text {
 				c.folder("bucket", text, "for a bucket of S3 write s3://NAME, for a folder ./NAME")
 			}
-			c.place("bucket", address.Folder)
+			c.claim(folderAt("bucket", address.Folder))
 		}
 	}
 	if _, err := o.bucketDefaults(); err != nil {
@@ -174,9 +178,9 @@ func (o *Options) checkRepositories(c *checker) {
 			if !strings.Contains(r.URL, "://") {
 				c.folder(r.kind, r.URL, "for a repository of GitHub write git@github.com:OWNER/REPO.git or https://github.com/OWNER/REPO, for a folder ./NAME")
 			}
-			c.place(r.kind, name)
-		default:
-			c.take(r.kind, strings.TrimSuffix(strings.TrimRight(name, "/"), ".git"), name)
+		}
+		if err == nil {
+			c.claim(repositoryAt(r.kind, r.URL, name))
 		}
 	}
 }
@@ -226,40 +230,4 @@ func withoutUser(text string) string {
 		return "…" + text[i:]
 	}
 	return text
-}
-
-// place notes a folder, and refuses one that is there twice.
-func (c *checker) place(option, path string) { c.take(option, realPath(path), path) }
-
-// take notes that an option uses a place, and refuses to use it twice.
-func (c *checker) take(option, place, name string) {
-	other, taken := c.places[place]
-	switch {
-	case !taken:
-		c.places[place] = option
-	case other == option:
-		c.refuse("%s %q is there twice; name each once", option, withoutUser(name))
-	case other == "upstream":
-		c.refuse("%s %q is upstream itself; a mirror must not write into what it reads", option, withoutUser(name))
-	default:
-		c.refuse("%s and %s are the same, %q; each needs a place of its own", other, option, withoutUser(name))
-	}
-}
-
-// realPath is absolute and without links, as far as it exists.
-func realPath(path string) string {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return filepath.Clean(path)
-	}
-	for rest := ""; ; {
-		if real, err := filepath.EvalSymlinks(abs); err == nil {
-			return filepath.Join(real, rest)
-		}
-		parent := filepath.Dir(abs)
-		if parent == abs {
-			return filepath.Join(abs, rest)
-		}
-		abs, rest = parent, filepath.Join(filepath.Base(abs), rest)
-	}
 }

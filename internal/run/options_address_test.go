@@ -72,7 +72,7 @@ func TestFoldersThatAreMeant(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(there) })
 	for _, path := range []string{there, "./new", "../new", ".", "/new", "./a#b", "./a:b", filepath.Join(there, "..", there)} {
-		c := &checker{places: map[string]string{}}
+		c := &checker{}
 		if c.folder("bucket", path, ""); len(c.problems) > 0 {
 			t.Errorf("%q: %v", path, c.problems)
 		}

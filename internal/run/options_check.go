@@ -30,7 +30,7 @@ const (
 // once; each line of the error says what to do. Warnings are what is allowed
 // but should be known. It opens no connection.
 func (o *Options) Check() (warnings []string, err error) {
-	c := &checker{places: map[string]string{}}
+	c := &checker{}
 	o.checkUpstream(c)
 	o.checkRootKeys(c)
 	o.checkDestinations(c)
@@ -141,8 +141,8 @@ func (o *Options) shard() (mirror.Shard, error) {
 type checker struct {
 	warnings []string
 	problems []error
-	places   map[string]string // what is used already, and by which option
-	web      string            // place of upstream on the web
+	places   []place // what is used already
+	web      string  // place of upstream on the web
 }
 
 func (c *checker) warn(format string, args ...any) {
