@@ -132,7 +132,7 @@ func TestWorkflowsHandOnTheOptions(t *testing.T) {
 	// These are for those who edit the file, or for backfill.yml.
 	rare := []string{
 		"command", "install", "branch", "tag", "history", "accept-rewrite", "concurrency", "shard", "json",
-		"full", "watch", "packages", "token", "time-limit", "dry-run", "verbose", // checked by other means
+		"full", "adopt", "watch", "packages", "token", "time-limit", "dry-run", "verbose", // checked by other means
 	}
 	secret := regexp.MustCompile(`^(signing-|.*ssh-key$|.*-password$)`)
 	for _, file := range []string{"mirror.yml", "backfill.yml"} {
