@@ -3,6 +3,7 @@ package gitrepo
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -84,6 +85,51 @@ func TestReadsObjectsOfGit(t *testing.T) {
 	}
 	if _, err := public.Verify(g.Signed, g.Signature, time.Now()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestReadsObjectsOfAnybody: what a host lets a pusher push is read as git reads it.
+func TestReadsObjectsOfAnybody(t *testing.T) {
+	t.Parallel()
+	tree, other := EmptyTree, strings.Repeat("1", 40)
+	const who = "author A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n"
+	signature := "gpgsig -----BEGIN PGP SIGNATURE-----\n \n AAAA\n -----END PGP SIGNATURE-----\n"
+	for name, c := range map[string]struct {
+		text    string
+		parents int
+		signed  bool
+	}{
+		"plain":            {"tree " + tree + "\nparent " + other + "\n" + who + "\nx\n", 1, false},
+		"second tree":      {"tree " + tree + "\n" + who + "tree " + other + "\n\nx\n", 0, false},
+		"late parent":      {"tree " + tree + "\nparent " + other + "\n" + who + "parent " + other + "\n\nx\n", 1, false},
+		"nobody":           {"tree " + tree + "\nauthor A\ncommitter\n\nx\n", 0, false},
+		"nothing else":     {"tree " + tree + "\n", 0, false},
+		"no message":       {"tree " + tree + "\n" + who, 0, false},
+		"line of a word":   {"tree " + tree + "\n" + who + "word\n\nx\n", 0, false},
+		"signed":           {"tree " + tree + "\n" + who + signature + "\nx\n", 0, true},
+		"signed twice":     {"tree " + tree + "\n" + who + signature + signature + "\nx\n", 0, false},
+		"signed elsewhere": {"tree " + tree + "\n" + who + "\n" + signature, 0, false},
+	} {
+		got, err := parseCommit([]byte(c.text))
+		if err != nil || got.Tree != tree || len(got.Parents) != c.parents || (got.Signature != "") != c.signed {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	for _, text := range []string{"", "\n", who + "tree " + tree + "\n\nx\n", "tree HEAD\n\nx\n", " tree " + tree + "\n\nx\n"} {
+		if got, err := parseCommit([]byte(text)); !errors.Is(err, ErrObject) {
+			t.Errorf("%q: %+v, %v", text, got, err)
+		}
+	}
+	for text, fine := range map[string]bool{
+		"object " + other + "\ntype commit\ntag x\n":                          true,
+		"object " + other + "\ntype commit\ntag x\ntagger A\nobject x\n\nx\n": true,
+		"type commit\nobject " + other + "\ntag x\n\nx\n":                     false,
+		"object " + other + "\n\ntype commit\n":                               false,
+		"object x\ntype commit\ntag x\n\nobject " + other + "\ntype commit\n": false,
+	} {
+		if got, err := parseTag([]byte(text)); (err == nil) != fine || fine && got.Object != other {
+			t.Errorf("%q: %+v, %v", text, got, err)
+		}
 	}
 }
 
