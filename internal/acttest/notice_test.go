@@ -296,6 +296,12 @@ func TestNoticeWarnsWhenItCannot(t *testing.T) {
 		says(t, said, "::warning::The notice could not be given: ", test.want)
 	}
 	f := newForge(t)
+	f.bin = toolbox(t, "bash", "env", "jq", "sed", "tr", "awk", "sort", "mktemp", "rm", "cat", "date")
+	code, said := f.notice("failure", "", "1", "PATH="+f.bin)
+	if code != 0 {
+		t.Errorf("without gh: exit code %d", code)
+	}
+	says(t, said, "::warning::", "gh: command not found")
 	for result, want := range map[string]int{"cancelled": 0, "skipped": 0, "whatever": 2} {
 		if code, said := f.notice(result, "", "1"); code != want {
 			t.Errorf("%s: exit code %d:\n%s", result, code, said)

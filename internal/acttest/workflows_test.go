@@ -183,3 +183,10 @@ func TestReleaseWaitsForAllTests(t *testing.T) {
 	text := read(t, filepath.Join(root(t), ".github", "workflows", "release.yml"))
 	says(t, text, "\n  test:\n", "      - run: script/test\n", "\n  again:\n", "\n    needs: [test, again]\n", "\n    environment: release\n")
 }
+
+// The program may print masks, which hold the secrets, where the runner reads it
+// directly; by this it knows.
+func TestActionSaysThatItIsOne(t *testing.T) {
+	t.Parallel()
+	says(t, read(t, filepath.Join(root(t), "action.yml")), "\n        HACKAGE_MIRROR_ACTION: \"true\"\n", "\n      run: exec \"$GITHUB_ACTION_PATH/script/action-bootstrap\" run\n")
+}
