@@ -24,7 +24,6 @@ type address struct {
 	by      transport
 	forGit  string // as git gets it; a folder is absolute
 	display string // for people, without userinfo
-	origin  string // scheme, host and port; only overHTTP
 	user    string // "" for none; overHTTP it goes with the token
 }
 
@@ -109,7 +108,7 @@ func parseURL(raw string) (address, error) {
 		if u.Hostname() == "" {
 			return address{}, fmt.Errorf("read repository address: it names no host: %w", ErrURL)
 		}
-		return address{by: overHTTP, forGit: shown.String(), display: shown.String(), origin: u.Scheme + "://" + u.Host, user: u.User.Username()}, nil
+		return address{by: overHTTP, forGit: shown.String(), display: shown.String(), user: u.User.Username()}, nil
 	}
 	return address{}, fmt.Errorf("read repository address: %q is none of path, file, ssh, https, http: %w", u.Scheme, ErrURL)
 }
@@ -154,7 +153,7 @@ func (o Options) Check() (name string, err error) {
 
 // safeForToken reports whether a token may travel to the address.
 func (a address) safeForToken() bool {
-	u, err := url.Parse(a.origin)
+	u, err := url.Parse(a.forGit)
 	if err != nil {
 		return false
 	}

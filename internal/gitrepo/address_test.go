@@ -18,18 +18,18 @@ func TestAddresses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for raw, want := range map[string]address{
-		"git@github.com:o/r.git":           {overSSH, "git@github.com:o/r.git", "github.com:o/r.git", "", "git"},
-		"github.com:o/r.git":               {overSSH, "github.com:o/r.git", "github.com:o/r.git", "", ""},
-		"ssh://git@ssh.github.com:443/o/r": {overSSH, "ssh://git@ssh.github.com:443/o/r", "ssh://ssh.github.com:443/o/r", "", "git"},
-		"https://github.com/o/r.git":       {overHTTP, "https://github.com/o/r.git", "https://github.com/o/r.git", "https://github.com", ""},
-		"http://127.0.0.1:8080/r":          {overHTTP, "http://127.0.0.1:8080/r", "http://127.0.0.1:8080/r", "http://127.0.0.1:8080", ""},
-		"https://x-token-auth@host/r":      {overHTTP, "https://host/r", "https://host/r", "https://host", "x-token-auth"},
-		"https://[::1]:8443/r":             {overHTTP, "https://[::1]:8443/r", "https://[::1]:8443/r", "https://[::1]:8443", ""},
-		"r.git":                            {local, filepath.Join(here, "r.git"), filepath.Join(here, "r.git"), "", ""},
-		"./a:b":                            {local, filepath.Join(here, "a:b"), filepath.Join(here, "a:b"), "", ""},
-		"/srv/r.git":                       {local, "/srv/r.git", "/srv/r.git", "", ""},
-		"file:///srv/with%20space/r.git":   {local, "/srv/with space/r.git", "/srv/with space/r.git", "", ""},
-		"file://localhost/srv/r.git":       {local, "/srv/r.git", "/srv/r.git", "", ""},
+		"git@github.com:o/r.git":           {overSSH, "git@github.com:o/r.git", "github.com:o/r.git", "git"},
+		"github.com:o/r.git":               {overSSH, "github.com:o/r.git", "github.com:o/r.git", ""},
+		"ssh://git@ssh.github.com:443/o/r": {overSSH, "ssh://git@ssh.github.com:443/o/r", "ssh://ssh.github.com:443/o/r", "git"},
+		"https://github.com/o/r.git":       {overHTTP, "https://github.com/o/r.git", "https://github.com/o/r.git", ""},
+		"http://127.0.0.1:8080/r":          {overHTTP, "http://127.0.0.1:8080/r", "http://127.0.0.1:8080/r", ""},
+		"https://x-token-auth@host/r":      {overHTTP, "https://host/r", "https://host/r", "x-token-auth"},
+		"https://[::1]:8443/r":             {overHTTP, "https://[::1]:8443/r", "https://[::1]:8443/r", ""},
+		"r.git":                            {local, filepath.Join(here, "r.git"), filepath.Join(here, "r.git"), ""},
+		"./a:b":                            {local, filepath.Join(here, "a:b"), filepath.Join(here, "a:b"), ""},
+		"/srv/r.git":                       {local, "/srv/r.git", "/srv/r.git", ""},
+		"file:///srv/with%20space/r.git":   {local, "/srv/with space/r.git", "/srv/with space/r.git", ""},
+		"file://localhost/srv/r.git":       {local, "/srv/r.git", "/srv/r.git", ""},
 	} {
 		if got, err := parseAddress(raw); err != nil || got != want {
 			t.Errorf("%s: %+v, %v", raw, got, err)

@@ -47,7 +47,7 @@
 // this process and does not touch the disk (Windows, whose ssh cannot reach
 // such an agent, gets a private file that is overwritten and removed). The
 // token travels in the environment, as a header that is bound to the remote's
-// origin. Host keys must be known: the ones given, or GitHub's, which are
+// address. Host keys must be known: the ones given, or GitHub's, which are
 // embedded. Error texts hold the remote's words with secrets, userinfo and
 // control characters taken out.
 //

@@ -11,6 +11,9 @@ import (
 func SignerIdentity(s *openpgp.Signer) Identity {
 	name, email := s.User()
 	id := Identity{Name: plainName(name), Email: plainName(email)}
+	if id.Email == "" && strings.Contains(id.Name, "@") && !strings.Contains(id.Name, " ") {
+		id.Email = id.Name // a user id that is an address and no more
+	}
 	if id.Name == "" {
 		id.Name = id.Email
 	}

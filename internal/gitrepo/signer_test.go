@@ -208,6 +208,32 @@ func testSigner(t testing.TB) *openpgp.Signer {
 	return s
 }
 
+// TestSignerIdentity: what a user id lacks, git must not lack.
+func TestSignerIdentity(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, email string
+		want        Identity
+	}{
+		{"A B", "a@b.org", Identity{"A B", "a@b.org"}},
+		{"", "a@b.org", Identity{"a@b.org", "a@b.org"}},
+		{"a@b.org", "", Identity{"a@b.org", "a@b.org"}},
+		{"A B", "", Identity{"A B", ""}},
+	} {
+		key, err := openpgp.Generate(test.name, test.email, nil, time.Now().Add(-time.Hour), time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := openpgp.NewSigner(key, nil, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := SignerIdentity(s); got != test.want {
+			t.Errorf("%q %q is %+v, want %+v", test.name, test.email, got, test.want)
+		}
+	}
+}
+
 func TestKeyFileOnDiskIsNotNeeded(t *testing.T) {
 	t.Parallel()
 	key := testKey(t)

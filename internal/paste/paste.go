@@ -124,6 +124,15 @@ func unfold(text string) string {
 	return strings.Join(lines, "\n")
 }
 
+// WithoutUser takes out of an address, also of one that is none, what may be a
+// user and a password.
+func WithoutUser(text string) string {
+	if i := strings.LastIndex(text, "@"); i >= 0 {
+		return "…" + text[i:]
+	}
+	return text
+}
+
 // IsToken reports whether a text begins as tokens of the large hosts do, which
 // put that there so that a token in the wrong place can be found.
 func IsToken(text string) bool {

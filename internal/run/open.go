@@ -15,6 +15,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
+	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -36,7 +37,7 @@ func (r *syncer) open(ctx context.Context) (err error) {
 	}
 	if len(remotes) > 0 && r.o.SigningKey.IsSet() { // before anything is made
 		if r.signer, err = openpgp.NewSigner(r.o.SigningKey.Bytes(), r.o.SigningPassphrase.Bytes(), r.env.Now); err != nil {
-			return fmt.Errorf("read signing-key: %w", err)
+			return err
 		}
 	}
 	if err := r.openUpstream(); err != nil {
@@ -133,7 +134,7 @@ func (r *syncer) openBucket(ctx context.Context, text string, defaults bucket.Op
 // store looks in the other usual places.
 func (e Env) credentials() bucket.Credentials {
 	key := bucket.Credentials{
-		ID: e.Getenv("AWS_ACCESS_KEY_ID"), Secret: e.Getenv("AWS_SECRET_ACCESS_KEY"), Token: e.Getenv("AWS_SESSION_TOKEN"),
+		ID: paste.Line(e.Getenv("AWS_ACCESS_KEY_ID")), Secret: paste.Line(e.Getenv("AWS_SECRET_ACCESS_KEY")), Token: paste.Line(e.Getenv("AWS_SESSION_TOKEN")),
 	}
 	if key.ID == "" || key.Secret == "" {
 		return bucket.Credentials{}

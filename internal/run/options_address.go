@@ -12,6 +12,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 )
 
 // resolve gives OWNER/REPO its address on a runner of GitHub. Anywhere else it is
@@ -26,7 +27,7 @@ func (o *Options) resolve(getenv func(string) string) {
 	o.HashesRepository = onGitHub(o.HashesRepository, server, o.HashesSSHKey.or(o.SSHKey).IsSet())
 }
 
-var slug = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$`)
+var slug = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9._-]+$`)
 
 // onGitHub returns the address of OWNER/REPO: over ssh where there is a key. Any
 // other address stays as it is.
@@ -192,7 +193,7 @@ var brokenScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]+(?::|//)`)
 // and nobody would ever look there; so one that is to be made says that it is a
 // path.
 func (c *checker) folder(option, path, remedy string) {
-	shown := withoutUser(path)
+	shown := paste.WithoutUser(path)
 	switch {
 	case c.comment(option, path):
 	case strings.HasPrefix(path, "~"):
@@ -208,7 +209,7 @@ func (c *checker) folder(option, path, remedy string) {
 func (c *checker) comment(option, text string) bool {
 	noted := strings.HasPrefix(text, "#") || strings.Contains(text, " #")
 	if noted {
-		c.refuse("%s %q has a comment in it; in a text of several lines a # does not begin one, so take it out", option, withoutUser(text))
+		c.refuse("%s %q has a comment in it; in a text of several lines a # does not begin one, so take it out", option, paste.WithoutUser(text))
 	}
 	return noted
 }
@@ -222,12 +223,4 @@ func saysPath(text string) bool {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return !errors.Is(err, fs.ErrNotExist)
-}
-
-// withoutUser takes out what may be a user and a password.
-func withoutUser(text string) string {
-	if i := strings.LastIndex(text, "@"); i >= 0 {
-		return "…" + text[i:]
-	}
-	return text
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 )
 
 // A place is where an option's value leads: a folder, a remote repository, or
@@ -23,7 +24,7 @@ type place struct {
 // a folder inside another: each would write over what the other has.
 func (c *checker) claim(p place) {
 	for _, q := range c.places {
-		name, other := withoutUser(p.name), withoutUser(q.name)
+		name, other := paste.WithoutUser(p.name), paste.WithoutUser(q.name)
 		switch {
 		case p.same(q) && p.option == q.option:
 			c.refuse("%s %q is there twice; name each once", p.option, name)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 )
 
 // None is the answer that leaves something out.
@@ -83,7 +84,7 @@ func (a Answers) Plan(now time.Time) (Plan, error) {
 		}
 	}
 	var err error
-	p.Repository, err = ParseSlug(a.Repository)
+	p.Repository, err = ParseSlug(given(a.Repository))
 	check("repository", err)
 	p.Files, err = a.remote(a.Files)
 	check("files-repository", err)
@@ -107,9 +108,10 @@ func (a Answers) Plan(now time.Time) (Plan, error) {
 	return p, errors.Join(errs...)
 }
 
-// given is an answer without the mark for nothing.
+// given is an answer without what forms add to it, and without the mark for
+// nothing.
 func given(answer string) string {
-	if answer == None {
+	if answer = paste.Line(answer); answer == None {
 		return ""
 	}
 	return answer
@@ -118,7 +120,7 @@ func given(answer string) string {
 func (a Answers) buckets() []string {
 	var buckets []string
 	for _, text := range a.Buckets {
-		if given(text) != "" {
+		if text = given(text); text != "" {
 			buckets = append(buckets, text)
 		}
 	}
@@ -126,13 +128,17 @@ func (a Answers) buckets() []string {
 }
 
 func (a Answers) remote(text string) (Remote, error) {
-	if given(text) == "" {
+	if text = given(text); text == "" {
 		return Remote{}, nil
 	}
 	if err := plain(text); err != nil {
 		return Remote{}, err
 	}
-	return ParseRemote(text)
+	r, err := ParseRemote(text)
+	if err == nil && r.Address != "" {
+		_, err = gitrepo.Options{URL: r.Address}.Check()
+	}
+	return r, err
 }
 
 // plain refuses what cannot stand in a workflow's and a shell's quotes.

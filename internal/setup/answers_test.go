@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -47,6 +48,9 @@ func TestPlanRefuses(t *testing.T) {
 		{"twice the same", func(a *Answers) { a.Files = "https://github.com/" + a.Hashes }, "are the same"},
 		{"folder as a repository", func(a *Answers) { a.Files = "./files.git" }, "files-repository: \"./files.git\" is a folder"},
 		{"an expression", func(a *Answers) { a.Files = "git@h:${{x}}" }, "have no place there"},
+		{"a token in scp's form", func(a *Answers) { a.Hashes = "x-access-token:hunter2@github.com:me/r" }, "a password before the @"},
+		{"a token before a name", func(a *Answers) { a.Hashes = "hunter2@github.com/me" }, "…@github.com/me"},
+		{"one slash", func(a *Answers) { a.Hashes = "https:/github.com/me/r" }, "there must be ://"},
 		{"quotes", func(a *Answers) { a.Hashes = "git@h:it's" }, "have no place there"},
 		{"folder as a bucket", func(a *Answers) { a.Buckets = []string{"./bucket"} }, "write s3://NAME"},
 		{"two lines of buckets", func(a *Answers) { a.Buckets = []string{"s3://one-bucket\ns3://two"} }, "have no place there"},
@@ -79,6 +83,20 @@ func TestPlanRefuses(t *testing.T) {
 				t.Errorf("%v repeats a secret", err)
 			}
 		})
+	}
+}
+
+// Addresses come out of dashboards and chats.
+func TestPlanTakesWhatFormsAdd(t *testing.T) {
+	t.Parallel()
+	want, err := usual().Plan(noon())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := usual()
+	a.Repository, a.Files, a.Hashes = " "+a.Repository+"\n", "\ufeff"+a.Files, "<"+a.Hashes+">"
+	if got, err := a.Plan(noon()); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 )
 
 // ErrEnded is that of a conversation whose other side went away.
@@ -54,7 +55,7 @@ func (t *Talk) ask(ctx context.Context, question, standard string, check func(an
 		if err != nil {
 			return "", err
 		}
-		answer := strings.TrimSpace(line)
+		answer := paste.Line(line)
 		switch answer {
 		case "":
 			answer = standard

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 )
 
 // githubHost is the host whose repositories are named OWNER/REPO.
@@ -19,14 +21,14 @@ type Remote struct {
 }
 
 var (
-	slugForm = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/[A-Za-z0-9._-]{1,100}$`)
+	slugForm = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,38})/[A-Za-z0-9._-]{1,100}$`)
 	scpForm  = regexp.MustCompile(`^(?:[^@/:\s]+@)?([^@/:\s]+):([^\s]+)$`)
 )
 
 // ParseSlug reads the OWNER/REPO of a repository on GitHub.
 func ParseSlug(text string) (string, error) {
 	if !slugForm.MatchString(text) || strings.HasSuffix(text, "/.") || strings.HasSuffix(text, "/..") {
-		return "", fmt.Errorf("%.200q is not a repository; write OWNER/REPO", text)
+		return "", fmt.Errorf("%.200q is not a repository; write OWNER/REPO", paste.WithoutUser(text))
 	}
 	return strings.TrimSuffix(text, ".git"), nil
 }
