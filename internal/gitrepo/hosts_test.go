@@ -3,6 +3,7 @@
 package gitrepo
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,9 +31,9 @@ func hostKinds() map[string]hostKind {
 	}
 }
 
-// eachHost runs a test over every kind of host, by https and ssh. sshd passes no
-// GIT_PROTOCOL on, so over ssh the old protocol is spoken.
-func eachHost(t *testing.T, test func(t *testing.T, remote string, want sparseness, open func(t *testing.T) *Repo)) {
+// eachHost runs a test over every kind of host of a copy of a remote, by https and
+// ssh. sshd passes no GIT_PROTOCOL on, so over ssh the old protocol is spoken.
+func eachHost(t *testing.T, original string, test func(t *testing.T, remote string, want sparseness, open func(t *testing.T) *Repo)) {
 	key, public := sshKey(t, "ed25519")
 	sshd := newSSHHost(t, public)
 	for name, kind := range hostKinds() {
@@ -44,6 +45,10 @@ func eachHost(t *testing.T, test func(t *testing.T, remote string, want sparsene
 				t.Parallel()
 				host := newGitHost(t)
 				remote := filepath.Join(host.folder, "r.git")
+				if err := errors.Join(os.RemoveAll(remote), os.CopyFS(remote, os.DirFS(original))); err != nil {
+					t.Fatal(err)
+				}
+				plainGit(t, remote, "config", "http.receivepack", "true")
 				for _, s := range kind.settings {
 					name, value, has := strings.Cut(s, "=")
 					if !has {
@@ -75,9 +80,9 @@ func eachHost(t *testing.T, test func(t *testing.T, remote string, want sparsene
 // host, whether the tree is listed first or files were looked up before.
 func TestEveryHostListsAndReads(t *testing.T) {
 	t.Parallel()
-	files := manyFolders(20)
-	eachHost(t, func(t *testing.T, remote string, want sparseness, open func(*testing.T) *Repo) {
-		head := publish(t, openWith(t, Options{Dir: t.TempDir(), URL: remote}), files)
+	files, original := manyFolders(20), bareRemote(t)
+	head := publish(t, open(t, original, Auth{}), files)
+	eachHost(t, original, func(t *testing.T, _ string, want sparseness, open func(*testing.T) *Repo) {
 		for _, findFirst := range []bool{false, true} {
 			r := open(t)
 			if _, err := r.Fetch(t.Context(), "refs/heads/data"); err != nil {
@@ -116,9 +121,10 @@ func TestEveryHostListsAndReads(t *testing.T) {
 // differs between the two, and which descends from which.
 func TestEveryHostShowsItsHistory(t *testing.T) {
 	t.Parallel()
-	eachHost(t, func(t *testing.T, remote string, _ sparseness, open func(*testing.T) *Repo) {
-		line, side := longRemote(t, remote, 70)
-		head, ours := line[69], line[5]
+	original := bareRemote(t)
+	line, side := longRemote(t, original, 70)
+	head, ours := line[69], line[5]
+	eachHost(t, original, func(t *testing.T, remote string, _ sparseness, open func(*testing.T) *Repo) {
 		for _, readFirst := range []bool{false, true} {
 			r := open(t)
 			if _, err := r.Fetch(t.Context(), "refs/heads/data"); err != nil {
