@@ -41,6 +41,9 @@ type Result struct {
 	Commits, Files, Revisions int
 	// New are the releases that the repository did not list before.
 	New []index.Release
+	// Adopted says why the whole index was compared with the tree, "" if it
+	// was not.
+	Adopted string
 	// Undone are the paths at which somebody else's commits were put back.
 	Undone []string
 	// Changed says whether anything was pushed.
@@ -58,7 +61,7 @@ func (d *Repository) replay(ctx context.Context, in Input, p *plan) (_ Result, e
 		d: d, in: in, plan: p, im: im, now: d.o.Now(), held: map[string]bool{},
 		fresh: fresh, whole: fresh && d.o.History == Snapshot,
 	}
-	r.result.New = d.fresh(in, p)
+	r.result.New, r.result.Adopted = d.fresh(in, p), d.Adopting()
 	r.chain = d.newChain(ctx)
 	defer func() { err = errors.Join(err, im.Close()) }()
 	err = r.run(ctx)

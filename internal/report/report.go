@@ -97,10 +97,11 @@ type Destination struct {
 	Pending   int    // lines of its ledger
 	Took      time.Duration
 
-	// In a dry run: how many entries of the index are new to it, and why a
-	// repository would be compared with the whole index.
-	Entries  int
+	// Adopting is why a repository was compared with the whole index, or in a
+	// dry run would be.
 	Adopting string
+	// Entries is in a dry run how many entries of the index are new to it.
+	Entries int
 }
 
 // A Phase is a part of the run. Some go on side by side.

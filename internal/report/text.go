@@ -99,12 +99,20 @@ func (r *Run) account(d *Destination) string {
 	case !d.Changed:
 		return "nothing new"
 	case d.Kind != "bucket" && d.Commits == 0:
-		return fmt.Sprintf("no file differs; the tag was set in %.1f s", d.Took.Seconds())
+		return fmt.Sprintf("no file differs; the tag was set in %.1f s", d.Took.Seconds()) + d.compared()
 	case d.Commit != "":
-		return fmt.Sprintf("%s, head %.12s, in %.1f s", Plural(d.Commits, "commit"), d.Commit, d.Took.Seconds())
+		return fmt.Sprintf("%s, head %.12s, in %.1f s", Plural(d.Commits, "commit"), d.Commit, d.Took.Seconds()) + d.compared()
 	}
 	return fmt.Sprintf("%s, %s, %s put in %.1f s", Plural(d.Tarballs, "tarball"),
 		Plural(d.Revisions, "revision"), size(d.Bytes), d.Took.Seconds())
+}
+
+// compared says why a repository was compared with the whole index.
+func (d *Destination) compared() string {
+	if d.Adopting == "" {
+		return ""
+	}
+	return "; compared with the whole index, because " + d.Adopting
 }
 
 // partial says what was put into a bucket that was not brought up to date.

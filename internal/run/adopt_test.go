@@ -166,7 +166,7 @@ func TestFilesOfAnOlderToolAreAdopted(t *testing.T) {
 			w, old := adoptable(t, false, tagged)
 			filesOnly := append(w.upstreamArgs(), "--files-repository", w.files())
 			code, said := w.run(append(filesOnly, "--dry-run")...)
-			if w.says(said, "compared with the whole index"); code != CodeDone {
+			if w.says(said, "it would change 3 files in 1 commit", "compared with the whole index"); code != CodeDone {
 				t.Errorf("dry run: exit code %d:\n%s", code, said)
 			}
 			if code, said := w.run(filesOnly...); code != CodeDone {
@@ -196,9 +196,17 @@ func TestAdoptedRepositoryThatIsUpToDateGetsOnlyATag(t *testing.T) {
 	files := h.Generation().Tree()
 	files[r.JSONPath()] = oldRecord(r, h.Generation().Tarball(r))
 	head := w.plainRepository(w.hashes(), files, false)
-	if code, said := w.run(append(w.upstreamArgs(), "--hashes-repository", w.hashes())...); code != CodeDone {
+	refs, key := w.refs(w.hashes()), w.key
+	w.key = nil // a dry run needs none
+	code, said := w.run(append(w.upstreamArgs(), "--hashes-repository", w.hashes(), "--dry-run")...)
+	if w.key = key; code != CodeDone || w.refs(w.hashes()) != refs {
+		t.Fatalf("dry run: exit code %d:\n%s", code, said)
+	}
+	w.says(said, "signatures are not checked", "it would change 0 files in 0 commits", "because it has no tag")
+	if code, said = w.run(append(w.upstreamArgs(), "--hashes-repository", w.hashes())...); code != CodeDone {
 		t.Fatalf("exit code %d:\n%s", code, said)
 	}
+	w.says(said, "done: 0 releases, 0 revisions, 0 B in", "no file differs; the tag was set in", "compared with the whole index, because it has no tag")
 	if now := strings.TrimSpace(w.git(w.hashes(), "rev-parse", "hackage")); now != head {
 		t.Errorf("the branch moved from %s to %s although nothing differs", head, now)
 	}

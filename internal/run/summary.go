@@ -90,7 +90,7 @@ func (r *syncer) addSite(ctx context.Context, run *report.Run, s *site) {
 		}
 	}
 	if s.repo != nil {
-		d.Changed, d.Commits, d.Files, d.Adopting = s.commit.Changed, s.commit.Commits, s.commit.Files, s.repo.Adopting()
+		d.Changed, d.Commits, d.Files, d.Adopting = s.commit.Changed, s.commit.Commits, s.commit.Files, s.commit.Adopted
 		took = s.commit.Revisions
 		if s.commit.Changed && s.commit.Commits > 0 {
 			d.Commit = s.commit.Commit
