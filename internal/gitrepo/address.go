@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 )
 
 // A transport is how a remote is reached.
@@ -63,6 +65,10 @@ func parseAddress(raw string) (address, error) {
 	return folderAddress(raw)
 }
 
+// errTokenOverSSH is also for the sake of the arguments of ssh, which others can
+// read, and in which the user stands.
+var errTokenOverSSH = fmt.Errorf("read repository address: its user is a token, which ssh has no use for; write https://HOST/PATH, and give the token by the token option: %w", ErrURL)
+
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
 func folderAddress(path string) (address, error) {
@@ -75,8 +81,11 @@ func folderAddress(path string) (address, error) {
 
 // scpAddress takes user@host:path.
 func scpAddress(raw, user, host, path string) (address, error) {
-	if strings.HasPrefix(user, "-") || strings.HasPrefix(host, "-") {
+	switch {
+	case strings.HasPrefix(user, "-") || strings.HasPrefix(host, "-"):
 		return address{}, fmt.Errorf("read repository address: its host or user starts with a dash: %w", ErrURL)
+	case paste.IsToken(user):
+		return address{}, errTokenOverSSH
 	}
 	return address{by: overSSH, forGit: raw, display: host + ":" + path, user: user}, nil
 }
@@ -102,6 +111,9 @@ func parseURL(raw string) (address, error) {
 	case "ssh":
 		if u.Hostname() == "" || strings.HasPrefix(u.Hostname(), "-") || strings.HasPrefix(u.User.Username(), "-") {
 			return address{}, fmt.Errorf("read repository address: its host or user is missing or starts with a dash: %w", ErrURL)
+		}
+		if paste.IsToken(u.User.Username()) {
+			return address{}, errTokenOverSSH
 		}
 		return address{by: overSSH, forGit: raw, display: shown.String(), user: u.User.Username()}, nil
 	case "http", "https":
