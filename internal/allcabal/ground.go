@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
@@ -15,6 +14,7 @@ import (
 // to be ours, or that was adopted.
 type ground struct {
 	commit  string   // "" for an empty branch
+	line    string   // the commit that says how far the index was read
 	parents []string // of the next commit
 
 	// first and last are the ends of what somebody else committed above it,
@@ -30,7 +30,7 @@ func standing(commit string) ground {
 	if commit == "" {
 		return ground{}
 	}
-	return ground{commit: commit, parents: []string{commit}}
+	return ground{commit: commit, line: commit, parents: []string{commit}}
 }
 
 // maxForeign is how many commits are looked through for one of ours.
@@ -163,15 +163,11 @@ func (d *Repository) whyAdopted() string {
 // are put back, and to other files unless the owner keeps them. The commit that
 // does so has the head as its parent, and others if the head does not lead there.
 func (d *Repository) undo(ctx context.Context, base string, above []link, others ...string) error {
-	g := ground{commit: base, parents: append([]string{d.head}, others...), last: d.head, foreign: len(above)}
+	g := ground{commit: base, line: base, parents: append([]string{d.head}, others...), last: d.head, foreign: len(above)}
 	g.first = above[len(above)-1].id
-	folders := map[string]bool{} // of the ground, which a kept file must not replace
 	for change, err := range d.o.Repo.Diff(ctx, base, d.head) {
 		if err != nil {
 			return fmt.Errorf("compare %s with %s of %q: %w", d.head, base, d, err)
-		}
-		if root, _, nested := strings.Cut(change.Path, "/"); nested && change.OldID != "" {
-			folders[root] = true
 		}
 		if d.keeps(change) {
 			g.kept = append(g.kept, change)
@@ -179,11 +175,8 @@ func (d *Repository) undo(ctx context.Context, base string, above []link, others
 			g.undone = append(g.undone, change)
 		}
 	}
-	for i := len(g.kept) - 1; i >= 0; i-- {
-		if folders[g.kept[i].Path] {
-			g.undone = append(g.undone, g.kept[i])
-			g.kept = slices.Delete(g.kept, i, i+1)
-		}
+	if err := d.dropFolders(ctx, &g); err != nil {
+		return err
 	}
 	if len(g.undone) == 0 {
 		// The tree is the ground's with what the owner keeps.
@@ -194,6 +187,29 @@ func (d *Repository) undo(ctx context.Context, base string, above []link, others
 	}
 	d.ground = g
 	return d.needUndone(ctx)
+}
+
+// dropFolders keeps nothing that would take the place of a folder of the ground:
+// the name of a file may be that of a package.
+func (d *Repository) dropFolders(ctx context.Context, g *ground) error {
+	var paths []string
+	for _, change := range g.kept {
+		paths = append(paths, change.Path)
+	}
+	found, err := d.o.Repo.Find(ctx, g.commit, paths...)
+	if err != nil {
+		return fmt.Errorf("look up what is kept in %q: %w", d, err)
+	}
+	kept := g.kept
+	g.kept = nil
+	for i, change := range kept {
+		if found[i].Mode == gitrepo.ModeFolder {
+			g.undone = append(g.undone, change)
+		} else {
+			g.kept = append(g.kept, change)
+		}
+	}
+	return nil
 }
 
 // needUndone brings the files that are put back: git sends along what the commit
@@ -222,7 +238,7 @@ func isData(path string) bool {
 // that is no data, or its removal, if a pattern names the file or a folder above
 // it.
 func (d *Repository) keeps(change gitrepo.Change) bool {
-	if isData(change.Path) || change.NewID != "" && change.NewMode != "100644" && change.NewMode != "100755" {
+	if isData(change.Path) || gitrepo.CheckPath(change.Path) != nil || change.NewID != "" && change.NewMode != "100644" && change.NewMode != "100755" {
 		return false
 	}
 	for name := change.Path; name != "."; name = path.Dir(name) {

@@ -313,6 +313,26 @@ func TestOwnerKeepsFiles(t *testing.T) {
 	}
 }
 
+// A file that is to be kept takes the place of no package, and keeps no name that
+// nobody can have.
+func TestKeptFileReplacesNoFolder(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, hackagetest.Small())
+	r.options.Keep = []string{"*"}
+	r.mustRun()
+	blob := strings.TrimSpace(r.git("rev-parse", "hackage:extra/1.0/extra.cabal"))
+	r.removeByHand("alpha")
+	r.plumb("hackage", map[string]string{"alpha": "100644 " + blob, "NOTES": "100755 " + blob, "a\x01b": "100644 " + blob})
+	d, result := r.mustRun()
+	if result.Commits != 1 || d.Alarm() == "" {
+		t.Errorf("result %+v", result)
+	}
+	r.signed()
+	if files := r.tree("hackage"); !slices.Contains(files, "NOTES") || !slices.Contains(files, "alpha/0.2/alpha.cabal") || len(files) != 21 {
+		t.Errorf("there are %d: %q", len(files), files)
+	}
+}
+
 func TestPatternsThatKeepNothingAreRefused(t *testing.T) {
 	t.Parallel()
 	for pattern, fine := range map[string]bool{

@@ -39,14 +39,14 @@ const lineWithin = 100
 
 // lineOfGround reads the line of the ground. Ours have one.
 func (d *Repository) lineOfGround(ctx context.Context) (time.Time, error) {
-	c, err := d.o.Repo.ReadCommit(ctx, d.ground.commit)
+	c, err := d.o.Repo.ReadCommit(ctx, d.ground.line)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("read branch %q of %q: %w", d.o.Branch, d, err)
 	}
 	if t, ok := lineOf(c.Message); ok && d.sane(t) {
 		return t, nil
 	}
-	return d.lineFrom(ctx, d.ground.commit)
+	return d.lineFrom(ctx, d.ground.line)
 }
 
 // lineFrom returns the time of the newest sane line that a commit or one of its

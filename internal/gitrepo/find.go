@@ -33,7 +33,7 @@ func (r *Repo) Find(ctx context.Context, rev string, paths ...string) ([]File, e
 	first := search{tree: top}
 	found := make([]File, len(paths))
 	for i, path := range paths {
-		if err := checkPath(path); err != nil {
+		if err := CheckPath(path); err != nil {
 			return nil, fmt.Errorf("find files of %.40q: %w", rev, err)
 		}
 		first.paths = append(first.paths, searched{path, i})

@@ -73,7 +73,7 @@ func (r *Repo) rootDir(ctx context.Context, tree string) (*dir, error) {
 // folder, a link, a submodule, a file that can be run; and so do the folders
 // on its way. content may be changed afterwards.
 func (im *Import) Write(path string, content []byte) error {
-	if err := errors.Join(im.failure(), checkPath(path)); err != nil {
+	if err := errors.Join(im.failure(), CheckPath(path)); err != nil {
 		return err
 	}
 	id, err := im.repo.objects.addLater(content)
@@ -86,7 +86,7 @@ func (im *Import) Write(path string, content []byte) error {
 // Put puts back what a tree held: any mode but a folder's. A blob must be here
 // (Need brings it) or in the remote's newest commit at another place.
 func (im *Import) Put(file File) error {
-	if err := errors.Join(im.failure(), checkPath(file.Path)); err != nil {
+	if err := errors.Join(im.failure(), CheckPath(file.Path)); err != nil {
 		return err
 	}
 	id, err := parseID(file.ID)
@@ -221,9 +221,9 @@ const (
 	maxPart = 255
 )
 
-// checkPath refuses what git's own check refuses in a tree on any system, what
+// CheckPath refuses what git's own check refuses in a tree on any system, what
 // would break out of a folder, and control characters.
-func checkPath(path string) error {
+func CheckPath(path string) error {
 	if path == "" || len(path) > maxPath {
 		return fmt.Errorf("check path %.80q: empty or too long: %w", path, ErrPath)
 	}
