@@ -67,16 +67,6 @@ func (b Base) resume() hash.Hash {
 	return h
 }
 
-// ends reports whether an object with the digest sum consists of the base and
-// what end gives.
-func (b Base) ends(ctx context.Context, end io.Reader, sum [sha256.Size]byte) (bool, error) {
-	h := b.resume()
-	if _, err := io.Copy(h, contextReader{ctx, end}); err != nil {
-		return false, err
-	}
-	return [sha256.Size]byte(h.Sum(nil)) == sum, nil
-}
-
 // Begins reports whether r, which is read so far, begins with the base.
 func (b Base) Begins(ctx context.Context, r io.Reader) (bool, error) {
 	h := sha256.New()

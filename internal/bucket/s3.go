@@ -55,6 +55,9 @@ type S3 struct {
 	multipart  lack // no objects in parts
 	copies     lack // no parts copied from objects
 	sources    lack // no condition on what is copied
+	// mistaken: the server finds no upload right of which it is to compare the
+	// checksum.
+	mistaken atomic.Bool
 }
 
 // NewS3 returns the bucket at an S3 address. It makes no request.
@@ -64,14 +67,12 @@ func NewS3(ctx context.Context, a Address, o Options) (*S3, error) {
 		return nil, err
 	}
 	o = o.withDefaults()
-	client, credentials, err := newClient(ctx, a, o)
+	b := &S3{address: a, part: o.Part, pause: o.Pause, full: o.Full, notify: o.Notify}
+	client, credentials, err := newClient(ctx, a, o, b.meet)
 	if err != nil {
 		return nil, err
 	}
-	b := &S3{
-		client: client, credentials: credentials, address: a,
-		part: o.Part, pause: o.Pause, full: o.Full, notify: o.Notify,
-	}
+	b.client, b.credentials = client, credentials
 	b.conditions.turn = make(chan struct{}, 1)
 	b.conditions.seed = maphash.MakeSeed()
 	endpoint := client.Options().BaseEndpoint // the environment may name one too
@@ -81,6 +82,14 @@ func NewS3(ctx context.Context, a Address, o Options) (*S3, error) {
 		return b, nil
 	}
 	return b, a.checkEndpoint(*endpoint)
+}
+
+// meet takes the name that a server gives itself. Versitygw takes the checksum of
+// a whole object for that of a part copied from it.
+func (b *S3) meet(server string) {
+	if server == "VERSITYGW" {
+		b.mistaken.Store(true)
+	}
 }
 
 // String names the bucket in messages.
@@ -159,8 +168,6 @@ type found struct {
 	exists bool
 	told   bool // what follows is known
 	sum    [sha256.Size]byte
-	// mistaken: the server cannot compare the checksum of an upload.
-	mistaken bool
 }
 
 // is reports whether it has the size and the digest of an object.

@@ -25,11 +25,12 @@ import (
 )
 
 // newClient returns a client for the bucket at a, and the credentials it uses.
+// Meet is told of each answer's Server header.
 //
 // No checksums are sent but those that are asked for. The SDK's own way, a
 // trailer behind a chunked body, is what servers other than AWS refuse or keep
 // as the object's Content-Encoding.
-func newClient(ctx context.Context, a Address, o Options) (*s3.Client, aws.CredentialsProvider, error) {
+func newClient(ctx context.Context, a Address, o Options, meet func(server string)) (*s3.Client, aws.CredentialsProvider, error) {
 	load := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(httpClient(o)),
 		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
@@ -49,7 +50,7 @@ func newClient(ctx context.Context, a Address, o Options) (*s3.Client, aws.Crede
 	client := s3.NewFromConfig(cfg, func(s *s3.Options) {
 		s.Retryer = newRetrier(o, cfg.Credentials)
 		if plain, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
-			s.HTTPClient = guardedClient(plain)
+			s.HTTPClient = guardedClient(plain, meet)
 		}
 		s.APIOptions = append(s.APIOptions, leaveAcceptEncodingUnsigned)
 		s.UsePathStyle = *a.PathStyle || local(a.Endpoint)
@@ -165,9 +166,9 @@ func httpClient(o Options) *awshttp.BuildableClient {
 // guardedClient is client for talk with a server that may be anybody's. It goes
 // nowhere else, whatever the server says: a request is signed for one host, and
 // what another one answers would be taken for the bucket's.
-func guardedClient(client *awshttp.BuildableClient) aws.HTTPClient {
+func guardedClient(client *awshttp.BuildableClient, meet func(server string)) aws.HTTPClient {
 	return &http.Client{
-		Transport:     boundedTransport{client.GetTransport()},
+		Transport:     boundedTransport{client.GetTransport(), meet},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -176,10 +177,16 @@ func guardedClient(client *awshttp.BuildableClient) aws.HTTPClient {
 const maxAnswer = 64 << 10
 
 // A boundedTransport bounds answers, which the SDK reads whole.
-type boundedTransport struct{ http.RoundTripper }
+type boundedTransport struct {
+	http.RoundTripper
+	meet func(server string)
+}
 
 func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.RoundTripper.RoundTrip(r)
+	if err == nil {
+		t.meet(response.Header.Get("Server"))
+	}
 	if err != nil || r.Method == http.MethodGet && response.StatusCode/100 == 2 {
 		return response, err
 	}

@@ -41,7 +41,7 @@ func (b *S3) putIf(ctx context.Context, name string, o Object, c Condition) (Inf
 	if b.conditions.state.Load() == conditionsLacking || strings.HasPrefix(c.etag, noETag) {
 		return b.putAfterLook(ctx, name, o, c)
 	}
-	if b.full && c.kind == ifAbsent || o.Size > b.part {
+	if b.full && c.kind == ifAbsent || o.Size-o.Base.Length > b.part {
 		// Before much is sent in vain.
 		if have, write, err := b.decide(ctx, name, o, c); err != nil || !write {
 			return have, err

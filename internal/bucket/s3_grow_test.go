@@ -42,7 +42,7 @@ func TestGrownObjectIsBuiltOnItsPredecessor(t *testing.T) {
 	const base = 8*mebi - 1024
 	changed := slices.Clone(before)
 	changed[0]++
-	whole := []string{"GET", "POST", "GET", "PUT", "PUT", "POST"}
+	whole := []string{"HEAD", "POST", "GET", "PUT", "PUT", "POST"}
 	for name, c := range map[string]struct {
 		fake     *fakeS3
 		from     int
@@ -53,13 +53,13 @@ func TestGrownObjectIsBuiltOnItsPredecessor(t *testing.T) {
 		told     []string
 	}{
 		"grown":     {&fakeS3{}, base, before, after, whole, []string{"bytes=0-8387583"}, nil},
-		"changed":   {&fakeS3{}, base, changed, after, []string{"GET"}, nil, nil},
+		"changed":   {&fakeS3{}, base, changed, after, []string{"HEAD", "POST", "GET", "DELETE"}, nil, nil},
 		"the same":  {&fakeS3{}, base, before, before, whole, []string{"bytes=0-8387583"}, nil},
 		"short":     {&fakeS3{}, mebi, after[:2*mebi], after[:3*mebi], []string{"GET", "PUT"}, nil, nil},
-		"no copies": {&fakeS3{noCopies: true}, base, before, after, []string{"GET", "POST", "GET", "PUT", "PUT", "DELETE"}, []string{"bytes=0-8387583", "bytes=0-8387583"}, []string{"sent whole"}},
+		"no copies": {&fakeS3{noCopies: true}, base, before, after, []string{"HEAD", "POST", "GET", "PUT", "PUT", "DELETE"}, []string{"bytes=0-8387583", "bytes=0-8387583"}, []string{"sent whole"}},
 		"no condition on copies": {
 			&fakeS3{noCopyConditions: true}, base, before, after,
-			[]string{"GET", "POST", "GET", "PUT", "PUT", "PUT", "POST"}, []string{"bytes=0-8387583", "bytes=0-8387583"}, nil,
+			[]string{"HEAD", "POST", "GET", "PUT", "PUT", "PUT", "POST"}, []string{"bytes=0-8387583", "bytes=0-8387583"}, nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -162,15 +162,15 @@ func TestGrownObjectIsProven(t *testing.T) {
 		want     error
 		requests []string
 	}{
-		"by the server": {"compared", -1, 0, true, nil, []string{"GET", "POST", "PUT", "PUT", "POST"}},
+		"by the server": {"compared", -1, 0, true, nil, []string{"HEAD", "POST", "PUT", "PUT", "POST"}},
 		"by the server, changed": {
-			"compared", 5 * mebi, 0, true, bucket.ErrBase, []string{"GET", "POST", "PUT", "PUT", "POST", "DELETE"},
+			"compared", 5 * mebi, 0, true, bucket.ErrBase, []string{"HEAD", "POST", "PUT", "PUT", "POST", "DELETE"},
 		},
-		"checksum not noted":      {"compared", -1, 0, false, nil, []string{"GET", "POST", "GET", "PUT", "PUT", "POST"}},
-		"by a sample":             {"", -1, 5 * mebi, true, nil, []string{"GET", "POST", "GET", "PUT", "PUT", "POST"}},
-		"by a sample, changed":    {"", 5 * mebi, 5*mebi - 999, true, bucket.ErrBase, []string{"GET", "POST", "GET", "DELETE"}},
-		"changed elsewhere":       {"", 5 * mebi, 0, true, nil, []string{"GET", "POST", "GET", "PUT", "PUT", "POST"}}, // SECURITY.md says so
-		"checksum header refused": {"refused", -1, 0, true, nil, []string{"GET", "POST", "GET", "POST", "GET", "PUT", "PUT", "POST"}},
+		"checksum not noted":      {"compared", -1, 0, false, nil, []string{"HEAD", "POST", "GET", "PUT", "PUT", "POST"}},
+		"by a sample":             {"", -1, 5 * mebi, true, nil, []string{"HEAD", "POST", "GET", "PUT", "PUT", "POST"}},
+		"by a sample, changed":    {"", 5 * mebi, 5*mebi - 999, true, bucket.ErrBase, []string{"HEAD", "POST", "GET", "DELETE"}},
+		"changed elsewhere":       {"", 5 * mebi, 0, true, nil, []string{"HEAD", "POST", "GET", "PUT", "PUT", "POST"}}, // SECURITY.md says so
+		"checksum header refused": {"refused", -1, 0, true, nil, []string{"HEAD", "POST", "HEAD", "POST", "GET", "PUT", "PUT", "POST"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -202,6 +202,31 @@ func TestGrownObjectIsProven(t *testing.T) {
 				t.Errorf("%d bytes are in place, or other ones; %d uploads are left", len(got.content), fake.unfinished())
 			}
 		})
+	}
+}
+
+// TestGrownObjectOfAKnownVersionIsNotLookedUp: its ETag says all.
+func TestGrownObjectOfAKnownVersionIsNotLookedUp(t *testing.T) {
+	t.Parallel()
+	before, after := grown()
+	fake := &fakeS3{}
+	watch := fake.serve(t)
+	b := at(t, watch, quick())
+	put(t, b, "known", "one", bucket.IfAbsent())
+	info, err := b.Put(t.Context(), "k", bucket.NewObject(before), bucket.Always())
+	must(t, err)
+	watch.Reset()
+	o := buckettest.NewObjectOn(8*mebi-1024, after)
+	if _, err := b.Put(t.Context(), "k", o, bucket.IfMatch(`"other"`)); !errors.Is(err, bucket.ErrConflict) {
+		t.Errorf("put on another version: %v, want ErrConflict", err)
+	}
+	expectRequests(t, watch, "POST", "GET", "PUT", "DELETE", "HEAD")
+	if _, err := b.Put(t.Context(), "k", o, bucket.IfMatch(info.ETag)); err != nil {
+		t.Error(err)
+	}
+	expectRequests(t, watch, "POST", "GET", "PUT", "PUT", "POST")
+	if got, _ := fake.object("k"); !bytes.Equal(got.content, after) {
+		t.Errorf("%d bytes are in place, or other ones", len(got.content))
 	}
 }
 

@@ -36,9 +36,7 @@ type upload struct {
 	*S3
 	name   string
 	object Object
-	// source has what is sent: the body, behind what is not copied of the base.
-	source io.ReadSeeker
-	pieces []piece
+	pieces []piece // of the body
 	// crc is the CRC-64/NVME of the whole, if the server is asked to compare it,
 	// else 0; and proves says that it will.
 	crc    uint64
@@ -49,9 +47,9 @@ type upload struct {
 
 // putParts puts o in parts, read from the body itself and not kept in memory.
 func (b *S3) putParts(ctx context.Context, name string, o Object, c Condition) (Info, error) {
-	u := &upload{S3: b, name: name, object: o, source: o.Body}
+	u := &upload{S3: b, name: name, object: o}
 	size := max(b.part, (o.Size+maxParts-2)/(maxParts-1))
-	if err := u.divide(ctx, nil, size); err != nil {
+	if err := u.divide(ctx, size); err != nil {
 		return Info{}, err
 	}
 	return u.put(ctx, c, func() error { return nil })
@@ -98,7 +96,7 @@ func simpler(err error) bool {
 // errNoParts is an answer without what an upload in parts needs.
 var errNoParts = errors.New("the server's answer names no upload or no part")
 
-// A piece of what is sent becomes a part.
+// A piece of the body becomes a part.
 type piece struct {
 	start, size int64
 	sum         [sha256.Size]byte
@@ -106,11 +104,9 @@ type piece struct {
 	crc         uint64
 }
 
-// divide checks the body and divides the source, which has some bytes before it,
-// into pieces.
-func (u *upload) divide(ctx context.Context, before []byte, size int64) error {
+// divide checks the body and divides it into pieces.
+func (u *upload) divide(ctx context.Context, size int64) error {
 	d := &divider{size: size, digest: sha256.New(), md5: md5.New(), crc: crc64.New(nvme)}
-	_, _ = d.Write(before) // never fails
 	if err := u.object.Copy(ctx, d); err != nil {
 		return bodyError{err}
 	}
@@ -195,7 +191,7 @@ func (u *upload) send(ctx context.Context) error {
 	u.parts = append(u.parts, make([]types.CompletedPart, len(u.pieces))...)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(1)
-	shared, ok := readerAt(u.source)
+	shared, ok := readerAt(u.object.Body)
 	if ok {
 		group.SetLimit(partsAtOnce)
 	}
@@ -204,7 +200,7 @@ func (u *upload) send(ctx context.Context) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			body := newCheckedBody(ctx, u.source, p.start, p.size, p.sum, false)
+			body := newCheckedBody(ctx, u.object.Body, p.start, p.size, p.sum, false)
 			if ok {
 				body = newCheckedBody(ctx, io.NewSectionReader(shared, p.start, p.size), 0, p.size, p.sum, false)
 			}

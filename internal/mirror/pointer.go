@@ -61,6 +61,10 @@ func (b *Bucket) point(ctx context.Context, key string, o bucket.Object, etag st
 				return "", err
 			}
 		}
+		if o.Base.Length > 0 {
+			// What is there is not what was put last, so it is nothing to build on.
+			return "", errors.Join(err, bucket.ErrBase)
+		}
 		etag = unmet.Have.ETag
 	}
 }
