@@ -244,7 +244,7 @@ const metadataSHA256 = "sha256"
 // look compares what is in place with an object, by its bytes where they matter
 // or are soon read.
 func (b *S3) look(ctx context.Context, name string, o Object, c Condition) (found, error) {
-	if !b.full && (c.kind == ifAbsent || o.Size > soonRead) {
+	if !b.full && !o.Doubted && (c.kind == ifAbsent || o.Size > soonRead) {
 		have, err := b.head(ctx, name)
 		if err != nil || !have.exists || have.told || have.Size != o.Size && have.Size >= 0 {
 			return have, err

@@ -219,6 +219,11 @@ func TestMetadataProvesNothing(t *testing.T) {
 		if _, err := b.Put(t.Context(), "package/a-1.tar.gz", bucket.NewObject(genuine), bucket.IfAbsent()); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
+		doubted := bucket.NewObject(genuine)
+		doubted.Doubted = true
+		if _, err := b.Put(t.Context(), "package/a-1.tar.gz", doubted, bucket.IfAbsent()); (err == nil) != bytes.Equal(c.evil, genuine) {
+			t.Errorf("%s, doubted: %v", name, err)
+		}
 		// A pointer is read in any case.
 		if _, err := b.Put(t.Context(), "package/a-1.tar.gz", bucket.NewObject(genuine), bucket.IfMatch(`"other"`)); !bytes.Equal(c.evil, genuine) && !errors.Is(err, bucket.ErrConflict) {
 			t.Errorf("%s, as a pointer: %v, want ErrConflict", name, err)
