@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -34,6 +35,8 @@ func (r *Repo) Refs(ctx context.Context) (map[string]string, error) {
 		refs[name] = id
 		r.showsTags = r.showsTags || strings.HasPrefix(name, tags)
 	}
+	// What is gone can no longer be asked for.
+	r.refs = slices.DeleteFunc(r.refs, func(ref string) bool { return refs[ref] == "" })
 	return refs, nil
 }
 
@@ -53,11 +56,11 @@ func (r *Repo) Fetch(ctx context.Context, refs ...string) (map[string]string, er
 			return nil, fmt.Errorf("fetch from %q: %w", r.remote.display, err)
 		}
 	}
-	r.refs, r.depth = refs, max(r.depth, 1)
+	r.depth = max(r.depth, 1)
 	for {
-		err := r.fetchRefs(ctx, r.refs)
+		err := r.fetchRefs(ctx, refs)
 		if err != nil && strings.Contains(err.Error(), "did not send all necessary objects") {
-			err = r.fetchOneByOne(ctx)
+			err = r.fetchOneByOne(ctx, refs)
 		}
 		if filterRefused(err) && r.sparse > everything {
 			r.widen("it refuses to leave files out (" + r.sparse.filter() + ")")
@@ -69,14 +72,17 @@ func (r *Repo) Fetch(ctx context.Context, refs ...string) (map[string]string, er
 		if err != nil {
 			return nil, fmt.Errorf("fetch from %q: %w", r.remote.display, r.hint(err))
 		}
+		r.refs = append(r.refs, refs...)
+		slices.Sort(r.refs)
+		r.refs = slices.Compact(r.refs)
 		return r.fetched(ctx, refs)
 	}
 }
 
 // fetchOneByOne is fetchRefs for a remote with a tag on the very tree of a commit
 // that is fetched: it is left out with that.
-func (r *Repo) fetchOneByOne(ctx context.Context) error {
-	for _, ref := range r.refs {
+func (r *Repo) fetchOneByOne(ctx context.Context, refs []string) error {
+	for _, ref := range refs {
 		if err := r.fetchRefs(ctx, []string{ref}); err != nil {
 			return err
 		}

@@ -25,7 +25,7 @@ func (r *Repo) probeTags(ctx context.Context) error {
 	ref := tags + "probe-" + strings.ToLower(rand.Text())
 	err := r.push(ctx, "--no-atomic", []Update{{Ref: ref, New: BlobID([]byte(content))}})
 	if err != nil && strings.Contains(err.Error(), "deny updating a hidden ref") {
-		return fmt.Errorf("make a tag: %w: %v", ErrHidden, err)
+		return fmt.Errorf("make a tag: %w", ErrHidden)
 	}
 	if err != nil {
 		return nil // another rule; it may be for this name alone

@@ -69,6 +69,33 @@ func TestHistoryThatEnds(t *testing.T) {
 	}
 }
 
+// TestHistoryAfterAnotherRefWasFetched: it is that of all that was fetched.
+func TestHistoryAfterAnotherRefWasFetched(t *testing.T) {
+	t.Parallel()
+	remote := bareRemote(t)
+	line, side := longRemote(t, remote, 70)
+	plainGit(t, remote, "branch", "other", side)
+	plainGit(t, remote, "tag", "t", line[60])
+	r := open(t, remote, Auth{})
+	for _, ref := range []string{"refs/heads/data", "refs/tags/t", "refs/heads/other"} {
+		if _, err := r.Fetch(t.Context(), ref); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plainGit(t, remote, "tag", "-d", "t")
+	refsOf(t, r) // a tag that is gone is no longer asked for
+	n := 0
+	for _, err := range r.History(t.Context(), line[69], "", 100) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	if n != 70 {
+		t.Errorf("%d commits", n)
+	}
+}
+
 // TestHistoryOfARemoteThatMoves: what was seen no longer holds.
 func TestHistoryOfARemoteThatMoves(t *testing.T) {
 	t.Parallel()

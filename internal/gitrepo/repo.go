@@ -70,7 +70,7 @@ type Repo struct {
 	showsTags bool   // the remote does, as is known
 	sparse    sparseness
 	widened   bool     // sparse was reduced after something had been fetched
-	refs      []string // of the last Fetch
+	refs      []string // that were fetched and may be there still
 	depth     int      // how many commits of each of them were fetched
 	fetches   int      // git fetch was started so often
 }

@@ -3,7 +3,9 @@ package gitrepo
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -187,7 +189,10 @@ func (r *Repo) again(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now, err := r.Fetch(ctx, r.refs...)
+	now, err := r.Fetch(ctx, slices.Clone(r.refs)...)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", ErrMoved, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -201,7 +206,7 @@ func (r *Repo) again(ctx context.Context) error {
 
 // missing returns those of the ids that are not here.
 func (r *Repo) missing(ctx context.Context, ids []string) ([]string, error) {
-	if len(ids) == 0 || r.refs == nil || r.sparse == everything && !r.widened {
+	if len(ids) == 0 || len(r.refs) == 0 || r.sparse == everything && !r.widened {
 		return nil, nil
 	}
 	for _, id := range ids {

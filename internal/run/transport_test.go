@@ -252,9 +252,23 @@ func TestRepositoriesOverSSH(t *testing.T) {
 	step(CodeDone, "done: 2 releases")
 	w.checkAll()
 	step(CodeDone, "nothing new")
+
+	// With filters alone, as a host is set up first, and over ssh in the old
+	// protocol, all of a repository can be compared as well.
+	for _, repository := range []string{w.files(), w.hashes()} {
+		w.git(repository, "config", "uploadpack.allowFilter", "true")
+		w.git(repository, "tag", "-d", "current-hackage")
+	}
+	w.hackage.Upload("more", "1", nil, nil)
+	step(CodeDone, "done: ")
+	w.checkAll()
+	args = append(args, "--full")
+	step(CodeDone)
+	w.checkAll()
+	args = args[:len(args)-1]
+
 	w.hackage.Upload("last", "1", nil, nil)
 	refs := w.refs(w.files()) + w.refs(w.hashes())
-
 	other, _ := keygen(t, w.path("other"))
 	w.env["INPUT_SSH-KEY"] = other
 	step(CodeError, "did not take our credentials", "files-repository", "hashes-repository")
