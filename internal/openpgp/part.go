@@ -27,6 +27,14 @@ func (p part) here() bool { return p.secret != nil }
 
 // parts lists the primary key, and then the subkeys.
 func (k *key) parts() []part {
+	if k.checked == nil {
+		k.checked = k.check()
+	}
+	return k.checked
+}
+
+// check verifies what the key says of its parts.
+func (k *key) check() []part {
 	self, err := k.PrimarySelfSignature(always, rules())
 	if err != nil {
 		self = nil

@@ -43,7 +43,8 @@ type key struct {
 	*openpgp.Entity
 	away map[uint64]string // why the private part of a key id is not here
 
-	mu sync.Mutex // for parts, in which go-crypto notes what it has checked
+	mu      sync.Mutex // for what follows, and what go-crypto notes of what it has checked
+	checked []part     // see parts
 }
 
 func (k *key) fingerprint() string { return hexadecimal(k.PrimaryKey.Fingerprint) }
