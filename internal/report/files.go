@@ -21,7 +21,7 @@ const maxSummary = 1<<20 - 1024
 // An Output is one that the Action has.
 type Output struct {
 	Name  string
-	Means string // one sentence, for action.yml and the README
+	Means string // one sentence, for action.yml and docs/options.md
 	value func(*Run) string
 }
 

@@ -110,11 +110,10 @@ func TestActionRunsNoInput(t *testing.T) {
 }
 
 // An output's name and words are those of the program, its value comes from the
-// step that runs the program, and the README has it. Its table is written by:
-// go test ./internal/run -run Outputs -update
+// step that runs the program, and docs/options.md has it.
 //
-// It is not parallel, because another test writes into the README as well.
-func TestActionHasTheOutputs(t *testing.T) {
+// It is not parallel, because another test writes into the same file.
+func TestDocsAndActionHaveTheOutputs(t *testing.T) {
 	_, rest, _ := strings.Cut(readAction(t), "\noutputs:\n")
 	outputs, _, ok := strings.Cut(rest, "\nruns:\n")
 	if !ok {
@@ -128,5 +127,5 @@ func TestActionHasTheOutputs(t *testing.T) {
 	if outputs != want {
 		t.Errorf("the outputs in action.yml are\n%s, want\n%s", outputs, want)
 	}
-	readmeHas(t, "outputs", table, "Outputs")
+	docsHave(t, "outputs", table)
 }

@@ -136,7 +136,7 @@ type grammar struct {
 	} `cmd:"" help:"Show the whole pipeline on a small Hackage that comes with this program, offline."`
 	Init    InitOptions `cmd:"" help:"Set up a repository of GitHub to run the mirror: make the keys, write the workflow, and say or do what else there is. Run in a clone of it; again at any time, as nothing that is there is changed."`
 	Version struct{}    `cmd:"" help:"Print the version, as --version does."`
-	Docs    struct{}    `cmd:"" hidden:"" help:"Print the README's table of options."`
+	Docs    struct{}    `cmd:"" hidden:"" help:"Print the table of options in docs/options.md."`
 }
 
 // Main runs the command that args name (without the program's name) and returns

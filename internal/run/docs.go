@@ -8,8 +8,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// OptionsTable returns the README's table of the options of sync, in Markdown
-// with a final newline. It stands there between two marks, <!-- options --> and
+// OptionsTable returns the table of the options of sync in docs/options.md, in
+// Markdown with a final newline. It stands there between two marks, <!-- options --> and
 // <!-- /options -->.
 func OptionsTable() string {
 	var b strings.Builder

@@ -8,37 +8,37 @@ import (
 	"testing"
 )
 
-// The README's table is written by: go test ./internal/run -run README -update
-var update = flag.Bool("update", false, "write the options table into README.md")
+// The tables in docs/options.md are written by: go test ./internal/run -run Docs -update
+var update = flag.Bool("update", false, "write the tables into docs/options.md")
 
-func TestREADMEHasTheOptions(t *testing.T) {
-	t.Parallel()
-	readmeHas(t, "options", OptionsTable(), "README")
+// It is not parallel, because another test writes into the same file.
+func TestDocsHaveTheOptions(t *testing.T) {
+	docsHave(t, "options", OptionsTable())
 }
 
-// readmeHas holds the README's table between two marks against the program's, or
-// writes it. The name is that of the tests that do.
-func readmeHas(t *testing.T, mark, table, name string) {
+// docsHave compares the table between two marks of docs/options.md with the
+// program's, or writes it.
+func docsHave(t *testing.T, mark, table string) {
 	t.Helper()
-	const readme = "../../README.md"
+	const file = "../../docs/options.md"
 	begin, end := "<!-- "+mark+" -->\n", "<!-- /"+mark+" -->"
-	raw, err := os.ReadFile(readme)
+	raw, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	before, rest, ok := strings.Cut(string(raw), begin)
 	inside, after, closed := strings.Cut(rest, end)
 	if !ok || !closed {
-		t.Fatalf("README.md lacks the marks %q and %q", begin, end)
+		t.Fatalf("docs/options.md lacks the marks %q and %q", begin, end)
 	}
 	if *update {
-		if err := os.WriteFile(readme, []byte(before+begin+table+end+after), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(before+begin+table+end+after), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
 	if inside != table {
-		t.Errorf("the %s in README.md are not those of the program; run: go test ./internal/run -run %s -update", mark, name)
+		t.Errorf("the %s in docs/options.md are not those of the program; run: go test ./internal/run -run Docs -update", mark)
 	}
 }
 

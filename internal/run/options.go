@@ -12,7 +12,7 @@ import (
 // Options are all that a sync can be told. Each field is one option under one
 // name: the flag --name and the Action input name, which the runner hands over
 // as the environment variable INPUT_NAME. The tags below are the only place
-// for names, defaults and help; --help, the README's table and action.yml are
+// for names, defaults and help; --help, docs/options.md and action.yml are
 // made of them or held equal to them.
 //
 // A flag beats the environment. An empty variable counts as not set, because a

@@ -9,6 +9,9 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 )
 
+// docs is where the program is described.
+const docs = "https://github.com/hackage-mirror/hackage-mirror/blob/main/docs/"
+
 // A step is one of the things that are left for a person.
 type step struct {
 	what     string
@@ -183,7 +186,7 @@ func (s *Setup) credentialSteps(st *state) []step {
 		all = append(all, s.trustStep())
 	case len(s.Buckets) > 0:
 		add([]string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}, "Give the workflow an access key to the bucket; each command asks for its value:",
-			"What the key must be allowed stands in the README, under \"Into S3\", and how a role of AWS does without a key (--role-to-assume).",
+			"What the key must be allowed to do, and how to use a role of AWS instead (--role-to-assume): "+docs+"s3.md",
 			"gh secret set AWS_ACCESS_KEY_ID"+repo, "gh secret set AWS_SECRET_ACCESS_KEY"+repo)
 	}
 	return all
@@ -214,7 +217,7 @@ func (s *Setup) hostKeys() (hosts, scans []string) {
 // both would also trust whoever gets the name after it was given up.
 func (s *Setup) trustStep() step {
 	return step{
-		"Let the role trust this workflow and write to the bucket, by the policies in the README under \"Into S3\". The subject to trust is printed by:",
+		"Let the role trust this workflow and write to the bucket, by the policies in " + docs + "s3.md. This prints the subject to trust:",
 		[]string{
 			"gh api repos/" + s.Repository + ` --jq '"repo:\(.owner.login)@\(.owner.id)/\(.name)@\(.id):ref:refs/heads/\(.default_branch)"'`,
 		},
