@@ -59,7 +59,9 @@ func TestGrownObjectIsBuiltOnItsPredecessor(t *testing.T) {
 		"no copies": {&fakeS3{noCopies: true}, base, before, after, []string{"HEAD", "POST", "GET", "PUT", "PUT", "DELETE"}, []string{"bytes=0-8387583", "bytes=0-8387583"}, []string{"sent whole"}},
 		"no condition on copies": {
 			&fakeS3{noCopyConditions: true}, base, before, after,
-			[]string{"HEAD", "POST", "GET", "PUT", "PUT", "PUT", "POST"}, []string{"bytes=0-8387583", "bytes=0-8387583"}, nil,
+			[]string{"HEAD", "POST", "GET", "PUT", "PUT", "PUT", "POST"},
+			[]string{"bytes=0-8387583", "bytes=0-8387583"},
+			nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -28,7 +28,7 @@ func (b *Bucket) take(ctx context.Context, want state.Want, l *load) {
 	key := want.Release.TarballKey()
 	tarball := bucket.Object{
 		Doubted: b.state.Ledger[want.Release].Reason == state.Mismatch,
-		Body: l.spool.reader(), Size: l.digests.Size, SHA256: l.digests.SHA256,
+		Body:    l.spool.reader(), Size: l.digests.Size, SHA256: l.digests.SHA256,
 		ContentType: typeGzip, CacheControl: forEver,
 	}
 	if want.Replaced || b.overwrite {
