@@ -68,6 +68,10 @@ type Bucket interface {
 	// conditions: there a look before each put stands in for them.
 	Guards() bool
 
+	// Read returns how often an object was read so far, and how many bytes that
+	// were.
+	Read() (objects int, bytes int64)
+
 	// String names the bucket in messages; it holds no secret.
 	String() string
 }

@@ -35,6 +35,8 @@ import (
 // The ETag of an object is its SHA-256; that of a large one, which takes long to
 // read, is made of its size, its time of change and its place on the disk.
 type Folder struct {
+	reads
+
 	path    string
 	disk    disk
 	pending pending
@@ -148,7 +150,7 @@ func (f *Folder) Get(ctx context.Context, key string) (io.ReadCloser, Info, erro
 	if err != nil {
 		return nil, Info{}, fmt.Errorf("get %q from %s: %w", key, f, err)
 	}
-	return fileReader{contextReader{ctx, body}, body}, info, nil
+	return objectReader{f.of(contextReader{ctx, body}), body}, info, nil
 }
 
 // read opens the regular file name at its start. Files below the root are never
@@ -221,12 +223,6 @@ func checkObject(root *os.Root, name string) error {
 		return fmt.Errorf("it is not a regular file (%s): %w", info.Mode().Type(), fs.ErrInvalid)
 	}
 	return nil
-}
-
-// A fileReader reads a file until a context is done.
-type fileReader struct {
-	contextReader
-	io.Closer
 }
 
 // localName checks key and returns its path below the folder in the system's

@@ -97,6 +97,8 @@ func (f *Folder) look(ctx context.Context, name string, o Object, c Condition) (
 	defer func() { _ = file.Close() }() // only read
 	same := false
 	if have.Size == o.Size { // another size is other content
+		f.objects.Add(1)
+		f.bytes.Add(have.Size)
 		sum, err := digestOf(ctx, file)
 		if err != nil {
 			return Info{}, false, err
@@ -127,7 +129,7 @@ func (f *Folder) stage(ctx context.Context, root *os.Root, name string, o Object
 		return "", fmt.Errorf("only %d bytes are there: %w", have.Size, ErrBase)
 	}
 	return f.stageBy(root, func(temp tempFile) error {
-		begins, err := o.Base.Begins(ctx, io.TeeReader(from, temp))
+		begins, err := o.Base.Begins(ctx, io.TeeReader(f.of(from), temp))
 		if err == nil && !begins {
 			err = fmt.Errorf("another beginning of %d bytes is there: %w", o.Base.Length, ErrBase)
 		}

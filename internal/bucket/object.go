@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"sync/atomic"
 )
 
 // An Object is what Put stores: a body, and what the caller knows it to be.
@@ -88,6 +89,32 @@ func Differs(have Info, sum [sha256.Size]byte, o Object) error {
 
 // rest is the length of Body in bytes.
 func (o Object) rest() int64 { return o.Size - o.Base.Length }
+
+// reads counts what a store read of its objects.
+type reads struct {
+	objects atomic.Int32
+	bytes   atomic.Int64
+}
+
+// Read implements Bucket.
+func (r *reads) Read() (objects int, bytes int64) { return int(r.objects.Load()), r.bytes.Load() }
+
+// of counts another object, which a reader reads.
+func (r *reads) of(body io.Reader) io.Reader {
+	r.objects.Add(1)
+	return countedReader{body, &r.bytes}
+}
+
+type countedReader struct {
+	io.Reader
+	bytes *atomic.Int64
+}
+
+func (r countedReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.bytes.Add(int64(n))
+	return n, err
+}
 
 // A contextReader fails once its context is done.
 type contextReader struct {

@@ -42,6 +42,8 @@ import (
 // changed, one without a digest and, if the S3 is a full one (see Options), each
 // is read instead.
 type S3 struct {
+	reads
+
 	client      *s3.Client
 	credentials aws.CredentialsProvider
 	address     Address
@@ -144,8 +146,7 @@ func (b *S3) Get(ctx context.Context, key string) (io.ReadCloser, Info, error) {
 	if err != nil {
 		return nil, Info{}, fmt.Errorf("get %q from %s: %w", key, b, err)
 	}
-	body := objectReader{contextReader{ctx, out.Body}, out.Body}
-	return body, foundBy(answerTo(*out)).Info, nil
+	return out.Body, foundBy(answerTo(*out)).Info, nil
 }
 
 // get gets the object, or the bytes of it that a range names.
@@ -153,12 +154,16 @@ func (b *S3) get(ctx context.Context, name, bytes string) (*s3.GetObjectOutput, 
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{
 		Bucket: &b.address.Name, Key: &name, Range: optional(bytes), ChecksumMode: types.ChecksumModeEnabled,
 	})
-	return out, b.explain(ctx, actionGet, err)
+	if err != nil {
+		return nil, b.explain(ctx, actionGet, err)
+	}
+	out.Body = objectReader{b.of(contextReader{ctx, out.Body}), out.Body}
+	return out, nil
 }
 
 // An objectReader reads until a context is done.
 type objectReader struct {
-	contextReader
+	io.Reader
 	io.Closer
 }
 
@@ -263,7 +268,7 @@ func (b *S3) look(ctx context.Context, name string, o Object, c Condition) (foun
 		return have, nil // another size is other content
 	}
 	digest := sha256.New()
-	have.Size, err = io.Copy(digest, io.LimitReader(contextReader{ctx, out.Body}, o.Size+1))
+	have.Size, err = io.Copy(digest, io.LimitReader(out.Body, o.Size+1))
 	have.sum = [sha256.Size]byte(digest.Sum(nil))
 	return have, b.explain(ctx, actionGet, err)
 }

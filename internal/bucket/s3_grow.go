@@ -154,7 +154,7 @@ func (b *S3) read(ctx context.Context, name string, at, size int64) ([]byte, err
 	have := make([]byte, size)
 	if err == nil {
 		defer func() { _ = out.Body.Close() }() // what was read is checked
-		_, err = io.ReadFull(contextReader{ctx, out.Body}, have)
+		_, err = io.ReadFull(out.Body, have)
 	}
 	if done := ctx.Err(); done != nil {
 		return nil, done

@@ -125,7 +125,9 @@ func (b *Bucket) State() state.State { return b.state }
 func (b *Bucket) Stats() Stats {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.stats
+	stats := b.stats
+	stats.Read, stats.ReadBytes = b.store.Read()
+	return stats
 }
 
 // Err returns the error that made the bucket lag in this run, if any.
@@ -273,14 +275,6 @@ func (b *Bucket) count(tarballs, revisions int, size int64) {
 	b.stats.Tarballs += tarballs
 	b.stats.Revisions += revisions
 	b.stats.Bytes += size
-}
-
-// countRead adds an object that was read to the statistics.
-func (b *Bucket) countRead(size int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.stats.Read++
-	b.stats.ReadBytes += size
 }
 
 // fail notes the first error that is not of one release. The bucket takes

@@ -30,7 +30,6 @@ func (b *Bucket) readSmall(ctx context.Context, key string, limit int64) (conten
 	if err != nil {
 		return nil, "", fmt.Errorf("read %q of %q: %w", key, b, err)
 	}
-	b.countRead(int64(len(content)))
 	return content, info.ETag, nil
 }
 

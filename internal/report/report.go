@@ -91,6 +91,8 @@ type Destination struct {
 	// Revisions counts .cabal files that were put into a bucket.
 	Revisions int
 	Bytes     int64  // put into a bucket
+	Read      int    // objects of a bucket that were read back, if that was asked for
+	ReadBytes int64  // of them
 	Commits   int    // pushed to a repository
 	Commit    string // the new head; empty if nothing was pushed
 	Files     int    // in these commits

@@ -97,14 +97,22 @@ func (r *Run) account(d *Destination) string {
 	case !d.Changed && r.ended():
 		return "left as it was"
 	case !d.Changed:
-		return "nothing new"
+		return "nothing new" + d.readBack()
 	case d.Kind != "bucket" && d.Commits == 0:
 		return fmt.Sprintf("no file differs; the tag was set in %.1f s", d.Took.Seconds()) + d.compared()
 	case d.Commit != "":
 		return fmt.Sprintf("%s, head %.12s, in %.1f s", Plural(d.Commits, "commit"), d.Commit, d.Took.Seconds()) + d.compared()
 	}
 	return fmt.Sprintf("%s, %s, %s put in %.1f s", Plural(d.Tarballs, "tarball"),
-		Plural(d.Revisions, "revision"), size(d.Bytes), d.Took.Seconds())
+		Plural(d.Revisions, "revision"), size(d.Bytes), d.Took.Seconds()) + d.readBack()
+}
+
+// readBack says how much of a bucket was read.
+func (d *Destination) readBack() string {
+	if d.Read == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %s, %s read back", Plural(d.Read, "object"), size(d.ReadBytes))
 }
 
 // compared says why a repository was compared with the whole index.

@@ -53,7 +53,7 @@ func TestForgedTarballIsFound(t *testing.T) {
 			w.fill(CodeDone, args...)
 			raw := w.hackage.Generation().Tarball(release("alpha", "0.2"))
 			cloud.put("package/alpha-0.2.tar.gz", c.evil(raw), genuine(raw))
-			w.says(w.fill(CodeDegraded, append(args, "--full")...), "alpha-0.2 mismatch")
+			w.says(w.fill(CodeDegraded, append(args, "--full")...), "alpha-0.2 mismatch", "read back")
 
 			// It may also lie there before the release comes.
 			w.hackage.Upload("alpha", "0.3", nil, nil)

@@ -85,6 +85,9 @@ func (r *syncer) addSite(ctx context.Context, run *report.Run, s *site) {
 		stats := s.bucket.Stats()
 		d.Changed, d.Tarballs, d.Revisions, d.Bytes = stats.Bytes > 0, stats.Tarballs, stats.Revisions, stats.Bytes
 		took = stats.Revisions
+		if r.o.Full {
+			d.Read, d.ReadBytes = stats.Read, stats.ReadBytes
+		}
 		for _, text := range s.bucket.Alarms() {
 			run.PutRight = append(run.PutRight, fmt.Sprintf("%s %s: %s", s.kind, s, text))
 		}

@@ -72,6 +72,9 @@ type Memory struct {
 	version int
 	calls   []Call
 	writes  int
+
+	reads     int
+	readBytes int64
 }
 
 type stored struct {
@@ -91,12 +94,23 @@ func (m *Memory) String() string { return "bucket in memory" }
 // Guards implements bucket.Bucket.
 func (m *Memory) Guards() bool { return !m.Unguarded }
 
+// Read implements bucket.Bucket.
+func (m *Memory) Read() (objects int, bytes int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.reads, m.readBytes
+}
+
 // Get implements bucket.Bucket.
 func (m *Memory) Get(ctx context.Context, key string) (io.ReadCloser, bucket.Info, error) {
 	o, err := m.find(ctx, Get, key)
 	if err != nil {
 		return nil, bucket.Info{}, err
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.reads++
+	m.readBytes += int64(len(o.content))
 	return io.NopCloser(reader{ctx, bytes.NewReader(o.content)}), o.info, nil
 }
 
