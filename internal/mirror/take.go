@@ -77,6 +77,15 @@ func (b *Bucket) refuse(r index.Release, err error) {
 	b.without(err)
 }
 
+// Refused returns why the bucket did not take the tarball of a release in this run:
+// bucket.ErrDiffers if it holds other bytes than the signed ones. It is nil for
+// one that it took, or was not given.
+func (b *Bucket) Refused(r index.Release) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.refused[r]
+}
+
 // passOver notes an object that the store does not take, whatever becomes of the
 // others. One such object keeps nothing else from being published.
 func (b *Bucket) passOver(err error) {

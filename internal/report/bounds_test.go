@@ -21,7 +21,7 @@ var whole = sync.OnceValue(func() *Run {
 	for i := range 150_000 {
 		id := index.Release{Package: fmt.Sprintf("a-package-with-quite-a-long-name-%d", i), Version: "1.2.3.4"}
 		r.New = append(r.New, Release{Release: id, Time: began.Add(-time.Duration(i) * time.Hour), Size: 1 << 20})
-		r.Ledger = append(r.Ledger, Owed{id, state.Failed, began})
+		r.Ledger = append(r.Ledger, Owed{Release: id, Reason: state.Failed, Since: began})
 	}
 	for i := range 100 {
 		long := strings.Repeat("|", 1500)

@@ -72,9 +72,11 @@ type (
 		Text  string `json:"text"`
 	}
 	owedForm struct {
-		Release string `json:"release"`
-		Reason  string `json:"reason"`
-		Since   string `json:"since"`
+		Release  string `json:"release"`
+		Reason   string `json:"reason"`
+		Since    string `json:"since"`
+		Why      string `json:"why,omitempty"`
+		Accepted bool   `json:"accepted,omitempty"`
 	}
 	releaseForm struct {
 		Release string `json:"release"`
@@ -132,7 +134,7 @@ func (r *Run) form(entries, text int) runForm {
 	f.PutRight = list(&l, r.PutRight, func(s string) string { return short(s, text) })
 	f.Messages = list(&l, r.Messages, func(m Message) messageForm { return messageForm{m.Level, short(m.Text, text)} })
 	f.Ledger = list(&l, r.Ledger, func(o Owed) owedForm {
-		return owedForm{short(o.Release.String(), text), string(o.Reason), instant(o.Since)}
+		return owedForm{short(o.Release.String(), text), string(o.Reason), instant(o.Since), short(o.Why, text), o.Accepted}
 	})
 	f.New = list(&l, r.New, func(n Release) releaseForm {
 		return releaseForm{short(n.Release.String(), text), instant(n.Time), n.Size}

@@ -25,6 +25,7 @@
 package report
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
@@ -118,7 +119,15 @@ type Owed struct {
 	index.Release
 	Reason state.Reason
 	Since  time.Time
+
+	// Why and Do say of a mismatch what differs, and what a person can do.
+	Why, Do string
+	// Accepted says that a person has acknowledged the mismatch.
+	Accepted bool
 }
+
+// Advice returns what becomes of the release, and what to do about it.
+func (o Owed) Advice() string { return cmp.Or(o.Do, Advice(o.Reason)) }
 
 // An Expiry is the day when clients begin to refuse a file or a signature.
 type Expiry struct {

@@ -60,10 +60,10 @@ func daily(t testing.TB) *Run {
 			{"buckets", 3_390 * time.Millisecond, 6_011 * time.Millisecond},
 		},
 		Ledger: []Owed{
-			{release(t, "acme-missiles-0.3"), state.Withdrawn, began.AddDate(0, -3, 0)},
-			{release(t, "broken-1.0"), state.Mismatch, began.AddDate(0, 0, -2)},
-			{release(t, "fresh-0.1"), state.Missing, began},
-			{release(t, "fresh-0.2"), state.Missing, began},
+			{Release: release(t, "acme-missiles-0.3"), Reason: state.Withdrawn, Since: began.AddDate(0, -3, 0)},
+			{Release: release(t, "broken-1.0"), Reason: state.Mismatch, Since: began.AddDate(0, 0, -2)},
+			{Release: release(t, "fresh-0.1"), Reason: state.Missing, Since: began},
+			{Release: release(t, "fresh-0.2"), Reason: state.Missing, Since: began},
 		},
 		PutRight: []string{"bucket s3://my-hackage/mirror: package/alpha-0.2/revision/1.cabal held other bytes"},
 		Expiries: []Expiry{
@@ -161,7 +161,7 @@ func hostile() *Run {
 		New:          []Release{{Release: r, Time: began}},
 		Passed:       index.Passed{Count: 1, Samples: []string{attack}},
 		Destinations: []Destination{{Kind: "files-repository", Name: attack, Err: attack, Commit: attack, Commits: 1, Adopting: attack}, {Kind: "hashes-repository", Name: "https://github.com/a/b", Changed: true, Commit: attack, Commits: 1}},
-		Ledger:       []Owed{{r, state.Mismatch, began}},
+		Ledger:       []Owed{{Release: r, Reason: state.Mismatch, Since: began}},
 		PutRight:     []string{attack},
 		Expiries:     []Expiry{{"signing key " + attack, began, true, attack}},
 		Messages:     []Message{{Warning, attack}},

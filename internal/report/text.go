@@ -36,7 +36,11 @@ func (r *Run) Text() string {
 			t.line("  pending            %s more; each destination's state lists all", count(len(r.Ledger)-i))
 			break
 		}
-		t.line("  pending            %s %s since %s: %s", owed.Release, owed.Reason, owed.Since.UTC().Format(time.DateOnly), Advice(owed.Reason))
+		why := owed.Advice()
+		if owed.Why != "" {
+			why = owed.Why + "; " + why
+		}
+		t.line("  pending            %s %s since %s: %s", owed.Release, owed.Reason, owed.Since.UTC().Format(time.DateOnly), why)
 	}
 	return t.out.String()
 }

@@ -160,7 +160,7 @@ func (c commands) main(ctx context.Context, args []string, env Env) int {
 		}
 	}
 	if exit.Err != nil {
-		env.fail(apparent(ctx, err))
+		env.fail(apparent(ctx, err), exit.Code)
 	}
 	if exit.Hint != "" {
 		fmt.Fprintln(env.Stderr, exit.Hint)

@@ -179,7 +179,8 @@ func (r *syncer) fetcher() *mirror.Fetcher {
 		Done: func(release index.Release, size int64, err error) {
 			r.progress.Add(1, size, release.String())
 			if err != nil {
-				r.progress.Note(fmt.Sprintf("%s: %v", release, err))
+				r.mismatches.note(err)
+				r.progress.Note(err.Error())
 			}
 		},
 	}

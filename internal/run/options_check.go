@@ -63,6 +63,11 @@ func (o *Options) Check() (warnings []string, err error) {
 	if _, _, err := o.trusted(); err != nil {
 		c.refuse("%w", err)
 	}
+	for _, text := range o.AcceptMismatch {
+		if _, err := parseAccepted(text); err != nil {
+			c.refuse("%w", err)
+		}
+	}
 	for _, pattern := range o.Keep {
 		if err := allcabal.CheckKeep(pattern); err != nil {
 			c.refuse("keep: %w", err)

@@ -52,7 +52,11 @@ func (r *syncer) facts(ctx context.Context, err error) *report.Run {
 		}
 	}
 	for _, release := range owed.Sorted() {
-		run.Ledger = append(run.Ledger, report.Owed{Release: release, Reason: owed[release].Reason, Since: owed[release].Since})
+		line := report.Owed{Release: release, Reason: owed[release].Reason, Since: owed[release].Since}
+		if line.Reason == state.Mismatch {
+			r.mismatches.tell(&line, r.sites)
+		}
+		run.Ledger = append(run.Ledger, line)
 	}
 	run.New = r.arrived()
 	if r.outcomes != nil {
@@ -208,17 +212,17 @@ func (r *syncer) verdict(run *report.Run) error {
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	if n := run.Count(state.Mismatch); n > 0 {
-		return &ExitError{
-			Code: CodeDegraded,
-			Err:  fmt.Errorf("%s with bytes that are not the signed ones; all the rest is done", report.Plural(n, "release")),
-		}
-	}
-	if len(run.PutRight) > 0 {
-		return &ExitError{
-			Code: CodeDegraded,
-			Err:  fmt.Errorf("somebody else had written to a destination; find out who can write there:\n%s", strings.Join(run.PutRight, "\n")),
-		}
+	if errs := append(alarms(run), foreign(run)...); len(errs) > 0 {
+		return &ExitError{Code: CodeDegraded, Err: errors.Join(errs...)}
 	}
 	return nil
+}
+
+// foreign tells of what somebody else had written to a destination.
+func foreign(run *report.Run) []error {
+	var errs []error
+	for _, text := range run.PutRight {
+		errs = append(errs, fmt.Errorf("%s; somebody else can write there, so find out who", text))
+	}
+	return errs
 }

@@ -47,7 +47,8 @@ type syncer struct {
 	dryRun   bool
 	closers  []func() error
 
-	outcomes *outcomes
+	outcomes   *outcomes
+	mismatches *mismatches
 	// deprecated brings upstream's list of deprecated packages, once.
 	deprecated func() ([]byte, error)
 
@@ -75,7 +76,7 @@ func syncOnce(ctx context.Context, o *Options, env Env) (run *report.Run, seen h
 		o: o, env: env, progress: newProgress(env, o.Verbose), began: now,
 		publicURL: o.publicURL(),
 		packages:  strings.Join(o.Packages, ","), dryRun: o.DryRun,
-		timeline: &timeline{now: env.Now, began: now},
+		timeline: &timeline{now: env.Now, began: now}, mismatches: newMismatches(o),
 	}
 	folder, err := temp.Make()
 	if err != nil {

@@ -65,6 +65,9 @@ func apparent(ctx context.Context, err error) error {
 
 // parts returns the errors that errors.Join put together.
 func parts(err error) []error {
+	if exit, ok := err.(*ExitError); ok {
+		return parts(exit.Err)
+	}
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return []error{err}
@@ -86,11 +89,19 @@ func (e Env) warn(text string) {
 	}
 }
 
-// fail says what went wrong, each thing by itself.
-func (e Env) fail(err error) {
+// lookAtThis begins what a run says that did all it could.
+const lookAtThis = "up to date, but look at this: "
+
+// fail says what went wrong, each thing by itself. A run that did its work, and
+// only found something for a person, has not failed.
+func (e Env) fail(err error, code int) {
+	level, kind := report.Error, ""
+	if code == CodeDegraded {
+		level, kind = report.Warning, lookAtThis
+	}
 	for _, part := range parts(err) {
-		if !e.console.Tell(report.Error, part.Error()) {
-			say(e.Stderr, "", part.Error())
+		if !e.console.Tell(level, kind+part.Error()) {
+			say(e.Stderr, kind, part.Error())
 		}
 	}
 }

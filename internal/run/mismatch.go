@@ -1,0 +1,105 @@
+package run
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/report"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
+)
+
+// An accepted mismatch is one that a person has looked at: upstream serves these
+// bytes of a release, and signed others.
+type accepted struct {
+	release index.Release
+	sha256  [32]byte
+}
+
+// parseAccepted reads NAME-VERSION@SHA256.
+func parseAccepted(text string) (accepted, error) {
+	name, digest, _ := strings.Cut(text, "@")
+	release, err := index.ParseRelease(name)
+	raw, err2 := hex.DecodeString(digest)
+	if err != nil || err2 != nil || len(raw) != len(accepted{}.sha256) {
+		return accepted{}, fmt.Errorf("accept-mismatch %.120q is not NAME-VERSION@SHA256; copy it from the message about the release", text)
+	}
+	return accepted{release, [32]byte(raw)}, nil
+}
+
+// String writes what parseAccepted reads.
+func (a accepted) String() string { return fmt.Sprintf("%s@%x", a.release, a.sha256) }
+
+// mismatches keep what a run learns of releases whose bytes are not the signed
+// ones. The ledgers only say that there are such.
+type mismatches struct {
+	accepted []accepted
+
+	mu     sync.Mutex // tarballs come side by side
+	served map[index.Release]*hackage.MismatchError
+}
+
+func newMismatches(o *Options) *mismatches {
+	m := &mismatches{served: map[index.Release]*hackage.MismatchError{}}
+	for _, text := range o.AcceptMismatch {
+		if a, err := parseAccepted(text); err == nil { // else Check refused it
+			m.accepted = append(m.accepted, a)
+		}
+	}
+	return m
+}
+
+// note keeps what upstream serves in the place of a release, if err says so.
+func (m *mismatches) note(err error) {
+	if found, ok := errors.AsType[*hackage.MismatchError](err); ok {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.served[found.Release] = found
+	}
+}
+
+// tell completes the line of a ledger about a mismatch: what differs, what to do,
+// and whether somebody has acknowledged exactly that. A release that the run did
+// not ask for again may still be what was acknowledged.
+func (m *mismatches) tell(owed *report.Owed, sites []*site) {
+	m.mu.Lock()
+	found := m.served[owed.Release]
+	m.mu.Unlock()
+	holder := slices.IndexFunc(sites, func(s *site) bool { return s.bucket != nil && errors.Is(s.bucket.Refused(owed.Release), bucket.ErrDiffers) })
+	switch {
+	case holder >= 0:
+		owed.Why = fmt.Sprintf("%s %s holds other bytes under %s than those that are signed", sites[holder].kind, sites[holder], owed.Release.TarballKey())
+		owed.Do = "find out who can write there, and delete the object; the next run puts the signed one"
+	case found == nil:
+		owed.Why = "upstream had other bytes than those that are signed"
+		owed.Accepted = slices.ContainsFunc(m.accepted, func(a accepted) bool { return a.release == owed.Release })
+	default:
+		served := accepted{owed.Release, found.Served.SHA256}
+		_, owed.Why, _ = strings.Cut(found.Error(), ": ")
+		owed.Do = "it was not published; ask upstream"
+		if found.Served.Length > 0 {
+			owed.Do += ", or acknowledge exactly these bytes with accept-mismatch: " + served.String()
+		}
+		owed.Accepted = slices.Contains(m.accepted, served)
+	}
+	if owed.Accepted {
+		owed.Do = "acknowledged; it is not published"
+	}
+}
+
+// alarms are the mismatches that nobody has acknowledged.
+func alarms(run *report.Run) []error {
+	var errs []error
+	for _, owed := range run.Ledger {
+		if owed.Reason == state.Mismatch && !owed.Accepted {
+			errs = append(errs, fmt.Errorf("%s: %s; %s", owed.Release, owed.Why, owed.Advice()))
+		}
+	}
+	return errs
+}
