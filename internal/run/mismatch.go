@@ -71,7 +71,9 @@ func (m *mismatches) tell(owed *report.Owed, sites []*site) {
 	m.mu.Lock()
 	found := m.served[owed.Release]
 	m.mu.Unlock()
-	holder := slices.IndexFunc(sites, func(s *site) bool { return s.bucket != nil && errors.Is(s.bucket.Refused(owed.Release), bucket.ErrDiffers) })
+	holder := slices.IndexFunc(sites, func(s *site) bool {
+		return s.bucket != nil && errors.Is(s.bucket.Refused(owed.Release), bucket.ErrDiffers)
+	})
 	switch {
 	case holder >= 0:
 		owed.Why = fmt.Sprintf("%s %s holds other bytes under %s than those that are signed", sites[holder].kind, sites[holder], owed.Release.TarballKey())
