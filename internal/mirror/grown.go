@@ -82,7 +82,7 @@ func (b *Bucket) prepareIndex(ctx context.Context, p Publication, final *state.S
 	turn := p.Metadata.Timestamp.Version()
 	var pointers []pointer
 	for _, g := range []grown{tar, gz} {
-		pointers = append(pointers, pointer{g.key, func(ctx context.Context, etag string) (string, error) {
+		pointers = append(pointers, pointer{key: g.key, put: func(ctx context.Context, etag string) (string, error) {
 			return b.putGrown(ctx, p.Index, g, turn, etag, found)
 		}})
 	}

@@ -5,10 +5,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
@@ -34,6 +36,8 @@ type pointer struct {
 	key string
 	// put puts it in place of the version with an ETag and returns the new one.
 	put func(ctx context.Context, etag string) (string, error)
+	// before is what put replaces, of a file that seldom changes.
+	before []byte
 }
 
 // Publish makes known what the bucket holds by now.
@@ -62,8 +66,11 @@ func (b *Bucket) Publish(ctx context.Context, p Publication) error {
 	}
 	ctx, stop := finishing(ctx)
 	defer stop()
-	for _, next := range pointers {
+	for i, next := range pointers {
 		etag, err := next.put(ctx, b.state.Pointers[next.key])
+		if errors.Is(err, bucket.ErrConflict) {
+			return errors.Join(err, b.takeBack(ctx, p.Metadata, pointers[:i]))
+		}
 		if err != nil {
 			return err
 		}
@@ -72,6 +79,36 @@ func (b *Bucket) Publish(ctx context.Context, p Publication) error {
 	final.Pointers = b.state.Pointers
 	b.state = final
 	return b.putState(ctx, b.state)
+}
+
+// takeBack puts back what an overtaken run put of the files that seldom change, if
+// the set of the run that overtook it needs what was there before: that one had no
+// reason to put it.
+func (b *Bucket) takeBack(ctx context.Context, m *hackage.Metadata, put []pointer) error {
+	raw, _, err := b.readSmall(ctx, "snapshot.json", maxSnapshot)
+	if err != nil {
+		return err
+	}
+	snapshot, err := m.Root.VerifySnapshot(raw, itself(raw), 0, time.Time{})
+	if err != nil {
+		return nil // nobody's set
+	}
+	needs := map[string]tuf.FileInfo{"root.json": snapshot.Root(), "mirrors.json": snapshot.Mirrors()}
+	for _, p := range put {
+		if info := needs[p.key]; p.before == nil || info.Check(p.before) != nil {
+			continue
+		}
+		_, err = b.store.Put(ctx, p.key, object(p.before, typeJSON, briefly), bucket.IfMatch(b.state.Pointers[p.key]))
+		if err != nil && !errors.Is(err, bucket.ErrConflict) {
+			return fmt.Errorf("put back %q in %q: %w", p.key, b, err)
+		}
+	}
+	return nil
+}
+
+// itself is what metadata say of a file with these bytes.
+func itself(raw []byte) tuf.FileInfo {
+	return tuf.FileInfo{Length: int64(len(raw)), SHA256: sha256.Sum256(raw)}
 }
 
 // know notes the version of a pointer that is in place.
@@ -118,8 +155,9 @@ func (b *Bucket) prepare(ctx context.Context, p Publication, final *state.State)
 		{"snapshot.json", p.Metadata.Snapshot.Raw(), false},
 		{"timestamp.json", p.Metadata.Timestamp.Raw(), false},
 	} {
+		var before []byte
 		if file.stays {
-			there, etag, err := b.readSmall(ctx, file.key, int64(len(file.raw))+1)
+			there, etag, err := b.readSmall(ctx, file.key, tuf.MaxRoot)
 			if err != nil {
 				return nil, err
 			}
@@ -127,10 +165,12 @@ func (b *Bucket) prepare(ctx context.Context, p Publication, final *state.State)
 			if bytes.Equal(there, file.raw) {
 				continue
 			}
+			before = there
 		}
-		pointers = append(pointers, pointer{file.key, func(ctx context.Context, etag string) (string, error) {
+		put := func(ctx context.Context, etag string) (string, error) {
 			return b.point(ctx, file.key, object(file.raw, typeJSON, briefly), etag, found)
-		}})
+		}
+		pointers = append(pointers, pointer{file.key, put, before})
 	}
 	first := pointers[0].put
 	pointers[0].put = func(ctx context.Context, etag string) (string, error) {
@@ -160,8 +200,7 @@ func (b *Bucket) notNewer(ctx context.Context, m *hackage.Metadata) error {
 	if raw, _, err = b.readSmall(ctx, "snapshot.json", maxSnapshot); err != nil {
 		return err
 	}
-	itself := tuf.FileInfo{Length: int64(len(raw)), SHA256: sha256.Sum256(raw)}
-	snapshot, err := m.Root.VerifySnapshot(raw, itself, 0, time.Time{})
+	snapshot, err := m.Root.VerifySnapshot(raw, itself(raw), 0, time.Time{})
 	if ours := m.Snapshot.Version(); err == nil && snapshot.Version() > ours {
 		return refuse("snapshot.json", snapshot.Version(), ours)
 	}

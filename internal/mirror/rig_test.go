@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/buckettest"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
@@ -37,7 +38,8 @@ type rig struct {
 	stretch int    // tarballs of a stretch, 0 for any number
 	tails   bool   // a run fetches only what is new of the index
 
-	last *Bucket // of the last run
+	via  bucket.Bucket // to the store, nil for the store itself
+	last *Bucket       // of the last run
 }
 
 func newRig(t *testing.T, h *hackagetest.Hackage) *rig {
@@ -183,7 +185,11 @@ func (r *rig) upstream() *hackage.Upstream {
 // run is what a sync does with one bucket.
 func (r *rig) run() error {
 	r.Helper()
-	b := New(r.store, "test", noon)
+	var store bucket.Bucket = r.store
+	if r.via != nil {
+		store = r.via
+	}
+	b := New(store, "test", noon)
 	b.small = 0 // an index here stands for one of real size
 	r.last = b
 	if _, err := b.Load(r.Context()); err != nil {
@@ -195,7 +201,7 @@ func (r *rig) run() error {
 		return nil
 	}
 	if err != nil {
-		r.Fatal(err)
+		return err
 	}
 	if info, signed := m.Snapshot.IndexTar(); signed && b.State().Position.Ends(info.Length, info.SHA256) {
 		if b.HoldsIndex(m.Snapshot) {

@@ -1,0 +1,263 @@
+package mirror
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/buckettest"
+	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
+)
+
+// The model: several runs fill one bucket at the same time, each from a Hackage of
+// some generation, and who comes next at each put is laid down. A run that is not
+// its turn stands before its next put; what it reads it reads when it gets there.
+
+// A player is a run of the model.
+type player struct {
+	name    string
+	puts    chan chan struct{} // a put that waits, with what lets it go on
+	waiting chan struct{}      // what lets the one go on that stands
+	done    chan struct{}
+	err     error
+}
+
+// A gate is the store as a player sees it.
+type gate struct {
+	bucket.Bucket
+	player *player
+}
+
+// Put implements bucket.Bucket.
+func (g gate) Put(ctx context.Context, key string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
+	goOn := make(chan struct{})
+	g.player.puts <- goOn
+	<-goOn
+	return g.Bucket.Put(ctx, key, o, c)
+}
+
+// start begins a run, and waits until it stands before its first put.
+func start(r *rig, name, dir string) *player {
+	p := &player{name: name, puts: make(chan chan struct{}), done: make(chan struct{})}
+	own := *r
+	own.dir, own.written, own.via = dir, true, gate{r.store, p}
+	go func() {
+		defer close(p.done)
+		p.err = own.run()
+	}()
+	p.stand()
+	return p
+}
+
+// stand waits until the player stands before a put, or is through.
+func (p *player) stand() (through bool) {
+	if p.waiting != nil {
+		return false
+	}
+	select {
+	case p.waiting = <-p.puts:
+		return false
+	case <-p.done:
+		return true
+	}
+}
+
+// play makes so many puts, or all that there are.
+func (p *player) play(puts int) {
+	for ; puts != 0 && !p.stand(); puts-- {
+		goOn := p.waiting
+		p.waiting = nil
+		close(goOn)
+		p.stand()
+	}
+}
+
+// A match is what all schedules are played on.
+type match struct {
+	base map[string][]byte
+	dirs []string // of upstream, older to newer
+	gens []*hackagetest.Generation
+	kind string
+	// pairs are the generations of the two runs that meet.
+	pairs [][2]int
+}
+
+// newMatch makes a bucket, and what upstream shows after that: a first and a
+// second generation, each with a new release and a revision of one that is there.
+func newMatch(t *testing.T, kind string, between func(h *hackagetest.Hackage)) *match {
+	t.Helper()
+	r := newRig(t, hackagetest.New(hackagetest.Options{Seed: "match"}))
+	r.hackage.Upload("a", "1", nil, nil)
+	r.mustRun()
+	m := &match{base: r.store.Contents(), kind: kind}
+	for n := range 2 {
+		if n > 0 {
+			between(r.hackage)
+		}
+		r.hackage.Revise("a", "1", fmt.Appendf(nil, "name: a\nversion: 1\nx-revision: %d\n", n+1))
+		r.hackage.Upload("b", fmt.Sprint(n), nil, nil)
+		m.dirs, m.gens = append(m.dirs, t.TempDir()), append(m.gens, r.hackage.Generation())
+		if err := r.hackage.Write(m.dirs[n]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m
+}
+
+// begin returns the bucket of the match as it is before all runs.
+func (m *match) begin(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{T: t, store: buckettest.NewMemory(t, buckettest.Rules{}), hackage: hackagetest.New(hackagetest.Options{Seed: "match"})}
+	for key, content := range m.base {
+		r.store.Set(key, content)
+	}
+	return r
+}
+
+// judge holds the bucket against what the runs said of it, and then lets another
+// run come, which must find everything or put it right.
+func (m *match) judge(t *testing.T, r *rig, schedule string, newest int, players map[*player]int) {
+	t.Helper()
+	done := -1
+	for p, gen := range players {
+		switch {
+		case p.err == nil:
+			done = max(done, gen)
+		case errors.Is(p.err, tuf.ErrRollback): // it came when a newer one was published
+		case !errors.Is(p.err, bucket.ErrConflict) && !strings.Contains(p.err.Error(), "signed by upstream"):
+			t.Errorf("%s: run %s ends with %v", schedule, p.name, p.err)
+		}
+	}
+	held := r.store.Contents()
+	at := -1
+	for n, g := range m.gens {
+		if bytes.Equal(held["timestamp.json"], g.File("timestamp.json")) {
+			at = n
+		}
+	}
+	if at < done {
+		t.Errorf("%s: a run said that generation %d is published, and %d is", schedule, done, at)
+	}
+	if done >= 0 {
+		m.whole(t, r, schedule, at, len(players) > 2 && at < newest)
+	}
+	last := *r
+	last.dir, last.written = m.dirs[newest], true
+	if err := last.run(); err != nil {
+		t.Errorf("%s: the next run ends with %v", schedule, err)
+	}
+	m.whole(t, r, schedule+", and the next run", newest, false)
+}
+
+// whole holds all files of a generation against the bucket. Where three runs meet,
+// two that publish the same and a newer one that the last of them overtakes, the
+// store does not tell the versions of these two apart. So a put of the newer run
+// that was on its way goes in: of 01-index.tar or of a newest .cabal file, for at
+// the next it stops. No new client reads those, and the next run ends it.
+func (m *match) whole(t *testing.T, r *rig, schedule string, at int, newer bool) {
+	t.Helper()
+	held, g := r.store.Contents(), m.gens[at]
+	if newer {
+		for _, later := range m.gens[at:] {
+			if bytes.Equal(held[indexTar], later.File(indexTar)) {
+				held[indexTar] = g.File(indexTar)
+			}
+			if bytes.Equal(held["package/a-1/a.cabal"], newestOf(later)) {
+				held["package/a-1/a.cabal"] = newestOf(g)
+			}
+		}
+	}
+	for _, key := range g.Paths() {
+		if !bytes.Equal(held[key], g.File(key)) && !strings.HasPrefix(key, "packages/") {
+			t.Errorf("%s: %q is not that of generation %d", schedule, key, at)
+		}
+	}
+	for _, release := range g.Releases() {
+		revisions := g.Revisions(release)
+		for number, content := range revisions {
+			if !bytes.Equal(held[revisionKey(release, number)], content) {
+				t.Errorf("%s: revision %d of %s is another", schedule, number, release)
+			}
+		}
+		if newest := revisions[len(revisions)-1]; !bytes.Equal(held[cabalKey(release)], newest) {
+			t.Errorf("%s: the newest .cabal file of %s is %q", schedule, release, held[cabalKey(release)])
+		}
+	}
+}
+
+// newestOf is the newest .cabal file of the release that is revised.
+func newestOf(g *hackagetest.Generation) []byte {
+	revisions := g.Revisions(index.Release{Package: "a", Version: "1"})
+	return revisions[len(revisions)-1]
+}
+
+// matches are the kinds of pairs of generations.
+func matches(t *testing.T) []*match {
+	growth := newMatch(t, "growth", func(*hackagetest.Hackage) {})
+	growth.pairs = [][2]int{{0, 1}, {1, 0}, {1, 1}}
+	root := newMatch(t, "new root", func(h *hackagetest.Hackage) { h.RotateRoot(); h.Advance(time.Hour) })
+	root.pairs = [][2]int{{1, 0}}
+	return []*match{growth, root}
+}
+
+// mostPuts is more than a run of the match makes.
+const mostPuts = 16
+
+// TestTwoRunsLoseNothingWhateverTheTiming plays all schedules of two runs with up
+// to three changes of turn: one stands at each of its puts while the other makes
+// each number of its own.
+func TestTwoRunsLoseNothingWhateverTheTiming(t *testing.T) {
+	t.Parallel()
+	for _, m := range matches(t) {
+		for _, gens := range m.pairs {
+			t.Run(fmt.Sprintf("%s/%v", m.kind, gens), func(t *testing.T) {
+				t.Parallel()
+				for i := range mostPuts {
+					for j := 1; j < mostPuts; j++ {
+						r := m.begin(t)
+						a := start(r, "A", m.dirs[gens[0]])
+						a.play(i)
+						b := start(r, "B", m.dirs[gens[1]])
+						b.play(j)
+						a.play(-1)
+						b.play(-1)
+						m.judge(t, r, fmt.Sprintf("A %d, B %d, A, B", i, j), 1, map[*player]int{a: gens[0], b: gens[1]})
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestThreeRunsLoseNothingWhateverTheTiming: one stands at each of its puts, then
+// a second one, and a third comes to its end before both go on.
+func TestThreeRunsLoseNothingWhateverTheTiming(t *testing.T) {
+	t.Parallel()
+	m := newMatch(t, "growth", func(*hackagetest.Hackage) {})
+	for _, gens := range [][3]int{{0, 0, 1}, {0, 1, 0}, {1, 0, 0}} {
+		t.Run(fmt.Sprint(gens), func(t *testing.T) {
+			t.Parallel()
+			for i := 1; i < mostPuts; i += 2 {
+				for j := range mostPuts {
+					r := m.begin(t)
+					a := start(r, "A", m.dirs[gens[0]])
+					a.play(i)
+					b := start(r, "B", m.dirs[gens[1]])
+					b.play(j)
+					c := start(r, "C", m.dirs[gens[2]])
+					c.play(-1)
+					b.play(-1)
+					a.play(-1)
+					m.judge(t, r, fmt.Sprintf("A %d, B %d, C, B, A", i, j), 1, map[*player]int{a: gens[0], b: gens[1], c: gens[2]})
+				}
+			}
+		})
+	}
+}
