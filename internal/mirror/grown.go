@@ -47,46 +47,44 @@ func (b *Bucket) LegacyDue(end index.Position) bool {
 // prepareIndex makes the index files ready. The packed index is the last of them,
 // because it is what clients read. What is to be built on them next goes into the
 // state.
-func (b *Bucket) prepareIndex(ctx context.Context, p Publication, final *state.State, found func() error) ([]pointer, error) {
-	if p.Legacy != "" {
-		if err := b.putLegacy(ctx, p.Legacy); err != nil {
-			return nil, err
+func (pub *publishing) prepareIndex(ctx context.Context) error {
+	if pub.Legacy != "" {
+		if err := pub.putLegacy(ctx, pub.Legacy); err != nil {
+			return err
 		}
-		final.Legacy = final.Position.Time
+		pub.final.Legacy = pub.final.Position.Time
 	}
-	body, _ := p.Index.Tar()
+	body, _ := pub.Index.Tar()
 	tar := grown{
-		key: indexTar, contentType: typeTar, info: p.Index.TarInfo(),
-		held: b.state.Held.Tar, from: p.Index.From.Length, body: body, sample: p.Index.TarPart,
+		key: indexTar, contentType: typeTar, info: pub.Index.TarInfo(),
+		held: pub.state.Held.Tar, from: pub.Index.From.Length, body: body, sample: pub.Index.TarPart,
 		whole: func(ix *hackage.Index) (io.ReaderAt, bool) { body, _ := ix.Tar(); return body, true },
 	}
-	packed, err := packedOf(ctx, p.Index)
+	packed, err := packedOf(ctx, pub.Index)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	gz := grown{
 		key: indexGz, contentType: typeGzip, info: packed.Info,
-		held: b.state.Held.Gz, from: packed.From.Length, body: packed.Body, sample: p.Index.PackedPart,
+		held: pub.state.Held.Gz, from: packed.From.Length, body: packed.Body, sample: pub.Index.PackedPart,
 		whole: func(ix *hackage.Index) (io.ReaderAt, bool) { packed, ok := ix.Packed(); return packed.Body, ok },
 	}
-	final.Held = state.Held{}
-	tar.next, gz.next = &final.Held.Tar, &final.Held.Gz
+	pub.final.Held = state.Held{}
+	tar.next, gz.next = &pub.final.Held.Tar, &pub.final.Held.Gz
 	if err := gz.note(packed.Mark); err != nil {
-		return nil, err
+		return err
 	}
-	if end := final.Position; end.Ends(tar.info.Length, tar.info.SHA256) {
+	if end := pub.final.Position; end.Ends(tar.info.Length, tar.info.SHA256) {
 		if err := tar.note(hackage.Prefix{Length: end.Length, Midstate: end.Midstate}); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	turn := p.Metadata.Timestamp.Version()
-	var pointers []pointer
 	for _, g := range []grown{tar, gz} {
-		pointers = append(pointers, pointer{key: g.key, put: func(ctx context.Context, etag string) (string, error) {
-			return b.putGrown(ctx, p.Index, g, turn, etag, found)
+		pub.pointers = append(pub.pointers, pointer{key: g.key, put: func(ctx context.Context, etag string) (string, error) {
+			return pub.putGrown(ctx, g, etag)
 		}})
 	}
-	return pointers, nil
+	return nil
 }
 
 // packedOf returns the packed index, or what was fetched of it.
@@ -174,10 +172,11 @@ func (g grown) base(turn int64) bucket.Base {
 
 // putGrown puts a file on the one in place. If that is not what it is said to
 // be, or the store cannot copy, the file is put whole.
-func (b *Bucket) putGrown(ctx context.Context, ix *hackage.Index, g grown, turn int64, etag string, found func() error) (string, error) {
+func (pub *publishing) putGrown(ctx context.Context, g grown, etag string) (string, error) {
 	var why error
 	if g.builds() {
-		grown, err := b.point(ctx, g.key, g.object(g.base(turn)), etag, found)
+		turn := pub.Metadata.Timestamp.Version()
+		grown, err := pub.point(ctx, g.key, g.object(g.base(turn)), etag, pub.found)
 		// A base that somebody made up does not fit the body.
 		if !errors.Is(err, bucket.ErrBase) && !errors.Is(err, bucket.ErrBody) {
 			return grown, err
@@ -185,13 +184,13 @@ func (b *Bucket) putGrown(ctx context.Context, ix *hackage.Index, g grown, turn 
 		why = err
 	}
 	if g.from > 0 {
-		whole, err := ix.Whole(ctx)
+		whole, err := pub.Index.Whole(ctx)
 		if err != nil {
 			return "", errors.Join(err, why)
 		}
 		body, ok := g.whole(whole)
 		if !ok {
-			return "", fmt.Errorf("put %q into %q: the whole index has none", g.key, b)
+			return "", fmt.Errorf("put %q into %q: the whole index has none", g.key, pub)
 		}
 		g.body, g.from = body, 0
 	}
@@ -202,7 +201,7 @@ func (b *Bucket) putGrown(ctx context.Context, ix *hackage.Index, g grown, turn 
 			return "", err
 		}
 	}
-	return b.point(ctx, g.key, g.object(bucket.Base{}), etag, found)
+	return pub.point(ctx, g.key, g.object(bucket.Base{}), etag, pub.found)
 }
 
 // object is the file behind a base.

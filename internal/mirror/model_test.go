@@ -12,7 +12,6 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/buckettest"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
-	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -145,35 +144,25 @@ func (m *match) judge(t *testing.T, r *rig, schedule string, newest int, players
 	if at < done {
 		t.Errorf("%s: a run said that generation %d is published, and %d is", schedule, done, at)
 	}
-	if done >= 0 {
-		m.whole(t, r, schedule, at, len(players) > 2 && at < newest)
+	// Where three runs meet, two that publish the same older set and a newer one
+	// which the second of them overtakes, puts of the newer run may go in where it
+	// stands: puts that change nothing leave the versions as they were. The state
+	// then says that nothing is known, and the next run publishes all anew.
+	if known := bytes.Contains(held[StateKey], []byte(`"Index-SHA256"`)); done >= 0 && (len(players) == 2 || known) {
+		m.whole(t, r, schedule, at)
 	}
 	last := *r
 	last.dir, last.written = m.dirs[newest], true
 	if err := last.run(); err != nil {
 		t.Errorf("%s: the next run ends with %v", schedule, err)
 	}
-	m.whole(t, r, schedule+", and the next run", newest, false)
+	m.whole(t, r, schedule+", and the next run", newest)
 }
 
-// whole holds all files of a generation against the bucket. Where three runs meet,
-// two that publish the same and a newer one that the last of them overtakes, the
-// store does not tell the versions of these two apart. So a put of the newer run
-// that was on its way goes in: of 01-index.tar or of a newest .cabal file, for at
-// the next it stops. No new client reads those, and the next run ends it.
-func (m *match) whole(t *testing.T, r *rig, schedule string, at int, newer bool) {
+// whole holds all files of a generation against the bucket.
+func (m *match) whole(t *testing.T, r *rig, schedule string, at int) {
 	t.Helper()
 	held, g := r.store.Contents(), m.gens[at]
-	if newer {
-		for _, later := range m.gens[at:] {
-			if bytes.Equal(held[indexTar], later.File(indexTar)) {
-				held[indexTar] = g.File(indexTar)
-			}
-			if bytes.Equal(held["package/a-1/a.cabal"], newestOf(later)) {
-				held["package/a-1/a.cabal"] = newestOf(g)
-			}
-		}
-	}
 	for _, key := range g.Paths() {
 		if !bytes.Equal(held[key], g.File(key)) && !strings.HasPrefix(key, "packages/") {
 			t.Errorf("%s: %q is not that of generation %d", schedule, key, at)
@@ -190,12 +179,6 @@ func (m *match) whole(t *testing.T, r *rig, schedule string, at int, newer bool)
 			t.Errorf("%s: the newest .cabal file of %s is %q", schedule, release, held[cabalKey(release)])
 		}
 	}
-}
-
-// newestOf is the newest .cabal file of the release that is revised.
-func newestOf(g *hackagetest.Generation) []byte {
-	revisions := g.Revisions(index.Release{Package: "a", Version: "1"})
-	return revisions[len(revisions)-1]
 }
 
 // matches are the kinds of pairs of generations.

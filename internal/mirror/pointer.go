@@ -41,7 +41,7 @@ const maxTries = 4
 // Where another one is in place with other bytes, this run stops if it was
 // overtaken. If it was not, that version is one that it may put its own over,
 // unless found, if that is not nil, says otherwise.
-func (b *Bucket) point(ctx context.Context, key string, o bucket.Object, etag string, found func() error) (string, error) {
+func (b *Bucket) point(ctx context.Context, key string, o bucket.Object, etag string, found func(context.Context) error) (string, error) {
 	for try := 1; ; try++ {
 		info, err := b.store.Put(ctx, key, o, bucket.IfMatch(etag))
 		if err == nil {
@@ -56,7 +56,7 @@ func (b *Bucket) point(ctx context.Context, key string, o bucket.Object, etag st
 			return "", err
 		}
 		if found != nil {
-			if err := found(); err != nil {
+			if err := found(ctx); err != nil {
 				return "", err
 			}
 		}

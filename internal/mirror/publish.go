@@ -36,8 +36,21 @@ type pointer struct {
 	key string
 	// put puts it in place of the version with an ETag and returns the new one.
 	put func(ctx context.Context, etag string) (string, error)
-	// before is what put replaces, of a file that seldom changes.
-	before []byte
+	// raw is its content and before what was in place, of a file that seldom
+	// changes. It is not put if they are the same.
+	raw, before []byte
+}
+
+func (p pointer) stays() bool { return p.raw != nil && bytes.Equal(p.raw, p.before) }
+
+// A publishing is a publication under way.
+type publishing struct {
+	*Bucket
+	Publication
+	final     state.State // what the bucket is at after it
+	pointers  []pointer   // in their order
+	begun     bool        // one is in place
+	contested bool        // another run's put came between
 }
 
 // Publish makes known what the bucket holds by now.
@@ -51,59 +64,100 @@ type pointer struct {
 // changed. A run that is killed in it leaves the set to the next, which publishes
 // all of it because the claim says that nothing is known of it.
 func (b *Bucket) Publish(ctx context.Context, p Publication) error {
-	final := b.state
-	final.Seen = p.Metadata.Seen()
-	if final.Equal(b.stored) && final.Seen == b.stored.Seen && !b.begin.IsZero() {
+	pub := &publishing{Bucket: b, Publication: p, final: b.state}
+	pub.final.Seen = p.Metadata.Seen()
+	if pub.final.Equal(b.stored) && pub.final.Seen == b.stored.Seen && !b.begin.IsZero() {
 		return nil
 	}
 	if err := b.claim(ctx); err != nil {
 		return err
 	}
-	final.Nonce = b.state.Nonce
-	pointers, err := b.prepare(ctx, p, &final)
-	if err != nil {
+	if err := pub.prepare(ctx); err != nil {
 		return err
 	}
 	ctx, stop := finishing(ctx)
 	defer stop()
-	for i, next := range pointers {
-		etag, err := next.put(ctx, b.state.Pointers[next.key])
-		if errors.Is(err, bucket.ErrConflict) {
-			return errors.Join(err, b.takeBack(ctx, p.Metadata, pointers[:i]))
+	err := pub.putAll(ctx)
+	if err == nil {
+		pub.final.Pointers, pub.final.Nonce = b.state.Pointers, b.state.Nonce
+		b.state = pub.final
+		err = b.putState(ctx, b.state)
+	}
+	if errors.Is(err, bucket.ErrConflict) && pub.begun {
+		err = errors.Join(err, pub.takeBack(ctx), pub.doubt(ctx))
+	}
+	return err
+}
+
+// putAll puts the pointers. If another run's put came between, it may have been of
+// a file that was right before and is left out here.
+func (pub *publishing) putAll(ctx context.Context) error {
+	for _, p := range pub.pointers {
+		if p.stays() {
+			continue
+		}
+		etag, err := p.put(ctx, pub.state.Pointers[p.key])
+		if err != nil {
+			return err
+		}
+		pub.know(p.key, etag)
+		pub.begun = true
+	}
+	for _, p := range pub.pointers {
+		if !pub.contested || !p.stays() {
+			continue
+		}
+		there, etag, err := pub.readSmall(ctx, p.key, tuf.MaxRoot)
+		if err == nil && !bytes.Equal(there, p.raw) {
+			etag, err = p.put(ctx, etag)
 		}
 		if err != nil {
 			return err
 		}
-		b.know(next.key, etag)
+		pub.know(p.key, etag)
 	}
-	final.Pointers = b.state.Pointers
-	b.state = final
-	return b.putState(ctx, b.state)
+	return nil
 }
 
 // takeBack puts back what an overtaken run put of the files that seldom change, if
-// the set of the run that overtook it needs what was there before: that one had no
-// reason to put it.
-func (b *Bucket) takeBack(ctx context.Context, m *hackage.Metadata, put []pointer) error {
-	raw, _, err := b.readSmall(ctx, "snapshot.json", maxSnapshot)
+// the set in place by now needs what was there before: the run that overtook this
+// one had no reason to put it.
+func (pub *publishing) takeBack(ctx context.Context) error {
+	raw, _, err := pub.readSmall(ctx, "snapshot.json", maxSnapshot)
 	if err != nil {
 		return err
 	}
-	snapshot, err := m.Root.VerifySnapshot(raw, itself(raw), 0, time.Time{})
+	snapshot, err := pub.Metadata.Root.VerifySnapshot(raw, itself(raw), 0, time.Time{})
 	if err != nil {
 		return nil // nobody's set
 	}
 	needs := map[string]tuf.FileInfo{"root.json": snapshot.Root(), "mirrors.json": snapshot.Mirrors()}
-	for _, p := range put {
-		if info := needs[p.key]; p.before == nil || info.Check(p.before) != nil {
+	for _, p := range pub.pointers {
+		if info := needs[p.key]; p.raw == nil || p.stays() || info.Check(p.before) != nil {
 			continue
 		}
-		_, err = b.store.Put(ctx, p.key, object(p.before, typeJSON, briefly), bucket.IfMatch(b.state.Pointers[p.key]))
+		_, err = pub.store.Put(ctx, p.key, object(p.before, typeJSON, briefly), bucket.IfMatch(pub.state.Pointers[p.key]))
 		if err != nil && !errors.Is(err, bucket.ErrConflict) {
-			return fmt.Errorf("put back %q in %q: %w", p.key, b, err)
+			return fmt.Errorf("put back %q in %q: %w", p.key, pub, err)
 		}
 	}
 	return nil
+}
+
+// doubt says in the state of the run that overtook this one that the set in place
+// is not known, if that run is through. A put of this one may have come behind it,
+// and the next run publishes all anew.
+func (pub *publishing) doubt(ctx context.Context) error {
+	there, err := pub.readState(ctx, pub.key)
+	if err != nil || there.file.State.Seen.Index == "" {
+		return err
+	}
+	there.file.State.Seen.Index = ""
+	err = pub.put(ctx, pub.key, object(there.file.JSON(), typeJSON, briefly), bucket.IfMatch(there.etag))
+	if errors.Is(err, bucket.ErrConflict) {
+		return nil // a third one is at it
+	}
+	return err
 }
 
 // itself is what metadata say of a file with these bytes.
@@ -121,64 +175,53 @@ func (b *Bucket) know(key, etag string) {
 	b.state.Pointers = known
 }
 
-// prepare makes everything ready and returns the pointers in their order. What
-// clients of a set do not need is put here; the last thing is to see that nobody
-// else has claimed the bucket.
-func (b *Bucket) prepare(ctx context.Context, p Publication, final *state.State) ([]pointer, error) {
-	var pointers []pointer
-	if p.Deprecated != nil {
-		if err := b.putDeprecated(ctx, p.Deprecated); err != nil {
-			return nil, err
+// found is asked where another version of a pointer is in place than this run knew.
+// Before the first of its own it may still give way to a newer set.
+func (pub *publishing) found(ctx context.Context) error {
+	pub.contested = true
+	if pub.begun {
+		return nil
+	}
+	return pub.notNewer(ctx, pub.Metadata)
+}
+
+// prepare makes everything ready. What clients of a set do not need is put here;
+// the last thing is to see that nobody else has claimed the bucket.
+func (pub *publishing) prepare(ctx context.Context) error {
+	if pub.Deprecated != nil {
+		if err := pub.putDeprecated(ctx, pub.Deprecated); err != nil {
+			return err
 		}
 	}
-	begun := false
-	found := func() error {
-		if begun {
-			return nil
+	if pub.Index != nil {
+		if err := pub.prepareIndex(ctx); err != nil {
+			return err
 		}
-		return b.notNewer(ctx, p.Metadata)
-	}
-	if p.Index != nil {
-		indexes, err := b.prepareIndex(ctx, p, final, found)
-		if err != nil {
-			return nil, err
-		}
-		pointers = append(pointers, indexes...)
 	}
 	for _, file := range []struct {
-		key   string
-		raw   []byte
-		stays bool // mostly
+		key    string
+		raw    []byte
+		seldom bool // it changes
 	}{
-		{"root.json", p.Metadata.Root.Raw(), true},
-		{"mirrors.json", p.Metadata.Mirrors.Raw(), true},
-		{"snapshot.json", p.Metadata.Snapshot.Raw(), false},
-		{"timestamp.json", p.Metadata.Timestamp.Raw(), false},
+		{"root.json", pub.Metadata.Root.Raw(), true},
+		{"mirrors.json", pub.Metadata.Mirrors.Raw(), true},
+		{"snapshot.json", pub.Metadata.Snapshot.Raw(), false},
+		{"timestamp.json", pub.Metadata.Timestamp.Raw(), false},
 	} {
-		var before []byte
-		if file.stays {
-			there, etag, err := b.readSmall(ctx, file.key, tuf.MaxRoot)
+		p := pointer{key: file.key, put: func(ctx context.Context, etag string) (string, error) {
+			return pub.point(ctx, file.key, object(file.raw, typeJSON, briefly), etag, pub.found)
+		}}
+		if file.seldom {
+			there, etag, err := pub.readSmall(ctx, file.key, tuf.MaxRoot)
 			if err != nil {
-				return nil, err
+				return err
 			}
-			b.know(file.key, etag)
-			if bytes.Equal(there, file.raw) {
-				continue
-			}
-			before = there
+			pub.know(file.key, etag)
+			p.raw, p.before = file.raw, there
 		}
-		put := func(ctx context.Context, etag string) (string, error) {
-			return b.point(ctx, file.key, object(file.raw, typeJSON, briefly), etag, found)
-		}
-		pointers = append(pointers, pointer{file.key, put, before})
+		pub.pointers = append(pub.pointers, p)
 	}
-	first := pointers[0].put
-	pointers[0].put = func(ctx context.Context, etag string) (string, error) {
-		etag, err := first(ctx, etag)
-		begun = true
-		return etag, err
-	}
-	return pointers, b.ours(ctx)
+	return pub.ours(ctx)
 }
 
 // notNewer refuses to put a set in the place of a newer one of upstream's, which a

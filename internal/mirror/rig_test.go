@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -38,8 +39,19 @@ type rig struct {
 	stretch int    // tarballs of a stretch, 0 for any number
 	tails   bool   // a run fetches only what is new of the index
 
-	via  bucket.Bucket // to the store, nil for the store itself
-	last *Bucket       // of the last run
+	deprecated []byte // upstream's list
+
+	ctx  context.Context // of a run, nil for the test's
+	via  bucket.Bucket   // to the store, nil for the store itself
+	last *Bucket         // of the last run
+}
+
+// Context returns that of a run.
+func (r *rig) Context() context.Context {
+	if r.ctx != nil {
+		return r.ctx
+	}
+	return r.T.Context()
 }
 
 func newRig(t *testing.T, h *hackagetest.Hackage) *rig {
@@ -196,7 +208,11 @@ func (r *rig) run() error {
 		return err
 	}
 	u := r.upstream()
-	m, err := u.Metadata(r.Context(), b.State().Seen)
+	seen := b.State().Seen
+	if seen.Index == "" {
+		seen.ETag, seen.Digest = "", "" // what is in place is not known
+	}
+	m, err := u.Metadata(r.Context(), seen)
 	if errors.Is(err, hackage.ErrUnchanged) {
 		return nil
 	}
@@ -220,7 +236,7 @@ func (r *rig) advance(b *Bucket, u *hackage.Upstream, m *hackage.Metadata) error
 	}
 	ix, err := u.IndexFrom(r.Context(), m, r.TempDir(), have)
 	if err != nil {
-		r.Fatal(err)
+		return err
 	}
 	defer func() { _ = ix.Close() }()
 	tail, err := index.Scan(ix.Log(b.State().Position), all)
@@ -251,10 +267,10 @@ func (r *rig) advance(b *Bucket, u *hackage.Upstream, m *hackage.Metadata) error
 			err = WriteLegacy(r.Context(), legacy, whole, all)
 		}
 		if err != nil {
-			r.Fatal(err)
+			return err
 		}
 	}
-	feed.Mark(tail.To.Length, &Publication{Metadata: m, Index: ix, Legacy: legacy})
+	feed.Mark(tail.To.Length, &Publication{Metadata: m, Index: ix, Legacy: legacy, Deprecated: r.deprecated})
 	return feed.Close()
 }
 
