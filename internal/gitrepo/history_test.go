@@ -1,9 +1,11 @@
 package gitrepo
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -322,4 +324,63 @@ func longRemote(t *testing.T, remote string, length int) (line []string, side st
 		t.Fatal(err)
 	}
 	return append(line, head), side
+}
+
+// TestDiffIsGits holds differences of trees made at random against git's own.
+func TestDiffIsGits(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(10, 18))
+	names := []string{"a", "a.b", "a-b", "b", "c", "a0"}
+	for range 10 {
+		remote := bareRemote(t)
+		first := open(t, remote, Auth{})
+		var ids []string
+		parent := ""
+		for range 2 {
+			im, err := first.Import(t.Context(), parent)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 30 {
+				path := names[random.IntN(len(names))]
+				for random.IntN(3) > 0 {
+					path += "/" + names[random.IntN(len(names))]
+				}
+				if random.IntN(4) == 0 {
+					err = errors.Join(err, im.Remove(path))
+				} else {
+					err = errors.Join(err, im.Write(path, []byte{byte(random.IntN(5))}))
+				}
+			}
+			tree, _, treeErr := im.Tree()
+			if err := errors.Join(err, treeErr, im.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if parent, err = first.WriteCommit(t.Context(), commitOf(tree, parent), nil); err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, parent)
+		}
+		if err := first.Push(t.Context(), Update{Ref: "refs/heads/data", New: parent}); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for c, err := range fetchedHead(t, remote).Diff(t.Context(), ids[0], ids[1]) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			none := func(id string) string { return cmp.Or(id, strings.Repeat("0", 40)) }
+			got = append(got, fmt.Sprintf(":%s %s %s %s\t%s", cmp.Or(c.OldMode, "000000"), cmp.Or(c.NewMode, "000000"), none(c.OldID), none(c.NewID), c.Path))
+		}
+		var want []string
+		for line := range strings.Lines(plainGit(t, remote, "diff-tree", "-r", "--no-renames", "--no-abbrev", ids[0], ids[1])) {
+			head, path, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+			want = append(want, head[:strings.LastIndexByte(head, ' ')]+"\t"+path)
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) || len(want) == 0 {
+			t.Errorf("differs\n%s\ngit says\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
 }
