@@ -154,10 +154,10 @@ func (c commands) main(ctx context.Context, args []string, env Env) int {
 	exit, ok := errors.AsType[*ExitError](err)
 	if !ok {
 		exit = &ExitError{Code: CodeError, Err: err}
-		if ctx.Err() != nil {
-			exit.Code = CodeInterrupted
-			exit.Hint = "Interrupted; the next run goes on from what was reached."
-		}
+	}
+	// What asks for another code may have come before the signal did.
+	if ctx.Err() != nil && (!ok || errors.Is(err, context.Canceled)) {
+		exit = &ExitError{Code: CodeInterrupted, Err: exit.Err, Hint: "Interrupted; the next run goes on from what was reached."}
 	}
 	if exit.Err != nil {
 		env.fail(apparent(ctx, err), exit.Code)

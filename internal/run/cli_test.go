@@ -94,7 +94,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{"done", nil, CodeDone, ""},
 		{"error", errors.New("open bucket \"x\": no"), CodeError, "hackage-mirror: open bucket \"x\": no\n"},
-		{"degraded", &ExitError{Code: CodeDegraded, Err: errors.New("one mismatch"), Hint: "Look at it."}, CodeDegraded, "hackage-mirror: one mismatch\nLook at it.\n"},
+		{"degraded", &ExitError{Code: CodeDegraded, Err: errors.New("one mismatch"), Hint: "Look at it."}, CodeDegraded, "hackage-mirror: up to date, but look at this: one mismatch\nLook at it.\n"},
 		{"said already", &ExitError{Code: CodeDegraded}, CodeDegraded, ""},
 		{"wrapped", fmt.Errorf("sync: %w", &ExitError{Code: CodeUsage, Err: errors.New("bad")}), CodeUsage, "hackage-mirror: sync: bad\n"},
 		{"joined", errors.Join(errors.New("a"), errors.New("::error::b")), CodeError, "hackage-mirror: a\nhackage-mirror: | ::error::b\n"},
@@ -115,17 +115,19 @@ func TestExitCodes(t *testing.T) {
 
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	env, _, stderr := testEnv(nil)
-	c := commands{demo: func(ctx context.Context, _ string, _ Env) error {
-		cancel()
-		return fmt.Errorf("fetch index: %w", ctx.Err())
-	}}
-	if code := c.main(ctx, []string{"demo"}, env); code != CodeInterrupted {
-		t.Errorf("exit code %d, want %d", code, CodeInterrupted)
-	}
-	if !strings.Contains(stderr.String(), "Interrupted") {
-		t.Errorf("stderr %q does not say that it was interrupted", stderr)
+	for _, before := range []error{nil, &ExitError{Code: CodeDegraded}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		env, _, stderr := testEnv(nil)
+		c := commands{demo: func(ctx context.Context, _ string, _ Env) error {
+			cancel()
+			return errors.Join(before, fmt.Errorf("fetch index: %w", ctx.Err()))
+		}}
+		if code := c.main(ctx, []string{"demo"}, env); code != CodeInterrupted {
+			t.Errorf("exit code %d, want %d", code, CodeInterrupted)
+		}
+		if !strings.Contains(stderr.String(), "Interrupted") {
+			t.Errorf("stderr %q does not say that it was interrupted", stderr)
+		}
 	}
 }
 
