@@ -52,7 +52,7 @@ func parseAddress(raw string) (address, error) {
 	case strings.Contains(raw, "://"):
 		return parseURL(raw)
 	case brokenURL.MatchString(raw):
-		return address{}, fmt.Errorf("read repository address: behind %s there must be :// : %w", brokenURL.FindStringSubmatch(raw)[1], ErrURL)
+		return address{}, fmt.Errorf("read repository address: %s must be followed by :// (%w)", brokenURL.FindStringSubmatch(raw)[1], ErrURL)
 	case scpPassword.MatchString(raw):
 		return address{}, fmt.Errorf("read repository address: it holds a password before the @; give a token by the token option and a key by ssh-key: %w", ErrURL)
 	}

@@ -199,9 +199,9 @@ func (c *checker) folder(option, path, remedy string) {
 	case strings.HasPrefix(path, "~"):
 		c.refuse("%s %q begins with ~, which only a shell reads, and none has read this; write the whole path", option, shown)
 	case brokenScheme.MatchString(path):
-		c.refuse("%s %q is neither a URL, which has :// , nor a path; %s", option, shown, remedy)
+		c.refuse("%s %q is neither a path nor a URL, which has :// in it; %s", option, shown, remedy)
 	case !saysPath(path) && !exists(path):
-		c.refuse("%s %q is not there, and the path of a folder that is to be made begins with / or ./ ; %s", option, shown, remedy)
+		c.refuse("%s %q is not there, and a folder that is to be made must begin with a slash or a dot: %s", option, shown, remedy)
 	}
 }
 

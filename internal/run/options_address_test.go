@@ -23,9 +23,9 @@ func TestSlipsOfThePen(t *testing.T) {
 		args []string
 		says string
 	}{
-		{"a bucket's name", []string{"--bucket=my-bucket"}, `bucket "my-bucket" is not there, and the path of a folder that is to be made begins with / or ./ ; for a bucket of S3 write s3://NAME`},
-		{"one slash", []string{"--bucket=s3:/my-bucket"}, "neither a URL, which has ://"},
-		{"no colon", []string{"--bucket=s3//my-bucket"}, "neither a URL, which has ://"},
+		{"a bucket's name", []string{"--bucket=my-bucket"}, `bucket "my-bucket" is not there, and a folder that is to be made must begin with a slash or a dot: for a bucket of S3 write s3://NAME`},
+		{"one slash", []string{"--bucket=s3:/my-bucket"}, "neither a path nor a URL"},
+		{"no colon", []string{"--bucket=s3//my-bucket"}, "neither a path nor a URL"},
 		{"home", []string{"--bucket=~/mirror"}, "only a shell reads"},
 		{"somebody's home", []string{"--bucket=~me"}, "only a shell reads"},
 		{"a comment", []string{"--bucket=./a\n# the other one\n./b"}, `"# the other one" has a comment in it`},
@@ -34,7 +34,7 @@ func TestSlipsOfThePen(t *testing.T) {
 		{"OWNER/REPO elsewhere", repository("me/all-cabal-files"), `files-repository "me/all-cabal-files" is not there`},
 		{"home of a repository", repository("~/r.git"), "only a shell reads"},
 		{"a comment at a repository", repository("./r.git # ours"), "has a comment in it"},
-		{"a repository with one slash", repository("https:/github.com/me/r"), "behind https there must be ://"},
+		{"a repository with one slash", repository("https:/github.com/me/r"), "https must be followed by ://"},
 		{"token in scp's form", repository("x-access-token:hunter2@github.com:me/r"), "a password before the @"},
 		{"token over https", repository("https://hunter2@github.com/me/r"), "holds a user or token"},
 		{"password over ssh", repository("ssh://git:hunter2@github.com/me/r"), "holds a password"},

@@ -50,7 +50,7 @@ func TestPlanRefuses(t *testing.T) {
 		{"an expression", func(a *Answers) { a.Files = "git@h:${{x}}" }, "have no place there"},
 		{"a token in scp's form", func(a *Answers) { a.Hashes = "x-access-token:hunter2@github.com:me/r" }, "a password before the @"},
 		{"a token before a name", func(a *Answers) { a.Hashes = "hunter2@github.com/me" }, "…@github.com/me"},
-		{"one slash", func(a *Answers) { a.Hashes = "https:/github.com/me/r" }, "there must be ://"},
+		{"one slash", func(a *Answers) { a.Hashes = "https:/github.com/me/r" }, "must be followed by ://"},
 		{"quotes", func(a *Answers) { a.Hashes = "git@h:it's" }, "have no place there"},
 		{"folder as a bucket", func(a *Answers) { a.Buckets = []string{"./bucket"} }, "write s3://NAME"},
 		{"two lines of buckets", func(a *Answers) { a.Buckets = []string{"s3://one-bucket\ns3://two"} }, "have no place there"},
