@@ -62,6 +62,7 @@ func TestMirror(t *testing.T) {
 	s.failing()
 	s.cancelled()
 	s.interrupted()
+	s.noticeInAStep()
 }
 
 // Several jobs fill a bucket side by side, and another one publishes it.
@@ -180,6 +181,17 @@ func (s *stage) interrupted() {
 	s.published(before)
 	s.mirror(true, "workflow_dispatch")
 	s.check()
+}
+
+// noticeInAStep: with the variable NOTICE the job that mirrors gives notice, and
+// no other job starts.
+func (s *stage) noticeInAStep() {
+	s.Helper()
+	s.variables["NOTICE"] = "step"
+	out := s.mirror(true, "workflow_dispatch").String()
+	if !strings.Contains(out, notice) || strings.Contains(out, "[Mirror Hackage/notice]") {
+		s.T.Errorf("the notice is not given in the job that mirrors, and there alone:\n%s", out)
+	}
 }
 
 // stall runs the workflow while upstream never ends a new release's tarball, and

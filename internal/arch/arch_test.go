@@ -54,7 +54,7 @@ func design() rules {
 			"internal/mirror":   {imports: internal("bucket", "hackage", "hashes", "index", "state", "tuf")},
 			"internal/allcabal": {imports: internal("gitrepo", "hackage", "hashes", "index", "openpgp", "state")},
 			"internal/report":   {imports: internal("hackage", "index", "state", "tuf")},
-			"internal/setup":    {imports: internal("bucket", "gitrepo", "openpgp", "paste")},
+			"internal/setup":    {imports: append(internal("bucket", "gitrepo", "openpgp", "paste"), ".github/workflows")},
 			"internal/run": {imports: append(internal("allcabal", "bucket", "gitrepo", "hackage", "hashes",
 				"index", "mirror", "openpgp", "paste", "report", "setup", "state", "temp", "tuf"), "testdata/demo")},
 			// For tests only: no room has them among its imports.

@@ -17,6 +17,14 @@ import (
 // TestMain makes the test binary the command itself for the scripts, and a
 // second command that says what sync would be started with.
 func TestMain(m *testing.M) {
+	if os.Getenv("GIT_CONFIG_COUNT") == "" {
+		// Nothing is to ask GitHub for the release of the Action.
+		for name, value := range map[string]string{
+			"COUNT": "1", "KEY_0": "url./nowhere/.insteadOf", "VALUE_0": "https://github.com/hackage-mirror/",
+		} {
+			_ = os.Setenv("GIT_CONFIG_"+name, value) // a name without =
+		}
+	}
 	testscript.Main(m, map[string]func(){
 		program: func() {
 			ctx, stop := Interruptible()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -80,6 +81,20 @@ func (g *ghStub) writeNew(path string, content []byte) error {
 	return errors.Join(err, f.Close())
 }
 
+// createFromHere makes a repository out of the current folder, as gh does.
+func (g *ghStub) createFromHere(slug string) error {
+	for _, args := range [][]string{
+		{"init", "-q", "--bare", filepath.Join(g.dir, slug+".git")},
+		{"remote", "add", "origin", "https://github.com/" + slug},
+		{"push", "-q", "-u", "origin", "HEAD"},
+	} {
+		if out, err := exec.Command("git", args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("git %q: %w: %s", args, err, out)
+		}
+	}
+	return nil
+}
+
 func (g *ghStub) answer(args []string, stdin []byte) error {
 	repo := ""
 	if i := slices.Index(args, "--repo"); i >= 0 {
@@ -92,6 +107,10 @@ func (g *ghStub) answer(args []string, stdin []byte) error {
 		if _, err := os.Stat(g.path("repo", args[2])); err != nil {
 			return fmt.Errorf("GraphQL: Could not resolve to a Repository with the name '%s'. (repository)", args[2])
 		}
+		return nil
+	case strings.HasSuffix(words, " --source . --push"):
+		return g.createFromHere(args[2])
+	case strings.HasPrefix(words, "gpg-key add ") || strings.HasPrefix(words, "workflow run "):
 		return nil
 	case strings.HasPrefix(words, "repo create "):
 		return os.WriteFile(g.path("repo", args[2]), nil, 0o600)
@@ -116,8 +135,15 @@ func (g *ghStub) answer(args []string, stdin []byte) error {
 			fmt.Printf("%s\t2026-11-22T00:00:00Z\n", strings.TrimPrefix(file, g.path("secret", repo, "")))
 		}
 		return err
+	case strings.HasPrefix(words, "variable set "):
+		return g.writeNew(g.path("variable", repo, args[2]), []byte(args[6]))
 	case strings.HasPrefix(words, "variable list "):
-		return nil
+		files, err := filepath.Glob(g.path("variable", repo, "*"))
+		for _, file := range files {
+			raw, _ := os.ReadFile(file)
+			fmt.Printf("%s\t%s\t2026-11-22T00:00:00Z\n", strings.TrimPrefix(file, g.path("variable", repo, "")), raw)
+		}
+		return err
 	}
 	return fmt.Errorf("unknown command %q for gh", args)
 }

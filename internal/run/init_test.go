@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -230,36 +229,54 @@ func TestInitIsKilled(t *testing.T) {
 	}
 }
 
-// What a workflow gives to the Action must be options of sync.
-func TestWorkflowOfInitNamesOptions(t *testing.T) {
+// The commands that init prints are run as they are printed, in a new repository,
+// in one without a remote, and in a folder that is none yet.
+func TestCommandsOfInitWork(t *testing.T) {
 	t.Parallel()
-	options := map[string]bool{}
-	for _, flag := range syncFlags() {
-		options[flag.Name] = true
-	}
-	input := regexp.MustCompile(`(?m)^          ([a-z0-9-]+):( |$)`)
-	files, err := filepath.Glob(filepath.Join("..", "setup", "testdata", "*.yml"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("%d workflows, %v", len(files), err)
-	}
-	for _, file := range files {
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, step, _ := strings.Cut(string(raw), "uses: hackage-mirror/hackage-mirror@v1\n")
-		step, _, _ = strings.Cut(step, "\n  notice:")
-		step, _, _ = strings.Cut(step, "uses: hackage-mirror/hackage-mirror/.github/actions/notice@v1\n")
-		step, _, _ = strings.Cut(step, "\n        env:")
-		found := input.FindAllStringSubmatch(step, -1)
-		if len(found) < 4 {
-			t.Errorf("%s: only the inputs %q were found", file, found)
-		}
-		for _, m := range found {
-			if !options[m[1]] {
-				t.Errorf("%s: %q is no option of sync", file, m[1])
+	bash := findProgram(t, "bash")
+	for name, before := range map[string]string{
+		"a new repository":          "git init -q && git remote add origin https://github.com/me/mirror && git init -q --bare $GH_STATE/me/mirror.git",
+		"one without a remote":      "git init -q",
+		"a folder":                  "true",
+		"a clone of something else": "git init -q && git remote add origin https://github.com/me/else && git init -q --bare $GH_STATE/me/mirror.git",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, github := t.TempDir(), t.TempDir()
+			shell := func(script string) string {
+				cmd := exec.Command(bash, "-e", "-c", script)
+				cmd.Dir = dir
+				cmd.Env = append(os.Environ(), "GH_STATE="+github, "HOME="+dir, "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir), "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_COUNT=3",
+					"GIT_CONFIG_KEY_0=url."+github+"/.insteadOf", "GIT_CONFIG_VALUE_0=https://github.com/",
+					"GIT_CONFIG_KEY_1=user.name", "GIT_CONFIG_VALUE_1=Me", "GIT_CONFIG_KEY_2=user.email", "GIT_CONFIG_VALUE_2=me@example.org")
+				out, err := cmd.CombinedOutput()
+				if err != nil {
+					t.Fatalf("%s: %v\n%s", script, err, out)
+				}
+				return string(out)
 			}
-		}
+			shell(before)
+			said := shell("hackage-mirror init --yes --repository me/mirror --bucket 's3://my-hackage' --files-repository me/files --hashes-repository me/hashes")
+			var commands []string
+			for line := range strings.Lines(said) {
+				if command, ok := strings.CutPrefix(line, "      "); ok {
+					commands = append(commands, command)
+				}
+			}
+			shell(strings.ReplaceAll(strings.Join(commands, ""), "gh secret set AWS_", "echo x | gh secret set AWS_"))
+			if files := shell("git -C $GH_STATE/me/mirror.git ls-tree -r --name-only $(git branch --show-current)"); files != ".github/dependabot.yml\n.github/workflows/mirror.yml\n" {
+				t.Errorf("on GitHub are the files %q", files)
+			}
+			calls := shell("cat $GH_STATE/argv")
+			for _, want := range []string{
+				"variable set HASHES_REPOSITORY --repo me/mirror --body git@github.com:me/hashes.git\n", "variable set BUCKET --repo me/mirror --body s3://my-hackage\n",
+				"secret set AWS_SECRET_ACCESS_KEY", "workflow run mirror.yml --repo me/mirror -f dry-run=true\n", "repo create me/hashes --public\n",
+			} {
+				if !strings.Contains(calls, want) {
+					t.Errorf("gh was not called with %q:\n%s", want, calls)
+				}
+			}
+		})
 	}
 }
 

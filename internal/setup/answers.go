@@ -84,7 +84,7 @@ func (a Answers) Plan(now time.Time) (Plan, error) {
 		}
 	}
 	var err error
-	p.Repository, err = ParseSlug(given(a.Repository))
+	p.Repository, err = parseRepository(given(a.Repository))
 	check("repository", err)
 	p.Files, err = a.remote(a.Files)
 	check("files-repository", err)
@@ -144,7 +144,7 @@ func (a Answers) remote(text string) (Remote, error) {
 // plain refuses what cannot stand in a workflow's and a shell's quotes.
 func plain(text string) error {
 	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '\'' || r == '"' || r == '\\' }) || strings.Contains(text, "${{") {
-		return errors.New("blanks, quotes and backslashes have no place there")
+		return errors.New("it contains a blank, a quote or a backslash; remove it")
 	}
 	return nil
 }
@@ -158,7 +158,7 @@ func checkBucket(text string) error {
 	case err != nil:
 		return err
 	case address.Folder != "":
-		return fmt.Errorf("%.200q is a folder, and those of GitHub's machines end with the run; write s3://NAME", text)
+		return fmt.Errorf("%.200q is a folder, and a folder on GitHub's machines is gone after the run; write s3://NAME", text)
 	}
 	return nil
 }
@@ -171,21 +171,21 @@ func checkPublicURL(text string) error {
 		return err
 	}
 	if !strings.HasPrefix(text, "https://") && !strings.HasPrefix(text, "http://") || strings.ContainsAny(text, "?#@") {
-		return errors.New("that is not an address for readers; write https://HOST/PATH")
+		return errors.New("it is not an address that readers can open; write https://HOST/PATH")
 	}
 	return nil
 }
 
 func checkRole(text string) error {
 	if text != "" && !roleForm.MatchString(text) {
-		return errors.New("that is not the name of a role; write arn:aws:iam::ACCOUNT:role/NAME")
+		return errors.New("it is not the name of a role; write arn:aws:iam::ACCOUNT:role/NAME")
 	}
 	return nil
 }
 
 func checkRegion(text string) error {
 	if text != "" && !regionForm.MatchString(text) {
-		return errors.New("that is not a region; write one such as eu-central-1")
+		return errors.New("it is not a region; write one such as eu-central-1")
 	}
 	return nil
 }
@@ -201,7 +201,7 @@ func checkAccess(text string) error {
 
 func checkNotice(text string) error {
 	if text != "" && text != NoticeJob && text != NoticeStep {
-		return fmt.Errorf("%.40q is no place for it; choose %s or %s", text, NoticeJob, NoticeStep)
+		return fmt.Errorf("%.40q is unknown; choose %s or %s", text, NoticeJob, NoticeStep)
 	}
 	return nil
 }
@@ -221,7 +221,7 @@ func parseSigner(text string) (gitrepo.Identity, error) {
 	case strings.ContainsAny(id.Name+id.Email, "()<>@\x00") && strings.Count(id.Name+id.Email, "@") != 1,
 		strings.ContainsAny(id.Name, "()"), strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }),
 		strings.ContainsAny(id.Email, " ()"):
-		return gitrepo.Identity{}, errors.New("a key cannot carry brackets or a second @ in its name and address")
+		return gitrepo.Identity{}, errors.New("the name and address of a key cannot contain brackets or a second @; leave them out")
 	}
 	return id, nil
 }
@@ -248,7 +248,7 @@ func parseExpires(text string, now time.Time) (time.Time, error) {
 		now = now.AddDate(0, 0, n)
 	}
 	if now.Year() > 2100 {
-		return time.Time{}, fmt.Errorf("%q is longer than such a key can say; write never", text)
+		return time.Time{}, fmt.Errorf("%q is later than a key can expire; write never", text)
 	}
 	return now, nil
 }
@@ -260,12 +260,12 @@ func (p Plan) check() error {
 	case p.Files.IsZero() && p.Hashes.IsZero() && len(p.Buckets) == 0:
 		return errors.New("there is nothing to fill; give at least one of files-repository, hashes-repository and bucket")
 	case !p.Files.IsZero() && p.Files.String() == p.Hashes.String():
-		return errors.New("files-repository and hashes-repository are the same; they hold different trees, so give two repositories")
+		return errors.New("files-repository and hashes-repository are the same, but they hold different data; give two repositories")
 	case own && p.Files.Slug != p.Repository && p.Hashes.Slug != p.Repository:
-		return fmt.Errorf("the token of a workflow opens its own repository only, and %s is none that is filled; "+
+		return fmt.Errorf("a workflow's own token opens only its own repository, and %s is not one to fill; "+
 			"give it as files-repository or hashes-repository, or use --access deploy-keys", p.Repository)
 	case p.Role != "" && len(p.Buckets) == 0:
-		return errors.New("a role of AWS is for buckets, and there is none; leave role-to-assume out")
+		return errors.New("a role of AWS is for buckets, and no bucket is given; leave out role-to-assume")
 	}
 	for _, d := range p.destinations() {
 		if d.remote.overHTTPS() && p.Access != Token {
@@ -273,10 +273,10 @@ func (p Plan) check() error {
 		}
 	}
 	if p.Access == Token && !p.Files.IsZero() && !p.Hashes.IsZero() && p.Files.Host != p.Hashes.Host && p.door(p.Files) == p.door(p.Hashes) {
-		return fmt.Errorf("one token would be shown to both %s and %s; give one of them over ssh", p.Files.Host, p.Hashes.Host)
+		return fmt.Errorf("both %s and %s would get the same token; give the address of one of them over ssh", p.Files.Host, p.Hashes.Host)
 	}
 	if p.Access == App && p.door(p.Files) == p.door(p.Hashes) && owner(p.Files) != owner(p.Hashes) && !p.Files.IsZero() && !p.Hashes.IsZero() {
-		return fmt.Errorf("the token of an App is for repositories of one owner, and %s and %s have two; use --access deploy-keys", p.Files, p.Hashes)
+		return fmt.Errorf("the token of an App opens the repositories of one owner, and %s and %s have different owners; use --access deploy-keys", p.Files, p.Hashes)
 	}
 	return nil
 }

@@ -46,30 +46,30 @@ func TestPlanRefuses(t *testing.T) {
 		{"no repository", func(a *Answers) { a.Repository = "" }, "repository: \"\" is not a repository"},
 		{"nothing to fill", func(a *Answers) { a.Files, a.Hashes = None, None }, "nothing to fill"},
 		{"twice the same", func(a *Answers) { a.Files = "https://github.com/" + a.Hashes }, "are the same"},
-		{"folder as a repository", func(a *Answers) { a.Files = "./files.git" }, "files-repository: \"./files.git\" is a folder"},
-		{"an expression", func(a *Answers) { a.Files = "git@h:${{x}}" }, "have no place there"},
+		{"folder as a repository", func(a *Answers) { a.Files = "./files.git" }, "files-repository: a workflow cannot push to the folder \"./files.git\""},
+		{"an expression", func(a *Answers) { a.Files = "git@h:${{x}}" }, "contains a blank, a quote"},
 		{"a token in scp's form", func(a *Answers) { a.Hashes = "x-access-token:hunter2@github.com:me/r" }, "a password before the @"},
 		{"a token before a name", func(a *Answers) { a.Hashes = "hunter2@github.com/me" }, "…@github.com/me"},
 		{"one slash", func(a *Answers) { a.Hashes = "https:/github.com/me/r" }, "must be followed by ://"},
-		{"quotes", func(a *Answers) { a.Hashes = "git@h:it's" }, "have no place there"},
+		{"quotes", func(a *Answers) { a.Hashes = "git@h:it's" }, "contains a blank, a quote"},
 		{"folder as a bucket", func(a *Answers) { a.Buckets = []string{"./bucket"} }, "write s3://NAME"},
-		{"two lines of buckets", func(a *Answers) { a.Buckets = []string{"s3://one-bucket\ns3://two"} }, "have no place there"},
+		{"two lines of buckets", func(a *Answers) { a.Buckets = []string{"s3://one-bucket\ns3://two"} }, "contains a blank, a quote"},
 		{"bucket with a key", func(a *Answers) { a.Buckets = []string{"s3://id:hunter2@name"} }, "must not hold credentials"},
 		{"public-url", func(a *Answers) { a.PublicURL = "hackage.example.org" }, "https://HOST/PATH"},
 		{"role", func(a *Answers) { a.Role = "mirror" }, "arn:aws:iam::ACCOUNT:role/NAME"},
-		{"role without a bucket", func(a *Answers) { a.Role = role }, "leave role-to-assume out"},
+		{"role without a bucket", func(a *Answers) { a.Role = role }, "leave out role-to-assume"},
 		{"region", func(a *Answers) { a.Region = "Frankfurt!" }, "such as eu-central-1"},
 		{"access", func(a *Answers) { a.Access = "magic" }, "deploy-keys, github-token, app, token"},
 		{"notice", func(a *Answers) { a.Notice = "mail" }, "choose job or step"},
 		{"signer", func(a *Answers) { a.Signer = "me" }, "Hackage mirror <mirror@example.org>"},
 		{"signer without an address", func(a *Answers) { a.Signer = "me <me>" }, "write a name and an address"},
-		{"signer with brackets", func(a *Answers) { a.Signer = "Me (mirror) <me@h>" }, "cannot carry brackets"},
+		{"signer with brackets", func(a *Answers) { a.Signer = "Me (mirror) <me@h>" }, "cannot contain brackets"},
 		{"expires", func(a *Answers) { a.Expires = "tomorrow" }, "write never, or 2y"},
 		{"expires too late", func(a *Answers) { a.Expires = "200y" }, "write never"},
-		{"own token for others", func(a *Answers) { a.Access = string(GitHubToken) }, "opens its own repository only"},
+		{"own token for others", func(a *Answers) { a.Access = string(GitHubToken) }, "opens only its own repository"},
 		{"https without a token", func(a *Answers) { a.Files = "https://git.example.org/x" }, "needs a token"},
-		{"one token for two hosts", func(a *Answers) { a.Files, a.Access = "https://git.example.org/x", string(Token) }, "would be shown to both"},
-		{"an App of two owners", func(a *Answers) { a.Files, a.Access = "you/x", string(App) }, "repositories of one owner"},
+		{"one token for two hosts", func(a *Answers) { a.Files, a.Access = "https://git.example.org/x", string(Token) }, "would get the same token"},
+		{"an App of two owners", func(a *Answers) { a.Files, a.Access = "you/x", string(App) }, "have different owners"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -159,18 +159,18 @@ func TestStandard(t *testing.T) {
 func TestFromGit(t *testing.T) {
 	t.Parallel()
 	g := newGitHub(t)
-	if a := FromGit(t.Context(), g.run); a.Repository != "" || a.Signer != "" {
+	if here, a := FromGit(t.Context(), g.run); here != (Folder{}) || a.Repository != "" || a.Signer != "" {
 		t.Errorf("no repository suggests %+v", a)
 	}
 	g.settings = map[string]string{
-		"remote get-url origin": "https://github.com/me/mirror.git", "config user.name": "Me", "config user.email": "me@example.org",
+		"rev-parse --git-dir": ".git", "remote get-url origin": "https://github.com/me/mirror.git", "config user.name": "Me", "config user.email": "me@example.org",
 	}
-	if a := FromGit(t.Context(), g.run); a.Repository != "me/mirror" || a.Signer != "Me <me@example.org>" {
+	if here, a := FromGit(t.Context(), g.run); here != (Folder{true, "https://github.com/me/mirror.git"}) || a.Repository != "me/mirror" || a.Signer != "Me <me@example.org>" {
 		t.Errorf("a clone suggests %+v", a)
 	}
 	g.settings["remote get-url origin"] = "https://git.example.org/me/mirror.git"
 	g.settings["config user.name"] = "Me (work)"
-	if a := FromGit(t.Context(), g.run); a.Repository != "" || a.Signer != "" {
+	if _, a := FromGit(t.Context(), g.run); a.Repository != "" || a.Signer != "" {
 		t.Errorf("what cannot be used suggests %+v", a)
 	}
 }

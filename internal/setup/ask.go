@@ -10,12 +10,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 )
 
 // ErrEnded is that of a conversation whose other side went away.
-var ErrEnded = errors.New("the answers ended; nothing was written")
+var ErrEnded = errors.New("the input ended before all questions were answered; nothing was written")
 
 // A Talk asks somebody at a terminal.
 type Talk struct {
@@ -109,20 +108,23 @@ type question struct {
 func (t *Talk) Ask(ctx context.Context, flags Answers, suggest func(repository string) Answers, now time.Time) (Answers, error) {
 	a := flags
 	a.Repository = or(a.Repository, suggest("").Repository)
-	if err := t.each(ctx, question{&a.Repository, "Repository on GitHub that runs the workflow, as OWNER/REPO", "", true, func(answer string) error { _, err := ParseSlug(answer); return err }}); err != nil {
+	slug := func(answer string) error { _, err := parseRepository(answer); return err }
+	if err := t.each(ctx, question{&a.Repository, "Repository on GitHub that runs the workflow: OWNER/REPO or its address", "", true, slug}); err != nil {
 		return a, err
 	}
-	fmt.Fprintf(t.out, "Setting up the mirror that %s runs. Enter takes what stands in brackets.\n", a.Repository)
+	if name, err := parseRepository(given(a.Repository)); err == nil {
+		a.Repository = name
+	}
+	fmt.Fprintf(t.out, "This repository will run the workflow: %s. Press Enter to accept the value in brackets.\n", a.Repository)
 	defaults := suggest(a.Repository)
-	if err := t.askRepositories(ctx, &a, defaults); err != nil {
+	if err := t.each(ctx, a.destinationQuestions(defaults)...); err != nil {
 		return a, err
 	}
-	if err := t.askBuckets(ctx, &a, defaults); err != nil {
-		return a, err
+	if len(a.buckets()) == 0 {
+		defaults.Role, defaults.Region, defaults.PublicURL = "", "", ""
 	}
 	if given(a.Files) == "" && given(a.Hashes) == "" {
-		a.Access = or(a.Access, defaults.Access) // to no repository
-		return a, nil
+		return a.Or(defaults), nil
 	}
 	fits := func(access string) error {
 		b := a
@@ -131,12 +133,15 @@ func (t *Talk) Ask(ctx context.Context, flags Answers, suggest func(repository s
 		return err
 	}
 	signs := func(answer string) error { _, err := parseSigner(answer); return err }
-	return a, t.each(ctx,
-		question{&a.Access, "How it may push there: " + strings.Join(Accesses(), ", "), defaults.Access, true, fits},
-		question{&a.Signer, "Who signs, best with the address of an account on GitHub", defaults.Signer, true, signs})
+	err := t.each(ctx,
+		question{&a.Access, "How the workflow pushes: " + strings.Join(Accesses(), ", "), defaults.Access, true, fits},
+		question{&a.Signer, "Name and address of the signing key, best those of an account on GitHub", defaults.Signer, true, signs})
+	return a.Or(defaults), err
 }
 
-func (t *Talk) askRepositories(ctx context.Context, a *Answers, defaults Answers) error {
+// destinationQuestions ask for what is to be filled. Buckets are asked for if one
+// question can hold them.
+func (a *Answers) destinationQuestions(defaults Answers) []question {
 	files := func(answer string) error { _, err := a.remote(answer); return err }
 	hashes := func(answer string) error {
 		if answer == a.Files {
@@ -144,61 +149,20 @@ func (t *Talk) askRepositories(ctx context.Context, a *Answers, defaults Answers
 		}
 		return files(answer)
 	}
-	return t.each(ctx,
-		question{&a.Files, "Repository for the .cabal files, or none", defaults.Files, false, files},
-		question{&a.Hashes, "Repository for .cabal files and hashes, or none", defaults.Hashes, false, hashes})
-}
-
-// askBuckets asks for a bucket and for what depends on it.
-func (t *Talk) askBuckets(ctx context.Context, a *Answers, defaults Answers) error {
+	all := []question{
+		{&a.Files, "Repository for the .cabal files, or none", defaults.Files, false, files},
+		{&a.Hashes, "Repository for .cabal files and hashes, or none", defaults.Hashes, false, hashes},
+	}
 	there := defaults.buckets()
-	if len(a.Buckets) == 0 && len(there) > 1 {
-		a.Buckets = there // more than a question can hold
+	switch {
+	case len(a.Buckets) > 0:
+		return all
+	case len(there) > 1:
+		a.Buckets = there
+		return all
 	}
-	if len(a.Buckets) == 0 {
-		address, standard := "", None
-		if len(there) == 1 {
-			standard = there[0]
-		}
-		if err := t.each(ctx, question{&address, "Bucket for tarballs and index, such as s3://NAME, or none", standard, false, checkBucket}); err != nil {
-			return err
-		}
-		a.Buckets = []string{address}
-	}
-	return t.each(ctx, a.bucketQuestions(defaults)...)
-}
-
-// bucketQuestions depend on the buckets.
-func (a *Answers) bucketQuestions(defaults Answers) []question {
-	var all []question
-	onAWS, region, public := a.describe()
-	if onAWS {
-		all = append(all, question{&a.Role, "Role of AWS that the workflow takes on, or none for an access key", or(defaults.Role, None), false, checkRole})
-	}
-	if onAWS && !region {
-		all = append(all, question{&a.Region, "Region of the bucket", or(defaults.Region, defaultRegion), true, checkRegion})
-	}
-	if len(a.buckets()) > 0 && given(a.Hashes) != "" && !public {
-		all = append(all, question{&a.PublicURL, "Address at which readers find the bucket, to stand in the hashes, or none", or(defaults.PublicURL, None), false, checkPublicURL})
-	}
-	return all
-}
-
-// describe says whether some bucket is on AWS, whether each of these names its
-// region, and whether some bucket names its address for readers.
-func (a *Answers) describe() (onAWS, region, public bool) {
-	region = true
-	for _, text := range a.buckets() {
-		address, err := bucket.ParseAddress(text)
-		if err != nil {
-			continue
-		}
-		public = public || address.PublicURL != ""
-		if address.Endpoint == "" {
-			onAWS, region = true, region && address.Region != ""
-		}
-	}
-	return onAWS, region, public
+	a.Buckets = []string{""}
+	return append(all, question{&a.Buckets[0], "Bucket for tarballs and index, such as s3://NAME, or none", strings.Join(append(there, None)[:1], ""), false, checkBucket})
 }
 
 func or(text, other string) string {
@@ -217,7 +181,7 @@ func (t *Talk) each(ctx context.Context, questions ...question) error {
 		answer, err := t.ask(ctx, q.text, q.standard, func(answer string) error {
 			switch {
 			case answer == "" || answer == None && q.needed:
-				return errors.New("this one is needed")
+				return errors.New("an answer is needed")
 			case answer == None:
 				return nil
 			}

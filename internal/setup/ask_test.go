@@ -48,10 +48,9 @@ func TestEnterTakesWhatIsInBrackets(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	got, said, err := talk(t, Answers{}, Answers{},
-		"nonsense", "me/mirror", // asked again
+		"nonsense", "https://git.example.org/me/mirror", "https://github.com/me/mirror", // asked again
 		"none", "me/all-cabal-hashes",
 		"./folder", "s3://my-hackage", // asked again
-		"", "eu-central-1", "https://hackage.example.org",
 		"github-token", "app", // does not fit, asked again
 		"", "Me <me@example.org>", // needed, asked again
 	)
@@ -60,12 +59,12 @@ func TestAnswers(t *testing.T) {
 	}
 	want := Answers{
 		Repository: "me/mirror", Files: None, Hashes: "me/all-cabal-hashes", Buckets: []string{"s3://my-hackage"},
-		Role: None, Region: "eu-central-1", PublicURL: "https://hackage.example.org", Access: "app", Signer: "Me <me@example.org>",
+		Access: "app", Signer: "Me <me@example.org>",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	for _, part := range []string{"write OWNER/REPO", "write s3://NAME", "opens its own repository only", "this one is needed"} {
+	for _, part := range []string{"write OWNER/REPO", "cannot run the workflow", "write s3://NAME", "opens only its own repository", "an answer is needed"} {
 		if !strings.Contains(said, part) {
 			t.Errorf("it does not say %q:\n%s", part, said)
 		}

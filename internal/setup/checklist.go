@@ -10,7 +10,7 @@ import (
 )
 
 // docs is where the program is described.
-const docs = "https://github.com/hackage-mirror/hackage-mirror/blob/main/docs/"
+const docs = actionAddress + "/blob/main/docs/"
 
 // A step is one of the things that are left for a person.
 type step struct {
@@ -25,10 +25,10 @@ func (s *Setup) words(st *state) string {
 	for _, line := range s.found(st) {
 		b.WriteString(line + "\n")
 	}
-	if st.diff != "" {
-		b.WriteString("\n" + indent(clip(st.diff), "    ") + "\nLines with - are in the file, those with + are not; --force-workflow writes it anew.\n")
+	if st.pin != "" {
+		b.WriteString("Note: " + st.pin + ".\n")
 	}
-	b.WriteString("\nLeft to do; pass over what is done already:\n")
+	b.WriteString("\nLeft to do. Skip what you have done already:\n")
 	for i, step := range s.steps(st) {
 		fmt.Fprintf(&b, "\n%2d. %s\n", i+1, step.what)
 		for _, command := range step.commands {
@@ -57,7 +57,7 @@ func (s *Setup) found(st *state) []string {
 // fate says what became of a key.
 func (s *Setup) fate(st *state, k *key) string {
 	if k.elsewhere {
-		return "not here any more, so nothing was made. If it is lost: remove " + shellQuote(k.public) + " and the secret " + k.secret + ", and run this again"
+		return "no longer here, so no new one was made. If it is lost, remove " + shellQuote(k.public) + " and the secret " + k.secret + ", and run this again"
 	}
 	words := "kept"
 	switch {
@@ -94,16 +94,56 @@ func (s *Setup) purpose(st *state, i int, k *key) string {
 // steps are what is left, in the order in which it is done.
 func (s *Setup) steps(st *state) []step {
 	var all []step
-	for _, some := range []func(*state) []step{s.repositorySteps, s.deployKeySteps, s.secretSteps, s.credentialSteps, s.badgeSteps, s.startSteps, s.safeSteps} {
+	for _, some := range []func(*state) []step{
+		s.pushSteps, s.repositorySteps, s.deployKeySteps, s.secretSteps, s.credentialSteps, s.variableSteps, s.badgeSteps, s.startSteps, s.safeSteps,
+	} {
 		all = append(all, some(st)...)
 	}
 	return all
 }
 
+// pushSteps bring the workflow to GitHub, from a folder in whatever state. Its
+// schedule waits for the variables, which are set later.
+func (s *Setup) pushSteps(st *state) []step {
+	var commands []string
+	if !s.Here.Git {
+		commands = append(commands, "git init -b main")
+	}
+	address := "https://github.com/" + s.Repository + ".git"
+	add := "git add " + shellQuote(s.File)
+	if st.dependabot != "" {
+		add += " " + shellQuote(st.dependabot)
+	}
+	commands = append(commands, add, "git commit -m 'Mirror Hackage'")
+	push := "git push -u origin HEAD"
+	origin, err := ParseRemote(s.Here.Origin)
+	switch {
+	case s.Here.Origin == "" && s.exists(st, s.Repository):
+		commands = append(commands, "git remote add origin "+address, push)
+	case s.Here.Origin == "":
+		return []step{{
+			"Commit the workflow and make the repository out of this folder:",
+			append(commands, "gh repo create "+s.Repository+" --public --source . --push"),
+			"If " + s.Repository + " exists already, instead of the last one: git remote add origin " + address + " && " + push,
+		}}
+	case err == nil && origin.Slug == s.Repository:
+		commands = append(commands, push)
+	default:
+		commands = append(commands, "git push "+address+" HEAD")
+	}
+	return []step{{"Commit the workflow and push it:", commands, ""}}
+}
+
+// exists reports whether gh saw a repository.
+func (s *Setup) exists(st *state, slug string) bool { return st.missing != nil && !st.missing[slug] }
+
 func (s *Setup) repositorySteps(st *state) []step {
 	var commands []string
 	for _, slug := range s.repositories() {
 		unknown := st.missing == nil && slug != s.Repository // that one is likely here
+		if slug == s.Repository && s.Here.Origin == "" {
+			continue // made from this folder
+		}
 		if unknown || st.missing[slug] {
 			commands = append(commands, "gh repo create "+slug+" --public")
 		}
@@ -111,7 +151,7 @@ func (s *Setup) repositorySteps(st *state) []step {
 	if len(commands) == 0 {
 		return nil
 	}
-	return []step{{"Create what does not exist yet, empty (or at https://github.com/new):", commands, ""}}
+	return []step{{"Create the repositories that do not exist yet, empty (or at https://github.com/new):", commands, ""}}
 }
 
 func (s *Setup) deployKeySteps(st *state) []step {
@@ -122,14 +162,14 @@ func (s *Setup) deployKeySteps(st *state) []step {
 		switch {
 		case k == nil || st.admitted[d.option] || k.line == "":
 		case d.remote.Slug == "":
-			all = append(all, step{"Let the key in " + k.public + " write to " + d.remote.String() + ", in the settings at " + d.remote.Host + ".", nil, ""})
+			all = append(all, step{"Give the key in " + k.public + " write access to " + d.remote.String() + ", in the settings at " + d.remote.Host + ".", nil, ""})
 		default:
 			commands = append(commands, fmt.Sprintf("gh repo deploy-key add %s --repo %s --allow-write --title %s", shellQuote(k.public), d.remote.Slug, shellQuote(s.title())))
 			pages = append(pages, "https://github.com/"+d.remote.Slug+"/settings/keys/new")
 		}
 	}
 	if len(commands) > 0 {
-		all = append(all, step{"Let each deploy key write to its repository:", commands, "Or at " + strings.Join(pages, " and ") + ", with \"Allow write access\"."})
+		all = append(all, step{"Give each deploy key write access to its repository:", commands, "Or at " + strings.Join(pages, " and ") + ", with \"Allow write access\"."})
 	}
 	return all
 }
@@ -169,7 +209,7 @@ func (s *Setup) credentialSteps(st *state) []step {
 	repo := " --repo " + s.Repository
 	if s.opens(App) {
 		add([]string{"APP_CLIENT_ID", "APP_PRIVATE_KEY"},
-			"Make a GitHub App with \"Contents: Read and write\", install it on the repositories, and give its client id and a private key of it to the workflow:",
+			"Make a GitHub App with \"Contents: Read and write\", install it on the repositories, and give its client id and a private key to the workflow:",
 			"At https://github.com/settings/apps/new, without a webhook.",
 			"gh variable set APP_CLIENT_ID"+repo, "gh secret set APP_PRIVATE_KEY"+repo+" < DOWNLOADED.pem")
 	}
@@ -178,14 +218,14 @@ func (s *Setup) credentialSteps(st *state) []step {
 			"At https://github.com/settings/personal-access-tokens/new for GitHub.", "gh secret set TOKEN"+repo)
 	}
 	if hosts, scans := s.hostKeys(); len(hosts) > 0 {
-		add([]string{"SSH_KNOWN_HOSTS"}, "Tell the workflow the host keys of "+strings.Join(hosts, " and ")+", after you compared them with what is published there:", "",
+		add([]string{"SSH_KNOWN_HOSTS"}, "Compare the host keys of "+strings.Join(hosts, " and ")+" with those published there, then give them to the workflow:", "",
 			append(scans, "gh variable set SSH_KNOWN_HOSTS"+repo+" < known_hosts")...)
 	}
 	switch {
 	case s.Role != "":
 		all = append(all, s.trustStep())
 	case len(s.Buckets) > 0:
-		add([]string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}, "Give the workflow an access key to the bucket; each command asks for its value:",
+		add([]string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}, "Give the workflow an access key to the bucket. Each command asks for its value:",
 			"What the key must be allowed to do, and how to use a role of AWS instead (--role-to-assume): "+docs+"s3.md",
 			"gh secret set AWS_ACCESS_KEY_ID"+repo, "gh secret set AWS_SECRET_ACCESS_KEY"+repo)
 	}
@@ -221,8 +261,27 @@ func (s *Setup) trustStep() step {
 		[]string{
 			"gh api repos/" + s.Repository + ` --jq '"repo:\(.owner.login)@\(.owner.id)/\(.name)@\(.id):ref:refs/heads/\(.default_branch)"'`,
 		},
-		"One that was made, renamed or transferred last before 15 July 2026, and not switched over, has the older form instead: repo:" + s.Repository + ":ref:refs/heads/main",
+		"A repository last made, renamed or transferred before 15 July 2026, and not switched over, has the older form instead: repo:" + s.Repository + ":ref:refs/heads/main",
 	}
+}
+
+// variableSteps set what is not set yet, or has another value.
+func (s *Setup) variableSteps(st *state) []step {
+	var commands []string
+	also := "Or at https://github.com/" + s.Repository + "/settings/variables/actions."
+	for _, v := range s.variables() {
+		if st.held[v.name] && st.values[v.name] == v.value {
+			continue
+		}
+		if st.held[v.name] {
+			also = "Variables that are set already keep their value until you run their command."
+		}
+		commands = append(commands, "gh variable set "+v.name+" --repo "+s.Repository+" --body "+shellQuote(v.value))
+	}
+	if len(commands) == 0 {
+		return nil
+	}
+	return []step{{"Tell the workflow what to fill, by variables:", commands, also}}
 }
 
 func (s *Setup) badgeSteps(st *state) []step {
@@ -231,19 +290,27 @@ func (s *Setup) badgeSteps(st *state) []step {
 	}
 	k := st.keys[0]
 	return []step{{
-		"To see commits as Verified, add the public key to the account that " + gitrepo.SignerIdentity(k.signer).Email + " belongs to:",
+		"If you want GitHub to show the commits as Verified, add the public key to the account that " + gitrepo.SignerIdentity(k.signer).Email + " belongs to:",
 		[]string{"gh gpg-key add " + shellQuote(k.public)},
-		"Or at https://github.com/settings/gpg/new. If gh refuses, first: gh auth refresh -s write:gpg_key",
+		"Or at https://github.com/settings/gpg/new. If gh refuses, first run: gh auth refresh -s write:gpg_key",
 	}}
 }
 
 func (s *Setup) startSteps(st *state) []step {
-	file := shellQuote(s.File)
+	start := "gh workflow run mirror.yml --repo " + s.Repository
 	return []step{{
-		"Commit the workflow, push it, and start the first run:",
-		[]string{"git add " + file, "git commit -m 'Mirror Hackage'", "git push", "gh workflow run mirror.yml --repo " + s.Repository},
-		"From then on it starts by itself, and opens an issue when a run fails.",
+		"Try it without writing anything, look at the run's summary, then start the first run:",
+		[]string{start + " -f dry-run=true", start},
+		s.firstFill() + "\n    After that it starts by itself each hour, and opens an issue when runs fail.",
 	}}
+}
+
+// firstFill says how long the first run takes, roughly.
+func (s *Setup) firstFill() string {
+	if s.Hashes.IsZero() && len(s.Buckets) == 0 {
+		return "The first fill of the files repository takes some minutes."
+	}
+	return "The first fill downloads about 150,000 tarballs, 9 GB: one to three hours. A run that reaches its time limit stops, and the next one picks up where it left off."
 }
 
 func (s *Setup) safeSteps(st *state) []step {
@@ -254,24 +321,5 @@ func (s *Setup) safeSteps(st *state) []step {
 	if st.keys[0].locked {
 		with = " and its passphrase"
 	}
-	return []step{{"Keep " + st.keys[0].path + with + " in a safe place: readers know the mirror by this key, and GitHub does not give a secret back.", nil, ""}}
-}
-
-// maxDiff bounds what is shown of a difference, in lines.
-const maxDiff = 60
-
-func clip(text string) string {
-	lines := strings.SplitAfter(text, "\n")
-	if len(lines) <= maxDiff {
-		return text
-	}
-	return strings.Join(lines[:maxDiff], "") + fmt.Sprintf("and %d lines more\n", len(lines)-maxDiff)
-}
-
-func indent(text, by string) string {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		b.WriteString(by + line)
-	}
-	return b.String()
+	return []step{{"Keep a copy of " + st.keys[0].path + with + " in a safe place. Readers recognize the mirror by this key, and GitHub does not give a secret back.", nil, ""}}
 }

@@ -71,6 +71,18 @@ func create(path string, content []byte, mode fs.FileMode) (made bool, err error
 	return true, nil
 }
 
+// createBeside makes a file that was not there, and its folder.
+func createBeside(path string, content []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("make the folder of %q: %w", path, err)
+	}
+	made, err := create(path, content, 0o644)
+	if err == nil && !made {
+		err = fmt.Errorf("write %q: another program has just made it; run this again", path)
+	}
+	return err
+}
+
 // moveNew gives a file its name unless there is one of that name.
 func moveNew(from, to string) error {
 	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {

@@ -15,7 +15,7 @@ const noRepository = "Could not resolve to a Repository"
 // GHReady says whether GitHub's command line is there and logged in.
 func GHReady(ctx context.Context, run Command) error {
 	if _, err := run(ctx, nil, "gh", "auth", "status"); err != nil {
-		return fmt.Errorf("use gh: %w; install it and run `gh auth login`, or leave --gh out and do by hand what is then printed", err)
+		return fmt.Errorf("use gh: %w; install it and run `gh auth login`, or leave out --gh and run the commands that are then printed", err)
 	}
 	return nil
 }
@@ -38,11 +38,14 @@ func (s *Setup) look(ctx context.Context, st *state) error {
 	for _, kind := range []string{"secret", "variable"} {
 		out, err := s.Run(ctx, nil, "gh", kind, "list", "--repo", s.Repository)
 		if err != nil {
-			return fmt.Errorf("list what %s has: %w; nothing was written. Try again, or leave gh out and do by hand what is then printed", s.Repository, errors.Join(append(st.troubles, err)...))
+			return fmt.Errorf("list the settings of %s: %w; nothing was written. Try again, or leave out gh and run the commands that are then printed", s.Repository, errors.Join(append(st.troubles, err)...))
 		}
 		for line := range strings.Lines(string(out)) {
-			if fields := strings.Fields(line); len(fields) > 0 {
-				st.held[fields[0]] = true
+			name, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+			value, _, _ := strings.Cut(rest, "\t")
+			st.held[name] = true
+			if kind == "variable" {
+				st.values[name] = value
 			}
 		}
 	}
@@ -90,6 +93,16 @@ func (s *Setup) handOver(ctx context.Context, st *state) {
 	}
 	if len(st.keys) > 0 && st.keys[0].locked && !st.held[passphraseSecret] {
 		s.hand(ctx, st, passphraseSecret, s.Passphrase)
+	}
+	for _, v := range s.variables() {
+		if st.held[v.name] {
+			continue // with another value it is in the list
+		}
+		if _, err := s.Run(ctx, nil, "gh", "variable", "set", v.name, "--repo", s.Repository, "--body", v.value); err != nil {
+			st.trouble("set variable "+v.name, err)
+			continue
+		}
+		st.held[v.name], st.values[v.name] = true, v.value
 	}
 }
 

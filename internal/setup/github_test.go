@@ -18,6 +18,7 @@ type github struct {
 	repos    map[string]bool
 	deploy   map[string][]string // public keys that may write, by repository
 	secrets  map[string][]byte   // of the workflow's repository
+	vars     map[string]string   // its variables
 	calls    [][]string
 	stop     func(call int) error // an error that ends a call before it does anything
 	lose     func(call int) error // an error that loses its answer
@@ -26,7 +27,7 @@ type github struct {
 
 func newGitHub(t *testing.T, repos ...string) *github {
 	t.Helper()
-	g := &github{t: t, repos: map[string]bool{}, deploy: map[string][]string{}, secrets: map[string][]byte{}, settings: map[string]string{}}
+	g := &github{t: t, repos: map[string]bool{}, deploy: map[string][]string{}, secrets: map[string][]byte{}, vars: map[string]string{}, settings: map[string]string{}}
 	for _, r := range repos {
 		g.repos[r] = true
 	}
@@ -93,6 +94,16 @@ func (g *github) answer(stdin []byte, program string, args []string) (string, er
 		}
 		return lines.String(), nil
 	case strings.HasPrefix(words, "variable list"):
+		var lines strings.Builder
+		for name, value := range g.vars {
+			lines.WriteString(name + "\t" + value + "\t2026-11-22T00:00:00Z\n")
+		}
+		return lines.String(), nil
+	case strings.HasPrefix(words, "variable set ") && len(args) == 7:
+		if g.vars[args[2]] != "" {
+			g.t.Errorf("variable %s was there and was set", args[2])
+		}
+		g.vars[args[2]] = args[6]
 		return "", nil
 	case strings.HasPrefix(words, "secret set "):
 		if g.secrets[args[2]] != nil {

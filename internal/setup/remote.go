@@ -33,6 +33,15 @@ func ParseSlug(text string) (string, error) {
 	return strings.TrimSuffix(text, ".git"), nil
 }
 
+// parseRepository reads the OWNER/REPO or the address of a repository on GitHub.
+func parseRepository(text string) (slug string, err error) {
+	remote, err := ParseRemote(text)
+	if err == nil && remote.Slug == "" {
+		err = fmt.Errorf("a repository at %s cannot run the workflow; give one on %s, as OWNER/REPO", remote.Host, githubHost)
+	}
+	return remote.Slug, err
+}
+
 // ParseRemote reads OWNER/REPO or an address over ssh or https. Errors do not
 // repeat an address that may hold a password.
 func ParseRemote(text string) (Remote, error) {
@@ -40,7 +49,7 @@ func ParseRemote(text string) (Remote, error) {
 	case strings.Contains(text, "://"):
 		return parseURL(text)
 	case strings.HasPrefix(text, ".") || strings.HasPrefix(text, "/"):
-		return Remote{}, fmt.Errorf("%.200q is a folder, which a workflow cannot push to; write OWNER/REPO or an address over ssh or https", text)
+		return Remote{}, fmt.Errorf("a workflow cannot push to the folder %.200q; write OWNER/REPO or an address over ssh or https", text)
 	}
 	if m := scpForm.FindStringSubmatch(text); m != nil && !strings.HasPrefix(text, "-") {
 		return onHost(m[1], m[2], text), nil
@@ -52,16 +61,16 @@ func ParseRemote(text string) (Remote, error) {
 func parseURL(text string) (Remote, error) {
 	u, err := url.Parse(text)
 	if err != nil {
-		return Remote{}, errors.New("that is not an address; write OWNER/REPO or https://HOST/PATH")
+		return Remote{}, errors.New("it is not an address; write OWNER/REPO or https://HOST/PATH")
 	}
 	_, password := u.User.Password()
 	switch {
 	case password || u.Scheme == "https" && u.User != nil:
-		return Remote{}, errors.New("the address holds a user or password, and the workflow is public; give the address alone")
+		return Remote{}, errors.New("the address contains a user or password, and the workflow is public; leave that out")
 	case u.Scheme != "https" && u.Scheme != "ssh":
-		return Remote{}, fmt.Errorf("a workflow does not push by %.20q; write OWNER/REPO or an address over ssh or https", u.Scheme)
+		return Remote{}, fmt.Errorf("a workflow cannot push by %.20q; write OWNER/REPO or an address over ssh or https", u.Scheme)
 	case u.Host == "" || strings.Trim(u.Path, "/") == "" || u.RawQuery != "" || u.Fragment != "":
-		return Remote{}, errors.New("the address is not that of a repository; write https://HOST/PATH")
+		return Remote{}, errors.New("it is not the address of a repository; write https://HOST/PATH")
 	}
 	return onHost(u.Host, u.Path, text), nil
 }

@@ -1,13 +1,10 @@
 package setup
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"time"
 )
 
@@ -18,11 +15,13 @@ type Command func(ctx context.Context, stdin []byte, program string, args ...str
 // A Setup is one run of the command.
 type Setup struct {
 	Plan
-	Passphrase    []byte // of the signing key, empty for none
-	Keys          string // folder of the keys
-	File          string // of the workflow
-	ForceWorkflow bool   // replace a workflow that differs
-	GH            bool   // hand over to GitHub's command line
+	Answers       Answers // what the plan was made of
+	Passphrase    []byte  // of the signing key, empty for none
+	Keys          string  // folder of the keys
+	File          string  // of the workflow
+	ForceWorkflow bool    // replace a workflow that differs
+	GH            bool    // hand over to GitHub's command line
+	Here          Folder  // what git says of the current folder
 	Run           Command
 	Now           func() time.Time
 	Out           io.Writer
@@ -30,15 +29,17 @@ type Setup struct {
 
 // A state is what a run finds and makes.
 type state struct {
-	keys     []*key          // the signing key first
-	ssh      map[string]*key // by the destination's option
-	held     map[string]bool // secrets and variables that GitHub has
-	missing  map[string]bool // repositories that are to be created by hand; nil: nobody looked
-	admitted map[string]bool // ssh keys that may write, by the destination's option
-	troubles []error         // what gh could not do
-	workflow string          // what became of it
-	diff     string          // what a workflow that is there has otherwise
-	removed  map[string]bool // private files that were handed over
+	keys       []*key            // the signing key first
+	ssh        map[string]*key   // by the destination's option
+	held       map[string]bool   // secrets and variables that GitHub has
+	values     map[string]string // of the variables
+	missing    map[string]bool   // repositories that are to be created by hand; nil: nobody looked
+	admitted   map[string]bool   // ssh keys that may write, by the destination's option
+	troubles   []error           // what gh could not do
+	workflow   string            // what became of it
+	dependabot string            // file that keeps the pins up to date
+	pin        string            // why the workflow names no release, "" if it does
+	removed    map[string]bool   // private files that were handed over
 }
 
 // ErrLeft is that of a run in which gh could not do all it was asked for.
@@ -48,7 +49,7 @@ var ErrLeft = errors.New("some steps were left for you")
 // was made before an error stays, and the next run goes on from it.
 func (s *Setup) Do(ctx context.Context) error {
 	st := &state{
-		ssh: map[string]*key{}, held: map[string]bool{}, admitted: map[string]bool{}, removed: map[string]bool{},
+		ssh: map[string]*key{}, held: map[string]bool{}, values: map[string]string{}, admitted: map[string]bool{}, removed: map[string]bool{},
 	}
 	defer st.wipe()
 	if s.GH {
@@ -59,7 +60,10 @@ func (s *Setup) Do(ctx context.Context) error {
 	if err := s.makeKeys(st); err != nil {
 		return err
 	}
-	if err := s.writeWorkflow(st); err != nil {
+	if err := s.writeWorkflow(ctx, st); err != nil {
+		return err
+	}
+	if err := s.writeDependabot(st); err != nil {
 		return err
 	}
 	if s.GH {
@@ -72,7 +76,7 @@ func (s *Setup) Do(ctx context.Context) error {
 		return err
 	}
 	if len(st.troubles) > 0 {
-		return fmt.Errorf("set up with gh: %w; they are in the list above: %w", ErrLeft, errors.Join(st.troubles...))
+		return fmt.Errorf("set up with gh: %w; the list above has what is left: %w", ErrLeft, errors.Join(st.troubles...))
 	}
 	return nil
 }
@@ -86,12 +90,15 @@ func (st *state) wipe() {
 
 // makeKeys finds or makes the keys that the plan needs.
 func (s *Setup) makeKeys(st *state) error {
+	if err := openKeys(s.Keys); err != nil {
+		return err
+	}
+	if err := s.Answers.remember(s.Keys); err != nil {
+		return err
+	}
 	destinations := s.destinations()
 	if len(destinations) == 0 {
 		return nil
-	}
-	if err := openKeys(s.Keys); err != nil {
-		return err
 	}
 	signing, err := s.signingKey(st.held[signingSecret])
 	if err != nil {
@@ -114,42 +121,7 @@ func (s *Setup) makeKeys(st *state) error {
 // What became of the workflow.
 const (
 	written   = "written"
-	unchanged = "as it should be"
+	unchanged = "up to date"
 	replaced  = "replaced"
-	different = "differs from what would be written, and stays as it is"
+	different = "differs from the one of this version, so it was left as it is. --force-workflow replaces it; git diff then shows what changed"
 )
-
-// writeWorkflow writes the workflow unless another one is there.
-func (s *Setup) writeWorkflow(st *state) error {
-	content, err := s.Workflow()
-	if err != nil {
-		return err
-	}
-	there, err := readFile(s.File)
-	if err != nil {
-		return err
-	}
-	switch {
-	case bytes.Equal(there, content):
-		st.workflow = unchanged
-		return nil
-	case there != nil && !s.ForceWorkflow:
-		st.workflow, st.diff = different, diffLines(string(there), string(content))
-		return nil
-	case there != nil:
-		st.workflow = replaced
-		return replace(s.File, content, 0o644)
-	}
-	if err := os.MkdirAll(filepath.Dir(s.File), 0o755); err != nil {
-		return fmt.Errorf("make a folder for the workflow: %w", err)
-	}
-	if err := clean(filepath.Dir(s.File)); err != nil {
-		return err
-	}
-	made, err := create(s.File, content, 0o644)
-	if err == nil && !made {
-		err = fmt.Errorf("write %q: it has appeared just now; run this again", s.File)
-	}
-	st.workflow = written
-	return err
-}

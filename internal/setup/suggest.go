@@ -1,7 +1,12 @@
 package setup
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"reflect"
 	"strings"
 )
 
@@ -11,9 +16,57 @@ const (
 	hashesName = "all-cabal-hashes"
 )
 
-// FromGit returns what the git repository of the current folder suggests: where
-// the workflow will run, and who its user is.
-func FromGit(ctx context.Context, run Command) Answers {
+// answersFile is where the answers are kept, beside the keys.
+const answersFile = "answers.json"
+
+// remember keeps the answers for the next run.
+func (a Answers) remember(keys string) error {
+	raw, err := json.MarshalIndent(a, "", "  ")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(keys, answersFile)
+	if there, err := readFile(path); err != nil || bytes.Equal(there, raw) {
+		return err
+	}
+	return replace(path, raw, 0o644)
+}
+
+// Remembered returns the answers of the last run with this folder of keys, none
+// if there was none.
+func Remembered(keys string) (Answers, error) {
+	var a Answers
+	path := filepath.Join(keys, answersFile)
+	raw, err := readFile(path)
+	if err != nil || raw == nil {
+		return a, err
+	}
+	if err := json.Unmarshal(raw, &a); err != nil {
+		return Answers{}, fmt.Errorf("read %q: %w; remove it to be asked again", path, err)
+	}
+	return a, nil
+}
+
+// Or returns the answers with those of another in the place of what is lacking.
+func (a Answers) Or(other Answers) Answers {
+	mine, theirs := reflect.ValueOf(&a).Elem(), reflect.ValueOf(other)
+	for i := range mine.NumField() {
+		if mine.Field(i).IsZero() || mine.Field(i).Kind() == reflect.Slice && mine.Field(i).Len() == 0 {
+			mine.Field(i).Set(theirs.Field(i))
+		}
+	}
+	return a
+}
+
+// A Folder is what git says of the current folder.
+type Folder struct {
+	Git    bool   // it is in a repository
+	Origin string // address of the remote origin, "" for none
+}
+
+// FromGit returns what the current folder is, and what it suggests: where the
+// workflow will run, and who its user is.
+func FromGit(ctx context.Context, run Command) (Folder, Answers) {
 	var a Answers
 	said := func(args ...string) string {
 		out, err := run(ctx, nil, "git", args...)
@@ -22,7 +75,8 @@ func FromGit(ctx context.Context, run Command) Answers {
 		}
 		return strings.TrimSpace(string(out))
 	}
-	if remote, err := ParseRemote(said("remote", "get-url", "origin")); err == nil {
+	folder := Folder{Git: said("rev-parse", "--git-dir") != "", Origin: said("remote", "get-url", "origin")}
+	if remote, err := ParseRemote(folder.Origin); err == nil {
 		a.Repository = remote.Slug
 	}
 	if name, email := said("config", "user.name"), said("config", "user.email"); name != "" && email != "" {
@@ -31,7 +85,7 @@ func FromGit(ctx context.Context, run Command) Answers {
 			a.Signer = signer
 		}
 	}
-	return a
+	return folder, a
 }
 
 // Standard returns what suits most: two repositories beside the one that runs
@@ -39,7 +93,7 @@ func FromGit(ctx context.Context, run Command) Answers {
 // one of these two, that one alone, which needs no key.
 func Standard(repository string) Answers {
 	owner, name, _ := strings.Cut(repository, "/")
-	a := Answers{Access: string(DeployKeys), PublicURL: None, Role: None}
+	a := Answers{Access: string(DeployKeys)}
 	if owner == "" {
 		return a
 	}

@@ -2,89 +2,158 @@ package setup
 
 import (
 	"bytes"
-	_ "embed"
+	"context"
 	"fmt"
 	"hash/fnv"
+	"path/filepath"
 	"regexp"
 	"strings"
-	"text/template"
+	"time"
 
+	workflows "github.com/hackage-mirror/hackage-mirror/.github/workflows"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 )
+
+// actionAddress is where the Action's releases are tags.
+const actionAddress = "https://github.com/hackage-mirror/hackage-mirror"
 
 // defaultRegion is that of buckets for which nobody said another one.
 const defaultRegion = "us-east-1"
 
-//go:embed mirror.yml.tmpl
-var workflowTemplate string
+// lookupTime is how long the release is looked for.
+const lookupTime = 20 * time.Second
 
-// A workflow is what the template is filled with.
-type workflow struct {
-	Plan
-	Command      string // that makes the file
-	Minute       int    // of each hour
-	Destinations []workflowDestination
-	OwnToken     bool   // pushes with the workflow's own token
-	Token        string // expression, "" for none
-	KnownHosts   bool   // some host is not GitHub
-	AccessKey    bool   // a bucket is opened by a key in secrets
-	Brief        string // the credentials that last an hour only, "" for none
-	Region       string // of the buckets, "" if each address says it
+// dependabot has GitHub propose newer releases of the actions.
+const dependabot = `# Proposes newer releases of the actions that the workflows use.
+version: 2
+updates:
+  - package-ecosystem: github-actions
+    directory: /
+    schedule:
+      interval: weekly
+`
 
-	App             bool
-	AppOwner        string
-	AppRepositories string
+var (
+	ownUses     = regexp.MustCompile(`(?m)(uses: hackage-mirror/hackage-mirror\S*)@v1$`)
+	anyUses     = regexp.MustCompile(`(?m)(uses: [\w./-]+)@.*$`)
+	releaseLine = regexp.MustCompile(`(?m)^([0-9a-f]{40})\trefs/tags/(v1\.\d+\.\d+)(\^\{\})?$`)
+)
+
+// Workflow returns mirror.yml with a minute of the repository's own, the rights
+// that the plan needs, and this pin behind the @ of our own actions. All else is
+// in the settings of the repository, see variables.
+func (p Plan) Workflow(pin string) []byte {
+	text := strings.Replace(workflows.Mirror, `cron: "23 `, fmt.Sprintf(`cron: "%d `, minuteOf(p.Repository)), 1)
+	text = ownUses.ReplaceAllString(text, "${1}@"+pin)
+	allow := func(right string) { text = strings.Replace(text, "      # "+right+"\n", "      "+right+"\n", 1) }
+	if p.opens(GitHubToken) {
+		allow("contents: write")
+		text = strings.Replace(text, "${{ steps.app.outputs.token || secrets.TOKEN }}", "${{ github.token }}", 1)
+	}
+	if p.NoticeStep {
+		allow("issues: write")
+		allow("actions: read")
+	}
+	return []byte(text)
 }
 
-// A workflowDestination is a repository as the workflow names it.
-type workflowDestination struct {
-	Option, Address string
-	Secret          string // with its ssh key, "" if a token opens it
-}
-
-// Workflow returns the file that runs the mirror: the same for the same plan.
-func (p Plan) Workflow() ([]byte, error) {
-	page, err := template.New("mirror.yml").Option("missingkey=error").
-		Funcs(template.FuncMap{"yaml": yamlScalar}).Parse(workflowTemplate)
+// releasePin asks the Action's repository for the commit of its newest release.
+// Without an answer or a release the pin is the moving tag v1, and why says so.
+func (s *Setup) releasePin(ctx context.Context) (pin, why string) {
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	defer cancel()
+	out, err := s.Run(ctx, nil, "git", "-c", "credential.helper=", "ls-remote", "--tags", "--sort=version:refname", actionAddress, "v1.*")
 	if err != nil {
-		return nil, fmt.Errorf("make workflow: %w", err)
+		return "v1", "the release could not be looked up, so the workflow follows the tag v1"
 	}
-	var out bytes.Buffer
-	if err := page.Execute(&out, p.workflow()); err != nil {
-		return nil, fmt.Errorf("make workflow: %w", err)
+	pin = "v1"
+	for _, m := range releaseLine.FindAllStringSubmatch(string(out), -1) {
+		pin = m[1] + " # " + m[2] // a tag's line comes before the one of its commit
 	}
-	return out.Bytes(), nil
+	if pin == "v1" {
+		why = "there is no release yet, so the workflow names the tag v1, which the first release makes"
+	}
+	return pin, why
 }
 
-func (p Plan) workflow() workflow {
-	w := workflow{
-		Plan: p, Command: p.Command(), Minute: minuteOf(p.Repository),
-		OwnToken: p.opens(GitHubToken), App: p.opens(App), Region: p.region(), AccessKey: len(p.Buckets) > 0 && p.Role == "",
+// writeWorkflow writes the workflow unless another one is there.
+func (s *Setup) writeWorkflow(ctx context.Context, st *state) error {
+	if err := clean(filepath.Dir(s.File)); err != nil {
+		return err
 	}
-	for _, d := range p.destinations() {
-		entry := workflowDestination{Option: d.option, Address: p.address(d.remote)}
-		if p.door(d.remote) == DeployKeys {
-			entry.Secret = sshSecret(d.option)
-			w.KnownHosts = w.KnownHosts || d.remote.Slug == ""
+	there, err := readFile(s.File)
+	if err != nil {
+		return err
+	}
+	if there != nil && bytes.Equal(unpinned(there), unpinned(s.Workflow("v1"))) {
+		st.workflow = unchanged
+		return nil
+	}
+	if there != nil && !s.ForceWorkflow {
+		st.workflow = different
+		return nil
+	}
+	pin, why := s.releasePin(ctx)
+	st.pin = why
+	if there != nil {
+		st.workflow = replaced
+		return replace(s.File, s.Workflow(pin), 0o644)
+	}
+	st.workflow = written
+	return createBeside(s.File, s.Workflow(pin))
+}
+
+// writeDependabot has the pins brought up to date, if nothing does so yet.
+func (s *Setup) writeDependabot(st *state) error {
+	workflowsFolder := filepath.Dir(s.File)
+	github := filepath.Dir(workflowsFolder)
+	if filepath.Base(workflowsFolder) != "workflows" || filepath.Base(github) != ".github" {
+		return nil
+	}
+	if err := clean(github); err != nil {
+		return err
+	}
+	if there, err := readFile(filepath.Join(github, "dependabot.yaml")); err != nil || there != nil {
+		return err
+	}
+	st.dependabot = filepath.Join(github, "dependabot.yml")
+	if there, err := readFile(st.dependabot); err != nil || there != nil {
+		return err
+	}
+	return createBeside(st.dependabot, []byte(dependabot))
+}
+
+// unpinned is a workflow without the releases of actions, which others bring up
+// to date.
+func unpinned(workflow []byte) []byte { return anyUses.ReplaceAll(workflow, []byte("$1")) }
+
+// A variable is a setting of the workflow's repository.
+type variable struct{ name, value string }
+
+// variables are what the workflow reads of the plan.
+func (p Plan) variables() []variable {
+	var all []variable
+	set := func(name, value string) {
+		if value != "" {
+			all = append(all, variable{name, value})
 		}
-		w.Destinations = append(w.Destinations, entry)
 	}
-	switch {
-	case w.OwnToken:
-		w.Token = "github.token"
-	case w.App:
-		w.Token = "steps.app.outputs.token"
-		w.AppOwner, w.AppRepositories = p.appRepositories()
-	case p.opens(Token):
-		w.Token = "secrets.TOKEN"
+	set("BUCKET", strings.Join(p.Buckets, ","))
+	set("S3_REGION", p.region())
+	set("PUBLIC_URL", p.PublicURL)
+	set("AWS_ROLE", p.Role)
+	if p.opens(App) {
+		owner, names := p.appRepositories()
+		set("APP_OWNER", owner)
+		set("APP_REPOSITORIES", names)
 	}
-	switch {
-	case p.Role != "":
-		w.Brief = "The role's credentials are good"
-	case w.App:
-		w.Brief = "The App's token is good"
+	if p.NoticeStep {
+		set("NOTICE", NoticeStep)
 	}
-	return w
+	// Last, because the schedule waits for them.
+	set("FILES_REPOSITORY", p.address(p.Files))
+	set("HASHES_REPOSITORY", p.address(p.Hashes))
+	return all
 }
 
 // region is the one to name beside the buckets: for those of AWS whose address
@@ -131,109 +200,10 @@ func minuteOf(repository string) int {
 	return minute + minute/4 + 1 // 1 to 59 without 5, 10, … 55
 }
 
-var plainScalar = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9./:@_?&=%+,-]*[A-Za-z0-9/]$`)
-
-// yamlScalar writes a text that has no quotes in it as a scalar of YAML.
-func yamlScalar(text string) string {
-	if plainScalar.MatchString(text) && !strings.HasSuffix(text, ":") {
-		return text
-	}
-	return "'" + text + "'"
-}
-
-// Command returns the command line that makes the workflow of this plan.
-func (p Plan) Command() string {
-	line := []string{"hackage-mirror init"}
-	flag := func(name, value string) {
-		if value == "" {
-			value = None
-		}
-		line = append(line, "--"+name+"="+shellQuote(value))
-	}
-	flag("repository", p.Repository)
-	flag("files-repository", p.Files.String())
-	flag("hashes-repository", p.Hashes.String())
-	for _, text := range p.Buckets {
-		flag("bucket", text)
-	}
-	if len(p.Buckets) == 0 {
-		flag("bucket", "")
-	} else {
-		flag("public-url", p.PublicURL)
-		flag("role-to-assume", p.Role)
-	}
-	if p.Region != "" {
-		flag("aws-region", p.Region)
-	}
-	flag("access", string(p.Access))
-	if p.NoticeStep {
-		flag("notice", NoticeStep)
-	}
-	return strings.Join(line, " ")
-}
-
 // shellQuote makes a text one word of a shell.
 func shellQuote(text string) string {
 	if text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/:@,%+=._-") == "" {
 		return text
 	}
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
-}
-
-// Remembered returns the answers that a workflow of ours was made with, none if
-// it is not one.
-func Remembered(workflow []byte) Answers {
-	var a Answers
-	for line := range strings.Lines(string(workflow)) {
-		words, ok := strings.CutPrefix(strings.TrimSpace(line), "#   hackage-mirror init ")
-		if !ok {
-			continue
-		}
-		for _, word := range strings.Fields(words) {
-			name, value, _ := strings.Cut(word, "=")
-			a.set(name, strings.Trim(value, "'"))
-		}
-		break
-	}
-	return a
-}
-
-// set takes one flag of a remembered command.
-func (a *Answers) set(flag, value string) {
-	into := map[string]*string{
-		"--repository": &a.Repository, "--files-repository": &a.Files, "--hashes-repository": &a.Hashes,
-		"--public-url": &a.PublicURL, "--role-to-assume": &a.Role, "--aws-region": &a.Region, "--access": &a.Access, "--notice": &a.Notice,
-	}
-	if field := into[flag]; field != nil {
-		*field = value
-	} else if flag == "--bucket" {
-		a.Buckets = append(a.Buckets, value)
-	}
-}
-
-// Or returns the answers with those of another in the place of what is lacking.
-func (a Answers) Or(other Answers) Answers {
-	for _, pair := range []struct {
-		mine   *string
-		theirs string
-	}{
-		{&a.Repository, other.Repository},
-		{&a.Files, other.Files},
-		{&a.Hashes, other.Hashes},
-		{&a.PublicURL, other.PublicURL},
-		{&a.Role, other.Role},
-		{&a.Region, other.Region},
-		{&a.Access, other.Access},
-		{&a.Notice, other.Notice},
-		{&a.Signer, other.Signer},
-		{&a.Expires, other.Expires},
-	} {
-		if *pair.mine == "" {
-			*pair.mine = pair.theirs
-		}
-	}
-	if len(a.Buckets) == 0 {
-		a.Buckets = other.Buckets
-	}
-	return a
 }

@@ -1,24 +1,22 @@
 package setup
 
 import (
-	"flag"
+	"context"
 	"maps"
-	"os"
+	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-// The workflows in testdata are written by: go test ./internal/setup -run Workflows -update
-var update = flag.Bool("update", false, "write the workflows into testdata")
+	workflows "github.com/hackage-mirror/hackage-mirror/.github/workflows"
+)
 
 const role = "arn:aws:iam::123456789012:role/mirror"
 
-// plans are what the workflows in testdata are of.
+// plans are of all kinds.
 func plans(t *testing.T) map[string]Plan {
 	t.Helper()
 	all := map[string]Plan{}
@@ -49,97 +47,148 @@ func plans(t *testing.T) map[string]Plan {
 	return all
 }
 
-func TestWorkflows(t *testing.T) {
+// changes are the lines in which a workflow differs from mirror.yml.
+func changes(t *testing.T, p Plan, pin string) []string {
+	t.Helper()
+	theirs, ours := strings.Split(workflows.Mirror, "\n"), strings.Split(string(p.Workflow(pin)), "\n")
+	if len(theirs) != len(ours) {
+		t.Fatalf("%d lines are %d", len(theirs), len(ours))
+	}
+	var lines []string
+	for i := range ours {
+		if ours[i] != theirs[i] {
+			lines = append(lines, strings.TrimSpace(ours[i]))
+		}
+	}
+	return lines
+}
+
+// The workflow is mirror.yml, but for its minute, and for rights that a workflow
+// has to hold as text.
+func TestWorkflowIsTheOneThatPeopleCopy(t *testing.T) {
 	t.Parallel()
+	more := map[string][]string{
+		"github-token": {"contents: write", "token: ${{ github.token }}"},
+		"notice-step":  {"issues: write", "actions: read"},
+	}
 	for name, plan := range plans(t) {
-		got, err := plan.Workflow()
-		if err != nil {
-			t.Fatal(err)
+		minute := strings.SplitN(string(plan.Workflow("v1")), "cron: ", 2)[1]
+		want := append([]string{"- cron: " + strings.SplitN(minute, "\n", 2)[0]}, more[name]...)
+		if diff := cmp.Diff(want, changes(t, plan, "v1")); diff != "" {
+			t.Errorf("%s: %s", name, diff)
 		}
-		file := filepath.Join("testdata", name+".yml")
-		if *update {
-			if err := os.WriteFile(file, got, 0o644); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		want, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(want), string(got)); diff != "" {
-			t.Errorf("%s; go test ./internal/setup -run Workflows -update writes it:\n%s", name, diff)
+		pinned := slices.DeleteFunc(changes(t, plan, "0123456789012345678901234567890123456789 # v1.2.3"), func(line string) bool {
+			return !strings.HasSuffix(line, "@0123456789012345678901234567890123456789 # v1.2.3")
+		})
+		if len(pinned) != 3 {
+			t.Errorf("%s: pinned are %q, want the Action and the notice's two places", name, pinned)
 		}
 	}
 }
 
-// What a workflow says of its own making must make it again.
-func TestWorkflowRemembersItsAnswers(t *testing.T) {
+// What differs between mirrors is in variables, which the workflow reads.
+func TestVariables(t *testing.T) {
 	t.Parallel()
+	want := map[string]map[string]string{
+		"deploy-keys": {"FILES_REPOSITORY": "git@github.com:me/all-cabal-files.git", "HASHES_REPOSITORY": "git@github.com:me/all-cabal-hashes.git"},
+		"bucket-role": {
+			"BUCKET": "s3://my-hackage?region=eu-central-1", "S3_REGION": "eu-central-1", "PUBLIC_URL": "https://hackage.example.org", "AWS_ROLE": role,
+			"FILES_REPOSITORY": "git@github.com:me/files.git", "HASHES_REPOSITORY": "git@github.com:me/hashes.git",
+		},
+		"bucket-key":   {"BUCKET": "s3://my-hackage,s3://second/a?endpoint=https://s3.example.org&region=auto", "S3_REGION": "us-east-1"},
+		"notice-step":  {"BUCKET": "s3://my-hackage", "S3_REGION": "us-east-1", "AWS_ROLE": role, "NOTICE": "step", "HASHES_REPOSITORY": "git@github.com:me/hashes.git"},
+		"github-token": {"FILES_REPOSITORY": "git@github.com:me/all-cabal-files.git", "HASHES_REPOSITORY": "https://github.com/me/all-cabal-hashes.git"},
+		"app": {
+			"APP_OWNER": "us", "APP_REPOSITORIES": "all-cabal-files,all-cabal-hashes",
+			"FILES_REPOSITORY": "https://github.com/us/all-cabal-files.git", "HASHES_REPOSITORY": "https://github.com/us/all-cabal-hashes.git",
+		},
+		"token":     {"FILES_REPOSITORY": "https://git.example.org/me/files.git"},
+		"elsewhere": {"HASHES_REPOSITORY": "git@git.example.org:me/hashes.git"},
+	}
 	for name, plan := range plans(t) {
-		first, err := plan.Workflow()
-		if err != nil {
-			t.Fatal(err)
+		got := map[string]string{}
+		for _, v := range plan.variables() {
+			got[v.name] = v.value
+			if !strings.Contains(workflows.Mirror, "vars."+v.name) {
+				t.Errorf("%s: the workflow does not read %s", name, v.name)
+			}
 		}
-		again, err := Remembered(first).Plan(noon())
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		second, err := again.Workflow()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(first), string(second)); diff != "" {
+		if diff := cmp.Diff(want[name], got); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
-	if diff := cmp.Diff(Answers{}, Remembered([]byte("name: another\n"))); diff != "" {
-		t.Errorf("somebody else's workflow: %s", diff)
+}
+
+// Whoever runs it again is not told of releases that dependabot has brought.
+func TestPinsDoNotDiffer(t *testing.T) {
+	t.Parallel()
+	y := newTry(t)
+	y.must()
+	const file = ".github/workflows/mirror.yml"
+	text := strings.ReplaceAll(y.contents()[file], "@v1\n", "@0123456789012345678901234567890123456789 # v1.9.0\n")
+	y.write(file, text)
+	y.says(y.must(), unchanged)
+	if y.contents()[file] != text {
+		t.Error("it was changed")
 	}
 }
 
-// The workflow that init writes and the one that people copy do the same, so
-// they must not drift apart: same pins, triggers, limits and notice.
-func TestWorkflowIsLikeTheExample(t *testing.T) {
+// git itself is asked for the release, here of a repository nearby.
+func TestReleaseIsPinned(t *testing.T) {
 	t.Parallel()
-	raw, err := os.ReadFile(filepath.Join("..", "..", ".github", "workflows", "mirror.yml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	example := string(raw)
-	uses := regexp.MustCompile(`uses: (\S+@\S+)( # \S+)?`)
-	pins := map[string]bool{}
-	for _, m := range uses.FindAllString(example, -1) {
-		pins[m] = true
-	}
-	seen := map[string]bool{}
-	for name, plan := range plans(t) {
-		got, err := plan.Workflow()
+	dir := t.TempDir()
+	git := func(args ...string) string {
+		cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=me", "-c", "user.email=me@example.invalid"}, args...)...)
+		out, err := cmd.CombinedOutput()
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("git %q: %v\n%s", args, err, out)
 		}
-		for _, m := range uses.FindAllString(string(got), -1) {
-			seen[m] = true
-			if !pins[m] {
-				t.Errorf("%s has %q, and the example none such: %q", name, m, slices.Sorted(maps.Keys(pins)))
-			}
-		}
-		lines := []string{
-			"  group: mirror-hackage\n", "  cancel-in-progress: false\n", "    types: [mirror-hackage]\n", "\npermissions: {}\n",
-			"    timeout-minutes: 355\n", "        timeout-minutes: 345\n", "      issues: write", "      actions: read # to count failed runs\n",
-		}
-		if !plan.NoticeStep {
-			lines = append(lines, "          summary-json: ${{ needs.sync.outputs.summary-json }}\n",
-				"    if: ${{ !cancelled() && (needs.sync.result == 'success' || needs.sync.result == 'failure') && !inputs.dry-run }}\n")
-		}
-		for _, line := range lines {
-			if !strings.Contains(string(got), line) || !strings.Contains(example, line) {
-				t.Errorf("%s or the example lacks %q", name, line)
-			}
-		}
+		return strings.TrimSpace(string(out))
 	}
-	if len(seen) < 4 {
-		t.Errorf("only %q are used", slices.Sorted(maps.Keys(seen)))
+	pin := func() (string, string) {
+		s := &Setup{Run: func(ctx context.Context, _ []byte, program string, args ...string) ([]byte, error) {
+			args = slices.Clone(args)
+			args[slices.Index(args, actionAddress)] = dir
+			return exec.CommandContext(ctx, program, args...).Output()
+		}}
+		return s.releasePin(t.Context())
+	}
+	if pin, why := pin(); pin != "v1" || !strings.Contains(why, "looked up") {
+		t.Errorf("without an answer: %q, %q", pin, why)
+	}
+	git("init", "-q")
+	git("commit", "-q", "--allow-empty", "-m", "one")
+	git("tag", "v1.0.0-rc.1")
+	if pin, why := pin(); pin != "v1" || !strings.Contains(why, "no release yet") {
+		t.Errorf("without a release: %q, %q", pin, why)
+	}
+	git("tag", "v1.2.3")
+	git("commit", "-q", "--allow-empty", "-m", "two")
+	git("tag", "-a", "-m", "x", "v1.2.10")
+	git("tag", "-a", "-m", "x", "v1.2.11-rc.1")
+	if pin, why := pin(); pin != git("rev-parse", "v1.2.10^{commit}")+" # v1.2.10" || why != "" {
+		t.Errorf("with releases: %q, %q", pin, why)
+	}
+}
+
+func TestDependabot(t *testing.T) {
+	t.Parallel()
+	y := newTry(t)
+	y.must()
+	const file = ".github/dependabot.yml"
+	if y.contents()[file] != dependabot {
+		t.Errorf("it is %q", y.contents()[file])
+	}
+	y.write(file, "version: 2\n")
+	y.must()
+	if y.contents()[file] != "version: 2\n" {
+		t.Error("one that was there was changed")
+	}
+	z := newTry(t)
+	z.write(".github/dependabot.yaml", "version: 2\n")
+	z.must()
+	if files := z.contents(); files[file] != "" {
+		t.Errorf("there are two: %q", slices.Sorted(maps.Keys(files)))
 	}
 }
 
@@ -159,4 +208,17 @@ func TestMinutesAreSpread(t *testing.T) {
 	if minuteOf("Me/Mirror") != minuteOf("me/mirror") {
 		t.Error("GitHub's names differ by case, and so do the minutes")
 	}
+}
+
+// actionlint reads YAML, GitHub's expressions and the inputs of known actions.
+func TestWorkflowsPassActionlint(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var files []string
+	y := &try{T: t, dir: dir}
+	for name, plan := range plans(t) {
+		y.write(name+".yml", string(plan.Workflow("v1")))
+		files = append(files, filepath.Join(dir, name+".yml"))
+	}
+	actionlint(t, files...)
 }
