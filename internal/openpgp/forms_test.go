@@ -45,6 +45,15 @@ func made(passphrase string, parameters ...string) func(*testing.T) []byte {
 	}
 }
 
+// digest is a key that holds itself together by an old digest.
+func digest(name string) func(*testing.T) []byte {
+	return func(t *testing.T) []byte {
+		home := newGPG(t)
+		home.run(t, "", "--passphrase", "", "--cert-digest-algo", name, "--allow-weak-digest-algos", "--quick-generate-key", "Mirror Bot <bot@example.org>", "rsa2048", "sign", "never")
+		return home.export(t, "--export-secret-keys", "--allow-weak-digest-algos")
+	}
+}
+
 // rebuilt is a key whose packets were changed.
 func rebuilt(key func(*testing.T) []byte, change func(n int, p *packet.OpaquePacket) *packet.OpaquePacket) func(*testing.T) []byte {
 	return func(t *testing.T) []byte { return rebuild(t, key(t), change) }
@@ -160,6 +169,9 @@ func algorithms() []form {
 		{"Ed25519 as RFC 9580 has it (algorithm 27), version 4", entity(packet.Config{Algorithm: packet.PubKeyAlgoEd25519}, nil), "", "an algorithm that not every gpg can verify"},
 		{"version 6 (RFC 9580), no user id", entity(packet.Config{V6Keys: true, Algorithm: packet.PubKeyAlgoEd25519}, nil), "", "it is a key of version 6"},
 		{"without key flags", entity(packet.Config{Algorithm: packet.PubKeyAlgoRSA, RSABits: 2048}, withoutFlags), "", ""},
+		{"its own signature by SHA-1", digest("SHA1"), "", ""},
+		{"its own signature by RIPEMD-160", digest("RIPEMD160"), "", "gpg --quick-set-expire"},
+		{"its own signature by MD5", digest("MD5"), "", "gpg --quick-set-expire"},
 		{"with a passphrase", made("a ü", signs...), "a ü", ""},
 		{"with a passphrase, and a line end behind it", made("a ü", signs...), "a ü\r\n", ""},
 		{"with another passphrase", made("a ü", signs...), "b", "the passphrase is wrong"},
@@ -329,7 +341,7 @@ func TestForms(t *testing.T) {
 	switch written := gpgVersion.FindStringSubmatch(inside); {
 	case !ok:
 		t.Fatalf("%s lacks its marks", doc)
-	case *update:
+	case *update && !t.Failed():
 		if err := os.WriteFile(doc, []byte(before+begin+table+end+after), 0o644); err != nil {
 			t.Fatal(err)
 		}

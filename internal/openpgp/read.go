@@ -177,6 +177,7 @@ func readKey(packets []*packet.OpaquePacket) (*key, error) {
 	k := &key{away: map[uint64]string{}}
 	var known bytes.Buffer
 	left := false // so are the signatures that follow
+	named := false
 	for i, p := range packets {
 		switch p.Tag {
 		case tagSecretKey, tagPublicKey, tagSecretSubkey, tagPublicSubkey:
@@ -190,7 +191,7 @@ func readKey(packets []*packet.OpaquePacket) (*key, error) {
 				continue
 			}
 		case tagUserID:
-			left = false
+			left, named = false, true
 		case tagUserAttribute:
 			left = true
 		default:
@@ -204,8 +205,12 @@ func readKey(packets []*packet.OpaquePacket) (*key, error) {
 		}
 	}
 	var err error
-	if k.Entity, err = openpgp.ReadEntity(packet.NewReader(&known)); err != nil {
-		return nil, fmt.Errorf("it has no user id that it signed itself, and gpg takes no such key: %w", err)
+	switch k.Entity, err = openpgp.ReadEntity(packet.NewReader(&known)); {
+	case err != nil && named:
+		return nil, fmt.Errorf("its user id has no signature of the key itself by a digest that is known here; "+
+			"gpg --quick-set-expire FINGERPRINT never makes a new one: %w", err)
+	case err != nil:
+		return nil, fmt.Errorf("it has no user id, and gpg takes no such key: %w", err)
 	}
 	return k, nil
 }
