@@ -152,7 +152,7 @@ func (d *Repository) Due() string { return d.due }
 func (d *Repository) Load(ctx context.Context) (state.State, error) {
 	refs, err := d.o.Repo.Refs(ctx)
 	if err != nil {
-		return state.State{}, fmt.Errorf("read refs of %q: %w", d, err)
+		return state.State{}, err
 	}
 	d.reset(refs)
 	annotated := refs["refs/tags/"+d.o.Tag+"^{}"] != ""
@@ -286,7 +286,7 @@ func (d *Repository) list(ctx context.Context) error {
 	look := shape{roots: map[string]bool{}}
 	for file, err := range d.o.Repo.Tree(ctx, d.ground.commit) {
 		if err != nil {
-			return fmt.Errorf("list tree of %q: %w", d, err)
+			return fmt.Errorf("list tree: %w", err)
 		}
 		look.add(file.Path)
 		if file.Mode != gitrepo.ModeFile {
@@ -294,7 +294,7 @@ func (d *Repository) list(ctx context.Context) error {
 		}
 		id, err := readID(file.ID)
 		if err != nil {
-			return fmt.Errorf("list tree of %q: file %q: %w", d, file.Path, err)
+			return fmt.Errorf("list tree: file %q: %w", file.Path, err)
 		}
 		d.tree.add(file.Path, id)
 	}

@@ -35,7 +35,7 @@ func (d *Repository) newChain(ctx context.Context) *chain {
 			draft.Parents = c.parents
 			id, err := d.o.Repo.WriteCommit(c.ctx, draft, d.o.Signer)
 			if err != nil {
-				return fmt.Errorf("commit to %q: %w", d, err)
+				return fmt.Errorf("commit: %w", err)
 			}
 			c.head, c.parents = id, []string{id}
 		}

@@ -70,7 +70,7 @@ func (d *Repository) leave(ctx context.Context, tagged string) error {
 	back, err := d.o.Repo.Ancestor(ctx, d.head, tagged, maxForeign)
 	switch {
 	case err != nil:
-		return fmt.Errorf("read history of %q: %w", d, err)
+		return fmt.Errorf("read history: %w", err)
 	case back:
 		d.ground, d.due = standing(tagged), "the branch was set back"
 		return nil
@@ -85,7 +85,7 @@ func (d *Repository) walk(ctx context.Context, from, until string) (above []link
 	next := from
 	for c, err := range d.o.Repo.History(ctx, from, until, maxForeign) {
 		if err != nil {
-			return nil, false, fmt.Errorf("read history of %q: %w", d, err)
+			return nil, false, fmt.Errorf("read history: %w", err)
 		}
 		above = append(above, link{id: c.ID, ours: d.isOurs(c)})
 		if next = ""; len(c.Parents) > 0 {
@@ -135,7 +135,7 @@ func (d *Repository) findOurs(ctx context.Context) error {
 	for c, err := range d.o.Repo.History(ctx, d.head, "", maxForeign) {
 		switch {
 		case err != nil:
-			return fmt.Errorf("read history of %q: %w", d, err)
+			return fmt.Errorf("read history: %w", err)
 		case !d.isOurs(c):
 			above = append(above, link{id: c.ID})
 			continue
@@ -167,7 +167,7 @@ func (d *Repository) undo(ctx context.Context, base string, above []link, others
 	g.first = above[len(above)-1].id
 	for change, err := range d.o.Repo.Diff(ctx, base, d.head) {
 		if err != nil {
-			return fmt.Errorf("compare %s with %s of %q: %w", d.head, base, d, err)
+			return fmt.Errorf("compare %s with %s: %w", d.head, base, err)
 		}
 		if d.keeps(change) {
 			g.kept = append(g.kept, change)
@@ -198,7 +198,7 @@ func (d *Repository) dropFolders(ctx context.Context, g *ground) error {
 	}
 	found, err := d.o.Repo.Find(ctx, g.commit, paths...)
 	if err != nil {
-		return fmt.Errorf("look up what is kept in %q: %w", d, err)
+		return fmt.Errorf("look up what is kept: %w", err)
 	}
 	kept := g.kept
 	g.kept = nil
@@ -222,7 +222,7 @@ func (d *Repository) needUndone(ctx context.Context) error {
 		}
 	}
 	if err := d.o.Repo.Need(ctx, ids...); err != nil {
-		return fmt.Errorf("fetch what is put back into %q: %w", d, err)
+		return fmt.Errorf("fetch what is put back: %w", err)
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ const lineWithin = 100
 func (d *Repository) lineOfGround(ctx context.Context) (time.Time, error) {
 	c, err := d.o.Repo.ReadCommit(ctx, d.ground.line)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("read branch %q of %q: %w", d.o.Branch, d, err)
+		return time.Time{}, fmt.Errorf("read branch %q: %w", d.o.Branch, err)
 	}
 	if t, ok := lineOf(c.Message); ok && d.sane(t) {
 		return t, nil
@@ -54,7 +54,7 @@ func (d *Repository) lineOfGround(ctx context.Context) (time.Time, error) {
 func (d *Repository) lineFrom(ctx context.Context, commit string) (time.Time, error) {
 	for c, err := range d.o.Repo.History(ctx, commit, "", lineWithin) {
 		if err != nil {
-			return time.Time{}, fmt.Errorf("read history of %q: %w", d, err)
+			return time.Time{}, fmt.Errorf("read history: %w", err)
 		}
 		if t, ok := lineOf(c.Message); ok && d.sane(t) {
 			return t, nil

@@ -66,7 +66,7 @@ func (d *Repository) match(in Input) error {
 	var newest time.Time
 	for e, err := range in.Index.Log(d.state.Position).Entries() {
 		if err != nil {
-			return fmt.Errorf("read index for %q: %w", d, err)
+			return fmt.Errorf("read index: %w", err)
 		}
 		if d.sane(e.Time) {
 			newest = later(newest, e.Time)

@@ -29,13 +29,13 @@ func (d *Repository) survey(ctx context.Context, in Input) error {
 	slices.Sort(paths)
 	found, err := d.o.Repo.Find(ctx, d.ground.commit, slices.Compact(paths)...)
 	if err != nil {
-		return fmt.Errorf("look up %d files in %q: %w", len(paths), d, err)
+		return fmt.Errorf("look up %d files: %w", len(paths), err)
 	}
 	for _, file := range found {
 		if file.Mode == gitrepo.ModeFile {
 			id, err := readID(file.ID)
 			if err != nil {
-				return fmt.Errorf("look up %q in %q: %w", file.Path, d, err)
+				return fmt.Errorf("look up %q: %w", file.Path, err)
 			}
 			d.tree.add(file.Path, id)
 		}
@@ -88,7 +88,7 @@ func (d *Repository) bring(ctx context.Context, wants []state.Want) error {
 		}
 	}
 	if err := d.o.Repo.Need(ctx, ids...); err != nil {
-		return fmt.Errorf("fetch %d records from %q: %w", len(ids), d, err)
+		return fmt.Errorf("fetch %d records: %w", len(ids), err)
 	}
 	return nil
 }
@@ -132,7 +132,7 @@ func (d *Repository) readRecord(ctx context.Context, r index.Release) (hashes.Re
 		return hashes.Record{}, false, nil
 	}
 	if err != nil {
-		return hashes.Record{}, false, fmt.Errorf("look up %q in %q: %w", r.JSONPath(), d, err)
+		return hashes.Record{}, false, fmt.Errorf("look up %q: %w", r.JSONPath(), err)
 	}
 	record, err := hashes.Parse(raw)
 	return record, err == nil, nil

@@ -57,7 +57,7 @@ func (d *Repository) readLightweight(ctx context.Context) (string, error) {
 		return "", d.refuseTag("it is a lightweight tag of something else")
 	}
 	if err != nil {
-		return "", fmt.Errorf("read tag %q of %q: %w", d.o.Tag, d, err)
+		return "", fmt.Errorf("read tag %q: %w", d.o.Tag, err)
 	}
 	d.owner = theirs
 	return d.tag, nil
@@ -112,7 +112,7 @@ func (d *Repository) learn(ctx context.Context) error {
 		}
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, gitrepo.ErrNotFile) {
-		return fmt.Errorf("look for a former key on branch %q of %q: %w", DisplayBranch, d, err)
+		return fmt.Errorf("look for a former key on branch %q: %w", DisplayBranch, err)
 	}
 	return d.fetch(ctx) // so that what is read next is brought from the data again
 }

@@ -72,7 +72,7 @@ func (d *Repository) push(ctx context.Context, p *plan, result Result, in Input)
 		Message: p.next.Message(subject(d.dated(time.Time{}, in)), d.o.Tool),
 	}, d.o.Signer)
 	if err != nil {
-		return fmt.Errorf("tag %q of %q: %w", d.o.Tag, d, err)
+		return fmt.Errorf("tag %q: %w", d.o.Tag, err)
 	}
 	updates := []gitrepo.Update{{Ref: "refs/tags/" + d.o.Tag, Old: d.tag, New: tag, Force: true}}
 	if result.Commit != d.head {
@@ -83,7 +83,7 @@ func (d *Repository) push(ctx context.Context, p *plan, result Result, in Input)
 		return d.refusedUndo(err)
 	}
 	if err != nil {
-		return fmt.Errorf("push to %q: %w", d, err)
+		return err
 	}
 	d.state, d.head, d.tag, d.adopting, d.due = p.next, result.Commit, tag, false, ""
 	return nil
@@ -120,11 +120,11 @@ func (d *Repository) display(ctx context.Context) error {
 		Message: "Say what this repository is\n",
 	}, d.o.Signer)
 	if err != nil {
-		return fmt.Errorf("commit to branch %q of %q: %w", DisplayBranch, d, err)
+		return fmt.Errorf("commit to branch %q: %w", DisplayBranch, err)
 	}
 	err = d.o.Repo.Push(ctx, gitrepo.Update{Ref: "refs/heads/" + DisplayBranch, New: id})
 	if err != nil {
-		return fmt.Errorf("push branch %q to %q: %w", DisplayBranch, d, err)
+		return fmt.Errorf("branch %q: %w", DisplayBranch, err)
 	}
 	d.empty = false
 	return nil

@@ -144,11 +144,11 @@ func (f *Folder) Get(ctx context.Context, key string) (io.ReadCloser, Info, erro
 	}
 	root, err := f.open()
 	if err != nil {
-		return nil, Info{}, fmt.Errorf("get %q from %s: %w", key, f, err)
+		return nil, Info{}, fmt.Errorf("get %q: %w", key, err)
 	}
 	body, info, err := read(ctx, root, name)
 	if err != nil {
-		return nil, Info{}, fmt.Errorf("get %q from %s: %w", key, f, err)
+		return nil, Info{}, fmt.Errorf("get %q: %w", key, err)
 	}
 	return objectReader{f.of(contextReader{ctx, body}), body}, info, nil
 }

@@ -31,7 +31,7 @@ func (f *Folder) Put(ctx context.Context, key string, o Object, c Condition) (In
 		err = errors.Join(err, ErrRefused)
 	}
 	if err != nil {
-		return Info{}, fmt.Errorf("put %q into %s: %w", key, f, err)
+		return Info{}, fmt.Errorf("put %q: %w", key, err)
 	}
 	return info, nil
 }

@@ -131,7 +131,7 @@ func (b *S3) Head(ctx context.Context, key string) (Info, error) {
 		err = fs.ErrNotExist
 	}
 	if err != nil {
-		return Info{}, fmt.Errorf("look up %q in %s: %w", key, b, err)
+		return Info{}, fmt.Errorf("look up %q: %w", key, err)
 	}
 	return have.Info, nil
 }
@@ -144,7 +144,7 @@ func (b *S3) Get(ctx context.Context, key string) (io.ReadCloser, Info, error) {
 	}
 	out, err := b.get(ctx, name, "")
 	if err != nil {
-		return nil, Info{}, fmt.Errorf("get %q from %s: %w", key, b, err)
+		return nil, Info{}, fmt.Errorf("get %q: %w", key, err)
 	}
 	return out.Body, foundBy(answerTo(*out)).Info, nil
 }

@@ -230,10 +230,10 @@ func TestRealServerRefuses(t *testing.T) {
 	wrong := server.Credentials
 	wrong.Secret = strings.Repeat("wrong", 8)
 	_, err := openAt(t, server.Address(name, ""), bucket.Options{Credentials: wrong, Attempts: 1}).Head(t.Context(), "k")
-	explained(t, err, name, "403")
+	explained(t, err, "403")
 	_, err = openAt(t, server.Address(name, ""), bucket.Options{Credentials: wrong, Attempts: 1}).
 		Put(t.Context(), "k", bucket.NewObject(nil), bucket.IfAbsent())
-	explained(t, err, name, "SignatureDoesNotMatch", "check the credentials")
+	explained(t, err, "SignatureDoesNotMatch", "check the credentials")
 	if strings.Contains(err.Error(), wrong.Secret) {
 		t.Errorf("the error holds the secret: %v", err)
 	}

@@ -25,7 +25,7 @@ func (b *S3) Put(ctx context.Context, key string, o Object, c Condition) (Info, 
 	}
 	info, err := b.put(ctx, name, o, c)
 	if err != nil {
-		return Info{}, fmt.Errorf("put %q into %s: %w", key, b, err)
+		return Info{}, fmt.Errorf("put %q: %w", key, err)
 	}
 	return info, nil
 }

@@ -21,16 +21,16 @@ const tracked = "refs/remotes/origin/"
 func (r *Repo) Refs(ctx context.Context) (map[string]string, error) {
 	out, err := r.git.output(ctx, nil, "ls-remote", "--quiet", "--", r.remote.forGit)
 	if err != nil {
-		return nil, fmt.Errorf("list refs of %q: %w", r.remote.display, r.hint(err))
+		return nil, fmt.Errorf("list refs: %w", r.hint(err))
 	}
 	refs := map[string]string{}
 	for line := range strings.Lines(string(out)) {
 		id, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 		switch {
 		case !ok:
-			return nil, fmt.Errorf("list refs of %q: git says %.100q", r.remote.display, line)
+			return nil, fmt.Errorf("list refs: git says %.100q", line)
 		case len(id) == 64:
-			return nil, fmt.Errorf("list refs of %q: %w", r.remote.display, ErrObjectFormat)
+			return nil, fmt.Errorf("list refs: %w", ErrObjectFormat)
 		}
 		refs[name] = id
 		r.showsTags = r.showsTags || strings.HasPrefix(name, tags)
@@ -53,7 +53,7 @@ func (r *Repo) Fetch(ctx context.Context, refs ...string) (map[string]string, er
 	}
 	for _, ref := range refs {
 		if err := checkRef(ref); err != nil {
-			return nil, fmt.Errorf("fetch from %q: %w", r.remote.display, err)
+			return nil, fmt.Errorf("fetch: %w", err)
 		}
 	}
 	r.depth = max(r.depth, 1)
@@ -70,7 +70,7 @@ func (r *Repo) Fetch(ctx context.Context, refs ...string) (map[string]string, er
 			err = fmt.Errorf("%w (%w)", err, fs.ErrNotExist)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("fetch from %q: %w", r.remote.display, r.hint(err))
+			return nil, fmt.Errorf("fetch: %w", r.hint(err))
 		}
 		r.refs = append(r.refs, refs...)
 		slices.Sort(r.refs)

@@ -51,17 +51,32 @@ func (g *runner) explain(ctx context.Context, verb string, err error, words *tai
 		return nil
 	}
 	if ctx.Err() != nil {
-		return fmt.Errorf("run git %s: %w", verb, context.Cause(ctx))
+		return fmt.Errorf("git %s: %w", verb, context.Cause(ctx))
 	}
 	said := g.clean(words.String())
 	if kind := classify(said); kind != nil {
-		return fmt.Errorf("run git %s: %w: %s", verb, kind, said)
+		return fmt.Errorf("git %s: %w: %s", verb, kind, said)
 	}
 	if said == "" {
-		return fmt.Errorf("run git %s: %w", verb, err)
+		return fmt.Errorf("git %s: %w", verb, err)
 	}
-	return fmt.Errorf("run git %s: %w: %s", verb, err, said)
+	return &ended{fmt.Sprintf("git %s: %s", verb, said), err}
 }
+
+// An ended error is of a git that said why it failed. That its exit status was not
+// 0 goes without saying.
+type ended struct {
+	text string
+	err  error // an *exec.ExitError
+}
+
+func (e *ended) Error() string { return e.text }
+
+// Unwrap returns the exit status.
+func (e *ended) Unwrap() error { return e.err }
+
+// general are lines by which git only says once more that it failed, or guesses.
+var general = regexp.MustCompile(`^(error: failed to push some refs to|fatal: Could not read from remote repository|Please make sure you have the correct access rights|and the repository exists)`)
 
 var userinfo = regexp.MustCompile(`://[^/@\s]*@`)
 
@@ -72,12 +87,19 @@ func (g *runner) clean(words string) string {
 		words = strings.ReplaceAll(words, secret, "***")
 	}
 	words = userinfo.ReplaceAllString(words, "://")
-	var lines []string
+	var lines, generals []string
 	for line := range strings.FieldsFuncSeq(words, func(r rune) bool { return r == '\n' || r == '\r' }) {
 		line = strings.TrimSpace(strings.Map(printable, line))
-		if line != "" && line != "remote:" && !strings.HasPrefix(line, "hint:") {
+		switch {
+		case line == "" || line == "remote:" || strings.HasPrefix(line, "hint:"):
+		case general.MatchString(line):
+			generals = append(generals, line)
+		default:
 			lines = append(lines, line)
 		}
+	}
+	if len(lines) == 0 {
+		lines = generals
 	}
 	return strings.Join(lines, "; ")
 }

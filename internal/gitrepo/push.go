@@ -51,7 +51,7 @@ func (r *Repo) Push(ctx context.Context, updates ...Update) error {
 		// With a lease git no longer asks for a fast-forward. So that is asked
 		// here, against the very id that the lease holds the remote to.
 		if err := r.checkUpdate(ctx, u); err != nil {
-			return fmt.Errorf("push to %q: %w", r.remote.display, err)
+			return fmt.Errorf("push: %w", err)
 		}
 		if u.Old != u.New {
 			due = append(due, u)
@@ -59,7 +59,7 @@ func (r *Repo) Push(ctx context.Context, updates ...Update) error {
 	}
 	if slices.ContainsFunc(due, func(u Update) bool { return u.Old == "" && strings.HasPrefix(u.Ref, tags) }) {
 		if err := r.probeTags(ctx); err != nil {
-			return fmt.Errorf("push to %q: %w", r.remote.display, err)
+			return fmt.Errorf("push: %w", err)
 		}
 	}
 	err := r.push(ctx, "--atomic", due)
@@ -72,7 +72,7 @@ func (r *Repo) Push(ctx context.Context, updates ...Update) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("push to %q: %w", r.remote.display, err)
+		return fmt.Errorf("push: %w", err)
 	}
 	return nil
 }
@@ -90,7 +90,7 @@ func (r *Repo) push(ctx context.Context, how string, updates []Update) error {
 	if r.remote.by == local {
 		args = append(args, "--receive-pack="+receiveHere)
 		if err := r.leadHead(ctx, updates); err != nil {
-			return fmt.Errorf("push to %q: %w", r.remote.display, err)
+			return fmt.Errorf("push: %w", err)
 		}
 	}
 	var specs []string

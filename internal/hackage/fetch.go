@@ -110,10 +110,21 @@ func (u *Upstream) transfer(ctx context.Context, r request, sink func() io.Write
 // same way would give the same.
 func (r request) wrongLength(got string) error {
 	if r.exact {
-		return backoff.Permanent(fmt.Errorf("upstream sends %s where %d are signed: %w", got, r.limit, tuf.ErrLength))
+		return backoff.Permanent(&told{fmt.Sprintf("upstream sends %s where %d are signed", got, r.limit), tuf.ErrLength})
 	}
-	return backoff.Permanent(fmt.Errorf("upstream sends %s where %d are the limit: %w", got, r.limit, ErrTooLarge))
+	return backoff.Permanent(&told{fmt.Sprintf("upstream sends %s where %d are the limit", got, r.limit), ErrTooLarge})
 }
+
+// A told error says in its text all that its kind says.
+type told struct {
+	text string
+	kind error
+}
+
+func (t *told) Error() string { return t.text }
+
+// Unwrap returns what a caller may branch on.
+func (t *told) Unwrap() error { return t.kind }
 
 // pour copies and tells the writer's errors, which no other attempt would heal,
 // from the reader's.
@@ -163,11 +174,11 @@ func (u *Upstream) fetchMarked(ctx context.Context, key string, info tuf.FileInf
 	if !isMismatch(err) {
 		return err
 	}
-	u.o.Notify(Retry{What: u.src.name(key), Attempt: 1, Err: err})
+	u.o.Notify(Retry{What: u.src.name(key), Attempt: 1, Err: errors.Unwrap(err)})
 	r.fresh = true
 	err = u.fetchDigest(ctx, r, info, d, sink)
 	if isMismatch(err) {
-		return fmt.Errorf("%w: %w", ErrMismatch, err)
+		return &told{err.Error(), errors.Join(ErrMismatch, err)}
 	}
 	return err
 }
@@ -182,5 +193,8 @@ func (u *Upstream) fetchDigest(ctx context.Context, r request, info tuf.FileInfo
 	if err != nil {
 		return err
 	}
-	return d.check(u.src.name(r.key), info)
+	if err := d.check(info); err != nil {
+		return fmt.Errorf("fetch %s: %w", u.src.name(r.key), err)
+	}
+	return nil
 }

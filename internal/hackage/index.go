@@ -85,8 +85,7 @@ func (u *Upstream) fetchIndex(ctx context.Context, m *Metadata, root *os.Root) (
 	d := newDigester(Prefix{}, info.Length)
 	err = u.fetchMarked(ctx, indexGzFile, info, d, func() io.Writer { return &restarted{file: file} })
 	if errors.Is(err, ErrMismatch) {
-		err = fmt.Errorf("%s does not stand against %s version %d: %w: %w; "+
-			"if upstream has just published a newer index, the next run will see it whole",
+		err = fmt.Errorf("%s is not the one that %s version %d names, and if upstream has just published a newer index, the next run sees it whole: %w: %w",
 			indexGzFile, snapshotFile, m.Snapshot.Version(), ErrTorn, err)
 	}
 	if err != nil {

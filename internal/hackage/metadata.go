@@ -78,7 +78,7 @@ func (m *Metadata) Seen() Seen {
 // ErrThreshold, ...), ErrTorn, and what keeps a file from being read.
 func (u *Upstream) Metadata(ctx context.Context, seen Seen) (*Metadata, error) {
 	if err := u.o.Pinned.Check(); err != nil {
-		return nil, fmt.Errorf("read metadata of %s: %w", u, err)
+		return nil, err
 	}
 	known := sync.OnceValue(func() []*tuf.Root { return u.known(ctx) })
 	m, round, err := inRounds(ctx, u, func(round int) (*Metadata, error) {
@@ -94,12 +94,12 @@ func (u *Upstream) Metadata(ctx context.Context, seen Seen) (*Metadata, error) {
 	case errors.Is(err, ErrUnchanged):
 		return nil, ErrUnchanged
 	case errors.As(err, &r) && r.torn:
-		return nil, fmt.Errorf("read metadata of %s: %w after %d rounds: %w; upstream or a cache before it mixes files of different times: try again later",
-			u, ErrTorn, round, r)
+		return nil, fmt.Errorf("%w after %d rounds: %w; upstream or a cache before it mixes files of different times: try again later",
+			ErrTorn, round, r)
 	case errors.Is(err, ErrMissing):
-		return nil, fmt.Errorf("read metadata of %s: %w (check that this is the address of a Hackage repository)", u, err)
+		return nil, fmt.Errorf("%w (check that this is the address of a Hackage repository)", err)
 	}
-	return nil, fmt.Errorf("read metadata of %s: %w", u, err)
+	return nil, err
 }
 
 // inRounds calls try until it succeeds or another round has no point, and returns

@@ -84,9 +84,9 @@ func (d *digester) before(sink func() io.Writer) func() io.Writer {
 }
 
 // check compares the digest of what was written with the signed one.
-func (d *digester) check(name string, info tuf.FileInfo) error {
+func (d *digester) check(info tuf.FileInfo) error {
 	if got := d.Sum(nil); !bytes.Equal(got, info.SHA256[:]) {
-		return fmt.Errorf("fetch %s: SHA-256 is %x, signed is %x: %w", name, got, info.SHA256, tuf.ErrDigest)
+		return &told{fmt.Sprintf("SHA-256 is %x, signed is %x", got, info.SHA256), tuf.ErrDigest}
 	}
 	return nil
 }

@@ -172,7 +172,9 @@ func (u *Upstream) gzTail(ctx context.Context, m *Metadata, root *os.Root, from 
 	d := newDigester(from, info.Length)
 	err = u.fetchPart(ctx, r, d.before(func() io.Writer { return &restarted{file: file} }))
 	if err == nil {
-		err = d.check(u.src.name(indexGzFile), info)
+		if err = d.check(info); err != nil {
+			err = fmt.Errorf("fetch %s: %w", u.src.name(indexGzFile), err)
+		}
 	}
 	if err == nil {
 		return &packedFile{Packed: Packed{From: from, Body: file, Size: size, Info: info, Mark: d.mark}, file: file}, nil

@@ -31,10 +31,7 @@ func (b *Bucket) cabals(ctx context.Context, c *cursor, tail *index.Tail, length
 		}
 		return b.cabal(ctx, group, e, news)
 	})
-	if err = cmp.Or(group.Wait(), err, run.Err()); err != nil {
-		return fmt.Errorf("put .cabal files into %q: %w", b, err)
-	}
-	return nil
+	return cmp.Or(group.Wait(), err, run.Err())
 }
 
 // cabal starts the put of one .cabal file.

@@ -83,7 +83,7 @@ func (b *Bucket) putState(ctx context.Context, s state.State) error {
 		return b.overtaken(ctx, err)
 	}
 	if err != nil {
-		return fmt.Errorf("put %q into %q: %w", b.key, b, err)
+		return err
 	}
 	b.count(0, 0, int64(len(raw)))
 	b.stored, b.etag = s, info.ETag
@@ -109,5 +109,5 @@ func (b *Bucket) overtaken(ctx context.Context, err error) error {
 	if there, readErr := b.readState(ctx, b.key); readErr == nil && there.etag != "" {
 		who = fmt.Sprintf("a run of %s, whose state is of %s, has claimed it", there.file.Tool, there.file.Updated.UTC().Format(time.RFC3339))
 	}
-	return fmt.Errorf("another run is writing to %q: %s; this one stops before it undoes anything. Let the other end, then run again: %w", b, who, err)
+	return fmt.Errorf("another run is writing to it: %s; this one stops before it undoes anything. Let the other end, then run again: %w", who, err)
 }

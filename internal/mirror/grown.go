@@ -217,7 +217,7 @@ func (g grown) object(base bucket.Base) bucket.Object {
 func (b *Bucket) putLegacy(ctx context.Context, path string) error {
 	file, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("open 00-index for %q: %w", b, err)
+		return fmt.Errorf("open 00-index: %w", err)
 	}
 	defer func() { _ = file.Close() }() // only read
 	info, err := digestOf(file)

@@ -181,7 +181,7 @@ func (b *Bucket) readState(ctx context.Context, key string) (stateFile, error) {
 	}
 	file, err := state.ParseFile(raw)
 	if err != nil {
-		return there, fmt.Errorf("read state of %q: %w", b, err)
+		return there, fmt.Errorf("read state %q: %w", key, err)
 	}
 	there.file = file
 	return there, nil
@@ -252,7 +252,7 @@ func (b *Bucket) Alarms() []string {
 func (b *Bucket) Root(ctx context.Context) ([]byte, error) {
 	body, _, err := b.store.Get(ctx, "root.json")
 	if err != nil {
-		return nil, fmt.Errorf("read root.json of %q: %w", b, err)
+		return nil, err
 	}
 	defer func() { _ = body.Close() }() // what matters is what was read
 	return io.ReadAll(io.LimitReader(body, tuf.MaxRoot))

@@ -23,12 +23,12 @@ func (b *Bucket) readSmall(ctx context.Context, key string, limit int64) (conten
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, "", nil
 	}
-	if err == nil {
-		content, err = io.ReadAll(io.LimitReader(body, limit))
-		err = errors.Join(err, body.Close())
-	}
 	if err != nil {
-		return nil, "", fmt.Errorf("read %q of %q: %w", key, b, err)
+		return nil, "", err
+	}
+	content, err = io.ReadAll(io.LimitReader(body, limit))
+	if err = errors.Join(err, body.Close()); err != nil {
+		return nil, "", fmt.Errorf("read %q: %w", key, err)
 	}
 	return content, info.ETag, nil
 }
@@ -49,7 +49,7 @@ func (b *Bucket) point(ctx context.Context, key string, o bucket.Object, etag st
 			return info.ETag, nil
 		}
 		unmet, ok := errors.AsType[*bucket.Unmet](err)
-		if err = fmt.Errorf("put %q into %q: %w", key, b, err); !ok || try == maxTries {
+		if !ok || try == maxTries {
 			return "", err
 		}
 		if err := b.ours(ctx); err != nil {
@@ -89,16 +89,13 @@ func (b *Bucket) etagOf(ctx context.Context, key string) (string, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
-	if err != nil {
-		return "", fmt.Errorf("look up %q in %q: %w", key, b, err)
-	}
-	return info.ETag, nil
+	return info.ETag, err
 }
 
 // put writes one small object that is most likely not there yet.
 func (b *Bucket) put(ctx context.Context, key string, o bucket.Object, c bucket.Condition) error {
 	if _, err := b.store.Put(ctx, key, o, c); err != nil {
-		return fmt.Errorf("put %q into %q: %w", key, b, err)
+		return err
 	}
 	b.count(0, 0, o.Size)
 	return nil

@@ -162,6 +162,9 @@ func (c commands) main(ctx context.Context, args []string, env Env) int {
 	if exit.Err != nil {
 		env.fail(apparent(ctx, err), exit.Code)
 	}
+	if exit.Code == CodeUsage {
+		env.tellRefusal(exit)
+	}
 	if exit.Hint != "" {
 		fmt.Fprintln(env.Stderr, exit.Hint)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
@@ -48,6 +49,14 @@ type site struct {
 
 // String names the site.
 func (s *site) String() string { return s.name }
+
+// place names the site in an error: a bucket that is elsewhere with its endpoint.
+func (s *site) place() string {
+	if s.bucket != nil && strings.Contains(s.name, "://") {
+		return s.bucket.String()
+	}
+	return s.name
+}
 
 // errRewritten is returned for an index that does not continue the one that a
 // destination was built from.

@@ -343,5 +343,5 @@ func (r *syncer) explain(err error) error {
 	case errors.Is(err, hackage.ErrTorn):
 		hint = "; nothing was changed, and the next run tries again"
 	}
-	return fmt.Errorf("read upstream %q: %w%s", r.upstream, err, hint)
+	return fmt.Errorf("upstream %q: %w%s", r.upstream, err, hint)
 }

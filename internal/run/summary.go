@@ -206,7 +206,7 @@ func (r *syncer) verdict(run *report.Run) error {
 	var errs []error
 	for _, s := range r.sites {
 		if s.err != nil {
-			errs = append(errs, fmt.Errorf("%s %q: %w", s.kind, s, s.err))
+			errs = append(errs, fmt.Errorf("%s %q: %w", s.kind, s.place(), s.err))
 		}
 	}
 	if len(errs) > 0 {

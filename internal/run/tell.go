@@ -34,6 +34,19 @@ func tell(ctx context.Context, run *report.Run, err error, o *Options, env Env) 
 	return err
 }
 
+// tellRefusal writes the outputs and the summary of a command that was not begun:
+// who looks at the page of a workflow, or goes on by its outputs, learns of it too.
+func (e Env) tellRefusal(exit *ExitError) {
+	run := &report.Run{
+		Tool: program + " " + e.Version, Outcome: report.Failed, Error: exit.Error() + "\n" + exit.Hint,
+		Aborted: true, Began: e.Now(), Messages: e.console.Messages(),
+	}
+	run.Messages = slices.DeleteFunc(run.Messages, func(m report.Message) bool { return m.Level == report.Error })
+	if err := run.WriteFiles(e.Getenv); err != nil {
+		e.warn(err.Error())
+	}
+}
+
 // outcomeOf says how a run ended.
 func outcomeOf(ctx context.Context, err error) report.Outcome {
 	exit, ok := errors.AsType[*ExitError](err)

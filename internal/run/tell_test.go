@@ -156,9 +156,9 @@ func TestRunnerHearsOfFailure(t *testing.T) {
 	said := w.sync(CodeError)
 	outputs, summary := w.afterStep()
 	w.holds(outputs, map[string]string{"changed": "false", "index-state": "", "releases": "0"})
-	w.says(summary, "## ❌ Hackage mirror: failed after ", "<pre>read upstream ", "nothing was changed", "left as it was")
-	w.says(said, "\n::error title=hackage-mirror::read upstream ")
-	w.says(outputs["summary-json"], `"outcome":"failed"`, `"error":"read upstream`)
+	w.says(summary, "## ❌ Hackage mirror: failed after ", "<pre>upstream ", "nothing was changed", "left as it was")
+	w.says(said, "\n::error title=hackage-mirror::upstream ")
+	w.says(outputs["summary-json"], `"outcome":"failed"`, `"error":"upstream`)
 }
 
 func TestRunnerHearsOfEachDestinationThatFailed(t *testing.T) {

@@ -113,7 +113,7 @@ func (w *world) refuseTampered() {
 				w := w.sub(t)
 				w.server.Fault("/"+file, fault)
 				defer w.server.Heal()
-				w.refused("read upstream", w.server.URL, file, "nothing was changed")
+				w.refused("upstream \"", w.server.URL, file, "nothing was changed")
 			})
 		}
 	}
@@ -241,7 +241,7 @@ func TestUpstreamThatIsDownIsTold(t *testing.T) {
 			w := w.sub(t)
 			w.server.Fault(test.pattern, test.fault)
 			defer w.server.Heal()
-			w.refused(append(test.says, "read upstream", "nothing was changed")...)
+			w.refused(append(test.says, "upstream \"", "nothing was changed")...)
 		})
 	}
 	t.Run("silent", func(t *testing.T) {
