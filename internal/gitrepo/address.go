@@ -84,6 +84,8 @@ func scpAddress(raw, user, host, path string) (address, error) {
 	switch {
 	case strings.HasPrefix(user, "-") || strings.HasPrefix(host, "-"):
 		return address{}, fmt.Errorf("read repository address: its host or user starts with a dash: %w", ErrURL)
+	case strings.ContainsAny(user+host, " \t"):
+		return address{}, fmt.Errorf("read repository address: its host or user holds blanks; give the address alone: %w", ErrURL)
 	case paste.IsToken(user):
 		return address{}, errTokenOverSSH
 	}

@@ -41,7 +41,7 @@ func TestAddressesRefused(t *testing.T) {
 	t.Parallel()
 	for _, raw := range []string{
 		"", "-oProxyCommand=x:y", "--upload-pack=x", "ext::sh -c x", "fd::17", "::x", "git://host/r", "ftp://host/r", "svn+ssh://host/r",
-		"https://user:hunter2@host/r", "user:hunter2@host:r", "https:/host/r", "https//host/r", "s3:/x", "s3://x", "ssh:host/r", "ssh://git:hunter2@host/r", "ssh://ghp_hunter2@host/r", "ghp_hunter2@host:r", "https://host:hunter2x/r", "https://user:hunter2@ho st/r",
+		"https://user:hunter2@host/r", "user:hunter2@host:r", "https:/host/r", "https//host/r", "s3:/x", "s3://x", "ssh:host/r", "ssh://git:hunter2@host/r", "ssh://ghp_hunter2@host/r", "ghp_hunter2@host:r", "git clone git@host:r", "https://host:hunter2x/r", "https://user:hunter2@ho st/r",
 		"ssh://-oProxyCommand=x/r", "ssh://-l@host/r", "ssh:///r", "-x@host:r", "git@-host:r", "https:///r", "https://host/r?x", "https://host/r#x",
 		"file://host/r", "file://", "a\nb", "/srv/\x1b[1mr",
 	} {

@@ -170,8 +170,15 @@ func (o *Options) checkRepositories(c *checker) {
 	_, warnings, _ := o.KnownHosts() // whose error Check tells
 	c.warnings = append(c.warnings, warnings...)
 	remotes, _ := o.remotes()
+	asks := "" // for the token
 	for _, r := range remotes {
 		name, err := r.Check()
+		if u, _ := url.Parse(name); o.Token.IsSet() && u != nil && strings.HasPrefix(u.Scheme, "http") {
+			if asks != "" && asks != u.Hostname() {
+				c.refuse("one token would be shown to both %s and %s; give one of the repositories over ssh", asks, u.Hostname())
+			}
+			asks = u.Hostname()
+		}
 		switch {
 		case err != nil:
 			c.refuse("%s: %w", r.kind, err)

@@ -16,7 +16,7 @@ func TestSlipsOfThePen(t *testing.T) {
 	if err := os.Symlink(there, link); err != nil {
 		t.Fatal(err)
 	}
-	key := writeSecret(t, armor, 0o600)
+	key, token := writeSecret(t, armor, 0o600), writeSecret(t, "hunter2", 0o600)
 	repository := func(address string) []string { return []string{"--files-repository=" + address, "--signing-key", key} }
 	for _, test := range []struct {
 		name string
@@ -49,6 +49,7 @@ func TestSlipsOfThePen(t *testing.T) {
 		{"upstream is the mirror, by the bucket", []string{"--upstream=https://mirror.example", "--bucket=s3://name?public-url=https://mirror.example/"}, "a mirror of itself"},
 		{"two in one folder", append(repository("./b"), "--bucket=./b"), "are the same"},
 		{"two repositories in one", append(repository("git@host:me/r"), "--hashes-repository=git@host:me/r.git"), "are the same"},
+		{"one token for two hosts", append(repository("https://one.example/r"), "--hashes-repository=https://two.example/r", "--token", token), "shown to both one.example and two.example"},
 		{"password without a user", []string{"--bucket=./b", "--upstream-password", key}, "needs the user"},
 		{"password in the clear", []string{"--bucket=./b", "--upstream=http://host", "--upstream-user=me", "--upstream-password", key}, "in the clear"},
 		{"password of a folder", []string{"--bucket=./b", "--upstream=" + there, "--upstream-user=me"}, "upstream is none"},
