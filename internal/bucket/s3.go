@@ -86,11 +86,13 @@ func NewS3(ctx context.Context, a Address, o Options) (*S3, error) {
 	return b, a.checkEndpoint(*endpoint)
 }
 
-// meet takes the name that a server gives itself. Versitygw takes the checksum of
-// a whole object for that of a part copied from it.
+// meet takes the name that a server gives itself. Versitygw is known to keep
+// conditions, and to take the checksum of a whole object for that of a part copied
+// from it.
 func (b *S3) meet(server string) {
 	if server == "VERSITYGW" {
 		b.mistaken.Store(true)
+		b.conditions.state.CompareAndSwap(conditionsUnknown, conditionsKept)
 	}
 }
 

@@ -22,7 +22,7 @@ package mirror
 import (
 	"context"
 	"fmt"
-	"io"
+	"io/fs"
 	"slices"
 	"sync"
 	"time"
@@ -61,6 +61,7 @@ type Bucket struct {
 
 	key     string      // of the state
 	stored  state.State // what the store has
+	root    readFile    // its root.json as the run began, if that was read
 	state   state.State // what the bucket is at by now
 	etag    string      // of the stored state
 	claimed claim
@@ -250,12 +251,18 @@ func (b *Bucket) Alarms() []string {
 // Root returns the root.json that the bucket holds. Who can write to the bucket
 // can change it, so it proves nothing by itself.
 func (b *Bucket) Root(ctx context.Context) ([]byte, error) {
-	body, _, err := b.store.Get(ctx, "root.json")
-	if err != nil {
-		return nil, err
+	raw, etag, err := b.readSmall(ctx, "root.json", tuf.MaxRoot)
+	if err == nil && etag == "" {
+		err = fs.ErrNotExist
 	}
-	defer func() { _ = body.Close() }() // what matters is what was read
-	return io.ReadAll(io.LimitReader(body, tuf.MaxRoot))
+	b.root = readFile{raw, etag}
+	return raw, err
+}
+
+// A readFile is an object that was read; without an ETag there is none.
+type readFile struct {
+	raw  []byte
+	etag string
 }
 
 // Forget puts the bucket back to the start of the index, keeping what it holds.

@@ -89,6 +89,20 @@ func (b *Bucket) Publish(ctx context.Context, p Publication) error {
 	return err
 }
 
+// inPlace returns what is in place of a file that seldom changes. The root may have
+// been read as the run began.
+func (pub *publishing) inPlace(ctx context.Context, key string) ([]byte, error) {
+	there := pub.root
+	if key != "root.json" || there.etag == "" {
+		var err error
+		if there.raw, there.etag, err = pub.readSmall(ctx, key, tuf.MaxRoot); err != nil {
+			return nil, err
+		}
+	}
+	pub.know(key, there.etag)
+	return there.raw, nil
+}
+
 // putAll puts the pointers. If another run's put came between, it may have been of
 // a file that was right before and is left out here.
 func (pub *publishing) putAll(ctx context.Context) error {
@@ -212,11 +226,10 @@ func (pub *publishing) prepare(ctx context.Context) error {
 			return pub.point(ctx, file.key, object(file.raw, typeJSON, briefly), etag, pub.found)
 		}}
 		if file.seldom {
-			there, etag, err := pub.readSmall(ctx, file.key, tuf.MaxRoot)
+			there, err := pub.inPlace(ctx, file.key)
 			if err != nil {
 				return err
 			}
-			pub.know(file.key, etag)
 			p.raw, p.before = file.raw, there
 		}
 		pub.pointers = append(pub.pointers, p)

@@ -79,20 +79,65 @@ func TestNewReleasesCostFourPutsEachAndFewMore(t *testing.T) {
 	}
 }
 
+// budget is how many requests a run with k new releases may make to a bucket whose
+// index goes up in so many parts: for each release four puts; for the pointers, the
+// state and what is looked at before them twelve; and two that prove what the index
+// is built on.
+func budget(k, parts int) int { return 4*k + 12 + parts + 2 }
+
 // checkSpent holds the requests against the budget of k new releases.
 func (c *cloud) checkSpent(k int) {
 	c.Helper()
-	spent := c.Counts()
-	c.Logf("%d new: %v", k, spent)
-	puts, gets := spent["PUT"], spent["GET"]
-	if puts < 4*k || puts > 4*k+12 {
+	spent, parts := c.Counts(), 0
+	for _, r := range c.Requests() {
+		if r.Query.Has("partNumber") {
+			parts++
+		}
+	}
+	c.Logf("%d new: %v, %d of them parts", k, spent, parts)
+	if puts := spent["PUT"] - parts; puts < 4*k {
 		c.Errorf("%d new releases made %d puts", k, puts)
 	}
-	// The state, and root.json in place of upstream's; the state again, and what
-	// seldom changes of the metadata.
-	if gets > 5 || puts+gets != len(c.Requests()) || puts+gets > 4*k+12+2 {
-		c.Errorf("%d new releases made the requests %v", k, spent)
+	if n := len(c.Requests()); n > budget(k, parts) || spent["DELETE"]+spent["LIST"] != 0 {
+		c.Errorf("%d new releases made %d requests, and %d are the budget: %v", k, n, budget(k, parts), spent)
 	}
+}
+
+// TestGrownIndexCostsItsPartsAndAProof: of each index file a piece is read back, one
+// part is copied and one is sent.
+func TestGrownIndexCostsItsPartsAndAProof(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Wide(1<<20))
+	c := w.cloud(s3test.Start(t))
+	args := w.bucketArgs(c.address())
+	w.fill(CodeDone, args...)
+	for i := range 2 {
+		w.hackage.Upload("later", fmt.Sprint(i), nil, nil)
+		c.Reset()
+		w.fill(CodeDone, args...)
+		w.check(c.look)
+		c.checkSpent(1)
+		for _, key := range []string{"01-index.tar", "01-index.tar.gz"} {
+			if got := c.spentOn(key); got != "POST GET copy PUT POST" {
+				t.Errorf("%s grew by the requests %s", key, got)
+			}
+		}
+	}
+}
+
+// spentOn lists the requests for an object.
+func (c *cloud) spentOn(key string) string {
+	var made []string
+	for _, r := range c.Requests() {
+		switch {
+		case !strings.HasSuffix(r.Path, "/"+key):
+		case r.Header.Get("X-Amz-Copy-Source") != "":
+			made = append(made, "copy")
+		default:
+			made = append(made, r.Operation())
+		}
+	}
+	return strings.Join(made, " ")
 }
 
 func TestMetadataSignedAnewCostOnlyThemselves(t *testing.T) {
