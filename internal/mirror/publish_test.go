@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/buckettest"
@@ -255,4 +257,33 @@ func TestDeprecatedPackagesAreListed(t *testing.T) {
 			t.Errorf("it is %q", got)
 		}
 	}
+}
+
+// A store may find out, when a state is read, that its bytes do not fit its
+// checksum. The error says what to do, and that helps.
+func TestStateThatDoesNotFitItsChecksumSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, hackagetest.Small())
+	r.mustRun()
+	r.hackage.Upload("newer", "1.0", nil, nil)
+	r.via = misfit{r.store}
+	if err := r.run(); err == nil || !strings.Contains(err.Error(), "remove "+StateKey) || !strings.Contains(err.Error(), "checksum") {
+		t.Errorf("the run ends with %v", err)
+	}
+	r.store.Delete(StateKey)
+	r.via = nil
+	r.mustRun()
+	r.check()
+}
+
+// misfit is a store whose state does not fit its checksum.
+type misfit struct{ *buckettest.Memory }
+
+// Get implements bucket.Bucket.
+func (m misfit) Get(ctx context.Context, key string) (io.ReadCloser, bucket.Info, error) {
+	body, info, err := m.Memory.Get(ctx, key)
+	if err == nil && key == StateKey {
+		body = io.NopCloser(io.MultiReader(body, iotest.ErrReader(errors.New("the checksum differs"))))
+	}
+	return body, info, err
 }
