@@ -278,3 +278,31 @@ func TestWholeOfAnUpstreamThatMovedOn(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Some bytes of the index come from here or from upstream, as they are needed, and
+// are the same.
+func TestPartsOfTheIndexAreUpstreams(t *testing.T) {
+	t.Parallel()
+	h := bulky()
+	before := h.Generation()
+	h.Upload("newer", "1.0", nil, nil)
+	g := h.Generation()
+	s := serve(t, h)
+	for name, have := range map[string]Have{"tail": whole(before), "whole": {NeedGz: true}} {
+		ix := indexFrom(t, open(t, s.URL, hasty(h)), have)
+		if (name == "tail") == ix.From.IsZero() {
+			t.Fatalf("%s: it begins at %d", name, ix.From.Length)
+		}
+		for key, part := range map[string]func(context.Context, int64, int64) ([]byte, error){
+			indexTarFile: ix.TarPart, indexGzFile: ix.PackedPart,
+		} {
+			raw := g.File(key)
+			for _, at := range []int{0, 4096, len(raw) - 100} {
+				got, err := part(t.Context(), int64(at), 100)
+				if err != nil || !bytes.Equal(got, raw[at:][:100]) {
+					t.Errorf("%s: %s at %d: %v", name, key, at, err)
+				}
+			}
+		}
+	}
+}

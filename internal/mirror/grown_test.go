@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/buckettest"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
@@ -36,6 +37,11 @@ func TestGrownIndexIsBuiltOnTheOneInPlace(t *testing.T) {
 		before := r.held()
 		if before.Held.Tar.Length != before.Position.Length || before.Held.Gz.IsZero() {
 			t.Fatalf("the state says %+v of the index", before.Held)
+		}
+		for key, held := range map[string]state.Beginning{indexTar: before.Held.Tar, indexGz: before.Held.Gz} {
+			if want := bucket.CRC64(0, r.store.Contents()[key][:held.Length]); held.CRC64 != want {
+				t.Errorf("the state says CRC-64 %x of %q, it is %x", held.CRC64, key, want)
+			}
 		}
 		r.hackage.Upload("small", fmt.Sprint(n), nil, nil)
 		r.hackage.Revise("alpha", "0.2", cabalText("", n))
