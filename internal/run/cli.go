@@ -24,6 +24,7 @@ import (
 	"reflect"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,6 +52,7 @@ const (
 type Env struct {
 	Stdout, Stderr io.Writer
 	LookupEnv      func(name string) (value string, set bool)
+	Environ        func() []string // all variables, as NAME=VALUE
 	Unsetenv       func(name string) error
 	Now            func() time.Time
 	IsTerminal     bool   // whether somebody watches Stderr
@@ -88,7 +90,7 @@ func programVersion() string {
 func ProcessEnv() Env {
 	return Env{
 		Stdout: os.Stdout, Stderr: os.Stderr,
-		LookupEnv: os.LookupEnv, Unsetenv: os.Unsetenv,
+		LookupEnv: os.LookupEnv, Unsetenv: os.Unsetenv, Environ: os.Environ,
 		Now:        time.Now,
 		IsTerminal: term.IsTerminal(int(os.Stderr.Fd())) && os.Getenv("TERM") != "dumb",
 		Version:    programVersion(),
@@ -135,8 +137,45 @@ type grammar struct {
 		Dir string `arg:"" optional:"" default:"./demo" help:"Folder to make."`
 	} `cmd:"" help:"Show the whole pipeline on a small Hackage that comes with this program, offline."`
 	Init    InitOptions `cmd:"" help:"Set up a repository of GitHub to run the mirror: make the keys, write the workflow, and say or do what else there is. Run in a clone of it; again at any time, as nothing that is there is changed."`
+	Key     KeyOptions  `cmd:"" help:"Make a signing key for a mirror that is not on GitHub, or read the one that is there; print its fingerprint and its public half."`
 	Version struct{}    `cmd:"" help:"Print the version, as --version does."`
 	Docs    struct{}    `cmd:"" hidden:"" help:"Print the table of options in docs/options.md."`
+}
+
+// exitCodes is the part of --help that scripts need.
+const exitCodes = `Exit codes:
+
+  0    done
+  1    an error
+  2    bad usage: nothing was begun
+  3    up to date, but a person should look: the message says at what
+  130  interrupted, by whatever signal: the next run goes on from there`
+
+// Help is what --help says beside the list of commands. See kong.HelpProvider.
+func (grammar) Help() string {
+	return `Examples:
+
+  hackage-mirror demo
+  hackage-mirror sync --bucket ./hackage --packages 'aeson,servant-*'
+  hackage-mirror sync --bucket s3://my-hackage --public-url https://hackage.example.org
+  hackage-mirror help sync
+
+` + exitCodes
+}
+
+// Help is what sync --help says beside its flags. See kong.HelpProvider.
+func (*Options) Help() string {
+	return `An option is taken from the first of these that has it: the flag, INPUT_NAME and then HACKAGE_MIRROR_NAME in the environment (NAME in upper case, with _ for -), the file that --config names.
+
+Examples:
+
+  hackage-mirror sync --bucket ./hackage
+  hackage-mirror sync --bucket ./hackage --dry-run --verbose
+  hackage-mirror sync --config /etc/hackage-mirror.yaml --time-limit 5h
+  hackage-mirror sync --files-repository git@github.com:YOU/all-cabal-files.git \
+    --signing-key signing-key.asc --ssh-key deploy-key
+
+` + exitCodes
 }
 
 // Main runs the command that args name (without the program's name) and returns
@@ -172,18 +211,13 @@ func (c commands) main(ctx context.Context, args []string, env Env) int {
 }
 
 func (c commands) run(ctx context.Context, args []string, env Env) error {
-	if len(args) == 0 && env.Getenv("GITHUB_ACTIONS") == "true" {
-		args = []string{"sync"}
-	}
-	if len(args) == 1 && args[0] == "--version" { // what people try first
-		args = []string{"version"}
-	}
-	g, command, err := parse(args, env)
+	g, command, err := parse(canonical(args, env), env)
 	if err != nil {
 		return err
 	}
 	defer g.Sync.Wipe()
 	defer g.Init.SigningPassphrase.Wipe()
+	defer g.Key.SigningPassphrase.Wipe()
 	switch command {
 	case "sync":
 		return c.startSync(ctx, &g.Sync, env)
@@ -191,12 +225,29 @@ func (c commands) run(ctx context.Context, args []string, env Env) error {
 		return c.demo(ctx, g.Demo.Dir, env)
 	case "init":
 		return c.init(ctx, &g.Init, env)
+	case "key":
+		return runKey(&g.Key, env)
 	case "version":
 		_, err = fmt.Fprintf(env.Stdout, "%s %s (%s %s/%s)\n", program, env.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	case "docs":
 		_, err = io.WriteString(env.Stdout, OptionsTable())
 	}
 	return err
+}
+
+// canonical turns what people try first into the one form of each command line.
+func canonical(args []string, env Env) []string {
+	switch {
+	case len(args) == 0 && env.Getenv("GITHUB_ACTIONS") == "true":
+		return []string{"sync"}
+	case len(args) == 0:
+		return []string{"--help"}
+	case args[0] == "help":
+		return append(slices.Clone(args[1:]), "--help")
+	case len(args) == 1 && (args[0] == "--version" || args[0] == "-V"):
+		return []string{"version"}
+	}
+	return args
 }
 
 // ownStep is the variable by which the Action says that this is its own step.
@@ -237,6 +288,8 @@ func parse(args []string, env Env) (*grammar, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+	variables.options = flagNames(parser, "sync")
+	env.warnOfUnknown(parser)
 	if err := kong.Resolvers(variables).Apply(parser); err != nil {
 		return nil, "", err
 	}
@@ -266,6 +319,7 @@ func newParser(g *grammar, env Env, exit func(int)) (*kong.Kong, error) {
 		kong.NamedMapper("list", listMapper{}),
 		kong.KindMapper(reflect.Bool, boolMapper{}),
 		kong.TypeMapper(reflect.TypeFor[Secret](), secretMapper{}),
+		kong.TypeMapper(reflect.TypeFor[time.Duration](), timeMapper{}),
 	)
 }
 

@@ -45,7 +45,7 @@ type Options struct {
 	TokenUser         string `name:"token-user" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"NAME" help:"User that goes with the token, where the host wants a certain one, such as x-token-auth. Without it x-access-token."`
 	UpstreamPassword  Secret `name:"upstream-password" secret:"phrase" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Password of upstream-user."`
 
-	History        string        `name:"history" group:"How:" enum:"daily,snapshot" default:"daily" placeholder:"HISTORY" help:"Commits of a first run: daily makes one for each day of Hackage's history, snapshot one for all of it."`
+	History        string        `name:"history" group:"How:" enum:"daily,snapshot" default:"daily" placeholder:"daily|snapshot" help:"Commits of a first run: daily makes one for each day of Hackage's history, snapshot one for all of it."`
 	Keep           []string      `name:"keep" type:"list" group:"How:" placeholder:"PATTERN" help:"Files that others may commit to the data branch, such as README.md or .github: files of the root and folders that begin with a dot, never data; a list. What else others commit is undone, with an alarm."`
 	Adopt          bool          `name:"adopt" group:"How:" help:"Once: take the branches as they are, whoever made them, compare them with the whole index, and acknowledge alarms."`
 	AcceptRewrite  bool          `name:"accept-rewrite" group:"How:" help:"Start afresh when upstream rewrote its index; without it such an index is refused."`
@@ -55,6 +55,7 @@ type Options struct {
 	Shard          string        `name:"shard" group:"How:" placeholder:"N/OF" help:"Fill the buckets as one of several jobs side by side: 2/8 takes its share of the releases and publishes nothing; afterwards 0/8 gathers what the eight did and publishes."`
 	TimeLimit      time.Duration `name:"time-limit" group:"How:" placeholder:"DURATION" help:"Start no new work after so long, such as 5h30m. What is done is kept, and the next run goes on from there."`
 	Watch          time.Duration `name:"watch" group:"How:" placeholder:"DURATION" help:"Stay for so long, such as 50m, ask upstream once a minute, and sync again when it has something newer. A cron of once an hour is then at most about a minute behind."`
+	Config         string        `name:"config" group:"How:" placeholder:"FILE" help:"File of options: YAML, one OPTION: VALUE a line, as in the with: of a workflow. Flags and the environment take precedence. A secret in it is the path of a file."`
 	DryRun         bool          `name:"dry-run" group:"How:" help:"Verify upstream and say what would be done, but write nothing."`
 	Verbose        bool          `name:"verbose" short:"v" group:"How:" help:"One line for each release."`
 	JSON           bool          `name:"json" group:"How:" help:"Print what was done as JSON."`

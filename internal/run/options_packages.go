@@ -3,6 +3,7 @@ package run
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -26,6 +27,22 @@ func Select(patterns []string) (func(name string) bool, error) {
 	return func(name string) bool {
 		return (take.empty() || take.match(name)) && !leave.match(name)
 	}, nil
+}
+
+// unmatched returns the patterns to take that match none of the packages.
+func unmatched(patterns []string, packages map[string]bool) []string {
+	return slices.DeleteFunc(slices.Clone(patterns), func(pattern string) bool {
+		var m matcher
+		if strings.HasPrefix(pattern, "!") || m.add(pattern) != nil || packages[pattern] {
+			return true
+		}
+		for name := range packages {
+			if len(m.globs) > 0 && m.match(name) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // A matcher holds plain names apart from globs: a list of thousands of names

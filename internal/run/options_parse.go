@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -21,13 +22,22 @@ type secretText string
 type environment struct {
 	lookup  func(string) (string, bool)
 	secrets map[string]secretText // by option
+
+	// file are the options of the file that --config names, once it was read.
+	// A secret in it is the path of a file, as that of a flag.
+	file    map[string]string
+	options []string // that such a file may hold
 }
 
-// inputVariables returns the variables of an option, the one that the runner
-// sets first: it keeps hyphens, which many shells cannot write.
+// ownVariables begins the variables for those who are not on GitHub.
+const ownVariables = "HACKAGE_MIRROR_"
+
+// inputVariables returns the variables of an option in the order in which they take
+// precedence. The runner keeps hyphens, which many shells cannot write.
 func inputVariables(option string) []string {
-	name := "INPUT_" + strings.ToUpper(strings.ReplaceAll(option, " ", "_"))
-	return []string{name, strings.ReplaceAll(name, "-", "_")}
+	name := strings.ToUpper(option)
+	plain := strings.ReplaceAll(name, "-", "_")
+	return []string{"INPUT_" + name, "INPUT_" + plain, ownVariables + plain}
 }
 
 // newEnvironment takes the named secrets out of the variables.
@@ -60,14 +70,38 @@ func (e *environment) value(option string) string {
 }
 
 // Resolve is called for each flag that was not given. See kong.Resolver.
-func (e *environment) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+func (e *environment) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	if text, ok := e.secrets[flag.Name]; ok {
 		return text, nil
 	}
 	if value := strings.TrimSpace(e.value(flag.Name)); value != "" {
 		return value, nil
 	}
+	if err := e.readFile(ctx); err != nil {
+		return nil, err
+	}
+	if value := strings.TrimSpace(e.file[flag.Name]); value != "" {
+		return value, nil
+	}
 	return nil, nil //nolint:nilnil // how kong is told that there is nothing
+}
+
+// readFile reads the file of options, if one is named and was not read yet.
+func (e *environment) readFile(ctx *kong.Context) (err error) {
+	if e.file != nil {
+		return nil
+	}
+	path := strings.TrimSpace(e.value(configOption))
+	for _, flag := range ctx.Flags() {
+		if given, ok := ctx.FlagValue(flag).(string); ok && flag.Name == configOption && given != "" {
+			path = given
+		}
+	}
+	e.file = map[string]string{}
+	if path != "" && ctx.Selected() != nil && ctx.Selected().Name == "sync" {
+		e.file, err = readConfig(path, e.options)
+	}
+	return err
 }
 
 // Validate has nothing to do. See kong.Resolver.
@@ -78,6 +112,7 @@ type (
 	listMapper   struct{}
 	boolMapper   struct{}
 	secretMapper struct{}
+	timeMapper   struct{}
 )
 
 // Decode adds to a list the items of one flag or variable: between newlines or
@@ -115,6 +150,25 @@ func (boolMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	default:
 		return fmt.Errorf("expected true or false but got %q", token)
 	}
+	return nil
+}
+
+// Decode reads a length of time, with a unit.
+func (timeMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
+	token, err := ctx.Scan.PopValue("duration")
+	if err != nil {
+		return err
+	}
+	text := strings.ReplaceAll(token.String(), " ", "")
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		example := "5h30m"
+		if strings.Trim(text, "0123456789") == "" && text != "" {
+			example = text + "m"
+		}
+		return fmt.Errorf("%.40q is not a length of time; write %s", token, example)
+	}
+	target.Set(reflect.ValueOf(d))
 	return nil
 }
 

@@ -62,6 +62,8 @@ func TestSources(t *testing.T) {
 		{"an empty variable is not set", map[string]string{"INPUT_PUBLIC-URL": "", "INPUT_PUBLIC_URL": "https://b"}, nil, "https://b"},
 		{"blanks are empty", map[string]string{"INPUT_PUBLIC-URL": " \n"}, nil, ""},
 		{"blanks around", map[string]string{"INPUT_PUBLIC-URL": " https://a/\n"}, nil, "https://a"},
+		{"our own name", map[string]string{"HACKAGE_MIRROR_PUBLIC_URL": "https://d"}, nil, "https://d"},
+		{"the runner's name before our own", map[string]string{"INPUT_PUBLIC_URL": "https://b", "HACKAGE_MIRROR_PUBLIC_URL": "https://d"}, nil, "https://b"},
 		{"a flag first", map[string]string{"INPUT_PUBLIC-URL": "https://a"}, []string{"--public-url", "https://c"}, "https://c"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -78,6 +80,10 @@ func TestSources(t *testing.T) {
 func TestEveryOptionByEnvironment(t *testing.T) {
 	t.Parallel()
 	key := "-----BEGIN KEY-----\nabc\n-----END KEY-----"
+	config := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(config, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	variables := map[string]string{
 		"INPUT_UPSTREAM": "http://localhost", "INPUT_ROOT-KEYS": strings.Repeat("A", 64), "INPUT_KEY-THRESHOLD": "1",
 		"INPUT_PACKAGES": "a\n!b", "INPUT_PUBLIC-URL": "https://a",
@@ -87,6 +93,7 @@ func TestEveryOptionByEnvironment(t *testing.T) {
 		"INPUT_SSH-KNOWN-HOSTS": hostLine, "INPUT_TOKEN": "t", "INPUT_TOKEN-USER": "u", "INPUT_UPSTREAM-USER": "u", "INPUT_UPSTREAM-PASSWORD": "p", "INPUT_HISTORY": "snapshot",
 		"INPUT_ACCEPT-REWRITE": "true", "INPUT_FULL": "true", "INPUT_CONCURRENCY": "3", "INPUT_SHARD": "1/2", "INPUT_S3-ENDPOINT": "e", "INPUT_S3-REGION": "r", "INPUT_S3-PATH-STYLE": "true", "INPUT_TIME-LIMIT": "5h30m", "INPUT_WATCH": "50m", "INPUT_DRY-RUN": "True", "INPUT_VERBOSE": "TRUE", "INPUT_JSON": "true",
 		"INPUT_TRUSTED-KEYS": strings.Repeat("A", 40), "INPUT_KEEP": "README.md", "INPUT_ADOPT": "true",
+		"INPUT_ACCEPT-MISMATCH": "a-1@" + strings.Repeat("a", 64), "INPUT_CONFIG": config,
 	}
 	got := parsed(t, variables)
 	value := reflect.ValueOf(got)
@@ -183,6 +190,8 @@ func TestCheckRefuses(t *testing.T) {
 		{"shard", []string{"--bucket=./b", "--shard=9/8"}, "is not a share"},
 		{"shard without a bucket", []string{"--files-repository=./r", "--signing-key", key, "--shard=1/8"}, "shard is for buckets"},
 		{"watch is over", []string{"--bucket=./b", "--watch=-1s"}, "is over already"},
+		{"time limit without a unit", []string{"--bucket=./b", "--time-limit=5"}, `"5" is not a length of time; write 5m`},
+		{"time limit of words", []string{"--bucket=./b", "--time-limit=soon"}, `"soon" is not a length of time; write 5h30m`},
 		{"time limit", []string{"--bucket=./b", "--time-limit=-1s"}, "is over already"},
 		{"bucket twice", []string{"--bucket=./b,././b/"}, "is there twice"},
 		{"repository elsewhere", []string{"--files-repository=git://h/r", "--signing-key", key}, `"git" is none of path`},

@@ -34,7 +34,24 @@ func (r *syncer) readIndex(ctx context.Context) error {
 		return err
 	}
 	r.each(r.buckets(), func(s *site) error { return r.checkAhead(ctx, s) })
+	r.warnOfUnmatched()
 	return ctx.Err()
+}
+
+// warnOfUnmatched tells of names and patterns that no package of the index has. Only
+// a run that reads the whole index can know.
+func (r *syncer) warnOfUnmatched() {
+	whole := r.longest()
+	if !whole.From.IsZero() || whole.News == nil || len(r.o.Packages) == 0 {
+		return
+	}
+	packages := map[string]bool{}
+	for release := range whole.News {
+		packages[release.Package] = true
+	}
+	for _, pattern := range unmatched(r.o.Packages, packages) {
+		r.warn(fmt.Sprintf("packages: nothing on upstream is called %q; look for a slip of the pen, upper and lower case count", pattern))
+	}
 }
 
 // checkAhead looks whether a bucket that says it is further than another site
