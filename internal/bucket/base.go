@@ -37,7 +37,7 @@ type Base struct {
 func CRC64(sum uint64, more []byte) uint64 { return crc64.Update(sum, nvme, more) }
 
 // ErrBase: a put has nothing to build on. The object in place does not begin
-// with the Base, or it has no recorded digest, or the store cannot copy. The
+// with the Base, or nothing proves that it does, or the store cannot copy. The
 // bucket is as it was; put whole, the object may go in.
 var ErrBase = errors.New("the bucket holds nothing to build this object on")
 

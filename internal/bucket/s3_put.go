@@ -62,7 +62,11 @@ func (b *S3) putUntilClear(ctx context.Context, name string, o Object, c Conditi
 		if verdict == refused {
 			return Info{}, err
 		}
-		info, write, lookErr := b.decide(ctx, name, o, c)
+		look := c
+		if c.kind == ifNew && errors.Is(err, errUnclear) {
+			look = IfAbsent() // the server said that nothing was there
+		}
+		info, write, lookErr := b.decide(ctx, name, o, look)
 		if lookErr == nil && !write && errors.Is(err, errUnclear) {
 			b.etags.set(b.notify, fmt.Sprintf("%s: the server's answers to puts lack an ETag; what is in place is looked at instead", b))
 		}
