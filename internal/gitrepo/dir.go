@@ -122,6 +122,18 @@ func find(raw []byte, name string) (entry, bool, error) {
 	return entry{}, false, nil
 }
 
+// file returns the blob of a name, zero if it is no file.
+func (d *dir) file(name string) (oid, error) {
+	if l, ok := d.leafs[name]; ok {
+		return l.id, nil
+	}
+	e, ok, err := find(d.raw, name)
+	if err != nil || !ok || e.isTree() {
+		return oid{}, err
+	}
+	return oid(e.id), nil
+}
+
 // A change is one name's new entry; an empty mode takes the name away.
 type change struct {
 	name string

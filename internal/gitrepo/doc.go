@@ -16,7 +16,9 @@
 // Options.Notify is told. All objects are made here, byte for byte, and written
 // into packs in git's own form: trees ([Import]) because git fast-import takes
 // ten times as long for a tree of many folders that changes many times, commits
-// and tags because the OpenPGP signature is part of them. A push is one git
+// and tags because the OpenPGP signature is part of them. A file is packed as a
+// delta to the one before it at its path, or else to the last of its name below the
+// same folder of the root, if both are written in one pack. A push is one git
 // push --atomic: all refs move or none does, and the remote checks every
 // object. A remote without atomic pushes gets the branches first.
 //

@@ -28,17 +28,18 @@ type Import struct {
 	end    context.CancelFunc
 	repo   *Repo
 	root   *dir
-	made   string // the id of root as last written
-	id     string // of the last tree
-	fresh  int    // changes since root was written
-	err    error  // the first that happened; nothing is done after it
+	made   string         // the id of root as last written
+	id     string         // of the last tree
+	fresh  int            // changes since root was written
+	like   map[string]oid // the last file that was written of a name below a folder of the root
+	err    error          // the first that happened; nothing is done after it
 	closed bool
 }
 
 // Import starts on top of the tree of parent, a commit's id, or of the empty
 // tree if parent is "". It ends with Close or with ctx.
 func (r *Repo) Import(ctx context.Context, parent string) (*Import, error) {
-	im := &Import{repo: r, root: &dir{}, made: EmptyTree, id: EmptyTree}
+	im := &Import{repo: r, root: &dir{}, made: EmptyTree, id: EmptyTree, like: map[string]oid{}}
 	if parent != "" {
 		c, err := r.ReadCommit(ctx, parent)
 		if err != nil {
@@ -76,11 +77,28 @@ func (im *Import) Write(path string, content []byte) error {
 	if err := errors.Join(im.failure(), CheckPath(path)); err != nil {
 		return err
 	}
-	id, err := im.repo.objects.addLater(content)
-	if err == nil {
-		err = im.set(path, leaf{id, ModeFile})
+	s, err := im.find(path, true)
+	if err != nil {
+		return im.fail(err)
 	}
-	return im.fail(err)
+	before, err := s.dir.file(s.name)
+	if err != nil {
+		return im.fail(err)
+	}
+	kin := kinOf(path)
+	id, err := im.repo.objects.addLater(content, before, im.like[kin])
+	if err != nil {
+		return im.fail(err)
+	}
+	im.like[kin] = id
+	return im.fail(im.set(s, leaf{id, ModeFile}))
+}
+
+// kinOf is what files have in common that may resemble each other: the folder of
+// the root and their own name.
+func kinOf(path string) string {
+	top, _, _ := strings.Cut(path, "/")
+	return top + "/" + path[strings.LastIndexByte(path, '/')+1:]
 }
 
 // Put puts back what a tree held: any mode but a folder's. A blob must be here
@@ -96,7 +114,11 @@ func (im *Import) Put(file File) error {
 	if err != nil {
 		return err
 	}
-	return im.fail(im.set(file.Path, leaf{id, file.Mode}))
+	s, err := im.find(file.Path, true)
+	if err == nil {
+		err = im.set(s, leaf{id, file.Mode})
+	}
+	return im.fail(err)
 }
 
 // Remove takes away whatever is at path, a folder with all that is in it; that
@@ -108,32 +130,48 @@ func (im *Import) Remove(path string) error {
 	if path == "" || slices.Contains(strings.Split(path, "/"), "") {
 		return fmt.Errorf("remove %.80q: empty part: %w", path, ErrPath)
 	}
-	return im.fail(im.set(path, leaf{}))
+	s, err := im.find(path, false)
+	if err == nil && s.dir != nil {
+		err = im.set(s, leaf{})
+	}
+	return im.fail(err)
 }
 
-// set puts a leaf at a path.
-func (im *Import) set(path string, l leaf) error {
-	type step struct {
-		above, below *dir
-		name         string
-	}
-	d := im.root
-	var way []step
+// A spot is a place in the tree: a name in a folder, and the folders on the way.
+type spot struct {
+	dir  *dir
+	name string
+	way  []step
+}
+
+type step struct {
+	above, below *dir
+	name         string
+}
+
+// find returns the spot of a path. Without make it has no folder if there is none.
+func (im *Import) find(path string, make bool) (spot, error) {
+	s := spot{dir: im.root}
 	for {
 		name, rest, more := strings.Cut(path, "/")
 		if !more {
-			break
+			s.name = name
+			return s, nil
 		}
-		below, err := d.sub(im, name, l != leaf{})
+		below, err := s.dir.sub(im, name, make)
 		if err != nil || below == nil {
-			return err // there is nothing to remove
+			return spot{}, err
 		}
-		way = append(way, step{d, below, name})
-		d, path = below, rest
+		s.way = append(s.way, step{s.dir, below, name})
+		s.dir, path = below, rest
 	}
-	d.set(path, l)
-	for _, s := range way {
-		s.above.touch(s.name, s.below)
+}
+
+// set puts a leaf at a spot.
+func (im *Import) set(s spot, l leaf) error {
+	s.dir.set(s.name, l)
+	for _, step := range s.way {
+		step.above.touch(step.name, step.below)
 	}
 	if im.fresh++; im.fresh < settleAfter {
 		return nil

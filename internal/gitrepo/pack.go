@@ -14,7 +14,6 @@ import (
 	"runtime"
 	"sync"
 
-	"github.com/klauspost/compress/zlib"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -50,9 +49,14 @@ type packer struct {
 	known   map[oid]int // into entries
 	serial  int         // of the pack under way, from 1
 	err     error       // the first of a write, for finish
+	recent  recent      // blobs of the pack under way
+
+	written sync.Cond // an entry was; by mu
 
 	blobs   errgroup.Group
 	deflate sync.Pool // of *deflater
+	undo    sync.Pool // of *inflater
+	finders sync.Pool // of *resembler
 }
 
 // A packEntry is an object of the pack under way. One that is still to be
@@ -60,58 +64,45 @@ type packer struct {
 type packEntry struct {
 	id     oid
 	crc    uint32
-	offset int64
+	offset uint32
+	depth  uint8 // how many deltas lead to it
 }
 
-// A place is where an object stands, if serial is that of the pack under way.
-type place struct {
-	serial int
-	offset int64
-	depth  int // how many deltas lead to it
-}
+// A place is an entry, if serial is that of the pack under way.
+type place struct{ serial, slot int }
 
 func newPacker(dir string) *packer {
 	p := &packer{folder: filepath.Join(dir, "objects", "pack"), serial: 1, known: map[oid]int{}}
+	p.written.L = &p.mu
 	p.blobs.SetLimit(runtime.GOMAXPROCS(0))
 	p.deflate.New = func() any { return newDeflater() }
+	p.undo.New = func() any { return newInflater() }
+	p.finders.New = func() any { return new(resembler) }
 	return p
 }
 
 // add writes a whole object, unless the pack under way holds it already.
 func (p *packer) add(o object) (oid, place, error) {
-	id := o.oid()
-	p.gate.RLock()
-	defer p.gate.RUnlock()
-	at, slot, err := p.reserve(id)
-	if err != nil || slot < 0 {
-		return id, at, err
-	}
-	at, err = p.write(slot, o, nil)
-	return id, at, err
+	return p.addDelta(o, place{}, nil)
 }
 
-// addDelta is add for content that is also given as a delta to an object of the
-// pack under way.
+// addDelta is add for content that is also given as a delta to an object that may
+// be in the pack under way.
 func (p *packer) addDelta(o object, base place, delta []byte) (oid, place, error) {
 	id := o.oid()
 	p.gate.RLock()
 	defer p.gate.RUnlock()
-	at, slot, err := p.reserve(id)
-	if err != nil || slot < 0 {
-		return id, at, err
+	at, there, err := p.reserve(id)
+	if err == nil && !there {
+		err = p.put(at, o, base, delta)
 	}
-	if base.serial != at.serial || base.offset == 0 || base.depth >= maxDepth {
-		at, err = p.write(slot, o, nil)
-		return id, at, err
-	}
-	at, err = p.write(slot, object{o.kind, delta}, &base)
-	at.depth = base.depth + 1
 	return id, at, err
 }
 
-// addLater is add for a blob whose place does not matter. It keeps a copy. An
-// error is returned by finish.
-func (p *packer) addLater(content []byte) (oid, error) {
+// addLater is add for a blob whose place does not matter. It is written as a delta
+// to the first of the blobs that it may resemble which the pack under way holds,
+// if that makes it small. It keeps a copy. An error is returned by finish.
+func (p *packer) addLater(content []byte, like ...oid) (oid, error) {
 	o := object{"blob", content}
 	if len(content) > asyncBytes {
 		id, _, err := p.add(o)
@@ -119,36 +110,64 @@ func (p *packer) addLater(content []byte) (oid, error) {
 	}
 	id := o.oid()
 	p.gate.RLock()
-	_, slot, err := p.reserve(id)
-	if err != nil || slot < 0 {
+	at, there, err := p.reserve(id)
+	if err != nil || there {
 		p.gate.RUnlock()
 		return id, err
 	}
 	o.content = bytes.Clone(content)
+	base, old := p.resembling(at, o.content, like)
 	p.blobs.Go(func() error {
 		defer p.gate.RUnlock()
-		_, err := p.write(slot, o, nil)
-		return err
+		return p.put(at, o, base, p.differ(base, old, o.content))
 	})
 	return id, nil
 }
 
-// reserve enters an object. The slot is negative if it is there already; its
-// place has no offset then.
-func (p *packer) reserve(id oid) (place, int, error) {
+// resembling returns the first of the blobs like a new one, and its content if that
+// is at hand, and keeps the new one's at hand.
+func (p *packer) resembling(at place, content []byte, like []oid) (base place, old []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, ok := p.known[id]; ok {
-		return place{serial: p.serial}, -1, nil
+	for _, id := range like {
+		if slot, ok := p.known[id]; ok {
+			base, old = place{at.serial, slot}, p.recent.content[slot]
+			p.recent.drop(slot)
+			break
+		}
+	}
+	p.recent.keep(at.slot, content)
+	return base, old
+}
+
+// differ returns the delta to a blob like it, nil if there is no use in one.
+func (p *packer) differ(base place, old, content []byte) []byte {
+	if base == (place{}) || len(content) < deltaMin {
+		return nil
+	}
+	if old == nil {
+		old = p.contentOf(base)
+	}
+	s := p.finders.Get().(*resembler)
+	defer p.finders.Put(s)
+	return s.delta(old, content, len(content)/2)
+}
+
+// reserve enters an object and reports whether it was there already.
+func (p *packer) reserve(id oid) (at place, there bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if slot, ok := p.known[id]; ok {
+		return place{p.serial, slot}, true, nil
 	}
 	if p.file == nil {
 		if err := p.begin(); err != nil {
-			return place{}, -1, err
+			return place{}, false, err
 		}
 	}
 	p.known[id] = len(p.entries)
 	p.entries = append(p.entries, packEntry{id: id})
-	return place{serial: p.serial}, len(p.entries) - 1, nil
+	return place{p.serial, len(p.entries) - 1}, false, nil
 }
 
 // begin starts a pack.
@@ -173,35 +192,71 @@ func packHead(objects int) []byte {
 	return binary.BigEndian.AppendUint32(head, uint32(objects))
 }
 
-// write packs an object, or its delta to base, into its slot.
-func (p *packer) write(slot int, o object, base *place) (place, error) {
+// put packs an object into its place: as its delta to base if there is one, and
+// not too many lead there, else whole.
+func (p *packer) put(at place, o object, base place, delta []byte) error {
+	depth := 0
+	if delta != nil && base.serial == at.serial {
+		depth = p.await(base) + 1
+	}
+	if depth > 0 && depth <= maxDepth {
+		o.content = delta
+	} else {
+		depth = 0
+	}
+	err := p.write(at, o, base, depth)
+	if err != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.err = err
+		p.written.Broadcast()
+	}
+	return err
+}
+
+// await returns how many deltas lead to an object, as soon as it is written; -1 if
+// it never will be. What an object waits for was entered before it.
+func (p *packer) await(at place) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.entries[at.slot].offset == 0 {
+		if p.err != nil {
+			return -1
+		}
+		p.written.Wait()
+	}
+	return int(p.entries[at.slot].depth)
+}
+
+// write packs an object, or with a depth its delta to base.
+func (p *packer) write(at place, o object, base place, depth int) error {
 	d := p.deflate.Get().(*deflater)
 	defer p.deflate.Put(d)
 	body, err := d.pack(o.content)
 	if err != nil {
-		return place{}, fmt.Errorf("pack %s: %w", o.kind, err)
+		return fmt.Errorf("pack %s: %w", o.kind, err)
 	}
 	head, err := packHeader(o)
 	if err != nil {
-		return place{}, err
+		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if base != nil {
+	if depth > 0 {
 		head[0] = head[0]&^0x70 | deltaKind<<4
-		head = appendDistance(head, p.offset-base.offset)
+		head = appendDistance(head, p.offset-int64(p.entries[base.slot].offset))
 	}
-	at := place{serial: p.serial, offset: p.offset}
 	for _, part := range [][]byte{head, body} {
 		if _, err := p.out.Write(part); err != nil {
-			p.err = fmt.Errorf("write pack: %w", err)
-			return place{}, p.err
+			return fmt.Errorf("write pack: %w", err)
 		}
 	}
+	e := &p.entries[at.slot]
+	e.crc = crc32.Update(crc32.ChecksumIEEE(head), crc32.IEEETable, body)
+	e.offset, e.depth = uint32(p.offset), uint8(depth)
 	p.offset += int64(len(head) + len(body))
-	p.entries[slot].crc = crc32.Update(crc32.ChecksumIEEE(head), crc32.IEEETable, body)
-	p.entries[slot].offset = at.offset
-	return at, nil
+	p.written.Broadcast()
+	return nil
 }
 
 // full reports whether the pack under way had better be finished.
@@ -239,6 +294,7 @@ func (p *packer) finish() error {
 	p.serial++
 	p.entries = p.entries[:0]
 	clear(p.known)
+	p.recent = recent{}
 	return nil
 }
 
@@ -286,43 +342,6 @@ func (p *packer) close() error {
 	file := p.file
 	p.file = nil
 	return errors.Join(file.Close(), os.Remove(file.Name()))
-}
-
-// whole returns an object of the pack under way, and false if it is elsewhere:
-// then git sees it, if anybody has it. A delta is not undone here; the pack is
-// finished instead.
-func (p *packer) whole(id oid) ([]byte, bool, error) {
-	content, delta, err := p.look(id)
-	if delta && err == nil {
-		return nil, false, p.finish()
-	}
-	return content, content != nil, err
-}
-
-func (p *packer) look(id oid) (content []byte, delta bool, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	i, ok := p.known[id]
-	if !ok || p.entries[i].offset == 0 {
-		return nil, ok, nil
-	}
-	if err := p.out.Flush(); err != nil {
-		return nil, false, fmt.Errorf("write pack: %w", err)
-	}
-	r := bufio.NewReader(io.NewSectionReader(p.file, p.entries[i].offset, p.offset-p.entries[i].offset))
-	first, err := r.ReadByte()
-	for next := first; err == nil && next&0x80 != 0; {
-		next, err = r.ReadByte()
-	}
-	if err != nil || first>>4&7 == deltaKind {
-		return nil, true, err
-	}
-	z, err := zlib.NewReader(r)
-	if err != nil {
-		return nil, false, fmt.Errorf("read pack: %w", err)
-	}
-	content, err = io.ReadAll(z)
-	return content, false, err
 }
 
 // packHeader writes type and size: three bits of type and four of size in the

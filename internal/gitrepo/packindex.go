@@ -30,7 +30,7 @@ func packIndex(entries []packEntry, pack [sha1.Size]byte) []byte {
 		out = binary.BigEndian.AppendUint32(out, e.crc)
 	}
 	for _, e := range entries {
-		out = binary.BigEndian.AppendUint32(out, uint32(e.offset))
+		out = binary.BigEndian.AppendUint32(out, e.offset)
 	}
 	out = append(out, pack[:]...)
 	sum := sha1.Sum(out)

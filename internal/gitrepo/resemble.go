@@ -1,0 +1,172 @@
+package gitrepo
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+)
+
+// Bounds of the search for what two contents have in common. A copy takes four
+// bytes or so that no code shortens, as much as ten of text.
+const (
+	keyBytes  = 8  // what a match is found by
+	matchMin  = 12 // the shortest that is copied
+	matchTry  = 24 // how many places of the same key are looked at
+	tableBits = 13 // of the keys' table
+	deltaMin  = 64 // a smaller content is not worth a delta
+	tableSize = 1 << tableBits
+)
+
+// A resembler finds deltas between contents that resemble each other, such as two
+// versions of a file. It keeps its memory.
+type resembler struct {
+	last  [tableSize]int32 // of a key: the place in the old content, and one more
+	prior []int32          // of a place: the one before it with the same key
+}
+
+// delta writes content as a delta to old; nil if that takes more than limit bytes.
+func (s *resembler) delta(old, content []byte, limit int) []byte {
+	if len(content) < deltaMin || len(old) < keyBytes {
+		return nil
+	}
+	s.learn(old)
+	var d deltaWriter
+	fresh := 0 // from there to at nothing was found
+	for at := 0; at+keyBytes <= len(content); {
+		from, n := s.match(old, content[at:])
+		if n < matchMin {
+			at++
+			continue
+		}
+		back := sameEnd(old[:from], content[fresh:at])
+		d.insert(content[fresh : at-back])
+		d.copy(from-back, from+n)
+		at += n
+		fresh = at
+		if len(d.ops) > limit {
+			return nil
+		}
+	}
+	d.insert(content[fresh:])
+	if delta := d.end(len(old)); len(delta) <= limit {
+		return delta
+	}
+	return nil
+}
+
+// learn enters the places of the old content.
+func (s *resembler) learn(old []byte) {
+	clear(s.last[:])
+	if cap(s.prior) < len(old) {
+		s.prior = make([]int32, len(old))
+	}
+	s.prior = s.prior[:len(old)]
+	for at := len(old) - keyBytes; at >= 0; at-- {
+		k := keyOf(old[at:])
+		s.prior[at], s.last[k] = s.last[k], int32(at+1)
+	}
+}
+
+// match returns where in the old content the longest match of content begins.
+func (s *resembler) match(old, content []byte) (from, n int) {
+	next := s.last[keyOf(content)]
+	for try := 0; next > 0 && try < matchTry; try++ {
+		place := int(next) - 1
+		next = s.prior[place]
+		if place+n < len(old) && n < len(content) && old[place+n] == content[n] {
+			if m := sameStart(old[place:], content); m > n {
+				from, n = place, m
+			}
+		}
+	}
+	return from, n
+}
+
+// keyOf is the place of content's start in the table.
+func keyOf(content []byte) uint64 {
+	return binary.LittleEndian.Uint64(content) * 0x9e3779b97f4a7c15 >> (64 - tableBits)
+}
+
+// sameStart returns how many bytes at the start of both are the same.
+func sameStart(a, b []byte) int {
+	end := min(len(a), len(b))
+	n := 0
+	for ; n+8 <= end; n += 8 {
+		if x := binary.LittleEndian.Uint64(a[n:]) ^ binary.LittleEndian.Uint64(b[n:]); x != 0 {
+			return n + bits.TrailingZeros64(x)/8
+		}
+	}
+	for n < end && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
+// sameEnd is sameStart for the ends.
+func sameEnd(a, b []byte) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[len(a)-1-n] == b[len(b)-1-n] {
+		n++
+	}
+	return n
+}
+
+// undoDelta returns the object that a delta makes of an old one.
+func undoDelta(old, delta []byte) ([]byte, error) {
+	bad := func(why string) ([]byte, error) { return nil, fmt.Errorf("undo delta: %s: %w", why, ErrObject) }
+	from, n := binary.Uvarint(delta)
+	if n <= 0 || from != uint64(len(old)) {
+		return bad("it is to another object")
+	}
+	delta = delta[n:]
+	size, n := binary.Uvarint(delta)
+	if n <= 0 || size > MaxObject {
+		return bad("size")
+	}
+	delta = delta[n:]
+	content := make([]byte, 0, size)
+	for len(delta) > 0 {
+		part, rest, ok := undoOne(old, delta)
+		if !ok {
+			return bad("instruction")
+		}
+		content, delta = append(content, part...), rest
+	}
+	if uint64(len(content)) != size {
+		return bad("size")
+	}
+	return content, nil
+}
+
+// undoOne returns what the first instruction of a delta stands for.
+func undoOne(old, delta []byte) (part, rest []byte, ok bool) {
+	op := delta[0]
+	rest = delta[1:]
+	if op&0x80 == 0 {
+		if op == 0 || int(op) > len(rest) {
+			return nil, nil, false
+		}
+		return rest[:op], rest[op:], true
+	}
+	var at, size uint64
+	for i := range 7 {
+		switch {
+		case op&(1<<i) == 0:
+			continue
+		case len(rest) == 0:
+			return nil, nil, false
+		case i < 4:
+			at |= uint64(rest[0]) << (8 * i)
+		default:
+			size |= uint64(rest[0]) << (8 * (i - 4))
+		}
+		rest = rest[1:]
+	}
+	if size == 0 {
+		size = maxCopy
+	}
+	if at+size > uint64(len(old)) {
+		return nil, nil, false
+	}
+	return old[at : at+size], rest, true
+}

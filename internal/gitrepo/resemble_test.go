@@ -1,0 +1,257 @@
+package gitrepo
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// edited returns a text with some lines changed, moved, put in or taken away.
+func edited(text string, random *rand.Rand) string {
+	lines := strings.SplitAfter(text, "\n")
+	for range 1 + random.IntN(4) {
+		at, other := random.IntN(len(lines)), random.IntN(len(lines))
+		switch random.IntN(4) {
+		case 0:
+			lines[at] = fmt.Sprintf("line: %d\r\n", random.Int())
+		case 1:
+			lines[at], lines[other] = lines[other], lines[at]
+		case 2:
+			lines = append(lines[:at:at], append([]string{fmt.Sprintf("new: %d\n", random.Int())}, lines[at:]...)...)
+		case 3:
+			lines[at] = ""
+		}
+	}
+	return strings.Join(lines, "")
+}
+
+// textOf is a text of so many lines, of which many are alike.
+func textOf(lines int, random *rand.Rand) string {
+	var text strings.Builder
+	for range lines {
+		fmt.Fprintf(&text, "    build-depends: base >= %d && < %d\r\n", random.IntN(9), random.Uint32())
+	}
+	return text.String()
+}
+
+func TestDeltasLeadToTheContent(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 6))
+	noise := make([]byte, 5000)
+	for i := range noise {
+		noise[i] = byte(random.Uint32())
+	}
+	text := textOf(60, random)
+	large := textOf(6000, random) // copies of more than maxCopy
+	for _, c := range []struct {
+		name, old, content string
+		atMost             int // bytes of the delta; 0 if there shall be none
+	}{
+		{"edited", text, edited(text, random), 300},
+		{"the same", text, text, 10},
+		{"large", large, edited(large, random), 600},
+		{"turned over", text[1000:] + text[:1000], text, 20},
+		{"shorter", text, text[500:1700], 20},
+		{"longer", text, text + text, 40},
+		{"other line ends", text, strings.ReplaceAll(text, "\r\n", "\n"), len(text) / 2},
+		{"run of one byte", strings.Repeat("a", 9000), strings.Repeat("a", 7000), 20},
+		{"nothing in common", string(noise), text, 0},
+		{"empty", text, "", 0},
+		{"of nothing", "", text, 0},
+		{"too small", "name: a\n", "name: b\n", 0},
+	} {
+		delta := new(resembler).delta([]byte(c.old), []byte(c.content), len(c.content)/2)
+		if (delta == nil) != (c.atMost == 0) || len(delta) > c.atMost {
+			t.Errorf("%s: delta of %d bytes, want at most %d", c.name, len(delta), c.atMost)
+		}
+		if delta == nil {
+			continue
+		}
+		if got, err := undoDelta([]byte(c.old), delta); err != nil || string(got) != c.content {
+			t.Errorf("%s: it leads to %d bytes, want %d, %v", c.name, len(got), len(c.content), err)
+		}
+	}
+}
+
+// FuzzDelta: whatever two contents are, a delta leads from one to the other, and
+// one that is broken is an error.
+func FuzzDelta(f *testing.F) {
+	random := rand.New(rand.NewPCG(1, 6))
+	text := textOf(20, random)
+	f.Add([]byte(text), []byte(edited(text, random)), 3)
+	f.Add([]byte(text), []byte(text+text), 0)
+	f.Add([]byte(strings.Repeat("ab", 900)), []byte(strings.Repeat("ba", 700)), 9)
+	f.Add([]byte(""), []byte("x"), 1)
+	s := new(resembler)
+	f.Fuzz(func(t *testing.T, old, content []byte, at int) {
+		delta := s.delta(old, content, 2*len(content)+20)
+		if delta == nil {
+			if len(content) >= deltaMin && len(old) >= keyBytes {
+				t.Fatal("no delta")
+			}
+			return
+		}
+		if got, err := undoDelta(old, delta); err != nil || !bytes.Equal(got, content) {
+			t.Fatalf("it leads to %q, %v", got, err)
+		}
+		delta[uint(at)%uint(len(delta))] ^= byte(at>>8) | 1
+		if got, err := undoDelta(old, delta); err == nil && len(got) > MaxObject {
+			t.Fatalf("%d bytes", len(got))
+		} else if err != nil && !errors.Is(err, ErrObject) {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestBlobsAreDeltas writes many versions of files side by side and holds the packs
+// against git: whole, strict, no chain too long, every content to be read back, and
+// small.
+func TestBlobsAreDeltas(t *testing.T) {
+	t.Parallel()
+	r := open(t, bareRemote(t), Auth{})
+	im, err := r.Import(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(7, 7))
+	texts, written, bytes := map[string]string{}, map[string]string{}, 0
+	write := func(path, content string) {
+		t.Helper()
+		if err := im.Write(path, []byte(content)); err != nil {
+			t.Fatal(err)
+		}
+		written[path], bytes = content, bytes+len(content)
+	}
+	parent := ""
+	for version := range 3 * maxDepth {
+		for _, name := range []string{"a", "b", "c", "large", "huge"} {
+			lines := map[string]int{"large": 3000, "huge": asyncBytes / 10}[name]
+			if lines > 0 && version > 5 {
+				continue
+			}
+			if texts[name] == "" {
+				texts[name] = textOf(max(lines, 70), random)
+			}
+			if random.IntN(5) > 0 {
+				texts[name] = edited(texts[name], random)
+			}
+			write(fmt.Sprintf("%s/%d/%s.cabal", name, version, name), texts[name])
+			write(fmt.Sprintf("%s/0/%s.cabal", name, name), edited(texts[name], random))
+			write(name+"/preferred-versions", strings.Repeat("\n", version%3))
+		}
+		tree, _, err := im.Tree()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if parent, err = r.WriteCommit(t.Context(), commitOf(tree, parent), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := im.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Push(t.Context(), Update{Ref: "refs/heads/data", New: parent}); err != nil {
+		t.Fatal(err)
+	}
+	for path, content := range written {
+		if got, err := r.Blob(t.Context(), parent, path); err != nil || string(got) != content {
+			t.Fatalf("%s holds %d bytes, want %d, %v", path, len(got), len(content), err)
+		}
+	}
+	if packed := strictPacks(t, r); packed > int64(bytes/5) {
+		t.Errorf("%d bytes are packed in %d", bytes, packed)
+	}
+}
+
+// strictPacks has git read the packs here and those that the remote got, and returns
+// the size of the latter.
+func strictPacks(t *testing.T, r *Repo) (size int64) {
+	t.Helper()
+	longest := 0
+	for _, dir := range []string{r.git.dir, r.remote.forGit} {
+		size = 0
+		packs, err := filepath.Glob(filepath.Join(dir, "objects", "pack", "*.pack"))
+		if err != nil || len(packs) == 0 {
+			t.Fatalf("packs %q, %v", packs, err)
+		}
+		for _, pack := range packs {
+			info, err := os.Stat(pack)
+			if err != nil {
+				t.Fatal(err)
+			}
+			size += info.Size()
+			plainGit(t, dir, "index-pack", "--strict", "-o", filepath.Join(t.TempDir(), "again.idx"), pack)
+			for line := range strings.Lines(plainGit(t, dir, "verify-pack", "--verbose", strings.TrimSuffix(pack, "pack")+"idx")) {
+				if chain, ok := strings.CutPrefix(line, "chain length = "); ok {
+					number, _, _ := strings.Cut(chain, ":")
+					depth, err := strconv.Atoi(number)
+					if err != nil {
+						t.Fatal(err)
+					}
+					longest = max(longest, depth)
+				}
+			}
+		}
+	}
+	if longest == 0 || longest > maxDepth {
+		t.Errorf("the longest chain is %d", longest)
+	}
+	if out := plainGit(t, r.remote.forGit, "fsck", "--strict", "--full"); out != "" {
+		t.Errorf("git fsck: %s", out)
+	}
+	return size
+}
+
+// TestPackIsAsSmallAsGits holds what a remote gets of a real index against git's
+// own packing of the same.
+func TestPackIsAsSmallAsGits(t *testing.T) {
+	t.Parallel()
+	in, err := os.Open("../../../shared/scale/small-01-index.tar.zst")
+	if err != nil {
+		t.Skipf("larger test data: %v", err)
+	}
+	defer func() { _ = in.Close() }()
+	z, err := zstd.NewReader(in, zstd.WithDecoderMaxWindow(1<<27))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	r := open(t, bareRemote(t), Auth{})
+	im, err := r.Import(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for entries := tar.NewReader(z); ; {
+		e, err := entries.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		content, readErr := io.ReadAll(entries)
+		if err := errors.Join(err, readErr, im.Write(e.Name, content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tree, _, err := im.Tree()
+	if err := errors.Join(err, im.Close()); err != nil {
+		t.Fatal(err)
+	}
+	commit, err := r.WriteCommit(t.Context(), commitOf(tree), nil)
+	if err := errors.Join(err, r.Push(t.Context(), Update{Ref: "refs/heads/data", New: commit})); err != nil {
+		t.Fatal(err)
+	}
+	ours := strictPacks(t, r)
+	plainGit(t, r.remote.forGit, "repack", "-adfq")
+	if gits := strictPacks(t, r); ours*10 > gits*12 {
+		t.Errorf("a push takes %d bytes, after git's own packing %d", ours, gits)
+	}
+}
