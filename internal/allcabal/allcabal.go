@@ -144,6 +144,9 @@ func (d *Repository) Adopting() string {
 // new, or "".
 func (d *Repository) Due() string { return d.due }
 
+// MayPush asks the remote whether it would take a push, without one.
+func (d *Repository) MayPush(ctx context.Context) error { return d.o.Repo.MayPush(ctx) }
+
 // Load reads the newest state of the remote. It is called again when the remote
 // moved. It returns what a tag of ours says, for the metadata that must not be
 // older; State is the start of the index where that is not to be built on.

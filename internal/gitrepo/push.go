@@ -77,6 +77,22 @@ func (r *Repo) Push(ctx context.Context, updates ...Update) error {
 	return nil
 }
 
+// MayPush asks the remote whether it would take a push, without one: a key or token
+// that may only read is then told of before hours of work and not after them. What
+// hooks and rules of the host refuse shows only when there is something to push.
+func (r *Repo) MayPush(ctx context.Context) error {
+	tree, err := r.git.output(ctx, nil, "hash-object", "-t", "tree", "-w", "--stdin") // an empty one
+	if err != nil {
+		return fmt.Errorf("push: %w", err)
+	}
+	spec := strings.TrimSpace(string(tree)) + ":refs/hackage-mirror/check"
+	out, err := r.git.output(ctx, nil, "push", "--dry-run", "--porcelain", "--no-verify", "--no-signed", "--", r.remote.forGit, spec)
+	if err != nil {
+		return fmt.Errorf("push: %w", r.hint(r.judgePush(ctx, out, err)))
+	}
+	return nil
+}
+
 // noAtomic is what git says when the other side has no atomic pushes, such as
 // AWS CodeCommit and Azure Repos.
 const noAtomic = "does not support --atomic push"

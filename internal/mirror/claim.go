@@ -53,6 +53,10 @@ func (b *Bucket) claim(ctx context.Context) error {
 	return b.claimed.err
 }
 
+// Begin makes the claim before anything is put. A bucket that cannot be written is
+// found out by that.
+func (b *Bucket) Begin(ctx context.Context) error { return b.claim(ctx) }
+
 // note writes what the bucket is at by now into its state, if nobody else wrote
 // there since this run did.
 func (b *Bucket) note(ctx context.Context) error {

@@ -49,6 +49,7 @@ type Run struct {
 	Tool     string // program and version
 	Upstream string // its address
 	Packages string // the patterns that were taken; empty for all
+	Verbose  bool   // name each release of a dry run
 	DryRun   bool   // then New and the like are what would be done
 	Outcome  Outcome
 	Error    string // what went wrong; may have several lines
@@ -56,8 +57,7 @@ type Run struct {
 	Began    time.Time
 	Took     time.Duration
 
-	// Index is the farthest position of the index that a destination is at
-	// (in a dry run: its end).
+	// Index is the farthest position of the index that a destination is at.
 	Index     index.Position
 	New       []Release // tarballs that came
 	Revisions int       // .cabal files that came

@@ -28,6 +28,11 @@ func (r *Run) Text() string {
 	if r.Left > 0 {
 		t.line("  still to come      %s, because %s; the next run goes on from here", Plural(r.Left, "release"), r.why())
 	}
+	if r.DryRun && r.Verbose {
+		for _, release := range r.New {
+			t.line("  would take         %s, %s", release.Release, size(release.Size))
+		}
+	}
 	for _, what := range r.PutRight {
 		t.line("  put right          %s", what)
 	}
@@ -98,6 +103,8 @@ func (r *Run) account(d *Destination) string {
 		return "not brought up to date: " + d.Err + d.partial()
 	case r.DryRun && d.Entries > 0:
 		return d.forecast()
+	case r.DryRun:
+		return "nothing new to it, " + d.where()
 	case !d.Changed && r.ended():
 		return "left as it was"
 	case !d.Changed:
@@ -135,9 +142,17 @@ func (d *Destination) partial() string {
 	return fmt.Sprintf("; it holds %s more than before", Plural(d.Tarballs, "tarball"))
 }
 
+// where says how far a destination is.
+func (d *Destination) where() string {
+	if d.At.IsZero() {
+		return "which is empty"
+	}
+	return "which is at index-state " + stamp(d.At, "")
+}
+
 // forecast says what a run that is not dry would begin with.
 func (d *Destination) forecast() string {
-	line := Plural(d.Entries, "entry") + " of the index are new to it"
+	line := Plural(d.Entries, "entry") + " of the index are new to it, " + d.where()
 	if d.Adopting != "" {
 		line = fmt.Sprintf("it would change %s in %s, since it would be compared with the whole index, because %s",
 			Plural(d.Files, "file"), Plural(d.Commits, "commit"), d.Adopting)

@@ -58,6 +58,7 @@ type Env struct {
 	IsTerminal     bool   // whether somebody watches Stderr
 	Version        string // of this program, such as v1.2.3
 
+	log     *logWriter      // behind Stderr
 	console *report.Console // where the runner and the summary hear of things
 
 	stdin io.Reader
@@ -185,6 +186,8 @@ func Main(ctx context.Context, args []string, env Env) int {
 }
 
 func (c commands) main(ctx context.Context, args []string, env Env) int {
+	env.log = &logWriter{w: env.Stderr, now: env.Now}
+	env.Stderr = env.log
 	env.console = report.NewConsole(env.Stderr, env.Getenv)
 	err := c.run(ctx, args, env)
 	if err == nil {
@@ -260,6 +263,9 @@ const ownStep = "HACKAGE_MIRROR_ACTION"
 func (c commands) startSync(ctx context.Context, o *Options, env Env) error {
 	if env.Getenv(ownStep) == "true" {
 		env.console.Mask(o.Masks()...)
+	}
+	if env.log.set(o.LogFormat) {
+		env.IsTerminal = false // a bar has no place in a log
 	}
 	o.resolve(env.Getenv)
 	warnings, err := o.Check()

@@ -58,6 +58,7 @@ type Options struct {
 	Config         string        `name:"config" group:"How:" placeholder:"FILE" help:"File of options: YAML, one OPTION: VALUE a line, as in the with: of a workflow. Flags and the environment take precedence. A secret in it is the path of a file."`
 	DryRun         bool          `name:"dry-run" group:"How:" help:"Verify upstream and say what would be done, but write nothing."`
 	Verbose        bool          `name:"verbose" short:"v" group:"How:" help:"One line for each release."`
+	LogFormat      string        `name:"log-format" group:"How:" enum:"plain,text,json" default:"plain" placeholder:"plain|text|json" help:"Form of the log on standard error: plain lines, text with a time before each line, or json with time, level and message."`
 	JSON           bool          `name:"json" group:"How:" help:"Print what was done as JSON."`
 }
 

@@ -54,6 +54,14 @@ func (o *Options) Check() (warnings []string, err error) {
 	if o.Watch < 0 {
 		c.refuse("watch %s is over already; use a longer one", o.Watch)
 	}
+	for _, once := range []struct {
+		option string
+		set    bool
+	}{{"dry-run", o.DryRun}, {"full", o.Full}, {"adopt", o.Adopt}, {"shard", o.Shard != ""}} {
+		if o.Watch > 0 && once.set {
+			c.refuse("watch runs again and again, and %s is for one run; leave one of them out", once.option)
+		}
+	}
 	if _, err := Select(o.Packages); err != nil {
 		c.refuse("%w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -41,7 +42,7 @@ func TestDefaults(t *testing.T) {
 	t.Parallel()
 	want := Options{
 		Upstream: "https://hackage.haskell.org", KeyThreshold: 3, Bucket: []string{"./out"},
-		Branch: "hackage", Tag: "current-hackage", History: "daily", Concurrency: 10,
+		Branch: "hackage", Tag: "current-hackage", History: "daily", Concurrency: 10, LogFormat: "plain",
 	}
 	if diff := cmp.Diff(want, parsed(t, nil), cmp.AllowUnexported(Secret{})); diff != "" {
 		t.Error(diff)
@@ -91,7 +92,7 @@ func TestEveryOptionByEnvironment(t *testing.T) {
 		"INPUT_SIGNING-KEY": key, "INPUT_SIGNING-PASSPHRASE": "p", "INPUT_SSH-KEY": key,
 		"INPUT_FILES-SSH-KEY": key, "INPUT_HASHES-SSH-KEY": key,
 		"INPUT_SSH-KNOWN-HOSTS": hostLine, "INPUT_TOKEN": "t", "INPUT_TOKEN-USER": "u", "INPUT_UPSTREAM-USER": "u", "INPUT_UPSTREAM-PASSWORD": "p", "INPUT_HISTORY": "snapshot",
-		"INPUT_ACCEPT-REWRITE": "true", "INPUT_FULL": "true", "INPUT_CONCURRENCY": "3", "INPUT_SHARD": "1/2", "INPUT_S3-ENDPOINT": "e", "INPUT_S3-REGION": "r", "INPUT_S3-PATH-STYLE": "true", "INPUT_TIME-LIMIT": "5h30m", "INPUT_WATCH": "50m", "INPUT_DRY-RUN": "True", "INPUT_VERBOSE": "TRUE", "INPUT_JSON": "true",
+		"INPUT_ACCEPT-REWRITE": "true", "INPUT_FULL": "true", "INPUT_CONCURRENCY": "3", "INPUT_SHARD": "1/2", "INPUT_S3-ENDPOINT": "e", "INPUT_S3-REGION": "r", "INPUT_S3-PATH-STYLE": "true", "INPUT_TIME-LIMIT": "5h30m", "INPUT_LOG-FORMAT": "json", "INPUT_DRY-RUN": "True", "INPUT_VERBOSE": "TRUE", "INPUT_JSON": "true",
 		"INPUT_TRUSTED-KEYS": strings.Repeat("A", 40), "INPUT_KEEP": "README.md", "INPUT_ADOPT": "true",
 		"INPUT_ACCEPT-MISMATCH": "a-1@" + strings.Repeat("a", 64), "INPUT_CONFIG": config,
 	}
@@ -99,9 +100,12 @@ func TestEveryOptionByEnvironment(t *testing.T) {
 	value := reflect.ValueOf(got)
 	defaults := reflect.ValueOf(parsed(t, nil))
 	for i := range value.NumField() {
-		if name := value.Type().Field(i).Name; name != "Bucket" && reflect.DeepEqual(value.Field(i).Interface(), defaults.Field(i).Interface()) {
+		if name := value.Type().Field(i).Name; name != "Bucket" && name != "Watch" && reflect.DeepEqual(value.Field(i).Interface(), defaults.Field(i).Interface()) {
 			t.Errorf("%s is not set by its variable", name)
 		}
+	}
+	if got := parsed(t, map[string]string{"INPUT_WATCH": "50m"}); got.Watch != 50*time.Minute { // which goes with few others
+		t.Errorf("watch %s", got.Watch)
 	}
 	if want := strings.Repeat("a", 64); got.RootKeys[0] != want {
 		t.Errorf("root key %q, want lower case", got.RootKeys[0])

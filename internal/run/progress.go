@@ -57,7 +57,9 @@ type logProgress struct {
 	ticker  func() (ticks <-chan time.Time, stop func())
 	verbose bool
 
-	writing sync.Mutex // one line at a time
+	writing sync.Mutex // one line at a time; guards the two that follow
+	fold    string     // the phase whose group the next line opens
+	folded  bool       // a group is open
 
 	mu    sync.Mutex // guards what follows
 	meter *meter     // nil between phases
@@ -70,7 +72,7 @@ func (p *logProgress) Start(phase, things string, total int64) {
 	defer p.mu.Unlock()
 	p.done()
 	p.meter = newMeter(phase, things, total, p.now())
-	p.group(func() { p.console.Group(phase) })
+	p.group(func() { p.fold = phase })
 	p.stop = make(chan struct{})
 	m, stop := p.meter, p.stop
 	p.owned.Go(func() { p.tell(m, stop) })
@@ -103,6 +105,10 @@ func (p *logProgress) Add(n int, bytes int64, name string) {
 func (p *logProgress) Note(line string) {
 	p.writing.Lock()
 	defer p.writing.Unlock()
+	if p.fold != "" { // a phase without a line has no group
+		p.console.Group(p.fold)
+		p.fold, p.folded = "", true
+	}
 	writeLine(p.w, line)
 }
 
@@ -119,7 +125,12 @@ func (p *logProgress) done() {
 	}
 	close(p.stop)
 	p.owned.Wait()
-	p.group(p.console.EndGroup)
+	p.group(func() {
+		if p.folded {
+			p.console.EndGroup()
+		}
+		p.fold, p.folded = "", false
+	})
 	p.Note(p.meter.phase + ": " + p.meter.summary(p.now()))
 	p.meter = nil
 }

@@ -35,7 +35,7 @@ func (r *syncer) intent() string {
 // its end, if anything did. Everything that the run began has come to rest.
 func (r *syncer) facts(ctx context.Context, err error) *report.Run {
 	run := &report.Run{
-		Tool: program + " " + r.env.Version, Upstream: r.o.Upstream, Packages: r.packages, DryRun: r.dryRun,
+		Tool: program + " " + r.env.Version, Upstream: r.o.Upstream, Packages: r.packages, DryRun: r.dryRun, Verbose: r.o.Verbose,
 		Began: r.began, Took: r.env.Now().Sub(r.began), Aborted: err != nil,
 		Left: r.left, Phases: r.timeline.inOrder(), Expiries: r.expiries(),
 	}
@@ -63,7 +63,7 @@ func (r *syncer) facts(ctx context.Context, err error) *report.Run {
 		_, run.Bytes = r.outcomes.came()
 	}
 	if r.dryRun {
-		run.Left, run.Index = 0, r.end
+		run.Left = 0
 	}
 	r.date(ctx, run)
 	return run

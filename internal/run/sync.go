@@ -155,6 +155,9 @@ func (r *syncer) advance(ctx context.Context) error {
 		return err
 	}
 	needs, err := r.needs(ctx)
+	if err == nil && !r.dryRun && slices.ContainsFunc(needs, func(n need) bool { return !n.owed }) && !r.canWrite(ctx) {
+		needs, err = r.needs(ctx) // of those that can be written
+	}
 	r.left = len(needs)
 	if r.dryRun {
 		r.wanted = needs
@@ -180,6 +183,20 @@ func (r *syncer) advance(ctx context.Context) error {
 	r.closeFeeds()
 	end()
 	return errors.Join(group.Wait(), ctx.Err())
+}
+
+// canWrite finds out before the first tarball comes which destinations cannot be
+// written, and reports whether all can.
+func (r *syncer) canWrite(ctx context.Context) bool {
+	defer r.timeline.begin("permissions")()
+	before := live(r.sites)
+	r.each(before, func(s *site) error {
+		if s.bucket != nil {
+			return s.bucket.Begin(ctx)
+		}
+		return s.repo.MayPush(ctx)
+	})
+	return len(live(r.sites)) == len(before)
 }
 
 // sayWhy says what makes a repository more than an update.

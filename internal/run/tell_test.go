@@ -96,17 +96,20 @@ func TestRunnerHearsWhatWasDone(t *testing.T) {
 	for _, p := range facts.Phases {
 		phases = append(phases, p.Name)
 	}
-	if got := strings.Join(phases[:5], " "); got != "opening states metadata index tarballs" || len(phases) != 7 {
+	if got := strings.Join(phases[:6], " "); got != "opening states metadata index permissions tarballs" || len(phases) != 8 {
 		t.Errorf("phases %q", phases)
 	}
 	w.says(summary, "## ✅ Hackage mirror: ", "### Next expiry dates", "```mermaid\ngantt", "/package/alpha-0.2\">", "signing key ")
-	checkLog(t, said, 3)
+	checkLog(t, said, 0) // of phases without a line of their own
 
 	said = w.sync(CodeDone)
 	outputs, summary = w.afterStep()
 	w.holds(outputs, map[string]string{"changed": "false", "releases": "0", "revisions": "0", "bytes": "0", "files-commit": "", "hashes-commit": ""})
 	w.says(summary, "## ✅ Hackage mirror: nothing new in ")
 	checkLog(t, said, 0)
+
+	w.hackage.Upload("new", "1.0", nil, nil)
+	checkLog(t, w.sync(CodeDone, "--verbose"), 1)
 }
 
 // checkLog fails unless the commands in a log are as they should be: masks

@@ -20,14 +20,12 @@ const longestPause = 10
 // syncWatching is syncOnce, and with --watch again each time that upstream has
 // something newer. The facts are those of all the runs together. A run that
 // failed is told of and made again, after a pause that grows with each failure in
-// a row; only if the last one failed, the watch did. A dry run and a shard are done
-// once in any case.
+// a row; only if the last one failed, the watch did.
 func syncWatching(ctx context.Context, o *Options, env Env) (*report.Run, error) {
 	end := env.Now().Add(o.Watch)
 	all, seen, err := syncOnce(ctx, o, env)
-	once := o.Watch == 0 || o.DryRun || o.Shard != ""
 	failures := 0
-	for !once && watchable(ctx, all, err) {
+	for o.Watch > 0 && watchable(ctx, all, err) {
 		next := func() (bool, error) { return waitForNews(ctx, o, env, seen, end) }
 		if failed(err) {
 			failures++
@@ -74,8 +72,8 @@ func waitForNews(ctx context.Context, o *Options, env Env, seen hackage.Seen, en
 		return false, err
 	}
 	r.progress.Note(fmt.Sprintf("watching %s until %s", r.upstream, end.UTC().Format("15:04:05 MST")))
-	for !env.Now().Add(watchEvery).After(end) {
-		if err := env.pause(ctx, watchEvery); err != nil {
+	for left := end.Sub(env.Now()); left > 0; left = end.Sub(env.Now()) {
+		if err := env.pause(ctx, min(watchEvery, left)); err != nil {
 			return false, err
 		}
 		_, err := r.upstream.Metadata(ctx, seen)
