@@ -249,3 +249,19 @@ func TestObjectThatIsHidden(t *testing.T) {
 	}
 	put(t, b, "k", "one", bucket.IfAbsent())
 }
+
+// TestBodyIsFreeAfterThePut: a server may answer before it has read the body.
+func TestBodyIsFreeAfterThePut(t *testing.T) {
+	t.Parallel()
+	watch := s3test.NewWatchOf(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fail(w, http.StatusBadRequest, "EntityTooLarge", "too large")
+	}))
+	b := at(t, watch, quick())
+	content := noise(4 * mebi)
+	for range 20 {
+		if _, err := b.Put(t.Context(), "k", bucket.NewObject(content), bucket.Always()); !errors.Is(err, bucket.ErrRefused) {
+			t.Fatalf("put: %v, want ErrRefused", err)
+		}
+		clear(content) // the race detector says whether somebody still reads
+	}
+}
