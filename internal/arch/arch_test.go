@@ -40,6 +40,7 @@ func design() rules {
 		rooms: map[string]room{
 			"internal/arch":     {stdOnly: true},
 			"internal/acttest":  {stdOnly: true},
+			"internal/doctest":  {stdOnly: true},
 			"internal/tuf":      {stdOnly: true},
 			"internal/bucket":   {},
 			"internal/paste":    {stdOnly: true},
