@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	kongcompletion "github.com/jotaen/kong-completion"
 	"golang.org/x/term"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
@@ -137,10 +138,14 @@ type grammar struct {
 	Demo struct {
 		Dir string `arg:"" optional:"" default:"./demo" help:"Folder to make."`
 	} `cmd:"" help:"Show the whole pipeline on a small Hackage that comes with this program, offline."`
-	Init    InitOptions `cmd:"" help:"Set up a repository of GitHub to run the mirror: make the keys, write the workflow, and say or do what else there is. Run in a clone of it; again at any time, as nothing that is there is changed."`
-	Key     KeyOptions  `cmd:"" help:"Make a signing key for a mirror that is not on GitHub, or read the one that is there; print its fingerprint and its public half."`
-	Version struct{}    `cmd:"" help:"Print the version, as --version does."`
-	Docs    struct{}    `cmd:"" hidden:"" help:"Print the table of options in docs/options.md."`
+	Init       InitOptions `cmd:"" help:"Set up a repository of GitHub to run the mirror: make the keys, write the workflow, and say or do what else there is. Run in a clone of it; again at any time, as nothing that is there is changed."`
+	Key        KeyOptions  `cmd:"" help:"Make a signing key for a mirror that is not on GitHub, or read the one that is there; print its fingerprint and its public half."`
+	Completion struct {
+		Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
+	} `cmd:"" help:"Print what makes a shell complete commands and options; for bash: source <(hackage-mirror completion bash)."`
+	Man     struct{} `cmd:"" help:"Print the manual page: hackage-mirror man | man -l -"`
+	Version struct{} `cmd:"" help:"Print the version, as --version does."`
+	Docs    struct{} `cmd:"" hidden:"" help:"Print the table of options in docs/options.md."`
 }
 
 // exitCodes is the part of --help that scripts need.
@@ -230,6 +235,10 @@ func (c commands) run(ctx context.Context, args []string, env Env) error {
 		return c.init(ctx, &g.Init, env)
 	case "key":
 		return runKey(&g.Key, env)
+	case "completion":
+		return printCompletion(g.Completion.Shell, env)
+	case "man":
+		return printMan(env)
 	case "version":
 		_, err = fmt.Fprintf(env.Stdout, "%s %s (%s %s/%s)\n", program, env.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	case "docs":
@@ -289,6 +298,10 @@ func parse(args []string, env Env) (*grammar, string, error) {
 	parser, err := newParser(g, env, func(int) { helped = true })
 	if err != nil {
 		return nil, "", err
+	}
+	if env.Getenv(completionVariable) != "" {
+		kongcompletion.Register(parser) // answers the shell
+		return g, "", nil
 	}
 	variables, err := newEnvironment(env, secretOptions(parser))
 	if err != nil {

@@ -1,0 +1,35 @@
+package run
+
+import (
+	"fmt"
+
+	mangokong "github.com/alecthomas/mango-kong"
+	kongcompletion "github.com/jotaen/kong-completion"
+	"github.com/muesli/roff"
+)
+
+// completionVariable is set by a shell that asks the program how a line goes on.
+const completionVariable = "COMP_LINE"
+
+// printCompletion prints what makes a shell complete the program's options.
+func printCompletion(shell string, env Env) error {
+	parser, err := newParser(&grammar{}, env, func(int) {})
+	if err != nil {
+		return err
+	}
+	ctx, err := parser.Parse([]string{"completion", shell})
+	if err != nil {
+		return err
+	}
+	return (&kongcompletion.Completion{Shell: shell, Code: true}).Run(ctx)
+}
+
+// printMan prints the manual page, for man.
+func printMan(env Env) error {
+	parser, err := newParser(&grammar{}, env, func(int) {})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(env.Stdout, mangokong.NewManPage(1, parser.Model).Build(roff.NewDocument()))
+	return err
+}
