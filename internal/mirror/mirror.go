@@ -11,11 +11,12 @@
 //	01-index.tar.gz 01-index.tar    as upstream has them
 //	00-index.tar.gz                 derived: the newest .cabal files, sorted
 //	root.json mirrors.json snapshot.json timestamp.json
+//	packages/deprecated.json        upstream's list, which nothing signs
 //	hackage-mirror.json             the state of the bucket
 //
 // A run first puts what is immutable and then the pointers, timestamp.json as
-// the last of what a client reads. So a reader finds the old repository or the
-// new one, whenever the run is stopped. A tarball that cannot be had is entered
+// the last of what a client reads; see Publish for what a reader may meet in
+// between, and claim for runs that meet. A tarball that cannot be had is entered
 // in the ledger and never keeps the rest waiting.
 package mirror
 
