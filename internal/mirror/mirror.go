@@ -22,6 +22,7 @@ package mirror
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -175,8 +176,11 @@ type stateFile struct {
 func (b *Bucket) readState(ctx context.Context, key string) (stateFile, error) {
 	there := stateFile{file: state.File{State: state.State{Ledger: state.Ledger{}}}}
 	raw, etag, err := b.readSmall(ctx, key, maxState)
+	if errors.Is(err, errContent) {
+		err = fmt.Errorf("%w; if it stays so, remove it: the next run then goes through the whole index, and leaves in place what is right", err)
+	}
 	if err != nil {
-		return there, fmt.Errorf("%w; if it stays so, remove %s: the next run then goes through the whole index, and leaves in place what is right", err, key)
+		return there, err
 	}
 	if there.etag = etag; etag == "" {
 		return there, nil

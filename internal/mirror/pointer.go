@@ -17,6 +17,9 @@ func object(raw []byte, contentType, cache string) bucket.Object {
 	return o
 }
 
+// errContent: an object is there, and its content does not come.
+var errContent = errors.New("it does not come whole")
+
 // readSmall reads an object of at most so many bytes. One that is longer is cut.
 func (b *Bucket) readSmall(ctx context.Context, key string, limit int64) (content []byte, etag string, err error) {
 	body, info, err := b.store.Get(ctx, key)
@@ -28,7 +31,7 @@ func (b *Bucket) readSmall(ctx context.Context, key string, limit int64) (conten
 	}
 	content, err = io.ReadAll(io.LimitReader(body, limit))
 	if err = errors.Join(err, body.Close()); err != nil {
-		return nil, "", fmt.Errorf("read %q: %w", key, err)
+		return nil, "", fmt.Errorf("read %q: %w: %w", key, errContent, err)
 	}
 	return content, info.ETag, nil
 }

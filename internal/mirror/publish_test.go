@@ -267,7 +267,7 @@ func TestStateThatDoesNotFitItsChecksumSaysWhatToDo(t *testing.T) {
 	r.mustRun()
 	r.hackage.Upload("newer", "1.0", nil, nil)
 	r.via = misfit{r.store}
-	if err := r.run(); err == nil || !strings.Contains(err.Error(), "remove "+StateKey) || !strings.Contains(err.Error(), "checksum") {
+	if err := r.run(); err == nil || !strings.Contains(err.Error(), "remove it") || !strings.Contains(err.Error(), StateKey) || !strings.Contains(err.Error(), "checksum") {
 		t.Errorf("the run ends with %v", err)
 	}
 	r.store.Delete(StateKey)
