@@ -186,15 +186,19 @@ func (r *syncer) advance(ctx context.Context) error {
 }
 
 // canWrite finds out before the first tarball comes which destinations cannot be
-// written, and reports whether all can.
+// written, and reports whether all can. A bucket that is not alone is claimed with
+// its first tarball: nobody waits for a slow one, and what comes is not in vain.
 func (r *syncer) canWrite(ctx context.Context) bool {
 	defer r.timeline.begin("permissions")()
 	before := live(r.sites)
 	r.each(before, func(s *site) error {
-		if s.bucket != nil {
+		switch {
+		case s.repo != nil:
+			return s.repo.MayPush(ctx)
+		case len(before) == 1:
 			return s.bucket.Begin(ctx)
 		}
-		return s.repo.MayPush(ctx)
+		return nil
 	})
 	return len(live(r.sites)) == len(before)
 }
