@@ -79,6 +79,21 @@ func took(d time.Duration) string {
 	return fmt.Sprintf("%d h %02d min", int(d.Hours()), int(d.Minutes())%60)
 }
 
+// ago writes a length of time in words, as one says how long ago something was.
+func ago(d time.Duration) string {
+	switch d = max(d, time.Minute); {
+	case d < 2*time.Hour:
+		return Plural(int(d.Minutes()), "minute")
+	case d < 48*time.Hour:
+		return Plural(int(d.Hours()), "hour")
+	}
+	days := int(d.Hours() / 24)
+	if days > 2*365 {
+		return Plural(days/365, "year")
+	}
+	return Plural(days, "day")
+}
+
 // A bin is a bar of a chart.
 type bin struct {
 	label string
@@ -146,8 +161,11 @@ func (g grain) count(times []time.Time) []bin {
 }
 
 // histogram draws when the new releases came to the index; nothing if that is
-// one bar.
+// one bar, or if there are few.
 func (r *Run) histogram() string {
+	if len(r.New) < chartFrom {
+		return ""
+	}
 	by, bars := bins(r.New)
 	if len(bars) < 2 {
 		return ""

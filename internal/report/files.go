@@ -67,7 +67,7 @@ func (r *Run) WriteFiles(getenv func(string) string) error {
 	}
 	if path := getenv(summaryVariable); path != "" {
 		room := maxSummary - sizeOf(path)
-		errs = append(errs, appendFile(summaryVariable, path, r.Markdown(Links{Server: getenv("GITHUB_SERVER_URL")}, room)))
+		errs = append(errs, appendFile(summaryVariable, path, r.Markdown(linksOf(getenv), room)))
 	}
 	return errors.Join(errs...)
 }

@@ -56,7 +56,7 @@ func TestOutputs(t *testing.T) {
 	got, _ := writeFiles(t, daily(t))
 	for name, want := range map[string]string{
 		"changed": "true", "index-state": "2026-11-22T06:00:05Z", "index-length": "932483072", "releases": "14", "revisions": "21", "bytes": "4813120",
-		"files-commit": "6fb8fa3a2c0f7f9d2d7a1f4be6f1f1b5e2a7c9d1", "hashes-commit": "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567", "pending": "3",
+		"files-commit": "6fb8fa3a2c0f7f9d2d7a1f4be6f1f1b5e2a7c9d1", "hashes-commit": "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567", "pending": "4",
 	} {
 		if got[name] != want {
 			t.Errorf("%s is %q, want %q", name, got[name], want)

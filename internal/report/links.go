@@ -14,6 +14,22 @@ type Links struct {
 	// Server is the address of the GitHub that the run is on; empty for
 	// github.com.
 	Server string
+	// Run is the page of the run, with its log; empty if there is none.
+	Run string
+}
+
+// runID is the number of a run of a workflow.
+var runID = regexp.MustCompile(`^[0-9]+$`)
+
+// linksOf returns the links of a run on GitHub.
+func linksOf(getenv func(string) string) Links {
+	l := Links{Server: getenv("GITHUB_SERVER_URL")}
+	u, err := url.Parse(l.Server)
+	repository, id := getenv("GITHUB_REPOSITORY"), getenv("GITHUB_RUN_ID")
+	if err == nil && u.Scheme == "https" && u.Host != "" && repositoryPath.MatchString(repository) && runID.MatchString(id) {
+		l.Run = u.JoinPath(repository, "actions", "runs", id).String()
+	}
+	return l
 }
 
 // gitHub is a host that is known to be one.

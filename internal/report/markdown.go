@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
@@ -39,15 +40,22 @@ type markdown struct {
 	histogram string // which does not get shorter
 }
 
+// render puts first what an operator looks for first: is it fresh, what came, what
+// needs me, where is it; and last what explains the rest.
 func (m *markdown) render() string {
 	m.headline()
+	m.needsYou()
 	m.destinations()
-	m.ledger()
-	m.texts("Put right", "Somebody else had written to a destination. Find out who can write there.", m.run.PutRight)
-	m.messages()
 	m.releases()
+	m.revisions()
+	m.waiting()
+	m.readers()
 	m.expiries()
-	m.section("Where the time went", m.run.phases())
+	m.skipped()
+	if m.histogram != "" {
+		m.add("%s", folded("Where the time went", m.run.phases()))
+	}
+	m.footer()
 	return m.out.String()
 }
 
@@ -110,19 +118,11 @@ func folded(title, content string) string {
 
 func (m *markdown) headline() {
 	r := m.run
-	m.add("## %s\n\n", r.title())
-	facts := []string{"index-state " + code(r.indexState())}
-	if r.Upstream != "" {
-		facts = append(facts, "from "+code(r.Upstream))
-	}
+	m.add("## %s\n\n%s\n\n", r.title(), m.lead())
 	if r.Packages != "" {
-		facts = append(facts, "only packages "+code(short(r.Packages, 200)))
+		m.add("Only packages %s.\n\n", code(short(r.Packages, 200)))
 	}
-	if r.Tool != "" {
-		facts = append(facts, "by "+code(r.Tool))
-	}
-	m.add("%s\n\n", strings.Join(facts, " · "))
-	if r.Error != "" {
+	if r.Aborted && r.Error != "" {
 		m.add("%s\n", block(r.Error, maxError))
 	}
 	if r.Left > 0 && !r.DryRun {
@@ -135,57 +135,156 @@ func (m *markdown) headline() {
 
 // title says in a line how it went.
 func (r *Run) title() string {
-	came := "nothing new"
-	if len(r.New) > 0 || r.Revisions > 0 {
-		came = fmt.Sprintf("%s, %s, %s", Plural(len(r.New), "release"), Plural(r.Revisions, "revision"), size(r.Bytes))
-	}
-	took := took(r.Took)
+	const mirror = "Hackage mirror: "
 	switch {
 	case r.Outcome == Interrupted:
-		return fmt.Sprintf("⏹️ Hackage mirror: interrupted after %s: %s", took, came)
+		return "⏹️ " + mirror + "interrupted"
 	case r.Outcome == Failed && r.ended():
-		return fmt.Sprintf("❌ Hackage mirror: failed after %s", took)
+		return "❌ " + mirror + "failed"
 	case r.Outcome == Failed:
-		return fmt.Sprintf("❌ Hackage mirror: failed in part after %s: %s", took, came)
+		return "❌ " + mirror + fmt.Sprintf("%d of %s failed", r.failed(), Plural(len(r.Destinations), "destination"))
 	case r.DryRun:
-		return fmt.Sprintf("📝 Hackage mirror, dry run, nothing was written: there are %s", came)
+		return "📝 " + mirror + "dry run, nothing was written"
 	case r.Outcome == Degraded:
-		return fmt.Sprintf("⚠️ Hackage mirror: a person has to look; %s in %s", came, took)
+		return "⚠️ " + mirror + "up to date, but look at this"
+	case r.Left > 0:
+		return "⏳ " + mirror + Plural(r.Left, "release") + " still to come"
 	}
-	return fmt.Sprintf("✅ Hackage mirror: %s in %s", came, took)
+	return "✅ " + mirror + "up to date"
+}
+
+// failed returns how many destinations could not be brought up to date.
+func (r *Run) failed() int {
+	n := 0
+	for _, d := range r.Destinations {
+		if d.Err != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// lead says how fresh the mirror is, what came, and how large it is.
+func (m *markdown) lead() string {
+	r := m.run
+	var parts []string
+	if !r.Index.IsZero() {
+		parts = append(parts, fmt.Sprintf("The mirror has Hackage as of **%s ago** (%s).", ago(r.Began.Add(r.Took).Sub(r.Index.Time)), when(r.Index.Time)))
+	}
+	came := "Nothing new came"
+	if len(r.New) > 0 || r.Revisions > 0 {
+		came = Plural(len(r.New), "release") + " and " + Plural(r.Revisions, "revision") + " came"
+		if r.DryRun {
+			came = Plural(len(r.New), "release") + " and " + Plural(r.Revisions, "revision") + " would come"
+		}
+	}
+	if r.Bytes > 0 {
+		came += " (" + size(r.Bytes) + ")"
+	}
+	parts = append(parts, came+", in "+took(r.Took)+".")
+	if !r.Index.IsZero() {
+		parts = append(parts, "The index has "+size(r.Index.Length)+".")
+	}
+	return strings.Join(parts, " ")
+}
+
+// needsYou lists what a person should do something about, each thing once.
+func (m *markdown) needsYou() {
+	r := m.run
+	var items []string
+	for _, d := range r.Destinations {
+		if d.Err != "" {
+			items = append(items, "❌ "+inline(d.Kind)+" "+m.name(d)+": "+code(d.Err)+inline(d.partial()))
+		}
+	}
+	for _, owed := range r.Ledger {
+		if owed.Reason == state.Mismatch && !owed.Accepted {
+			why := cmp.Or(owed.Why, "the bytes are not the signed ones")
+			items = append(items, "⚠️ "+m.links.release(r.Upstream, Release{Release: owed.Release})+": "+inline(why)+"; "+inline(owed.Advice()))
+		}
+	}
+	for _, text := range r.PutRight {
+		items = append(items, "⚠️ Repaired: "+code(text)+". Somebody else can write there; find out who.")
+	}
+	for _, e := range r.Expiries {
+		if e.Soon {
+			items = append(items, "⚠️ "+m.of(e)+" expires "+m.left(e)+", "+when(e.When)+"; "+inline(e.Do))
+		}
+	}
+	for _, message := range r.Messages {
+		if !r.toldOf(message) {
+			items = append(items, inline(string(message.Level))+": "+code(message.Text))
+		}
+	}
+	m.list("What needs you", items)
+}
+
+// toldOf reports whether a message says again what the summary has by itself.
+func (r *Run) toldOf(message Message) bool {
+	return slices.ContainsFunc(r.Expiries, func(e Expiry) bool { return e.Soon && strings.HasPrefix(message.Text, e.Of+" expires") })
+}
+
+// left says how long something lasts.
+func (m *markdown) left(e Expiry) string {
+	d := e.When.Sub(m.run.Began)
+	if d <= 0 {
+		return "❌ " + ago(-d) + " ago"
+	}
+	return "in " + ago(d)
+}
+
+// list adds a list of items that are Markdown already.
+func (m *markdown) list(title string, items []string) {
+	if len(items) == 0 {
+		return
+	}
+	var out strings.Builder
+	for i, item := range items {
+		if i == m.rows {
+			fmt.Fprintf(&out, "- …and %s more\n", count(len(items)-i))
+			break
+		}
+		out.WriteString("- " + item + "\n")
+	}
+	m.section(title, out.String())
 }
 
 func (m *markdown) destinations() {
-	r := m.run
-	if len(r.Destinations) == 0 {
+	if len(m.run.Destinations) == 0 {
 		return
 	}
-	t := m.table("lllrrrl", "Destination", "Position", "New", "Pending", "Seconds", "Bytes", "Commit")
-	for _, d := range r.Destinations {
+	aligns, titles := "lll", []string{"Destination", "What came", "Took"}
+	lags := slices.ContainsFunc(m.run.Destinations, func(d Destination) bool { return d.At != m.run.Index })
+	if lags { // else the first lines have said it
+		aligns, titles = aligns+"l", append(titles, "Has Hackage as of")
+	}
+	t := m.table(aligns, titles...)
+	for _, d := range m.run.Destinations {
 		if !t.room() {
 			continue
 		}
-		commit, bytes := "", ""
-		if d.Commit != "" {
-			commit = m.links.commit(d)
+		cells := []string{m.name(d), m.news(d), unbroken(took(d.Took))}
+		if lags {
+			cells = append(cells, cmp.Or(when(d.At.Time), "nothing yet"))
 		}
-		if d.Bytes > 0 {
-			bytes = unbroken(size(d.Bytes))
-		}
-		t.row(inline(d.Kind)+"<br>"+m.name(d), cmp.Or(when(d.At.Time), "none"), m.news(d),
-			count(d.Pending), fmt.Sprintf("%.1f", d.Took.Seconds()), bytes, commit)
+		t.row(cells...)
 	}
 	m.add("%s\n", t)
-	if r.Passed.Count > 0 {
-		m.add("Passed over: %s of the index that are none of ours, such as %s\n\n",
-			Plural(r.Passed.Count, "entry"), code(strings.Join(r.Passed.Samples, ", ")))
-	}
 }
 
-// name is a destination's, with a link to its page if it has one.
+// maxName bounds the name of a destination in a cell, in characters.
+const maxName = 44
+
+// name is a destination's, with a link to its page if it has one: of a repository
+// on GitHub OWNER/NAME is enough.
 func (m *markdown) name(d Destination) string {
 	if page := m.links.repository(d.Name); page != "" {
-		return link(page, code(d.Name))
+		_, path, _ := strings.Cut(strings.TrimPrefix(page, "https://"), "/")
+		return link(page, code(path))
+	}
+	name := []rune(d.Name)
+	if len(name) > maxName { // its end tells it from others
+		return code("…" + string(name[len(name)-maxName:]))
 	}
 	return code(d.Name)
 }
@@ -194,77 +293,25 @@ func (m *markdown) name(d Destination) string {
 func (m *markdown) news(d Destination) string {
 	switch {
 	case d.Err != "":
-		return "❌ not brought up to date: " + code(d.Err) + inline(d.partial())
+		return "❌ failed, see above"
 	case d.Changed && d.Commit != "":
-		return unbroken(Plural(d.Commits, "commit"))
+		return unbroken(Plural(d.Commits, "commit")) + ", " + m.links.commit(d)
 	case d.Changed && d.Tarballs == 0 && d.Revisions == 0:
 		return "signed files"
 	case d.Changed:
-		return unbroken(Plural(d.Tarballs, "tarball")) + ", " + unbroken(Plural(d.Revisions, "revision"))
+		return unbroken(Plural(d.Tarballs, "tarball")) + ", " + unbroken(Plural(d.Revisions, "revision")) + ", " + unbroken(size(d.Bytes))
 	case m.run.DryRun && d.Adopting != "":
 		return Plural(d.Files, "file") + " in " + Plural(d.Commits, "commit") + "; compared with the whole index, because " + code(d.Adopting)
 	case m.run.DryRun && d.Entries > 0:
 		return Plural(d.Entries, "entry") + " of the index"
+	case m.run.DryRun:
+		return "nothing new"
 	}
 	return inline(m.run.account(&d))
 }
 
-func (m *markdown) ledger() {
-	r := m.run
-	if len(r.Ledger) == 0 {
-		return
-	}
-	byReason := m.table("lrl", "Reason", "Releases", "What to do")
-	for _, reason := range reasons() {
-		if n := r.Count(reason); n > 0 {
-			byReason.row(mark(reason)+inline(string(reason)), count(n), inline(Advice(reason)))
-		}
-	}
-	each := m.table("lll", "Release", "Reason", "Since")
-	for _, reason := range reasons() {
-		for _, owed := range r.Ledger {
-			if owed.Reason == reason && each.room() {
-				each.row(m.links.release(r.Upstream, Release{Release: owed.Release}), inline(string(owed.Reason)), date(owed.Since))
-			}
-		}
-	}
-	m.section("Not there yet", byReason.String()+"\n"+folded("Which", each.String()))
-}
-
-// mark stands before what needs a person.
-func mark(reason state.Reason) string {
-	if reason == state.Mismatch {
-		return "⚠️ "
-	}
-	return ""
-}
-
-func (m *markdown) messages() {
-	var texts []string
-	for _, message := range m.run.Messages {
-		texts = append(texts, string(message.Level)+": "+message.Text)
-	}
-	m.texts("Messages", "", texts)
-}
-
-// texts adds a list.
-func (m *markdown) texts(title, intro string, texts []string) {
-	if len(texts) == 0 {
-		return
-	}
-	var out strings.Builder
-	if intro != "" {
-		out.WriteString(intro + "\n\n")
-	}
-	for i, text := range texts {
-		if i == m.rows {
-			fmt.Fprintf(&out, "- …and %s more\n", count(len(texts)-i))
-			break
-		}
-		out.WriteString("- " + code(text) + "\n")
-	}
-	m.section(title, out.String())
-}
+// chartFrom is how many releases make a chart worth its room.
+const chartFrom = 30
 
 func (m *markdown) releases() {
 	r := m.run
@@ -272,7 +319,7 @@ func (m *markdown) releases() {
 		return
 	}
 	repository := m.links.diffRepository(r)
-	aligns, titles := "llr", []string{"Release", "In the index since", "Size"}
+	aligns, titles := "llr", []string{"Release", "Published", "Size"}
 	if repository.Commit != "" {
 		aligns, titles = aligns+"l", append(titles, "Changes")
 	}
@@ -281,49 +328,118 @@ func (m *markdown) releases() {
 		if !t.room() {
 			continue
 		}
-		cells := []string{m.links.release(r.Upstream, release), when(release.Time), size(release.Size)}
+		cells := []string{m.links.release(r.Upstream, release), when(release.Time), unbroken(size(release.Size))}
 		if repository.Commit != "" {
 			cells = append(cells, m.links.diff(repository, release))
 		}
 		t.row(cells...)
 	}
-	list := t.String()
-	if len(r.New) > 10 {
-		list = folded("All of them", list)
-		if len(r.New) > m.rows {
-			list = folded("The newest", t.String())
-		}
+	title := "Show the " + Plural(len(r.New), "release")
+	switch {
+	case len(r.New) == 1:
+		title = "Show the release"
+	case len(r.New) > m.rows:
+		title = "Show the newest of " + Plural(len(r.New), "release")
 	}
-	m.section(Plural(len(r.New), "new release"), m.histogram+"\n"+list)
+	m.add("%s\n", m.histogram+folded(title, t.String()))
 }
 
-func (m *markdown) expiries() {
-	if len(m.run.Expiries) == 0 {
+// revisions names what was revised.
+func (m *markdown) revisions() {
+	if len(m.run.Revised) == 0 {
 		return
 	}
-	t := m.table("lll", "What", "Until", "")
-	for _, e := range m.run.Expiries {
-		if !t.room() {
-			continue
+	var names []string
+	for i, release := range m.run.Revised {
+		if i == m.rows {
+			names = append(names, "…and "+count(len(m.run.Revised)-i)+" more")
+			break
 		}
-		hours := int(e.When.Sub(m.run.Began).Hours())
-		left := "in " + Plural(hours/24, "day")
-		switch {
-		case e.When.After(m.run.Began) && hours < 48:
-			left = "in " + Plural(hours, "hour")
-		case e.When.IsZero():
-			left = ""
-		case !e.When.After(m.run.Began):
-			left = "❌ over"
-		}
-		until := "never expires"
-		if !e.When.IsZero() {
-			until = when(e.When)
-		}
-		if e.Soon {
-			left = "⚠️ " + left + "; " + inline(e.Do)
-		}
-		t.row(inline(e.Of), until, left)
+		names = append(names, m.links.release(m.run.Upstream, Release{Release: release}))
 	}
-	m.section("Next expiry dates", t.String())
+	title := "Show the " + Plural(len(m.run.Revised), "revised release")
+	m.add("%s\n", folded(title, strings.Join(names, ", ")+"\n"))
+}
+
+// waiting lists the releases that the mirror does not have, but for those that are
+// told of above.
+func (m *markdown) waiting() {
+	r := m.run
+	t, n := m.table("lll", "Release", "Since", "Why"), 0
+	for _, reason := range reasons() {
+		for _, owed := range r.Ledger {
+			if owed.Reason != reason || reason == state.Mismatch && !owed.Accepted {
+				continue
+			}
+			n++
+			if t.room() {
+				t.row(m.links.release(r.Upstream, Release{Release: owed.Release}), date(owed.Since), inline(string(reason)+": "+owed.Advice()))
+			}
+		}
+	}
+	if n > 0 {
+		m.add("%s\n", folded(Plural(n, "release")+" of Hackage not in the mirror", t.String()))
+	}
+}
+
+// readers says where readers find the mirror, and what they check it by.
+func (m *markdown) readers() {
+	var facts []string
+	if m.run.PublicURL != "" {
+		facts = append(facts, "address "+code(m.run.PublicURL))
+	}
+	if m.run.Fingerprint != "" {
+		facts = append(facts, "signed tag "+code(m.run.Tag), "signing key "+code(m.run.Fingerprint))
+	}
+	if len(facts) > 0 {
+		m.add("**For readers**: %s\n\n", strings.Join(facts, " · "))
+	}
+}
+
+// expiries says when clients begin to refuse what the mirror holds. What expires
+// soon is told of above.
+func (m *markdown) expiries() {
+	var facts []string
+	for i, e := range m.run.Expiries {
+		switch {
+		case i >= m.rows:
+		case e.When.IsZero():
+			facts = append(facts, m.of(e)+" never")
+		case !e.Soon:
+			facts = append(facts, m.of(e)+" "+m.left(e))
+		}
+	}
+	if len(facts) > 0 {
+		m.add("**Expires**: %s\n\n", strings.Join(facts, " · "))
+	}
+}
+
+// of names what expires; the key's fingerprint stands with what readers need.
+func (m *markdown) of(e Expiry) string {
+	return inline(strings.TrimSuffix(e.Of, " "+m.run.Fingerprint))
+}
+
+// skipped counts entries of the index that are no releases.
+func (m *markdown) skipped() {
+	if passed := m.run.Passed; passed.Count > 0 {
+		m.add("%s\n", folded("Skipped "+Plural(passed.Count, "entry"), "Not files of a package, such as "+code(strings.Join(passed.Samples, ", "))+"\n"))
+	}
+}
+
+// troubleshooting is where people go on reading.
+const troubleshooting = "https://github.com/hackage-mirror/hackage-mirror/blob/main/docs/troubleshooting.md"
+
+func (m *markdown) footer() {
+	var parts []string
+	if m.links.Run != "" {
+		parts = append(parts, link(m.links.Run, "Log"))
+	}
+	parts = append(parts, link(troubleshooting, "Troubleshooting"))
+	if m.run.Upstream != "" {
+		parts = append(parts, "from "+code(m.run.Upstream))
+	}
+	if m.run.Tool != "" {
+		parts = append(parts, "by "+code(m.run.Tool))
+	}
+	m.add("%s\n", strings.Join(parts, " · "))
 }

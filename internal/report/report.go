@@ -59,11 +59,15 @@ type Run struct {
 
 	// Index is the farthest position of the index that a destination is at.
 	Index     index.Position
-	New       []Release // tarballs that came
-	Revisions int       // .cabal files that came
-	Bytes     int64     // of the tarballs
-	Left      int       // tarballs that are still to come, because the run ended before
+	New       []Release       // tarballs that came
+	Revised   []index.Release // had a .cabal file before; unknown in a first run
+	Revisions int             // .cabal files that came
+	Bytes     int64           // of the tarballs
+	Left      int             // tarballs that are still to come, because the run ended before
 	Passed    index.Passed
+
+	// Where readers find the mirror, and what they check it by; each may be empty.
+	PublicURL, Tag, Fingerprint string
 
 	Destinations []Destination
 	Phases       []Phase

@@ -34,7 +34,7 @@ func samples(t testing.TB) map[string]*Run {
 	t.Helper()
 	return map[string]*Run{
 		"daily": daily(t), "quiet": quiet(), "failed": failed(), "interrupted": interrupted(t),
-		"dry": dry(t), "partly": partly(), "hostile": hostile(),
+		"dry": dry(t), "partly": partly(), "hostile": hostile(), "first": first(t),
 	}
 }
 
@@ -43,8 +43,10 @@ func daily(t testing.TB) *Run {
 	at := index.Position{Length: 932_483_072, Time: began.Add(-23 * time.Minute)}
 	r := &Run{
 		Tool: "hackage-mirror v1.2.3", Upstream: "https://hackage.haskell.org", Outcome: Degraded,
-		Error: "1 release with bytes that are not the signed ones; all the rest is done",
-		Began: began, Took: 6_412 * time.Millisecond, Index: at, Revisions: 21, Bytes: 4_813_120,
+		Error:     "broken-1.0: upstream has 47,230 bytes where 47,229 are signed",
+		PublicURL: "https://hackage.example.org", Tag: "current-hackage", Fingerprint: "0123456789ABCDEF0123456789ABCDEF01234567",
+		Revised: []index.Release{release(t, "acme-0.1"), release(t, "lens-5.3.3"), release(t, "vector-0.13.2.0")},
+		Began:   began, Took: 6_412 * time.Millisecond, Index: at, Revisions: 21, Bytes: 4_813_120,
 		Passed: index.Passed{Count: 2, Samples: []string{`"acme/../../etc/passwd"`, `"x/1/notes.txt"`}},
 		Destinations: []Destination{
 			{Kind: "bucket", Name: "s3://my-hackage/mirror", At: at, Changed: true, Tarballs: 14, Revisions: 21, Bytes: 11_213_445, Pending: 4, Took: 5_310 * time.Millisecond},
@@ -61,7 +63,11 @@ func daily(t testing.TB) *Run {
 		},
 		Ledger: []Owed{
 			{Release: release(t, "acme-missiles-0.3"), Reason: state.Withdrawn, Since: began.AddDate(0, -3, 0)},
-			{Release: release(t, "broken-1.0"), Reason: state.Mismatch, Since: began.AddDate(0, 0, -2)},
+			{
+				Release: release(t, "broken-1.0"), Reason: state.Mismatch, Since: began.AddDate(0, 0, -2), Why: "upstream has 47,230 bytes where 47,229 are signed",
+				Do: "it was not published; ask upstream, or acknowledge exactly these bytes with accept-mismatch: broken-1.0@0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+			},
+			{Release: release(t, "odd-2.0"), Reason: state.Mismatch, Since: began.AddDate(0, 0, -9), Do: "acknowledged; it is not published", Accepted: true},
 			{Release: release(t, "fresh-0.1"), Reason: state.Missing, Since: began},
 			{Release: release(t, "fresh-0.2"), Reason: state.Missing, Since: began},
 		},
@@ -133,6 +139,21 @@ func interrupted(t testing.TB) *Run {
 	return r
 }
 
+// first is a first run of all of Hackage that came to its end.
+func first(t testing.TB) *Run {
+	r := interrupted(t)
+	r.Outcome, r.Aborted, r.Left, r.Packages = Done, false, 0, ""
+	r.Index = index.Position{Length: 932_483_072, Time: began.Add(2*time.Hour + 25*time.Minute)}
+	r.PublicURL, r.Tag, r.Fingerprint = "https://hackage.example.org", "current-hackage", "0123456789ABCDEF0123456789ABCDEF01234567"
+	for i := range r.Destinations {
+		r.Destinations[i].Err, r.Destinations[i].At = "", r.Index
+	}
+	r.Destinations[1].Changed, r.Destinations[1].Commits, r.Destinations[1].Commit = true, 6_804, "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567"
+	r.Destinations[1].Took = 11 * time.Minute
+	r.Expiries = []Expiry{{"upstream's root.json", began.AddDate(0, 7, 0), false, ""}, {"signing key", time.Time{}, false, ""}}
+	return r
+}
+
 // dry is a run that only looked.
 func dry(t testing.TB) *Run {
 	at := index.Position{Length: 932_483_072, Time: began.Add(-23 * time.Minute)}
@@ -192,7 +213,7 @@ func TestGolden(t *testing.T) {
 			compared++
 		}
 	}
-	if !*update && compared != 21 {
-		t.Errorf("%d files were compared, want 21", compared)
+	if !*update && compared != 24 {
+		t.Errorf("%d files were compared, want 24", compared)
 	}
 }

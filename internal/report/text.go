@@ -16,13 +16,13 @@ func (r *Run) Text() string {
 		return ""
 	}
 	t := &text{}
-	t.line("%s: %s, %s, %s in %.1f s; index-state %s", r.verb(),
-		Plural(len(r.New), "release"), Plural(r.Revisions, "revision"), size(r.Bytes), r.Took.Seconds(), r.indexState())
+	t.line("%s: %s, %s, %s in %s; index-state %s", r.verb(),
+		Plural(len(r.New), "release"), Plural(r.Revisions, "revision"), size(r.Bytes), took(r.Took), r.indexState())
 	for _, d := range r.Destinations {
 		t.line("  %-18s %s: %s", d.Kind, d.Name, r.account(&d))
 	}
 	if r.Passed.Count > 0 {
-		t.line("  passed over        %s of the index that are none of ours, such as %s",
+		t.line("  skipped            %s of the index that are not files of a package, such as %s",
 			Plural(r.Passed.Count, "entry"), strings.Join(r.Passed.Samples, ", "))
 	}
 	if r.Left > 0 {
@@ -34,7 +34,7 @@ func (r *Run) Text() string {
 		}
 	}
 	for _, what := range r.PutRight {
-		t.line("  put right          %s", what)
+		t.line("  repaired           %s", what)
 	}
 	for i, owed := range r.Ledger {
 		if i == maxLines {
@@ -110,12 +110,12 @@ func (r *Run) account(d *Destination) string {
 	case !d.Changed:
 		return "nothing new" + d.readBack()
 	case d.Kind != "bucket" && d.Commits == 0:
-		return fmt.Sprintf("no file differs; the tag was set in %.1f s", d.Took.Seconds()) + d.compared()
+		return fmt.Sprintf("no file differs; the tag was set in %s", took(d.Took)) + d.compared()
 	case d.Commit != "":
-		return fmt.Sprintf("%s, head %.12s, in %.1f s", Plural(d.Commits, "commit"), d.Commit, d.Took.Seconds()) + d.compared()
+		return fmt.Sprintf("%s, head %.12s, in %s", Plural(d.Commits, "commit"), d.Commit, took(d.Took)) + d.compared()
 	}
-	return fmt.Sprintf("%s, %s, %s put in %.1f s", Plural(d.Tarballs, "tarball"),
-		Plural(d.Revisions, "revision"), size(d.Bytes), d.Took.Seconds()) + d.readBack()
+	return fmt.Sprintf("%s, %s, %s put in %s", Plural(d.Tarballs, "tarball"),
+		Plural(d.Revisions, "revision"), size(d.Bytes), took(d.Took)) + d.readBack()
 }
 
 // readBack says how much of a bucket was read.

@@ -51,7 +51,7 @@ func TestInterruptedRunEndsAndSaysSo(t *testing.T) {
 			h.says(p.said.String(), "Interrupted; the next run goes on from what was reached.", "\n::error title=hackage-mirror::interrupted\n", "\ninterrupted: ")
 			outputs, summary := h.afterStep()
 			h.holds(outputs, map[string]string{"files-commit": "", "hashes-commit": "", "index-state": "", "pending": fmt.Sprint(len(g.Releases()))})
-			h.says(summary, "Hackage mirror: interrupted after ", "because the run was interrupted", "left as it was")
+			h.says(summary, "Hackage mirror: interrupted", "because the run was interrupted", "left as it was")
 			h.says(outputs["summary-json"], `"outcome":"interrupted"`)
 			if left := there(t, p.temp()); len(left) > 0 {
 				t.Errorf("temporary files are left: %q", left)

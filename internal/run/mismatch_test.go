@@ -1,6 +1,7 @@
 package run
 
 import (
+	"html"
 	"regexp"
 	"strings"
 	"testing"
@@ -33,7 +34,8 @@ func TestAcknowledgedMismatch(t *testing.T) {
 	w.says(said, "::warning title=hackage-mirror::up to date, but look at this: alpha-0.2: upstream has 321 bytes where 320 are signed; it was not published")
 	line := copied(t, said)
 	_, summary := w.afterStep()
-	w.says(summary, "alpha-0.2: upstream has 321 bytes where 320 are signed", "accept-mismatch: "+line)
+	summary = html.UnescapeString(summary)
+	w.says(summary, "alpha-0.2</code></a>: upstream has 321 bytes where 320 are signed", "accept-mismatch: "+line)
 
 	accept := []string{"--accept-mismatch", line}
 	w.says(w.sync(CodeDone, accept...), "alpha-0.2 mismatch since", "acknowledged; it is not published")

@@ -37,7 +37,11 @@ func (r *syncer) facts(ctx context.Context, err error) *report.Run {
 	run := &report.Run{
 		Tool: program + " " + r.env.Version, Upstream: r.o.Upstream, Packages: r.packages, DryRun: r.dryRun, Verbose: r.o.Verbose,
 		Began: r.began, Took: r.env.Now().Sub(r.began), Aborted: err != nil,
+		PublicURL: r.publicURL, Tag: r.o.Tag, Revised: r.revised(),
 		Left: r.left, Phases: r.timeline.inOrder(), Expiries: r.expiries(),
+	}
+	if r.signer != nil {
+		run.Fingerprint = r.signer.Fingerprint()
 	}
 	owed := state.Ledger{}
 	for _, s := range r.sites {
@@ -117,6 +121,26 @@ func (r *syncer) addSite(ctx context.Context, run *report.Run, s *site) {
 	}
 	run.Revisions = max(run.Revisions, took)
 	run.Destinations = append(run.Destinations, d)
+}
+
+// revised names the releases that were there before and have a new .cabal file. A
+// run that reads the whole index does not know what was there.
+func (r *syncer) revised() (names []index.Release) {
+	var read *index.Tail
+	for _, s := range r.sites {
+		if s.tail != nil && (read == nil || s.tail.From.Length < read.From.Length) {
+			read = s.tail
+		}
+	}
+	if read == nil || read.From.IsZero() {
+		return nil
+	}
+	for _, release := range read.Order {
+		if news := read.News[release]; news.Cabals > 0 && news.TargetOffset < 0 {
+			names = append(names, release)
+		}
+	}
+	return names
 }
 
 // revisions counts the .cabal files of a stretch of the index.

@@ -74,7 +74,7 @@ func TestUpgradeAndRollback(t *testing.T) {
 	}
 	incremental := func(said string) {
 		t.Helper()
-		for _, bad := range []string{"compar", "adopt", "put right"} {
+		for _, bad := range []string{"compar", "adopt", "repaired"} {
 			if strings.Contains(said, bad) {
 				t.Errorf("it does not go on from the other version:\n%s", said)
 			}

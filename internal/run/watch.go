@@ -127,6 +127,7 @@ func join(all, later *report.Run) {
 	}
 	all.Took = since + later.Took
 	all.New = append(all.New, later.New...)
+	all.Revised = append(all.Revised, later.Revised...)
 	all.Revisions += later.Revisions
 	all.Bytes += later.Bytes
 	all.PutRight = append(all.PutRight, later.PutRight...)
