@@ -128,7 +128,7 @@ func TestBranchOfOtherContentIsBroughtUp(t *testing.T) {
 	w.sync(CodeDone)
 	ours := w.git(w.files(), "rev-parse", "hackage")
 	w.git(w.files(), "update-ref", "refs/heads/hackage", "display")
-	w.says(w.sync(CodeDegraded), "somebody else had written", "git show ")
+	w.says(w.sync(CodeDegraded), "look at this", "git show ")
 	w.checkTree(w.files(), nil)
 	w.git(w.files(), "merge-base", "--is-ancestor", "display", "hackage")
 	w.git(w.files(), "merge-base", "--is-ancestor", strings.TrimSpace(ours), "hackage")
