@@ -146,7 +146,7 @@ func (s *stage) failing() {
 	if len(issues) != 1 || issues[0].State != "open" || issues[0].Title != "Mirror Hackage fails" {
 		s.T.Fatalf("after two runs that failed the issues are %+v", issues)
 	}
-	says(s.T, issues[0].Body, "- First: ", "- Last: ", "https://github.com/me/mirror/actions/runs/", "timestamp.json")
+	says(s.T, issues[0].Body, "- Failing since: ", "- Latest: ", "https://github.com/me/mirror/actions/runs/", "timestamp.json")
 	s.T.Logf("the issue:\n%s", issues[0].Body)
 	s.upstream.Heal()
 	s.hackage.Upload("healed", "1.0", nil, nil)

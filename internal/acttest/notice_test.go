@@ -133,7 +133,7 @@ func TestOneIssueForAllFailures(t *testing.T) {
 	f.notices("failure", `{"error":"upstream is away"}`, "101")
 	f.notices("failure", `{"error":"upstream is still away"}`, "102")
 	ours := f.one(4, "open", "Mirror Hackage fails")
-	says(t, ours.Body, "- First: ", "/runs/101)", "- Last: ", "/runs/102)", "upstream is still away", `"Mirror Hackage" failed`)
+	says(t, ours.Body, "- Failing since: ", "/runs/101)", "- Latest: ", "/runs/102)", "upstream is still away", `"Mirror Hackage" failed`)
 	if strings.Contains(ours.Body, "is away") {
 		t.Errorf("the issue is %+v", ours)
 	}
@@ -184,7 +184,7 @@ func TestNoticeWaitsForASecondFailure(t *testing.T) {
 	}{
 		{"the first run of all", nil, "", false, ""},
 		{"the first failure", []string{"failure", "success"}, "", false, ""},
-		{"the second", []string{"success", "failure"}, "2", true, "- First: 2026-11-22 01:23 UTC, [this run](https://github.example/me/mirror/actions/runs/2)"},
+		{"the second", []string{"success", "failure"}, "2", true, "- Failing since: 2026-11-22 01:23 UTC, [this run](https://github.example/me/mirror/actions/runs/2)"},
 		{"the second, a cancelled one between", []string{"success", "failure", "cancelled"}, "2", true, "2026-11-22 01:23 UTC"},
 		{"cancelled ones are none", []string{"cancelled", "cancelled"}, "2", false, ""},
 		{"the second of three", []string{"success", "failure"}, "3", false, ""},
@@ -220,7 +220,7 @@ func TestDegradedIsToldAtOnce(t *testing.T) {
 		t.Errorf("it is told as a failure:\n%s", ours.Body)
 	}
 	f.notices("failure", `{"outcome":"failed"}`, "10", "AFTER=2")
-	says(t, f.one(1, "open", "Mirror Hackage fails").Body, "- First: ", "/runs/9)", "/runs/10)", "failed")
+	says(t, f.one(1, "open", "Mirror Hackage fails").Body, "- Failing since: ", "/runs/9)", "/runs/10)", "failed")
 	f.notices("success", "", "11")
 	f.notices("failure", degraded, "12", "AFTER=2")
 	f.one(1, "open", "Mirror Hackage needs a look")
@@ -230,24 +230,36 @@ func TestDegradedIsToldAtOnce(t *testing.T) {
 func TestSummaryIsTold(t *testing.T) {
 	t.Parallel()
 	f := newForge(t)
-	f.notices("failure", `{"outcome":"degraded","error":"1 release has other bytes","destinations":[
+	f.notices("failure", `{"outcome":"failed","error":"bucket \"s3://two/\": access denied","destinations":[
 		{"kind":"bucket","name":"s3://one/","error":"","index-state":"2026-11-22T06:00:00Z"},
 		{"kind":"bucket","name":"s3://two/","error":"access denied","index-state":""}],
 		"messages":[{"level":"notice","text":"a trifle"},{"level":"warning","text":"mind this"}],
 		"put-right":["package/a-1.tar.gz"],
 		"expiries":[{"of":"root.json","when":"2026-12-01T00:00:00Z","soon":true},{"of":"the key","when":"","soon":false}],
-		"ledger":[{"release":"a-1","reason":"mismatch","since":"2026-11-21"},{"release":"b-1","reason":"missing","since":"2026-11-21"}]}`, "1")
+		"ledger":[{"release":"a-1","reason":"mismatch","since":"2026-11-21","why":"upstream has 2 bytes where 1 are signed"},
+		{"release":"c-1","reason":"mismatch","since":"2026-11-21","accepted":true},{"release":"b-1","reason":"missing","since":"2026-11-21"}]}`, "1")
 	_, got, _ := strings.Cut(f.issues()[0].Body, "What it said of itself:\n\n")
-	want := `    done, but look at this: 1 release has other bytes
+	want := `    failed:
+    bucket "s3://two/": access denied
     
-    bucket s3://one/: at 2026-11-22T06:00:00Z
-    bucket s3://two/: access denied
+    bucket s3://one/ has Hackage as of 2026-11-22T06:00:00Z
     mind this
-    put right: package/a-1.tar.gz
     expires 2026-12-01T00:00:00Z: root.json
-    pending: a-1 mismatch since 2026-11-21`
+    repaired: package/a-1.tar.gz
+    a-1: upstream has 2 bytes where 1 are signed, since 2026-11-21`
 	if got != want {
 		t.Errorf("it says\n%s\nwant\n%s", got, want)
+	}
+	says(t, f.issues()[0].Body, "- Failing since: ", "- Latest: ", "**What to do**: read the error below", "/docs/troubleshooting.md")
+
+	f = newForge(t)
+	f.notices("failure", `{"outcome":"degraded","error":"a-1: upstream has 2 bytes where 1 are signed; it was not published","destinations":[],"messages":[],
+		"put-right":[],"expiries":[],"ledger":[{"release":"a-1","reason":"mismatch","since":"2026-11-21"}]}`, "1")
+	body := f.issues()[0].Body
+	says(t, body, "The mirror is up to date", "- Needs a look since: ", "**What to do**: each line below",
+		"    up to date, but look at this:\n    a-1: upstream has 2 bytes where 1 are signed; it was not published")
+	if strings.Count(body, "a-1") != 1 {
+		t.Errorf("a-1 is told more than once:\n%s", body)
 	}
 }
 
