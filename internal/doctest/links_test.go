@@ -58,7 +58,7 @@ func read(t *testing.T, name string) string {
 var (
 	fence   = regexp.MustCompile("(?ms)^```.*?^```$")
 	span    = regexp.MustCompile("`[^`\n]*`")
-	link    = regexp.MustCompile(`\]\(([^()\s]+)\)`)
+	link    = regexp.MustCompile(`(?:\]\(|<img src=")([^()\s"]+)["\)]`)
 	heading = regexp.MustCompile(`(?m)^(#+) (.+)$`)
 	ownPage = regexp.MustCompile(`https://github\.com/hackage-mirror/hackage-mirror/blob/main/([\w./-]+\w)(#[\w-]+)?`)
 )
