@@ -2,54 +2,74 @@ package allcabal
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
-// Alarm says that somebody else committed to the branch, found in this run or in
-// an earlier one, and what to do; "" if nobody did, or if it was acknowledged or
-// told for long enough.
-func (d *Repository) Alarm() string {
-	switch g := d.ground; {
-	case d.alarm == (state.Alarm{}):
-		return ""
-	case d.alarm.Commit == g.first && len(g.undone) > 0:
-		return d.foundForeign()
+// Alarms say that somebody else committed to the branch, found in this run or in
+// an earlier one, and what to do. One ends when it was acknowledged or told for
+// long enough.
+func (d *Repository) Alarms() []string {
+	var all []string
+	for _, a := range d.alarms {
+		if d.ground.undo && a.Commit == d.ground.first() {
+			all = append(all, d.foundForeign(a))
+			continue
+		}
+		all = append(all, fmt.Sprintf("commit %s on branch %q, found at %s, was not signed by this mirror, and what it had changed was put back. "+
+			"Find out who can push there; to see it: %s. %s",
+			a.Commit, d.o.Branch, a.Since.UTC().Format(time.RFC3339), d.show(a.Commit), acknowledge(a)))
 	}
-	return fmt.Sprintf("commit %s, found on branch %q at %s, was not signed by this mirror, and what it had changed was put back. "+
-		"Find out who can push there: git show %s. %s",
-		d.alarm.Commit, d.o.Branch, d.alarm.Since.UTC().Format(time.RFC3339), d.alarm.Commit, d.acknowledge())
+	return all
 }
 
 // acknowledge says how an alarm ends.
-func (d *Repository) acknowledge() string {
-	return fmt.Sprintf("This alarm ends by itself at %s, or with one run with adopt",
-		d.alarm.Since.Add(state.AlarmStands).UTC().Format(time.RFC3339))
+func acknowledge(a state.Alarm) string {
+	return fmt.Sprintf("This alarm ends at %s, or with one run with adopt, which also takes what is on the branch by then",
+		a.Since.Add(state.AlarmStands).UTC().Format(time.RFC3339))
 }
 
 // foundForeign tells of foreign commits that this run undoes.
-func (d *Repository) foundForeign() string {
+func (d *Repository) foundForeign(a state.Alarm) string {
 	g := d.ground
 	var paths, others few
 	for _, change := range g.undone {
-		if paths.add(change.Path); !isData(change.Path) {
+		paths.add(change.Path)
+		if !isData(change.Path) && gitrepo.CheckPath(change.Path) == nil && !strings.Contains(change.Path, ",") {
 			others.add(change.Path)
 		}
 	}
-	commits := "commit " + g.first
-	if g.foreign > 1 {
-		commits = fmt.Sprintf("%d commits, %s to %s,", g.foreign, g.first, g.last)
+	commits := "commit " + g.first()
+	if n := len(g.foreign); n > 1 {
+		commits = fmt.Sprintf("%d commits, %s to %s,", n, g.first(), g.foreign[0])
 	}
-	text := fmt.Sprintf("%s on branch %q: not signed by this mirror; put back: %s. Find out who can push there: git show %s.",
-		commits, d.o.Branch, paths, g.first)
+	what := "put back"
+	if d.o.DryRun {
+		what = "a run would put back"
+	}
+	if paths.n == 0 {
+		paths.add("nothing, as they leave all as it was")
+	}
+	text := fmt.Sprintf("%s on branch %q: not signed by this mirror; %s: %s. Find out who can push there; to see it: %s.",
+		commits, d.o.Branch, what, paths, d.show(g.first()))
 	if others.n > 0 {
 		text += fmt.Sprintf(" If %s is yours, set keep: %s, and bring it back: %s.",
 			others, strings.Join(others.names, ","), d.bringBack(others.names))
 	}
-	return text + " " + d.acknowledge()
+	return text + " " + acknowledge(a)
 }
+
+// show returns the command that shows a commit.
+func (d *Repository) show(commit string) string {
+	return fmt.Sprintf("git clone --bare %s data.git && git -C data.git show %s", d.address(), commit)
+}
+
+// address is the remote's in a command for a shell.
+func (d *Repository) address() string { return shellWord(d.o.Repo.ForCommands()) }
 
 // bringBack returns the commands that commit files of a foreign commit again.
 func (d *Repository) bringBack(paths []string) string {
@@ -58,13 +78,22 @@ func (d *Repository) bringBack(paths []string) string {
 		quoted[i] = shellWord(path)
 	}
 	return fmt.Sprintf("git clone -b %s %s data && cd data && git checkout %s -- %s && git commit -m 'Bring back' && git push",
-		shellWord(d.o.Branch), shellWord(d.String()), d.ground.last, strings.Join(quoted, " "))
+		shellWord(d.o.Branch), d.address(), d.ground.foreign[0], strings.Join(quoted, " "))
+}
+
+// removal returns the command that removes refs of the remote.
+func (d *Repository) removal(refs ...string) string {
+	command := "git init -q --bare empty.git && git -C empty.git push " + d.address()
+	for _, ref := range refs {
+		command += " " + shellWord(":"+ref)
+	}
+	return command
 }
 
 // shellWord quotes a word for a shell, if it needs that.
 func shellWord(word string) string {
 	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@+", r)
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@+=", r)
 	}
 	if word != "" && strings.TrimFunc(word, plain) == "" {
 		return word
@@ -76,8 +105,36 @@ func shellWord(word string) string {
 // else committed. Only a person may set a branch back.
 func (d *Repository) refusedUndo(err error) error {
 	g := d.ground
-	return fmt.Errorf("push to %q: commit %s on branch %q is not signed by this mirror, and the host does not let us put back what it changed: %w; "+
+	return fmt.Errorf("commit %s on branch %q is not signed by this mirror, and the host does not let us put back what it changed: %w; "+
 		"the tag stays where it is. Allow the push, or set the branch back yourself: "+
-		"git clone --bare %s data.git && cd data.git && git push --force-with-lease=%s:%s origin %s:refs/heads/%s",
-		d, g.first, d.o.Branch, err, shellWord(d.String()), shellWord(d.o.Branch), g.last, g.commit, shellWord(d.o.Branch))
+		"git clone --bare %s data.git && git -C data.git push %s origin %s",
+		g.first(), d.o.Branch, err, d.address(),
+		shellWord("--force-with-lease="+d.o.Branch+":"+d.head), shellWord(g.commit+":refs/heads/"+d.o.Branch))
+}
+
+// few are the first of many names.
+type few struct {
+	n     int
+	names []string
+}
+
+func (f *few) add(name string) {
+	if f.n++; f.n <= 5 {
+		f.names = append(f.names, name)
+	}
+}
+
+// String lists the names, in quotes where they are not plain.
+func (f few) String() string {
+	shown := make([]string, len(f.names))
+	for i, name := range f.names {
+		if shown[i] = name; strconv.Quote(name) != `"`+name+`"` {
+			shown[i] = strconv.Quote(name)
+		}
+	}
+	text := strings.Join(shown, ", ")
+	if more := f.n - len(f.names); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }

@@ -102,7 +102,7 @@ type Repository struct {
 	ground    ground
 	ahead     bool      // the ground is further than the tag says
 	last      time.Time // the line of the ground, zero if it has none
-	alarm     state.Alarm
+	alarms    []state.Alarm
 	due       string // why something is to be pushed although nothing is new
 
 	adopting bool
@@ -167,7 +167,7 @@ func (d *Repository) Load(ctx context.Context) (state.State, error) {
 		return state.State{}, err
 	}
 	read := d.state
-	d.alarm = read.Alarm.Standing(d.o.Now())
+	d.alarms = state.Standing(read.Alarms, d.o.Now())
 	if err := d.findGround(ctx, tagged); err != nil {
 		return state.State{}, err
 	}
@@ -265,6 +265,7 @@ func (d *Repository) Wants(ctx context.Context, tail *index.Tail) ([]state.Want,
 		return nil, err
 	}
 	var wants []state.Want
+	var anew few
 	d.judged, d.unfit = nil, map[index.Release]bool{}
 	for _, w := range all {
 		fits, err := d.fits(ctx, tail, w)
@@ -274,11 +275,17 @@ func (d *Repository) Wants(ctx context.Context, tail *index.Tail) ([]state.Want,
 		if !fits {
 			d.unfit[w.Release] = true
 		}
+		if !fits && d.listed(w.Release) {
+			anew.add(w.Release.JSONPath())
+		}
 		if !fits || d.full {
 			wants = append(wants, w)
 		}
 	}
 	d.judged = tail
+	if anew.n > 0 {
+		d.notify("%s: not what the index says of the tarball, or not in the form of a record; written anew", anew)
+	}
 	return wants, nil
 }
 
@@ -348,11 +355,11 @@ func (d *Repository) judgeShape(look shape) error {
 	case d.owner == nobodys && !d.known && !look.isData():
 		return fmt.Errorf("adopt branch %q of %q: it has no tag %q, and its folders are not those of packages, NAME/VERSION/NAME.cabal: %w; "+
 			"nothing was written. Give another branch or repository; if it is the right one, run once with adopt",
-			d.o.Branch, d, d.o.Tag, ErrTag)
+			d.o.Branch, d, d.o.Tag, ErrBranch)
 	case d.o.Hashes && look.records == 0 && look.cabals > 0:
-		return d.otherKind("its tree has .cabal files and no JSON, as a files repository")
+		return d.otherKind("its tree has .cabal files and no JSON, as a files repository", "refs/heads/"+d.o.Branch, "refs/tags/"+d.o.Tag)
 	case !d.o.Hashes && look.records > 0:
-		return d.otherKind("its tree has JSON files of hashes, as a hashes repository")
+		return d.otherKind("its tree has JSON files of hashes, as a hashes repository", "refs/heads/"+d.o.Branch, "refs/tags/"+d.o.Tag)
 	}
 	return nil
 }

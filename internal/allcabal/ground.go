@@ -2,11 +2,16 @@ package allcabal
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"path"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
@@ -17,12 +22,19 @@ type ground struct {
 	line    string   // the commit that says how far the index was read
 	parents []string // of the next commit
 
-	// first and last are the ends of what somebody else committed above it,
-	// foreign is how many commits that are.
-	first, last string
-	foreign     int
-	undone      []gitrepo.Change // what of that is put back
-	kept        []gitrepo.Change // what the owner wants to keep of it
+	// foreign are the commits of somebody else above it, the newest first.
+	foreign []string
+	undo    bool             // they are undone, and not only passed over
+	undone  []gitrepo.Change // what of them is put back
+	kept    []gitrepo.Change // what the owner wants to keep of them
+}
+
+// first returns the oldest foreign commit, "" if there is none.
+func (g ground) first() string {
+	if len(g.foreign) == 0 {
+		return ""
+	}
+	return g.foreign[len(g.foreign)-1]
 }
 
 // standing is the ground of a commit with nothing above it.
@@ -33,16 +45,13 @@ func standing(commit string) ground {
 	return ground{commit: commit, line: commit, parents: []string{commit}}
 }
 
-// maxForeign is how many commits are looked through for one of ours.
-const maxForeign = 5_000
-
 // findGround finds out what the branch may be built on. tagged is the commit of
 // the tag, "" if there is no tag.
 func (d *Repository) findGround(ctx context.Context, tagged string) error {
 	d.ground = standing(d.head)
 	switch {
 	case d.o.Adopt && d.head != "":
-		d.alarm = state.Alarm{} // acknowledged
+		d.alarms = nil // acknowledged
 		d.Forget("adopt was asked for")
 		return nil
 	case d.owner == ours && d.head == "":
@@ -58,36 +67,50 @@ func (d *Repository) findGround(ctx context.Context, tagged string) error {
 	return d.findOurs(ctx)
 }
 
-// leave finds the ground of a branch that is not where our tag is.
+// leave finds the ground of a branch that is not where our tag is. As a rule few
+// commits lie between, so all of the history is looked through only if they are
+// not found among those.
 func (d *Repository) leave(ctx context.Context, tagged string) error {
-	above, found, err := d.walk(ctx, d.head, tagged)
-	if err != nil {
-		return err
-	}
-	if found {
-		return d.climb(ctx, tagged, above)
-	}
-	back, err := d.o.Repo.Ancestor(ctx, d.head, tagged, maxForeign)
-	switch {
-	case err != nil:
-		return fmt.Errorf("read history: %w", err)
-	case back:
-		d.ground, d.due = standing(tagged), "the branch was set back"
-		return nil
+	var above []link
+	for _, most := range []int{500, math.MaxInt32} {
+		var found bool
+		var err error
+		if above, found, err = d.walk(ctx, d.head, tagged, most); err != nil {
+			return err
+		}
+		if found {
+			return d.climb(ctx, tagged, above)
+		}
+		back, err := d.o.Repo.Ancestor(ctx, d.head, tagged, most)
+		if err != nil {
+			return fmt.Errorf("read history: %w", err)
+		}
+		if back {
+			d.ground, d.due = standing(tagged), "the branch was set back"
+			return nil
+		}
 	}
 	// Another history, or one with a merge: ours must not be lost from it.
-	return d.undo(ctx, tagged, above, tagged)
+	foreign, _ := part(above)
+	return d.undo(ctx, tagged, foreign, tagged)
+}
+
+// A link is a commit of a chain of first parents.
+type link struct {
+	id   string
+	ours bool      // we signed it
+	when time.Time // of its committer
 }
 
 // walk returns the first parents of a commit, the newest first, up to another
 // commit, and whether that one was found.
-func (d *Repository) walk(ctx context.Context, from, until string) (above []link, found bool, err error) {
+func (d *Repository) walk(ctx context.Context, from, until string, most int) (above []link, found bool, err error) {
 	next := from
-	for c, err := range d.o.Repo.History(ctx, from, until, maxForeign) {
+	for c, err := range d.o.Repo.History(ctx, from, until, most) {
 		if err != nil {
 			return nil, false, fmt.Errorf("read history: %w", err)
 		}
-		above = append(above, link{id: c.ID, ours: d.isOurs(c)})
+		above = append(above, d.link(c))
 		if next = ""; len(c.Parents) > 0 {
 			next = c.Parents[0]
 		}
@@ -95,57 +118,128 @@ func (d *Repository) walk(ctx context.Context, from, until string) (above []link
 	return above, next == until, nil
 }
 
-// isOurs reports whether we signed a commit.
-func (d *Repository) isOurs(c gitrepo.Commit) bool {
-	return d.verify(c.Signed, c.Signature) == nil
+// link looks whose a commit is.
+func (d *Repository) link(c gitrepo.Commit) link {
+	return link{id: c.ID, ours: d.verify(c.Signed, c.Signature) == nil, when: c.CommitterWhen}
 }
 
-// A link is a commit of a chain, and whether we signed it.
-type link struct {
-	id   string
-	ours bool
+// part divides a chain at the newest commit of ours. What is above it is somebody
+// else's; what is below it, the run had before it that signed it.
+func part(chain []link) (foreign []string, rest []link) {
+	for i, l := range chain {
+		if l.ours {
+			return foreign, chain[i:]
+		}
+		foreign = append(foreign, l.id)
+	}
+	return foreign, nil
 }
 
-// climb goes on from the last of the commits above the tag that are ours without
-// a gap. There are some when a run was killed between branch and tag.
+// climb goes on from the newest commit of ours above the tag. There is one when a
+// run was killed between branch and tag, or the host took the one and not the
+// other. What that run undid was then never told.
 func (d *Repository) climb(ctx context.Context, tagged string, above []link) error {
+	foreign, rest := part(above)
+	d.raiseUndone(rest, func(link) time.Time { return d.o.Now() })
 	base := tagged
-	for len(above) > 0 && above[len(above)-1].ours {
-		base, above = above[len(above)-1].id, above[:len(above)-1]
+	if len(rest) > 0 {
+		base, d.ahead, d.due = rest[0].id, true, "the tag is behind the branch"
 	}
-	d.ahead = base != tagged
-	if d.ahead {
-		d.due = "the tag is behind the branch"
-	}
-	if len(above) == 0 {
+	if len(foreign) == 0 {
 		d.ground = standing(base)
 		return nil
 	}
-	return d.undo(ctx, base, above)
+	return d.undo(ctx, base, foreign)
+}
+
+// raiseUndone raises an alarm for each row of foreign commits in a chain that
+// begins with one of ours. since is told the commit of ours above the row; without
+// a time there is no alarm.
+func (d *Repository) raiseUndone(chain []link, since func(above link) time.Time) {
+	var above link
+	for i, l := range chain {
+		last := i+1 == len(chain) || chain[i+1].ours
+		if l.ours {
+			above = l
+		} else if when := since(above); last && !when.IsZero() {
+			d.raise(l.id, when)
+		}
+	}
+}
+
+// raise tells of foreign commits, of which the oldest is given.
+func (d *Repository) raise(commit string, since time.Time) {
+	d.alarms = state.Raise(d.alarms, state.Alarm{Commit: commit, Since: since.UTC()})
 }
 
 // findOurs looks for a commit of ours below the head of a branch whose tag is not
-// ours: what is above it, somebody else put there when the tag was gone.
+// ours: what is above it, somebody else put there when the tag was gone. Alarms
+// that went with the tag are found by the commits that undid what they told of.
 func (d *Repository) findOurs(ctx context.Context) error {
 	d.Forget(d.whyAdopted())
 	if d.o.Keys == nil {
 		return nil
 	}
-	var above []link
-	for c, err := range d.o.Repo.History(ctx, d.head, "", maxForeign) {
-		switch {
-		case err != nil:
-			return fmt.Errorf("read history: %w", err)
-		case !d.isOurs(c):
-			above = append(above, link{id: c.ID})
-			continue
+	if d.o.Keys.Awaits() {
+		if err := d.learn(ctx); err != nil {
+			return err
 		}
-		if d.known = true; len(above) == 0 {
-			return nil
-		}
-		return d.undo(ctx, c.ID, above)
 	}
-	return nil
+	chain, err := d.recentChain(ctx)
+	if err != nil {
+		return err
+	}
+	foreign, rest := part(chain)
+	if d.known = len(rest) > 0; !d.known {
+		d.sayWhoSigned(ctx)
+		return nil
+	}
+	d.raiseUndone(rest, func(above link) time.Time { return d.recent(above.when) })
+	if len(foreign) == 0 {
+		return nil
+	}
+	return d.undo(ctx, rest[0].id, foreign)
+}
+
+// recentChain walks down from the head until a commit of ours is older than any
+// alarm can be. What is below our oldest commit, older tools made.
+func (d *Repository) recentChain(ctx context.Context) (chain []link, err error) {
+	end := -1 // behind our oldest commit, if there is any
+	for c, err := range d.o.Repo.History(ctx, d.head, "", math.MaxInt32) {
+		if err != nil {
+			return nil, fmt.Errorf("read history: %w", err)
+		}
+		l := d.link(c)
+		chain = append(chain, l)
+		if l.ours {
+			end = len(chain)
+		}
+		if l.ours && d.recent(l.when).IsZero() {
+			break
+		}
+	}
+	if end >= 0 {
+		chain = chain[:end]
+	}
+	return chain, nil
+}
+
+// recent returns a time, or none if an alarm of then no longer stands.
+func (d *Repository) recent(when time.Time) time.Time {
+	if len(state.Standing([]state.Alarm{{Since: when}}, d.o.Now())) == 0 {
+		return time.Time{}
+	}
+	return when
+}
+
+// sayWhoSigned names the key by which the head of a branch that is adopted was
+// signed: it may be a former one of this mirror.
+func (d *Repository) sayWhoSigned(ctx context.Context) {
+	c, err := d.o.Repo.ReadCommit(ctx, d.head)
+	unknown := (*openpgp.UnknownKeyError)(nil)
+	if err == nil && c.Signature != "" && errors.As(d.verify(c.Signed, c.Signature), &unknown) {
+		d.notify("its newest commit is signed by key %s, which is none of this mirror's; if it is a former one, name it by the option trusted-keys", unknown.Issuer)
+	}
 }
 
 // whyAdopted says why the whole index is needed.
@@ -162,9 +256,9 @@ func (d *Repository) whyAdopted() string {
 // undo sets the ground below what somebody else committed. Its changes to data
 // are put back, and to other files unless the owner keeps them. The commit that
 // does so has the head as its parent, and others if the head does not lead there.
-func (d *Repository) undo(ctx context.Context, base string, above []link, others ...string) error {
-	g := ground{commit: base, line: base, parents: append([]string{d.head}, others...), last: d.head, foreign: len(above)}
-	g.first = above[len(above)-1].id
+// It is made also if nothing differs: the head is to be a commit of ours.
+func (d *Repository) undo(ctx context.Context, base string, foreign []string, others ...string) error {
+	g := ground{commit: base, line: base, parents: append([]string{d.head}, others...), foreign: foreign}
 	for change, err := range d.o.Repo.Diff(ctx, base, d.head) {
 		if err != nil {
 			return fmt.Errorf("compare %s with %s: %w", d.head, base, err)
@@ -178,15 +272,80 @@ func (d *Repository) undo(ctx context.Context, base string, above []link, others
 	if err := d.dropFolders(ctx, &g); err != nil {
 		return err
 	}
-	if len(g.undone) == 0 {
-		// The tree is the ground's with what the owner keeps.
+	welcome, err := d.welcome(ctx, g)
+	if err != nil {
+		return err
+	}
+	if welcome && len(others) == 0 {
 		g.commit, g.parents = d.head, []string{d.head}
 	} else {
-		d.due = "somebody else committed to the branch"
-		d.alarm = state.Alarm{Commit: g.first, Since: d.o.Now().UTC()}
+		g.undo, d.due = true, "somebody else committed to the branch"
+		if g.first() != "" {
+			d.raise(g.first(), d.o.Now())
+		}
 	}
 	d.ground = g
 	return d.needUndone(ctx)
+}
+
+// maxKept is how many commits of the owner's are looked at one by one.
+const maxKept = 100
+
+// welcome reports whether foreign commits hold nothing but what the owner keeps:
+// each of them, so that none adds what a later one takes away, and the tree as a
+// whole, which may have what is no file.
+func (d *Repository) welcome(ctx context.Context, g ground) (bool, error) {
+	if len(g.undone) > 0 || len(g.kept) == 0 || len(g.foreign) > maxKept {
+		return false, nil
+	}
+	before := g.commit
+	for _, id := range slices.Backward(g.foreign) {
+		for change, err := range d.o.Repo.Diff(ctx, before, id) {
+			if err != nil {
+				return false, fmt.Errorf("compare %s with %s: %w", id, before, err)
+			}
+			if !d.keeps(change) {
+				return false, nil
+			}
+		}
+		before = id
+	}
+	tree, err := d.keptTree(ctx, g)
+	if err != nil {
+		return false, err
+	}
+	head, err := d.o.Repo.ReadCommit(ctx, d.head)
+	return tree == head.Tree, err
+}
+
+// keptTree returns the tree of the ground with what the owner keeps.
+func (d *Repository) keptTree(ctx context.Context, g ground) (tree string, err error) {
+	im, err := d.o.Repo.Import(ctx, g.commit)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, im.Close()) }()
+	if err := g.keep(im); err != nil {
+		return "", err
+	}
+	tree, _, err = im.Tree()
+	return tree, err
+}
+
+// keep puts what the owner keeps into a tree.
+func (g ground) keep(im *gitrepo.Import) error {
+	for _, change := range g.kept {
+		err := error(nil)
+		if change.NewID == "" {
+			err = im.Remove(change.Path)
+		} else {
+			err = im.Put(gitrepo.File{Path: change.Path, Mode: change.NewMode, ID: change.NewID})
+		}
+		if err != nil {
+			return fmt.Errorf("keep %q: %w", change.Path, err)
+		}
+	}
+	return nil
 }
 
 // dropFolders keeps nothing that would take the place of a folder of the ground:

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -97,7 +98,18 @@ func TestForeignCommitsAreUndone(t *testing.T) {
 			r.git("update-ref", "refs/heads/hackage", "display")
 			r.commitByHand(r.evil())
 		},
-		"signed by another key": func(r *rig) { r.commitBy(r.newSigner(), r.evil()) },
+		"signed by another key":            func(r *rig) { r.commitBy(r.newSigner(), r.evil()) },
+		"nothing":                          func(r *rig) { r.commitTree("hackage^{tree}", "hackage") },
+		"nothing, without what was before": func(r *rig) { r.commitTree("hackage^{tree}") },
+		"what is taken back": func(r *rig) {
+			r.commitByHand(r.evil())
+			r.commitTree("hackage^^{tree}", "hackage")
+		},
+		"a merge that takes nothing": func(r *rig) { r.commitTree("hackage^{tree}", "hackage", "display") },
+		"empty folders": func(r *rig) {
+			empty := r.pipe("", "mktree")
+			r.commitTree(r.pipe(r.git("ls-tree", "hackage")+"040000 tree "+empty+"\tzz\n", "mktree"), "hackage")
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -116,11 +128,14 @@ func (r *rig) checkUndone(ours string, between func()) {
 	r.Helper()
 	foreign := strings.TrimSpace(r.git("rev-parse", "hackage"))
 	d, result := r.mustRun()
-	first := d.Alarm()
-	if result.Commits != 1 || len(result.Undone) == 0 || first == "" || !strings.Contains(first, "git show ") {
+	first := strings.Join(d.Alarms(), "\n")
+	if result.Commits != 1 || first == "" || !strings.Contains(first, " show "+strings.Fields(r.git("cat-file", "tag", "current-hackage")[strings.Index(r.git("cat-file", "tag", "current-hackage"), "Alarm: "):])[1]) {
 		r.Errorf("result %+v, alarm %q", result, first)
 	}
 	r.checkFiles()
+	if trees := strings.Count(r.git("ls-tree", "-r", "-t", "hackage"), " tree "); trees != strings.Count(r.git("ls-tree", "-r", "-t", ours), " tree ") {
+		r.Errorf("there are %d folders", trees)
+	}
 	for _, commit := range []string{ours, foreign} {
 		r.git("merge-base", "--is-ancestor", commit, "hackage")
 	}
@@ -131,13 +146,13 @@ func (r *rig) checkUndone(ours string, between func()) {
 	if result.Commits != 1 || len(result.Undone) != 0 {
 		r.Errorf("the next result is %+v", result)
 	}
-	if said := d.Alarm(); !strings.Contains(said, "was not signed by this mirror") || !strings.Contains(r.git("cat-file", "tag", "current-hackage"), "\nAlarm: ") {
+	if said := strings.Join(d.Alarms(), "\n"); !strings.Contains(said, "was not signed by this mirror") || !strings.Contains(r.git("cat-file", "tag", "current-hackage"), "\nAlarm: ") {
 		r.Errorf("the alarm is %q", said)
 	}
 	r.checkFiles()
 	r.now = r.now.Add(state.AlarmStands + time.Hour)
-	if d, result := r.mustRun(); d.Alarm() != "" || result.Changed {
-		r.Errorf("after a week it is %q, %+v", d.Alarm(), result)
+	if d, result := r.mustRun(); d.Alarms() != nil || result.Changed {
+		r.Errorf("after a week it is %q, %+v", d.Alarms(), result)
 	}
 }
 
@@ -163,6 +178,120 @@ func (r *rig) signed() {
 	if err := r.signer.Verify(tag.Signed, tag.Signature); err != nil {
 		r.Error(err)
 	}
+}
+
+// commitTree commits a tree to the branch by plain git.
+func (r *rig) commitTree(tree string, parents ...string) {
+	r.Helper()
+	args := []string{"-c", "user.name=X", "-c", "user.email=x@x", "commit-tree", "-m", "Update from Hackage at 2026-01-05T06:11:00Z", tree}
+	for _, parent := range parents {
+		args = append(args, "-p", parent)
+	}
+	r.git("update-ref", "refs/heads/hackage", strings.TrimSpace(r.git(args...)))
+}
+
+// pipe runs git in the remote with an input.
+func (r *rig) pipe(input string, args ...string) string {
+	r.Helper()
+	cmd := exec.Command("git", args...)
+	cmd.Dir, cmd.Stdin = r.remote, strings.NewReader(input)
+	out, err := cmd.Output()
+	if err != nil {
+		r.Fatalf("git %q: %v", args, err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// An alarm is told whatever becomes of tag and branch: the commit that undid what
+// it tells of is in the history.
+func TestAlarmOutlivesTheTag(t *testing.T) {
+	t.Parallel()
+	for name, then := range map[string]func(r *rig, before string){
+		"tag removed":            func(r *rig, _ string) { r.git("update-ref", "-d", "refs/tags/current-hackage") },
+		"tag of before":          func(r *rig, before string) { r.git("update-ref", "refs/tags/current-hackage", before) },
+		"another foreign commit": func(r *rig, _ string) { r.commitByHand(map[string][]byte{"typo.md": []byte("x\n")}) },
+		"both": func(r *rig, before string) {
+			r.commitByHand(map[string][]byte{"typo.md": []byte("x\n")})
+			r.git("update-ref", "-d", "refs/tags/current-hackage")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, hackagetest.Small())
+			r.mustRun()
+			before := strings.TrimSpace(r.git("rev-parse", "refs/tags/current-hackage"))
+			r.commitByHand(r.evil())
+			evil := strings.TrimSpace(r.git("rev-parse", "hackage"))
+			r.hackage.Upload("later", "1", nil, nil)
+			r.mustRun()
+			then(r, before)
+			for range 2 {
+				d, _ := r.mustRun()
+				if said := strings.Join(d.Alarms(), "\n"); !strings.Contains(said, evil) {
+					t.Errorf("it says %q", said)
+				}
+				r.checkFiles()
+			}
+			r.now = r.now.Add(state.AlarmStands + time.Hour)
+			r.git("update-ref", "-d", "refs/tags/current-hackage")
+			if d, _ := r.mustRun(); d.Alarms() != nil {
+				t.Errorf("after a week it says %q", d.Alarms())
+			}
+		})
+	}
+}
+
+// A host that takes the branch and not the tag gets nothing twice, and once the tag
+// is taken the alarm is told.
+func TestTagIsRefusedAlone(t *testing.T) {
+	t.Parallel()
+	h := hackagetest.Small()
+	r := newRig(t, h)
+	r.mustRun()
+	r.git("config", "receive.advertiseAtomic", "false")
+	r.commitByHand(r.evil())
+	hook := filepath.Join(r.remote, "hooks", "update")
+	if err := os.MkdirAll(filepath.Dir(hook), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(hook, []byte("#!/bin/sh\ncase $1 in refs/tags/current-hackage) exit 1;; esac\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	h.Upload("new", "1", nil, nil)
+	for i := range 3 {
+		if _, _, err := r.run(); err == nil || strings.Contains(err.Error(), "put back") {
+			t.Errorf("run %d: error %v", i, err)
+		}
+	}
+	commits := len(r.commits())
+	if err := os.Remove(hook); err != nil {
+		t.Fatal(err)
+	}
+	d, result := r.mustRun()
+	if result.Commits != 0 || len(r.commits()) != commits || len(d.Alarms()) != 1 {
+		t.Errorf("result %+v, alarms %q", result, d.Alarms())
+	}
+	r.checkFiles()
+	r.signed()
+}
+
+// However many foreign commits there are above ours, ours are found.
+func TestManyForeignCommitsWithoutATag(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, hackagetest.Small())
+	r.mustRun()
+	ours := strings.TrimSpace(r.git("rev-parse", "hackage"))
+	var stream strings.Builder
+	for i := range 5_100 {
+		fmt.Fprintf(&stream, "commit refs/heads/hackage\ncommitter X <x@x> 1700000000 +0000\ndata 44\nUpdate from Hackage at 2026-01-05T06:11:00Z\n\n")
+		if i == 0 {
+			fmt.Fprintf(&stream, "from refs/heads/hackage^0\n")
+		}
+		fmt.Fprintf(&stream, "M 100644 inline backdoor/%d/backdoor.cabal\ndata 2\nx\n\n", i%7)
+	}
+	r.pipe(stream.String(), "fast-import", "--quiet")
+	r.git("update-ref", "-d", "refs/tags/current-hackage")
+	r.checkUndone(ours, func() {})
 }
 
 // removeByHand commits that folders are gone.
@@ -213,8 +342,8 @@ func TestCommitsOfOursAboveTheTag(t *testing.T) {
 			d, result := r.mustRun()
 			r.checkFiles()
 			r.signed()
-			if foreign := c.between || c.above; (d.Alarm() != "") != foreign || !foreign && (result.Commits != 1 || len(r.commits()) != ours+1) {
-				t.Errorf("result %+v, alarm %q", result, d.Alarm())
+			if foreign := c.between || c.above; (d.Alarms() != nil) != foreign || !foreign && (result.Commits != 1 || len(r.commits()) != ours+1) {
+				t.Errorf("result %+v, alarm %q", result, d.Alarms())
 			}
 			r.hasAll()
 			if _, result := r.mustRun(); result.Changed {
@@ -276,19 +405,19 @@ func TestOwnerKeepsFiles(t *testing.T) {
 	r.commitByHand(map[string][]byte{"README.md": []byte("one\n"), ".github/workflows/a/x.yml": []byte("on: push\n")})
 	r.options.Keep = []string{"README.md", ".github"}
 	d, result := r.mustRun()
-	if result.Changed || d.Alarm() != "" || d.Due() != "" {
-		t.Errorf("result %+v, alarm %q, due %q", result, d.Alarm(), d.Due())
+	if result.Changed || d.Alarms() != nil || d.Due() != "" {
+		t.Errorf("result %+v, alarm %q, due %q", result, d.Alarms(), d.Due())
 	}
 	h.Upload("new", "1", nil, nil)
-	if d, result = r.mustRun(); result.Commits != 1 || d.Alarm() != "" {
-		t.Errorf("result %+v, alarm %q", result, d.Alarm())
+	if d, result = r.mustRun(); result.Commits != 1 || d.Alarms() != nil {
+		t.Errorf("result %+v, alarm %q", result, d.Alarms())
 	}
 	r.signed()
 	// One file is to be kept, and another is not.
 	r.commitByHand(r.evil())
 	d, result = r.mustRun()
-	if result.Commits != 1 || !strings.Contains(d.Alarm(), "keep: .gitattributes") {
-		t.Errorf("result %+v, alarm %q", result, d.Alarm())
+	if result.Commits != 1 || !strings.Contains(strings.Join(d.Alarms(), "\n"), "keep: .gitattributes") {
+		t.Errorf("result %+v, alarm %q", result, d.Alarms())
 	}
 	r.signed()
 	if got := r.git("cat-file", "blob", "hackage:README.md"); got != "read me\n" {
@@ -305,8 +434,8 @@ func TestOwnerKeepsFiles(t *testing.T) {
 		t.Errorf("README.md is %q", got)
 	}
 	r.options.Adopt = true
-	if d, _ := r.mustRun(); d.Alarm() != "" {
-		t.Errorf("it was acknowledged, and the alarm is %q", d.Alarm())
+	if d, _ := r.mustRun(); d.Alarms() != nil {
+		t.Errorf("it was acknowledged, and the alarm is %q", d.Alarms())
 	}
 	if strings.Contains(r.git("cat-file", "tag", "current-hackage"), "\nAlarm: ") {
 		t.Error("the tag has an alarm that was acknowledged")
@@ -324,7 +453,7 @@ func TestKeptFileReplacesNoFolder(t *testing.T) {
 	r.removeByHand("alpha")
 	r.plumb("hackage", map[string]string{"alpha": "100644 " + blob, "NOTES": "100755 " + blob, "a\x01b": "100644 " + blob})
 	d, result := r.mustRun()
-	if result.Commits != 1 || d.Alarm() == "" {
+	if result.Commits != 1 || d.Alarms() == nil {
 		t.Errorf("result %+v", result)
 	}
 	r.signed()
@@ -406,7 +535,7 @@ func (r *rig) tagOfFirstVersions() {
 		r.Fatal(err)
 	}
 	s := d.State()
-	s.Kind, s.Branch, s.Alarm = "", "", state.Alarm{}
+	s.Kind, s.Branch, s.Alarms = "", "", nil
 	r.tagByHand(s, r.signer)
 }
 
@@ -487,7 +616,7 @@ func TestBranchOfSomethingElseIsRefused(t *testing.T) {
 			r.plumbRoot(entries)
 			refs := r.git("for-each-ref")
 			_, _, err := r.run()
-			if !errors.Is(err, ErrTag) || !strings.Contains(err.Error(), "adopt") || r.git("for-each-ref") != refs {
+			if !errors.Is(err, ErrBranch) || !strings.Contains(err.Error(), "adopt") || r.git("for-each-ref") != refs {
 				t.Fatalf("error %v", err)
 			}
 			r.options.Adopt = true
@@ -526,12 +655,23 @@ func TestFormerKeyIsTrusted(t *testing.T) {
 	if _, _, err := r.run(); !errors.Is(err, ErrTag) || !strings.Contains(err.Error(), former.Fingerprint()) {
 		t.Errorf("error %v", err)
 	}
-	// Only the fingerprint is known: the key is on the branch display.
+	// Nothing is taken over in silence when the tag is gone as well.
 	r.awaited = []string{former.Fingerprint()}
+	tag := strings.TrimSpace(r.git("rev-parse", "refs/tags/current-hackage"))
+	head := strings.TrimSpace(r.git("rev-parse", "hackage"))
+	r.git("update-ref", "-d", "refs/tags/current-hackage")
+	r.commitByHand(r.evil())
+	d, _ := r.mustRun()
+	if d.Alarms() == nil || slices.Contains(r.tree("hackage"), "backdoor/1.0/backdoor.json") {
+		t.Errorf("alarms %q, and there is %q", d.Alarms(), r.tree("hackage"))
+	}
+	r.git("update-ref", "refs/heads/hackage", head)
+	r.git("update-ref", "refs/tags/current-hackage", tag)
+	// Only the fingerprint is known: the key is on the branch display.
 	h.Upload("new", "1", nil, nil)
 	d, result := r.mustRun()
-	if result.Commits != 1 || d.Adopting() != "" || d.Alarm() != "" {
-		t.Errorf("result %+v, alarm %q", result, d.Alarm())
+	if result.Commits != 1 || d.Adopting() != "" || d.Alarms() != nil {
+		t.Errorf("result %+v, alarm %q", result, d.Alarms())
 	}
 	r.signed()
 	r.check()
@@ -789,7 +929,7 @@ func TestDryRunOfAnAdoption(t *testing.T) {
 	refs := r.git("for-each-ref")
 	r.options.DryRun, r.options.Signer, r.options.Keys = true, nil, nil
 	d, result := r.mustRun()
-	if result.Changed || result.Files != 4 || result.Commits != 2 || len(result.New) != 1 || d.Adopting() == "" || r.git("for-each-ref") != refs {
+	if result.Changed || result.Files != 3 || result.Commits != 2 || len(result.New) != 1 || d.Adopting() == "" || r.git("for-each-ref") != refs {
 		t.Errorf("result %+v", result)
 	}
 }

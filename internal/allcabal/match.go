@@ -124,26 +124,6 @@ func (d *Repository) knows(r index.Release) bool {
 	return ok && m.how > unread
 }
 
-// few are the first of many names.
-type few struct {
-	n     int
-	names []string
-}
-
-func (f *few) add(name string) {
-	if f.n++; f.n <= 5 {
-		f.names = append(f.names, name)
-	}
-}
-
-func (f few) String() string {
-	text := strings.Join(f.names, ", ")
-	if more := f.n - len(f.names); more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
-	}
-	return text
-}
-
 // releaseAt returns the release whose folder a path is in, if it is one.
 func releaseAt(path string) (index.Release, bool) {
 	parts := strings.Split(path, "/")

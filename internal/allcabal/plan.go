@@ -62,7 +62,7 @@ func (d *Repository) plan(ctx context.Context, in Input) (*plan, error) {
 		early:    map[index.Release]bool{},
 		next: state.State{
 			Position: in.Tail.To, Seen: in.Seen, Packages: in.Packages, Ledger: state.Ledger{},
-			Kind: d.kind(), Branch: d.o.Branch, Alarm: d.alarm,
+			Kind: d.kind(), Branch: d.o.Branch, Alarms: d.alarms,
 		},
 	}
 	if err := d.survey(ctx, in); err != nil {

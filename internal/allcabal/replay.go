@@ -28,7 +28,8 @@ type replay struct {
 	newest time.Time       // of all entries so far, but for those beyond the clock
 	result Result
 
-	counted int // entries that Done was not told of
+	counted int             // entries that Done was not told of
+	changed map[string]bool // paths, of an adopted tree
 }
 
 // A Result is what a run did to a repository, or in a dry run would do.
@@ -58,7 +59,7 @@ func (d *Repository) replay(ctx context.Context, in Input, p *plan) (_ Result, e
 	}
 	fresh := d.ground.commit == ""
 	r := &replay{
-		d: d, in: in, plan: p, im: im, now: d.o.Now(), held: map[string]bool{},
+		d: d, in: in, plan: p, im: im, now: d.o.Now(), held: map[string]bool{}, changed: map[string]bool{},
 		fresh: fresh, whole: fresh && d.o.History == Snapshot,
 	}
 	r.result.New, r.result.Adopted = d.fresh(in, p), d.Adopting()
@@ -168,19 +169,11 @@ func (r *replay) source(ctx context.Context) (*hackage.Index, index.Position, er
 // somebody else committed.
 func (r *replay) undo(ctx context.Context) error {
 	g := r.d.ground
-	if len(g.undone) == 0 {
+	if !g.undo {
 		return nil
 	}
-	for _, change := range g.kept {
-		err := error(nil)
-		if change.NewID == "" {
-			err = r.im.Remove(change.Path)
-		} else {
-			err = r.im.Put(gitrepo.File{Path: change.Path, Mode: change.NewMode, ID: change.NewID})
-		}
-		if err != nil {
-			return fmt.Errorf("keep %q in %q: %w", change.Path, r.d, err)
-		}
+	if err := g.keep(r.im); err != nil {
+		return err
 	}
 	for _, change := range g.undone {
 		r.result.Undone = append(r.result.Undone, change.Path)
@@ -331,7 +324,11 @@ func (r *replay) record(release index.Release) error {
 // write puts a file into the commit under way.
 func (r *replay) write(path string, content []byte) error {
 	r.wrote = true
-	r.result.Files++
+	if r.result.Files++; r.d.adopting {
+		// Few, and a dry run tells of files, not of how often they change.
+		r.changed[path] = true
+		r.result.Files = len(r.changed)
+	}
 	if !r.whole {
 		r.held[path] = true
 	}

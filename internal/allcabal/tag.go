@@ -20,8 +20,11 @@ const (
 	ours                 // signed by us, with our lines
 )
 
-// ErrTag says that the tag is one that a run must not move.
-var ErrTag = errors.New("not a tag of this mirror")
+// What a run must not write to.
+var (
+	ErrTag    = errors.New("not a tag of this mirror")
+	ErrBranch = errors.New("not a branch of a mirror")
+)
 
 // readTag finds out whose the tag is, and takes the state out of one of ours.
 // Nothing in it is believed before its signature is verified.
@@ -65,8 +68,8 @@ func (d *Repository) readLightweight(ctx context.Context) (string, error) {
 
 // refuseTag is the error of a tag that is neither ours nor the older tools'.
 func (d *Repository) refuseTag(why string) error {
-	return fmt.Errorf("read tag %q of %q: %s: %w; if it may go, remove it with `git push %s :refs/tags/%s`, or choose another name by the option tag",
-		d.o.Tag, d, why, ErrTag, shellWord(d.String()), d.o.Tag)
+	return fmt.Errorf("read tag %q of %q: %s: %w; if it may go, remove it with `%s`, or choose another name by the option tag",
+		d.o.Tag, d, why, ErrTag, d.removal("refs/tags/"+d.o.Tag))
 }
 
 // readOurs reads a tag that has our lines.
@@ -83,8 +86,8 @@ func (d *Repository) readOurs(ctx context.Context, tag gitrepo.Tag) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("read tag %q of %q: %w: %w; if that is a former key of this mirror, name it by the option trusted-keys. "+
-			"If the repository is one to take over, run once with adopt, which compares all of it with the index",
+		return fmt.Errorf("read tag %q of %q: %w: %w; if that is a former key of this mirror, give its public key by the option trusted-keys "+
+			"(of a repository that this program made its fingerprint does, while the branch display has the key). If the repository is one to take over, run once with adopt, which compares all of it with the index",
 			d.o.Tag, d, err, ErrTag)
 	}
 	d.owner = ours
@@ -93,7 +96,7 @@ func (d *Repository) readOurs(ctx context.Context, tag gitrepo.Tag) error {
 		d.why = err.Error() // a later version's, or a fault of ours; whose it is, is certain
 		return nil
 	}
-	if err := d.checkTag(read); err != nil {
+	if err := d.checkTag(read, tag.Object); err != nil {
 		return err
 	}
 	d.state = read
@@ -118,10 +121,14 @@ func (d *Repository) learn(ctx context.Context) error {
 }
 
 // checkTag refuses a tag of ours that belongs to another repository or branch.
-func (d *Repository) checkTag(read state.State) error {
+func (d *Repository) checkTag(read state.State, tagged string) error {
 	switch {
 	case read.Kind != "" && read.Kind != d.kind():
-		return d.otherKind(fmt.Sprintf("tag %q says that it is a %s repository", d.o.Tag, read.Kind))
+		why := fmt.Sprintf("its tag %q is that of a %s repository", d.o.Tag, read.Kind)
+		if tagged != d.head && d.head != "" {
+			return d.otherKind(why, "refs/tags/"+d.o.Tag) // the branch may be as it should be
+		}
+		return d.otherKind(why, "refs/heads/"+d.o.Branch, "refs/tags/"+d.o.Tag)
 	case read.Branch != "" && read.Branch != d.o.Branch:
 		return fmt.Errorf("read tag %q of %q: it is of branch %q, and the option branch says %q: %w; give that branch, or another tag",
 			d.o.Tag, d, read.Branch, d.o.Branch, ErrTag)
@@ -130,11 +137,11 @@ func (d *Repository) checkTag(read state.State) error {
 }
 
 // otherKind is the error of a repository that is given as the other one.
-func (d *Repository) otherKind(why string) error {
-	return fmt.Errorf("read %q: it is given as hashes-repository or files-repository, and %s: %w; "+
+func (d *Repository) otherKind(why string, refs ...string) error {
+	return fmt.Errorf("read %q: it is given as %s-repository, but %s: %w; "+
 		"if the two addresses are exchanged, exchange them. If somebody pushed the one over the other, "+
-		"remove branch and tag with `git push %s :refs/heads/%s :refs/tags/%s`, and the next run makes them anew",
-		d, why, ErrKind, shellWord(d.String()), d.o.Branch, d.o.Tag)
+		"remove what is wrong with `%s`, and the next run makes it anew",
+		d, d.kind(), why, ErrKind, d.removal(refs...))
 }
 
 // ErrKind says that a repository is the other of the two.

@@ -79,7 +79,7 @@ func (d *Repository) push(ctx context.Context, p *plan, result Result, in Input)
 		updates = append(updates, gitrepo.Update{Ref: "refs/heads/" + d.o.Branch, Old: d.head, New: result.Commit})
 	}
 	err = d.o.Repo.Push(ctx, updates...)
-	if errors.Is(err, gitrepo.ErrRefused) && len(result.Undone) > 0 {
+	if errors.Is(err, gitrepo.ErrRefused) && d.ground.undo && strings.Contains(err.Error(), "refs/heads/"+d.o.Branch) {
 		return d.refusedUndo(err)
 	}
 	if err != nil {

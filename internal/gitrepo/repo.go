@@ -220,6 +220,10 @@ func (r *Repo) Close() error {
 // String returns the remote's address without userinfo.
 func (r *Repo) String() string { return r.remote.display }
 
+// ForCommands returns the address as a command that people are given needs it:
+// with the user of ssh, which is none of the secrets.
+func (r *Repo) ForCommands() string { return r.remote.forGit }
+
 func (a Auth) clone() Auth {
 	return Auth{
 		SSHKey:     append([]byte(nil), a.SSHKey...),

@@ -54,6 +54,8 @@ type (
 		Bytes       int64   `json:"bytes"`
 		Commits     int     `json:"commits"`
 		Commit      string  `json:"commit"`
+		Files       int     `json:"files"`
+		Adopting    string  `json:"compared-because"`
 		Pending     int     `json:"pending"`
 		Seconds     float64 `json:"seconds"`
 	}
@@ -148,7 +150,7 @@ func (d *Destination) form(text int) destinationForm {
 		Kind: d.Kind, Name: short(d.Name, text), Error: short(d.Err, text), Changed: d.Changed,
 		IndexState: stamp(d.At, ""), IndexLength: d.At.Length,
 		Tarballs: d.Tarballs, Revisions: d.Revisions, Bytes: d.Bytes,
-		Commits: d.Commits, Commit: d.Commit, Pending: d.Pending, Seconds: seconds(d.Took),
+		Commits: d.Commits, Commit: d.Commit, Files: d.Files, Adopting: short(d.Adopting, text), Pending: d.Pending, Seconds: seconds(d.Took),
 	}
 }
 

@@ -193,7 +193,7 @@ func (r *syncer) openRepository(ctx context.Context, s *site, m remote) error {
 		return err
 	}
 	if keys == nil {
-		r.progress.Note(fmt.Sprintf("%s %q: without a signing-key or trusted-keys, signatures are not checked", s.kind, s))
+		r.warn(fmt.Sprintf("%s %q: without a signing-key or trusted-keys, signatures are not checked", s.kind, s))
 	}
 	s.repo = allcabal.New(allcabal.Options{
 		Repo: repo, Signer: r.signer, Keys: keys, Hashes: m.hashes,

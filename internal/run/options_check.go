@@ -188,7 +188,7 @@ func (o *Options) checkRootKeys(c *checker) {
 
 // ref refuses what git would not take as the name of a branch or tag.
 func (c *checker) ref(option, name string) {
-	bad := name == "" || name == "HEAD" || strings.ContainsAny(name, " ~^:?*[\\\x7f") ||
+	bad := name == "" || name == "HEAD" || strings.HasPrefix(name, "refs/") || strings.ContainsAny(name, " ~^:?*[\\\x7f") ||
 		strings.HasPrefix(name, "-") || strings.HasSuffix(name, ".") ||
 		strings.Contains(name, "..") || strings.Contains(name, "@{") ||
 		strings.ContainsFunc(name, func(r rune) bool { return r < ' ' })

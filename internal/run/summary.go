@@ -106,8 +106,10 @@ func (r *syncer) addSite(ctx context.Context, run *report.Run, s *site) {
 		if s.commit.Changed && s.commit.Commits > 0 {
 			d.Commit = s.commit.Commit
 		}
-		if text := s.repo.Alarm(); text != "" {
-			run.PutRight = append(run.PutRight, fmt.Sprintf("%s %s: %s", s.kind, s, text))
+		if s.err == nil {
+			for _, text := range s.repo.Alarms() {
+				run.PutRight = append(run.PutRight, fmt.Sprintf("%s %s: %s", s.kind, s, text))
+			}
 		}
 	}
 	if s.tail != nil {

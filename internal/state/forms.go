@@ -67,7 +67,7 @@ func ParseFile(raw []byte) (File, error) {
 	if err != nil {
 		return File{}, err
 	}
-	s.Kind, s.Branch, s.Alarm = "", "", Alarm{} // a bucket has none, whatever it says
+	s.Kind, s.Branch, s.Alarms = "", "", nil // a bucket has none, whatever it says
 	updated, err := parseTime("updated", form.Updated)
 	return File{State: s, Tool: form.Tool, Updated: updated}, err
 }

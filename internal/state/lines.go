@@ -82,7 +82,7 @@ func (s State) tagLines() []line {
 	for _, l := range []line{
 		{keyKind, string(s.Kind)},
 		{keyBranch, s.Branch},
-		{keyAlarm, s.Alarm.String()},
+		{keyAlarm, formatAlarms(s.Alarms)},
 	} {
 		if l.value != "" {
 			out = append(out, l)
@@ -156,7 +156,7 @@ func (s *State) fill(values map[string]string) error {
 	s.Seen.Index, s.Seen.Digest, s.Seen.ETag = values[keyIndex], values[keyDigest], values[keyETag]
 	s.Packages = values[keyPackages]
 	s.Kind, s.Branch = Kind(values[keyKind]), values[keyBranch]
-	if s.Alarm, err = parseAlarm(values[keyAlarm]); err != nil {
+	if s.Alarms, err = parseAlarms(values[keyAlarm]); err != nil {
 		return err
 	}
 	if s.Held.Tar, err = parseBeginning(values[keyHeldTar]); err != nil {
@@ -173,29 +173,32 @@ func (s *State) fill(values map[string]string) error {
 	return err
 }
 
-// String writes COMMIT SINCE, and the zero Alarm as nothing.
-func (a Alarm) String() string {
-	if a == (Alarm{}) {
-		return ""
+// formatAlarms writes COMMIT SINCE, and the same of each further one behind it:
+// the first versions refuse a line that stands twice.
+func formatAlarms(alarms []Alarm) string {
+	var fields []string
+	for _, a := range alarms {
+		fields = append(fields, a.Commit, formatTime(a.Since))
 	}
-	return a.Commit + " " + formatTime(a.Since)
+	return strings.Join(fields, " ")
 }
 
 // commitID is how git writes the id of a commit.
 var commitID = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
-// parseAlarm reads what Alarm.String wrote. More may follow in later versions.
-func parseAlarm(text string) (a Alarm, err error) {
-	if text == "" {
-		return a, nil
+// parseAlarms reads what formatAlarms wrote.
+func parseAlarms(text string) (alarms []Alarm, err error) {
+	for pair := range slices.Chunk(strings.Fields(text), 2) {
+		if len(pair) < 2 || !commitID.MatchString(pair[0]) {
+			return nil, fmt.Errorf("read alarm %.100q: no commit and time: %w", text, ErrForm)
+		}
+		a := Alarm{Commit: pair[0]}
+		if a.Since, err = parseTime(keyAlarm, pair[1]); err != nil {
+			return nil, err
+		}
+		alarms = append(alarms, a)
 	}
-	fields := strings.Fields(text)
-	if len(fields) < 2 || !commitID.MatchString(fields[0]) {
-		return a, fmt.Errorf("read alarm %.100q: no commit and time: %w", text, ErrForm)
-	}
-	a.Commit = fields[0]
-	a.Since, err = parseTime(keyAlarm, fields[1])
-	return a, err
+	return alarms, nil
 }
 
 // formatPointers writes KEY=ETAG for each, escaped as in a URL.

@@ -38,11 +38,11 @@ type State struct {
 	Ledger Ledger
 
 	// Kind and Branch say of which repository a tag is and where its data
-	// stands; the first versions wrote neither. Alarm is the newest one that
-	// stands. A bucket has none of the three.
+	// stands; the first versions wrote neither. Alarms are those that stand,
+	// the oldest first. A bucket has none of the three.
 	Kind   Kind
 	Branch string
-	Alarm  Alarm
+	Alarms []Alarm
 
 	// Held says of what index a bucket has the files, and Legacy, the time of
 	// the newest entry of which its 00-index.tar.gz was made. A repository has
@@ -75,16 +75,36 @@ type Alarm struct {
 	Since time.Time
 }
 
+// maxAlarms bounds how many alarms a tag carries.
+const maxAlarms = 10
+
+// Raise returns the alarms with one more, unless one names the same commit. Of too
+// many the oldest stay, and the newest.
+func Raise(alarms []Alarm, more Alarm) []Alarm {
+	for _, a := range alarms {
+		if a.Commit == more.Commit {
+			return alarms
+		}
+	}
+	if len(alarms) >= maxAlarms {
+		alarms = alarms[:maxAlarms-1]
+	}
+	return append(slices.Clone(alarms), more)
+}
+
+// Standing returns the alarms that have not stood long enough by then.
+func Standing(alarms []Alarm, now time.Time) []Alarm {
+	var stand []Alarm
+	for _, a := range alarms {
+		if now.Sub(a.Since) <= AlarmStands {
+			stand = append(stand, a)
+		}
+	}
+	return stand
+}
+
 // AlarmStands is how long an alarm is told of, unless somebody acknowledges it.
 const AlarmStands = 7 * 24 * time.Hour
-
-// Standing returns the alarm, or none if it has stood long enough by then.
-func (a Alarm) Standing(now time.Time) Alarm {
-	if now.Sub(a.Since) > AlarmStands {
-		return Alarm{}
-	}
-	return a
-}
 
 // Held is what a bucket's index files begin with, as they were published last.
 // The next are built on them. A zero Prefix means that it is not known, so the

@@ -30,7 +30,7 @@ func at(text string) time.Time {
 // bucketFull is a state that has everything that a state can have.
 func bucketFull() state.State {
 	s := full()
-	s.Kind, s.Branch, s.Alarm = "", "", state.Alarm{} // are a repository's alone
+	s.Kind, s.Branch, s.Alarms = "", "", nil // are a repository's alone
 	s.Held.Tar = state.Beginning{Prefix: hackage.Prefix{Length: 531 << 20, Midstate: sha256.Sum256([]byte("tar"))}, CRC64: 0xfedcba}
 	s.Held.Gz.Prefix = hackage.Prefix{Length: 64 * 1001, Midstate: sha256.Sum256([]byte("gz"))}
 	s.Legacy, s.Nonce = at("2026-11-21T06:00:00Z"), "0123456789abcdef"
@@ -48,7 +48,10 @@ func full() state.State {
 		},
 		Packages: "!acme-*,servant-*",
 		Kind:     state.Hashes, Branch: "hackage",
-		Alarm: state.Alarm{Commit: strings.Repeat("a1", 20), Since: at("2026-11-22T05:00:00Z")},
+		Alarms: []state.Alarm{
+			{Commit: strings.Repeat("a1", 20), Since: at("2026-11-22T05:00:00Z")},
+			{Commit: strings.Repeat("b2", 20), Since: at("2026-11-22T05:30:00Z")},
+		},
 		Ledger: state.Ledger{
 			{Package: "b", Version: "1"}: {Reason: state.Unsigned, Since: at("2026-11-01T00:00:00Z")},
 			{Package: "a-b", Version: "2.0.10"}: {
@@ -97,7 +100,7 @@ func TestBothFormsReadBackExactly(t *testing.T) {
 	t.Parallel()
 	for name, s := range map[string]state.State{"bucket": bucketFull(), "full": full(), "empty": {Ledger: state.Ledger{}}} {
 		tag := s
-		s.Kind, s.Branch, s.Alarm = "", "", state.Alarm{} // are a repository's alone
+		s.Kind, s.Branch, s.Alarms = "", "", nil // are a repository's alone
 		got, err := state.ParseFile(file(tag).JSON())
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -180,7 +183,7 @@ func TestEditedStatesAreRefused(t *testing.T) {
 		"release that stands twice":   {"Pending: b-1", "Pending: a-2"},
 		"date that is none":           {"since=2026-11-01T00:00:00Z", "since=2026-11-31T00:00:00Z"},
 		"alarm without a commit":      {"Alarm: a1", "Alarm: x"},
-		"alarm without a time":        {" 2026-11-22T05:00:00Z", ""},
+		"alarm without a time":        {" 2026-11-22T05:30:00Z", ""},
 		"alarm of no time":            {" 2026-11-22T05:00:00Z", " soon"},
 		"negative revisions":          {"revisions=2", "revisions=-2"},
 		"negative offset":             {"cabal=1536+700", "cabal=-1536+700"},

@@ -2,7 +2,7 @@ Update from Hackage at 2026-11-22T06:00:00Z
 
 Repository: hashes
 Branch: hackage
-Alarm: a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1 2026-11-22T05:00:00Z
+Alarm: a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1 2026-11-22T05:00:00Z b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2 2026-11-22T05:30:00Z
 Index-Length: 557842432
 Index-Time: 2026-11-22T06:00:00Z
 Index-Midstate: c759dec327d93651be69c4afbb77a10abcd4a8eaf08937765d32e9d48f363e70
