@@ -31,6 +31,7 @@ type dir struct {
 	odd   oid    // of the folder as it was read, if that was spelled otherwise
 	at    place  // of raw
 	spare []byte // for the next raw
+	anchor
 
 	subs  map[string]*dir // folders that were looked into
 	fresh map[string]*dir // those of them in which something changed since raw
@@ -370,7 +371,13 @@ func (d *dir) store(store folders, merged, delta []byte) (oid, error) {
 		d.raw, d.at = nil, place{}
 		return oid{}, nil
 	}
-	base := d.at
+	base, large := d.at, len(merged) >= keptBytes
+	if large {
+		var err error
+		if base, delta, err = d.anchor.base(base, merged, delta); err != nil {
+			return oid{}, err
+		}
+	}
 	if len(delta) == 0 || len(delta) >= len(merged) {
 		base = place{}
 	}
@@ -378,9 +385,89 @@ func (d *dir) store(store folders, merged, delta []byte) (oid, error) {
 	if err != nil {
 		return oid{}, err
 	}
-	if len(merged) >= keptBytes {
+	if large {
 		d.spare = d.raw
+		d.hold(merged, at)
 	}
 	d.raw, d.at = merged, at
 	return id, nil
+}
+
+// stride is how many trees lie between two anchors.
+const stride = maxDepth / 2
+
+// An anchor is a large folder as it was up to stride trees ago. Every so many
+// trees the delta is one to it and not to the tree before, which makes a new
+// anchor: so hundreds of trees are within the reach of a whole one, and not only
+// maxDepth. A whole one of all of Hackage takes as much as a thousand deltas.
+type anchor struct {
+	held  []byte
+	place place
+	trees int // since the last whole one
+}
+
+// base returns what the next tree is to be a delta to, and that delta, given those
+// to the tree before it.
+func (a *anchor) base(before place, merged, delta []byte) (place, []byte, error) {
+	a.trees++
+	switch {
+	case a.place.serial != before.serial || a.trees%stride != 0:
+		return before, delta, nil
+	case a.trees == stride*stride:
+		return place{}, nil, nil
+	}
+	delta, err := deltaOfTrees(a.held, merged)
+	return a.place, delta, err
+}
+
+// hold takes the tree as an anchor if it is its turn, or the pack is a new one.
+func (a *anchor) hold(merged []byte, at place) {
+	if a.place.serial != at.serial || a.trees == stride*stride {
+		a.trees = 0
+	}
+	if a.trees%stride == 0 {
+		a.held, a.place = append(a.held[:0], merged...), at
+	}
+}
+
+// deltaOfTrees returns the delta from one tree to another.
+func deltaOfTrees(old, raw []byte) ([]byte, error) {
+	var d deltaWriter
+	from := 0
+	for at := 0; at < len(raw); {
+		e, err := entryAt(raw, at)
+		if err != nil {
+			return nil, err
+		}
+		at = e.end
+		whole := raw[e.start:e.end]
+		if !bytes.HasPrefix(old[from:], whole) {
+			if from, err = seek(old, from, e.key()); err != nil {
+				return nil, err
+			}
+		}
+		if bytes.HasPrefix(old[from:], whole) {
+			d.copy(from, from+len(whole))
+			from += len(whole)
+		} else {
+			d.insert(whole)
+		}
+	}
+	return d.end(len(old)), nil
+}
+
+// seek returns where in raw, from a place on, the first entry begins that is not
+// before a key in git's order.
+func seek(raw []byte, from int, key []byte) (int, error) {
+	for from < len(raw) {
+		e, err := entryAt(raw, from)
+		if err != nil {
+			return 0, err
+		}
+		if bytes.Compare(e.key(), key) >= 0 {
+			break
+		}
+		from = e.end
+	}
+	return from, nil
 }

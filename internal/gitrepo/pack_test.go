@@ -246,3 +246,48 @@ func TestManyChangesInOneTree(t *testing.T) {
 		t.Errorf("tree %s, git makes %s", id, want)
 	}
 }
+
+// TestLargeTreesAreDeltas: a large folder that changes many times is written whole
+// but once, git reads every one of its trees, and no chain is too long.
+func TestLargeTreesAreDeltas(t *testing.T) {
+	t.Parallel()
+	r := open(t, bareRemote(t), Auth{})
+	im, err := r.Import(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(1, 6))
+	name := func() string {
+		return fmt.Sprintf("package%d", random.IntN(4000)) + []string{"", "-a", "0"}[random.IntN(3)]
+	}
+	const trees = stride*stride + 3*stride
+	parent := ""
+	for i := range trees {
+		n := 4
+		if i == 0 {
+			n = 3000
+		}
+		for range n {
+			err := im.Write(name()+"/file", []byte(strconv.Itoa(random.Int())))
+			if i > 0 {
+				err = errors.Join(err, im.Remove(name()))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		tree, _, err := im.Tree()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if parent, err = r.WriteCommit(t.Context(), commitOf(tree, parent), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(im.Close(), r.Push(t.Context(), Update{Ref: "refs/heads/data", New: parent})); err != nil {
+		t.Fatal(err)
+	}
+	if size := strictPacks(t, r); size > 1_300_000 {
+		t.Errorf("%d trees are packed in %d bytes", trees, size)
+	}
+}
