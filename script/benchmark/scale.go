@@ -34,16 +34,19 @@ const (
 	stepScript = "script" // the old update.sh
 	stepFloors = "floors" // clones, and full reads of the index
 	stepBoth   = "both"   // first imports of both repositories
+	stepClone  = "clone"  // what readers take of what both made, beside git's own packing; not among the usual ones
 	stepLag    = "lag"    // destinations at three places, brought to the end by one run
 	stepGrow   = "grow"   // nothing new, and a few entries more
 	stepAdopt  = "adopt"  // repositories without a position
 	stepRSA    = "rsa"    // a first import that is signed by an RSA key; not among the usual ones
 )
 
-func allSteps() []string { return append(usualSteps(), stepRSA) }
+func allSteps() []string {
+	return []string{stepFiles, stepScript, stepFloors, stepBoth, stepClone, stepLag, stepGrow, stepAdopt, stepRSA}
+}
 
 func usualSteps() []string {
-	return []string{stepFiles, stepScript, stepFloors, stepBoth, stepLag, stepGrow, stepAdopt}
+	return slices.DeleteFunc(allSteps(), func(step string) bool { return step == stepClone || step == stepRSA })
 }
 
 // runScale measures, prints the tables and writes them where they belong.
@@ -90,7 +93,7 @@ func parseScale(arguments []string, getenv func(string) string) (scaleSettings, 
 	flags.StringVar(&s.data, "data", s.data, "`folder` of scaleserver and its packed indexes; also BENCH_SCALE")
 	flags.StringVar(&s.corpus, "corpus", "full", "which packed index: full or small")
 	flags.StringVar(&sizes, "sizes", "10,50,100", "percent of the index to measure at, smallest first")
-	flags.StringVar(&steps, "steps", strings.Join(usualSteps(), ","), "what to measure; rsa can be added")
+	flags.StringVar(&steps, "steps", strings.Join(usualSteps(), ","), "what to measure; clone and rsa can be added")
 	flags.IntVar(&s.rounds, "rounds", 3, "how often what takes little time is measured")
 	flags.BoolVar(&quick, "quick", false, "only at 10 % of the index")
 	flags.BoolVar(&s.keep, "keep", false, "leave the temporary folder, and say where it is")

@@ -109,3 +109,17 @@ func TestWritePart(t *testing.T) {
 		t.Error("a part without markers was written")
 	}
 }
+
+// TestClonesAreJudged: by the bytes of clones, and not of archives.
+func TestClonesAreJudged(t *testing.T) {
+	t.Parallel()
+	r := testReport()
+	for i, taking := range takings() {
+		r.results.add(taking.of(toFiles), byUs, 100, cost{fetched: int64(59_000_000 + i*10_000_000)})
+		r.results.add(taking.of(toFiles), byRepack, 100, cost{fetched: 50_000_000})
+	}
+	got := r.clones()
+	if len(got) != 2 || !got[0].met || got[1].met || got[0].got != "1.18 (59 MB / 50 MB)" {
+		t.Errorf("got %+v", got)
+	}
+}

@@ -21,6 +21,7 @@ type set struct {
 // The names of sets.
 const (
 	toFiles  = "files"
+	toHashes = "hashes"
 	toBoth   = "files + hashes"
 	toBucket = "bucket (folder)"
 	toFolder = "bucket (folder) + files + hashes"

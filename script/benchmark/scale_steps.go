@@ -60,7 +60,7 @@ func (b *scaleBench) base(percent int) int {
 func (b *scaleBench) run(ctx context.Context) error {
 	steps := map[string]func(context.Context, *size) error{
 		stepFiles: b.files, stepScript: b.script, stepFloors: b.floors, stepBoth: b.both,
-		stepLag: b.lag, stepGrow: b.grow, stepAdopt: b.adopt, stepRSA: b.rsa,
+		stepClone: b.clones, stepLag: b.lag, stepGrow: b.grow, stepAdopt: b.adopt, stepRSA: b.rsa,
 	}
 	for _, percent := range b.sizes {
 		z := &size{percent: percent, n: b.base(percent)}

@@ -24,7 +24,7 @@ const (
 // judge holds what was measured at the largest size against the targets. What
 // was not measured is left out.
 func (r *scaleReport) judge() []target {
-	out := slices.Concat(r.nothing(), r.few(), r.small(), r.imports())
+	out := slices.Concat(r.nothing(), r.few(), r.small(), r.imports(), r.clones())
 	peak, where := r.results.peak()
 	if peak == 0 {
 		return out
