@@ -162,7 +162,7 @@ func (a *Answers) destinationQuestions(defaults Answers) []question {
 		return all
 	}
 	a.Buckets = []string{""}
-	return append(all, question{&a.Buckets[0], "Bucket for tarballs and index, such as s3://NAME, or none", strings.Join(append(there, None)[:1], ""), false, checkBucket})
+	return append(all, question{&a.Buckets[0], "Bucket for tarballs and index, such as s3://NAME?region=eu-central-1, or none", strings.Join(append(there, None)[:1], ""), false, checkBucket})
 }
 
 func or(text, other string) string {

@@ -281,6 +281,9 @@ func (s *Setup) variableSteps(st *state) []step {
 	if len(commands) == 0 {
 		return nil
 	}
+	if len(s.Buckets) > 0 && s.PublicURL == "" && !s.Hashes.IsZero() {
+		also += "\n    If readers can download from the bucket, also give its address: gh variable set PUBLIC_URL --repo " + s.Repository + " --body https://HOST"
+	}
 	return []step{{"Tell the workflow what to fill, by variables:", commands, also}}
 }
 

@@ -64,7 +64,7 @@ func (s *Setup) releasePin(ctx context.Context) (pin, why string) {
 	defer cancel()
 	out, err := s.Run(ctx, nil, "git", "-c", "credential.helper=", "ls-remote", "--tags", "--sort=version:refname", actionAddress, "v1.*")
 	if err != nil {
-		return "v1", "the release could not be looked up, so the workflow follows the tag v1"
+		return "v1", "the release could not be looked up, so the workflow names the tag v1 and not a commit"
 	}
 	pin = "v1"
 	for _, m := range releaseLine.FindAllStringSubmatch(string(out), -1) {
