@@ -168,3 +168,32 @@ func TestREADMEIsShort(t *testing.T) {
 		t.Errorf("the README has %d bytes, want at most %d", n, maxREADME)
 	}
 }
+
+// A test that a document names is one that there is.
+func TestNamedTestsExist(t *testing.T) {
+	t.Parallel()
+	all := map[string]bool{}
+	err := fs.WalkDir(os.DirFS(filepath.Join(root, "internal")), ".", func(name string, _ fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(name, "_test.go") {
+			for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(read(t, "internal/"+name), -1) {
+				all[m[1]] = true
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, d := range documents(t) {
+		for _, m := range regexp.MustCompile("`(Test[A-Z]\\w+)`").FindAllStringSubmatch(d.text, -1) {
+			found++
+			if !all[m[1]] {
+				t.Errorf("%s names %s, which there is not", d.name, m[1])
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("only %d tests are named", found)
+	}
+}
