@@ -11,7 +11,7 @@ import (
 
 // memoryLimit is where the collector begins to work harder, in bytes. Without it
 // the heap of a first run, of which half is dead at most times, would grow to
-// twice what is needed. GOMEMLIMIT in the environment goes before it.
+// twice what is needed. GOMEMLIMIT in the environment takes precedence.
 const memoryLimit = 110 << 20
 
 func main() {

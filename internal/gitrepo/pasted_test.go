@@ -108,7 +108,7 @@ func TestKnownHostsForms(t *testing.T) {
 			t.Errorf("%s: %q, %q, %v", test.name, got, warnings, err)
 		case test.passed > 0:
 			here = "taken, with a warning that names the line"
-			if !strings.Contains(warnings[0], "is passed over, as ssh does") {
+			if !strings.Contains(warnings[0], "is skipped, as ssh does") {
 				t.Errorf("%s: warns %q", test.name, warnings)
 			}
 		}

@@ -96,7 +96,7 @@ func KnownHosts(text []byte) (lines []byte, warnings []string, err error) {
 			continue
 		}
 		if _, _, _, _, _, err := ssh.ParseKnownHosts(line); err != nil {
-			warnings = append(warnings, fmt.Sprintf("known hosts: line %d is passed over, as ssh does: it is no host, key type and key (%v)", number, err))
+			warnings = append(warnings, fmt.Sprintf("known hosts: line %d is skipped, as ssh does: it is not a host, a key type and a key (%v)", number, err))
 			continue
 		}
 		found = true

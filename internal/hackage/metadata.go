@@ -164,7 +164,7 @@ func (r *refusal) Unwrap() error { return r.err }
 func refuse(file, against string, err error) error {
 	torn := isMismatch(err) || errors.Is(err, tuf.ErrSignature) ||
 		errors.Is(err, tuf.ErrUnknownKey) || errors.Is(err, tuf.ErrThreshold)
-	return &refusal{err: fmt.Errorf("%s does not stand against %s: %w", file, against, err), torn: torn}
+	return &refusal{err: fmt.Errorf("%s does not match %s: %w", file, against, err), torn: torn}
 }
 
 // round reads the set once. A fresh round goes past all caches and takes no

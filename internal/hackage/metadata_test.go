@@ -78,8 +78,8 @@ func TestMetadataRefuses(t *testing.T) {
 		"tampered snapshot":  {g: flip(snapshotFile), want: []error{ErrTorn, tuf.ErrDigest}, says: snapshotFile},
 		"tampered mirrors":   {g: flip(mirrorsFile), want: []error{ErrTorn, tuf.ErrDigest}, says: mirrorsFile},
 		"longer snapshot":    {g: g.With(snapshotFile, append(g.File(snapshotFile), ' ')), want: []error{ErrTorn, tuf.ErrLength}, says: snapshotFile},
-		"older snapshot":     {g: g.Take(old, snapshotFile), want: []error{ErrTorn}, says: "snapshot.json does not stand against timestamp.json version 13"},
-		"older timestamp":    {g: g.Take(old, timestampFile), want: []error{ErrTorn}, says: "snapshot.json does not stand against timestamp.json version 12"},
+		"older snapshot":     {g: g.Take(old, snapshotFile), want: []error{ErrTorn}, says: "snapshot.json does not match timestamp.json version 13"},
+		"older timestamp":    {g: g.Take(old, timestampFile), want: []error{ErrTorn}, says: "snapshot.json does not match timestamp.json version 12"},
 		"lengthy timestamp": {
 			g:    g.With(timestampFile, append(g.File(timestampFile), bytes.Repeat([]byte(" "), tuf.MaxTimestamp)...)),
 			want: []error{ErrTooLarge}, says: timestampFile,

@@ -14,7 +14,7 @@
 // NAME and VERSION follow Cabal's grammar (see CheckPackage and CheckVersion),
 // so the parts of a valid path are safe as file names, in URLs and in git
 // trees. Names that differ only by case are different names. Every other entry
-// is counted by reason and passed over, never an error: a new kind of file on
+// is counted by reason and skipped, never an error: a new kind of file on
 // Hackage must not stop a mirror. What is an error is a tar file that cannot be
 // read on: a bad header checksum or a cut in the middle of an entry.
 //

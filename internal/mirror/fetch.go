@@ -293,5 +293,5 @@ func (f *Fetcher) barren() error {
 	if f.had || f.refused < outage {
 		return nil
 	}
-	return fmt.Errorf("fetch tarballs: of %d not one could be had, the last with %w: %w", f.refused, f.last, ErrOutage)
+	return fmt.Errorf("fetch tarballs: none of %d is available, the last with %w: %w", f.refused, f.last, ErrOutage)
 }

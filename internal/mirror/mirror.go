@@ -16,8 +16,8 @@
 //
 // A run first puts what is immutable and then the pointers, timestamp.json as
 // the last of what a client reads; see Publish for what a reader may meet in
-// between, and claim for runs that meet. A tarball that cannot be had is entered
-// in the ledger and never keeps the rest waiting.
+// between, and claim for runs that meet. A tarball that is not available is entered
+// in the ledger and never delays the rest.
 package mirror
 
 import (

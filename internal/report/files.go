@@ -36,7 +36,7 @@ func Outputs() []Output {
 		{"bytes", "Bytes of the tarballs that came.", func(r *Run) string { return number(r.Bytes) }},
 		{"files-commit", "Commit that was pushed to the files repository; empty if none was.", func(r *Run) string { return r.commitOf("files-repository") }},
 		{"hashes-commit", "Commit that was pushed to the hashes repository; empty if none was.", func(r *Run) string { return r.commitOf("hashes-repository") }},
-		{"pending", "How many releases are still to come: those that the run did not get to, and those that could not be had yet.", func(r *Run) string { return number(r.Pending()) }},
+		{"pending", "How many releases are still to come: not reached in this run, or not available yet.", func(r *Run) string { return number(r.Pending()) }},
 		{"summary-json", "What the run did, as one line of JSON of less than 32,000 bytes; long lists are cut.", func(r *Run) string { return string(r.boundedJSON(maxSummaryJSON)) }},
 	}
 }

@@ -181,7 +181,11 @@ func (m *markdown) lead() string {
 	if r.Bytes > 0 {
 		came += " (" + size(r.Bytes) + ")"
 	}
-	parts = append(parts, came+", in "+took(r.Took)+".")
+	when := ", in "
+	if r.ended() {
+		when = "; the run stopped after "
+	}
+	parts = append(parts, came+when+took(r.Took)+".")
 	if !r.Index.IsZero() {
 		parts = append(parts, "The index has "+size(r.Index.Length)+".")
 	}
@@ -193,14 +197,14 @@ func (m *markdown) needsYou() {
 	r := m.run
 	var items []string
 	for _, d := range r.Destinations {
-		if d.Err != "" {
+		if d.Err != "" && r.Outcome != Interrupted { // what a signal stopped needs nobody
 			items = append(items, "❌ "+inline(d.Kind)+" "+m.name(d)+": "+code(d.Err)+inline(d.partial()))
 		}
 	}
 	for _, owed := range r.Ledger {
 		if owed.Reason == state.Mismatch && !owed.Accepted {
 			why := cmp.Or(owed.Why, "the bytes are not the signed ones")
-			items = append(items, "⚠️ "+m.links.release(r.Upstream, Release{Release: owed.Release})+": "+inline(why)+"; "+inline(owed.Advice()))
+			items = append(items, "⚠️ "+m.links.release(r.Upstream, Release{Release: owed.Release})+": "+inline(why)+"; "+toPaste(owed.Advice()))
 		}
 	}
 	for _, text := range r.PutRight {
@@ -217,6 +221,16 @@ func (m *markdown) needsYou() {
 		}
 	}
 	m.list("What needs you", items)
+}
+
+// toPaste sets off the option that an advice ends with, so that it can be copied.
+func toPaste(advice string) string {
+	const option = "accept-mismatch: "
+	before, value, ok := strings.Cut(advice, option)
+	if !ok {
+		return inline(advice)
+	}
+	return inline(before) + code(option+value)
 }
 
 // toldOf reports whether a message says again what the summary has by itself.
@@ -253,7 +267,11 @@ func (m *markdown) destinations() {
 	if len(m.run.Destinations) == 0 {
 		return
 	}
-	aligns, titles := "lll", []string{"Destination", "What came", "Took"}
+	news := "What came"
+	if m.run.DryRun {
+		news = "What would come"
+	}
+	aligns, titles := "lll", []string{"Destination", news, "Took"}
 	lags := slices.ContainsFunc(m.run.Destinations, func(d Destination) bool { return d.At != m.run.Index })
 	if lags { // else the first lines have said it
 		aligns, titles = aligns+"l", append(titles, "Has Hackage as of")
@@ -292,6 +310,8 @@ func (m *markdown) name(d Destination) string {
 // news is what is new to a destination, or why it has nothing.
 func (m *markdown) news(d Destination) string {
 	switch {
+	case d.Err != "" && m.run.Outcome == Interrupted:
+		return "interrupted" + inline(d.partial())
 	case d.Err != "":
 		return "❌ failed, see above"
 	case d.Changed && d.Commit != "":

@@ -185,9 +185,9 @@ func (r *Run) Pending() int {
 func Advice(reason state.Reason) string {
 	switch reason {
 	case state.Missing:
-		return "upstream has no such file yet; tried again in every run"
+		return "not available upstream yet; tried again in every run"
 	case state.Withdrawn:
-		return "upstream took it back; nothing to do"
+		return "upstream has withdrawn it; nothing to do"
 	case state.Mismatch:
 		return "the bytes are not the signed ones, here or upstream; somebody has to look"
 	case state.Unsigned:

@@ -1,5 +1,6 @@
-// Package run is the command line: it reads the options, wires the rooms
-// together, gives them their order, and is the only place that logs.
+// Package run is the command line. It reads the options, opens upstream and the
+// destinations, runs the steps of a sync in order, and is the only package that
+// logs.
 //
 // Results go to standard output, everything else (progress, warnings, errors)
 // to standard error. The exit code is
@@ -7,11 +8,11 @@
 //	0  done
 //	1  an error
 //	2  bad usage: nothing was begun
-//	3  degraded: everything else was done, but something needs a person
+//	3  up to date, but a person should look
 //	130  interrupted, by whatever signal
 //
-// Every option of sync has a flag and an Action input of the same name; see
-// Options. Nothing in this package but ProcessEnv touches the process's own
+// Every option of sync has a flag, an Action input, a variable and a line of the
+// file of options, all of the same name; see Options. Nothing in this package but ProcessEnv touches the process's own
 // environment, streams or clock: they are handed in as an Env.
 package run
 
@@ -134,11 +135,11 @@ type commands struct {
 
 // grammar is the command line as kong reads it.
 type grammar struct {
-	Sync Options `cmd:"" help:"Bring all destinations up to date with upstream. Each option is also an Action input of the same name: INPUT_NAME in the environment. A list takes commas, newlines or the flag several times."`
+	Sync Options `cmd:"" help:"Bring all destinations up to date with upstream."`
 	Demo struct {
 		Dir string `arg:"" optional:"" default:"./demo" help:"Folder to make."`
-	} `cmd:"" help:"Show the whole pipeline on a small Hackage that comes with this program, offline."`
-	Init       InitOptions `cmd:"" help:"Set up a repository of GitHub to run the mirror: make the keys, write the workflow, and say or do what else there is. Run in a clone of it; again at any time, as nothing that is there is changed."`
+	} `cmd:"" help:"Mirror a small Hackage that is built into this program, offline."`
+	Init       InitOptions `cmd:"" help:"Set up a GitHub repository to run the mirror: make the keys, write the workflow, and print or run the remaining commands. Run it in a clone; running it again changes nothing that exists."`
 	Key        KeyOptions  `cmd:"" help:"Make a signing key for a mirror that is not on GitHub, or read the one that is there; print its fingerprint and its public half."`
 	Completion struct {
 		Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
@@ -171,7 +172,9 @@ func (grammar) Help() string {
 
 // Help is what sync --help says beside its flags. See kong.HelpProvider.
 func (*Options) Help() string {
-	return `An option is taken from the first of these that has it: the flag, INPUT_NAME and then HACKAGE_MIRROR_NAME in the environment (NAME in upper case, with _ for -), the file that --config names.
+	return `If a run stops halfway, the next one picks up where it left off. A list takes commas, newlines, or the flag several times.
+
+An option is taken from the first of these that has it: the flag, INPUT_NAME and then HACKAGE_MIRROR_NAME in the environment (NAME in upper case, with _ for -), the file that --config names.
 
 Examples:
 

@@ -277,7 +277,7 @@ func TestKnownHosts(t *testing.T) {
 		}
 	}
 	o := parsed(t, map[string]string{"INPUT_SSH-KNOWN-HOSTS": "notes of ours\n" + hostLine, "INPUT_SIGNING-KEY": armor, "INPUT_FILES-REPOSITORY": "git@host:r"})
-	if warnings, err := o.Check(); err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "line 1 is passed over") {
+	if warnings, err := o.Check(); err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "line 1 is skipped") {
 		t.Errorf("notes among the known hosts: %q, %v", warnings, err)
 	}
 }

@@ -135,7 +135,7 @@ func TestSetsThatAreNotTheNewestAreRefused(t *testing.T) {
 		shown *hackagetest.Generation
 		says  []string
 	}{
-		{"older", older, []string{"timestamp.json does not stand against", "older than before", "if it stays so, ask upstream"}},
+		{"older", older, []string{"timestamp.json does not match", "older than before", "if it stays so, ask upstream"}},
 		{"old index", newest.Take(seen, "01-index.tar.gz"), []string{"01-index.tar.gz", "do not fit together", "the next run"}},
 		{"old snapshot", newest.Take(seen, "snapshot.json"), []string{"snapshot.json", "do not fit together", "the next run"}},
 		{"old mirrors", newest.Take(seen, "mirrors.json"), []string{"mirrors.json", "do not fit together", "the next run"}},
@@ -192,7 +192,7 @@ func TestOtherRootKeysAreRefused(t *testing.T) {
 	if code != CodeError {
 		t.Errorf("exit code %d", code)
 	}
-	w.says(said, "root.json does not stand against the pinned root keys", "set the new ones", "not enough signatures", "nothing was changed")
+	w.says(said, "root.json does not match the pinned root keys", "set the new ones", "not enough signatures", "nothing was changed")
 	if refs := w.refs(w.files()); refs != "" || len(w.contents(w.bucket())) != 0 {
 		t.Errorf("something was written: %s", refs)
 	}
