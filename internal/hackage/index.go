@@ -217,6 +217,20 @@ func (ix *Index) LogTo(from index.Position, length int64) *index.Log {
 	return index.NewLog(r, from)
 }
 
+// PositionAt returns the position at a length, from a known one before it.
+func (ix *Index) PositionAt(from index.Position, length int64) (index.Position, error) {
+	log := ix.LogTo(from, length)
+	for _, err := range log.Entries() {
+		if err != nil {
+			return index.Position{}, err
+		}
+	}
+	if end := log.End(); end.Length == length {
+		return end, nil
+	}
+	return index.Position{}, fmt.Errorf("find position: %d bytes of index are no whole number of entries: %w", length, index.ErrPosition)
+}
+
 // failing is a reader of nothing but an error.
 type failing struct{ err error }
 

@@ -208,9 +208,11 @@ func (f *Feed) end(ctx context.Context, m mark) {
 	if m.length != to.Length {
 		to, ok = f.cursor.log.At(m.length)
 	}
-	if !ok {
-		b.fail(fmt.Errorf("fill %q: %d bytes of index are no whole number of entries", b, m.length))
-		return
+	if !ok { // the stretch was cut short
+		if to, err = f.index.PositionAt(b.state.Position, m.length); err != nil {
+			b.fail(err)
+			return
+		}
 	}
 	b.settle(f.stretch, to)
 	if m.publish == nil {

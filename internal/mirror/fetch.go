@@ -67,6 +67,9 @@ type Fetcher struct {
 	PublicURL string
 	// Concurrency is how many tarballs are on their way at once.
 	Concurrency int
+	// Stop, if set, says before each want, by its number, whether to leave it and
+	// those behind it. What was begun is finished.
+	Stop func(want int) bool
 	// Done is told of each release that was dealt with.
 	Done func(r index.Release, size int64, err error)
 
@@ -84,6 +87,7 @@ type Fetcher struct {
 	last     error
 	had      bool  // one was
 	waiting  int64 // bytes of memory in use of those above
+	begun    int   // see Begun
 }
 
 // How much memory tarballs may wait in for slow buckets, and what each takes
@@ -104,9 +108,14 @@ func (f *Fetcher) Fetch(ctx context.Context, wants []Want) (map[state.Tarball]st
 	f.outcomes = make(map[state.Tarball]state.Outcome, len(wants))
 	group, running := errgroup.WithContext(ctx)
 	group.SetLimit(f.Concurrency)
-	for _, want := range wants {
+	f.begun = len(wants)
+	for i, want := range wants {
 		if !f.waitForRoom(running, want.Takers) {
 			break // the group says why
+		}
+		if f.Stop != nil && f.Stop(i) {
+			f.begun = i
+			break
 		}
 		if want.idle() {
 			continue
@@ -121,6 +130,10 @@ func (f *Fetcher) Fetch(ctx context.Context, wants []Want) (map[state.Tarball]st
 	}
 	return f.outcomes, nil
 }
+
+// Begun returns how many of the wants of the last Fetch were dealt with: all of
+// them, or those before the one at which Stop said so.
+func (f *Fetcher) Begun() int { return f.begun }
 
 // room returns where feeds tell that they took something out of their queues.
 func (f *Fetcher) room() chan struct{} {

@@ -132,8 +132,8 @@ func (s stretch) asks(t state.Tarball) bool {
 }
 
 // fill brings the tarballs, stretch by stretch, and gives them to the buckets,
-// which go on by themselves until closeFeeds. When the time is up it ends behind
-// a whole stretch, and r.reached says where.
+// which go on by themselves until closeFeeds. When the time is up it begins no
+// more tarballs, and r.reached says where it stopped.
 func (r *syncer) fill(ctx context.Context, needs []need) error {
 	end := r.end.Length
 	stretches := cut(needs, cmp.Or(r.env.stretch, stretchNeeds), end)
@@ -146,6 +146,7 @@ func (r *syncer) fill(ctx context.Context, needs []need) error {
 		defer r.progress.Done()
 	}
 	for i, s := range stretches {
+		fetcher.Stop = func(want int) bool { return want > 0 && s.needs[want].offset > 0 && r.timeIsUp() }
 		outcomes, err := fetcher.Fetch(ctx, r.wantsOf(s))
 		if errors.Is(err, mirror.ErrOutage) {
 			err = fmt.Errorf("%w; nothing was published, and the next run tries again", err)
@@ -158,8 +159,12 @@ func (r *syncer) fill(ctx context.Context, needs []need) error {
 			legacy()
 			return err
 		}
-		r.left -= len(s.needs)
-		if i == len(stretches)-1 {
+		begun := fetcher.Begun()
+		r.left -= begun
+		if begun < len(s.needs) {
+			s.end = s.needs[begun].offset
+		}
+		if begun == len(s.needs) && i == len(stretches)-1 {
 			return r.markEnd(s.end, legacy())
 		}
 		r.mark(s.end, nil)
