@@ -245,3 +245,30 @@ func TestUnitsPassSystemdAnalyze(t *testing.T) {
 		})
 	}
 }
+
+// The README's lines for readers with git verify a repository that is reached by
+// https, here by a folder in its place.
+func TestGitReadersVerify(t *testing.T) {
+	t.Parallel()
+	need(t, "gpg")
+	r := newReader(t)
+	host := filepath.Join(r.home, "host")
+	repository := filepath.Join(host, "YOU", "all-cabal-hashes")
+	r.run(r.home, "git", "init", "-q", "--bare", "--initial-branch=display", repository)
+	program := r.install()
+	r.run(r.home, program, "key", "--signer", "Hackage mirror <mirror@example.org>")
+	r.run(r.home, program, "sync", "--hashes-repository", repository, "--signing-key", "hackage-mirror-keys/signing-key.asc")
+	r.run(r.home, "gpg", "--quiet", "--import", "hackage-mirror-keys/signing-key.pub.asc")
+	if err := os.WriteFile(filepath.Join(r.home, ".gitconfig"), []byte("[url \"file://"+host+"/\"]\n\tinsteadOf = https://github.com/\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, block := range blocks(read(t, "README.md"), "") {
+		if strings.Contains(block, "git verify-tag") {
+			if said := r.run(t.TempDir(), "bash", "-e", "-c", block); !strings.Contains(said, "Good signature from \"Hackage mirror <mirror@example.org>\"") {
+				t.Errorf("it says\n%s", said)
+			}
+			return
+		}
+	}
+	t.Error("the README has no lines for readers with git")
+}
