@@ -4,6 +4,7 @@ package doctest
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/hackage-mirror/hackage-mirror/testdata/demo"
@@ -82,8 +84,8 @@ func newReader(t *testing.T) *reader {
 		return name + "=" + strings.TrimSpace(string(out))
 	}
 	r.env = []string{
-		"HOME=" + home, "PATH=" + filepath.Join(home, "bin") + ":" + os.Getenv("PATH"), "LC_ALL=C.UTF-8",
-		"GOPROXY=off", "GOTOOLCHAIN=local", "GOFLAGS=-buildvcs=false", goEnv("GOCACHE"), goEnv("GOMODCACHE"),
+		"HOME=" + home, "PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8",
+		"GOPROXY=off", "GOTOOLCHAIN=local", "GOFLAGS=-buildvcs=false -trimpath", goEnv("GOCACHE"), goEnv("GOMODCACHE"),
 		"GIT_CONFIG_NOSYSTEM=1", "HTTP_PROXY=http://127.0.0.1:1", "HTTPS_PROXY=http://127.0.0.1:1",
 		"INPUT_UPSTREAM=" + upstream, "INPUT_ROOT-KEYS=" + strings.Join(demo.KeyIDs(), ","), "INPUT_KEY-THRESHOLD=" + strconv.Itoa(demo.Threshold),
 	}
@@ -102,12 +104,43 @@ func (r *reader) run(dir, program string, args ...string) string {
 	return string(out)
 }
 
-// install builds the program where PATH finds it.
+// toRemove is the folder that built made, "" if it was not asked.
+var toRemove string
+
+// built is the folder with the program, built once for all tests.
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "doc")
+	if err != nil {
+		return "", err
+	}
+	toRemove = dir
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-o", filepath.Join(dir, "hackage-mirror"), ".")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return dir, fmt.Errorf("build the program: %w\n%s", err, out)
+	}
+	return dir, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	_ = os.RemoveAll(toRemove) // of the system's temporary files
+	os.Exit(code)
+}
+
+// install returns the program, which PATH finds as well.
 func (r *reader) install() string {
 	r.Helper()
-	program := filepath.Join(r.home, "bin", "hackage-mirror")
-	r.run(root, "go", "build", "-o", program, ".")
-	return program
+	dir, err := built()
+	if err != nil {
+		r.Fatal(err)
+	}
+	for i, variable := range r.env {
+		if path, ok := strings.CutPrefix(variable, "PATH="); ok {
+			r.env[i] = "PATH=" + dir + ":" + path
+		}
+	}
+	return filepath.Join(dir, "hackage-mirror")
 }
 
 // clone copies the repository, as it lies there.
