@@ -131,7 +131,7 @@ func TestWorkflowsHandOnTheOptions(t *testing.T) {
 	}
 	// These are for those who edit the file, or for backfill.yml.
 	rare := []string{
-		"command", "install", "branch", "tag", "history", "accept-rewrite", "concurrency", "shard", "json",
+		"command", "install", "config", "log-format", "branch", "tag", "history", "accept-rewrite", "concurrency", "shard", "json",
 		"full", "adopt", "watch", "packages", "token", "time-limit", "dry-run", "verbose", // checked by other means
 	}
 	secret := regexp.MustCompile(`^(signing-|.*ssh-key$|.*-password$)`)
