@@ -105,6 +105,9 @@ func parseURL(raw string) (address, error) {
 	if u.RawQuery != "" || u.Fragment != "" {
 		return address{}, fmt.Errorf("read repository address on %q: a repository has no query or fragment: %w", u.Host, ErrURL)
 	}
+	if paste.HasAddress(u.Path) {
+		return address{}, fmt.Errorf("read repository address on %q: another address, or a user and password, is in its path, which would end up in logs: %w", u.Host, ErrURL)
+	}
 	shown := *u
 	shown.User = nil
 	switch u.Scheme {

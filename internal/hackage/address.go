@@ -45,10 +45,10 @@ func parseAddress(address string) (*url.URL, string, error) {
 // webAddress refuses URLs that files cannot be joined to.
 func webAddress(u *url.URL) (*url.URL, string, error) {
 	if u.Hostname() == "" {
-		return nil, "", fmt.Errorf("open upstream %q: no host in it: %s", withoutUser(u), allowed)
+		return nil, "", fmt.Errorf("open upstream %q: no host in it: %s", shown(u), allowed)
 	}
 	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
-		return nil, "", fmt.Errorf("open upstream %q: a query or fragment cannot be part of it: %s", withoutUser(u), allowed)
+		return nil, "", fmt.Errorf("open upstream %q: a query or fragment cannot be part of it: %s", u.Host, allowed)
 	}
 	return u, "", nil
 }
@@ -56,11 +56,11 @@ func webAddress(u *url.URL) (*url.URL, string, error) {
 // fileURL returns the folder that a file URL names.
 func fileURL(u *url.URL, windows bool) (string, error) {
 	if u.Host != "" && u.Host != "localhost" {
-		return "", fmt.Errorf("open upstream %q: a file URL cannot name another host; write file:///path: %s", withoutUser(u), allowed)
+		return "", fmt.Errorf("open upstream %q: a file URL cannot name another host; write file:///path: %s", shown(u), allowed)
 	}
 	path := u.Path
 	if path == "" {
-		return "", fmt.Errorf("open upstream %q: a file URL needs an absolute path, file:///path: %s", withoutUser(u), allowed)
+		return "", fmt.Errorf("open upstream %q: a file URL needs an absolute path, file:///path: %s", shown(u), allowed)
 	}
 	if windows && len(path) > 2 && path[0] == '/' && path[2] == ':' {
 		path = path[1:] // file:///C:/mirror
@@ -68,9 +68,8 @@ func fileURL(u *url.URL, windows bool) (string, error) {
 	return filepath.FromSlash(path), nil
 }
 
-// withoutUser returns u as text without user name and password.
-func withoutUser(u *url.URL) string {
-	bare := *u
-	bare.User = nil
-	return bare.String()
+// shown returns u as text for people, without what may be secret: user, password,
+// query and fragment.
+func shown(u *url.URL) string {
+	return (&url.URL{Scheme: u.Scheme, Opaque: u.Opaque, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
 }

@@ -73,11 +73,11 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	last := via[len(via)-1].URL
 	switch {
 	case len(via) > maxRedirects:
-		return backoff.Permanent(fmt.Errorf("more than %d redirects, the last to %s", maxRedirects, withoutUser(req.URL)))
+		return backoff.Permanent(fmt.Errorf("more than %d redirects, the last to %s", maxRedirects, shown(req.URL)))
 	case req.URL.Scheme != "https" && req.URL.Scheme != "http":
-		return backoff.Permanent(fmt.Errorf("redirected to %s, which is not a web address", withoutUser(req.URL)))
+		return backoff.Permanent(fmt.Errorf("redirected to %s, which is not a web address", shown(req.URL)))
 	case last.Scheme == "https" && req.URL.Scheme == "http":
-		return backoff.Permanent(fmt.Errorf("redirected from https to %s, which is not encrypted", withoutUser(req.URL)))
+		return backoff.Permanent(fmt.Errorf("redirected from https to %s, which is not encrypted", shown(req.URL)))
 	}
 	return nil
 }
@@ -85,7 +85,7 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 // checkHome is checkRedirect for what only upstream's own host may send.
 func checkHome(req *http.Request, via []*http.Request) error {
 	if from, to := origin(via[0].URL), origin(req.URL); from != to {
-		return backoff.Permanent(fmt.Errorf("redirected to %s, but nothing signs this file, so it is taken from upstream's own host only", withoutUser(req.URL)))
+		return backoff.Permanent(fmt.Errorf("redirected to %s, but nothing signs this file, so it is taken from upstream's own host only", shown(req.URL)))
 	}
 	return checkRedirect(req, via)
 }
@@ -193,6 +193,6 @@ func transportError(err error) error {
 	return err
 }
 
-func (w *web) name(key string) string { return withoutUser(w.base.JoinPath(key)) }
+func (w *web) name(key string) string { return shown(w.base.JoinPath(key)) }
 
-func (w *web) String() string { return withoutUser(w.base) }
+func (w *web) String() string { return shown(w.base) }

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -124,13 +125,25 @@ func unfold(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// WithoutUser takes out of an address, also of one that is none, what may be a
-// user and a password.
-func WithoutUser(text string) string {
+// Shown takes out of an address, also of one that is none, what may be a user, a
+// password, or a token in a query.
+func Shown(text string) string {
 	if i := strings.LastIndex(text, "@"); i >= 0 {
-		return "…" + text[i:]
+		text = "…" + text[i:]
+	}
+	if i := strings.Index(text, "?"); i >= 0 {
+		text = text[:i] + "…"
 	}
 	return text
+}
+
+// passwordForm is a user and a password within a path.
+var passwordForm = regexp.MustCompile(`[^/]*:[^@]*@`)
+
+// HasAddress reports whether an address is within the path of another, which may
+// hold a user and a password where nobody looks for them.
+func HasAddress(path string) bool {
+	return strings.Contains(path, "://") || passwordForm.MatchString(path)
 }
 
 // IsToken reports whether a text begins as tokens of the large hosts do, which
@@ -138,7 +151,8 @@ func WithoutUser(text string) string {
 func IsToken(text string) bool {
 	for _, prefix := range []string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "gldt-", "glcbt-", "ATBB", "ATCTT"} {
 		if strings.HasPrefix(text, prefix) {
-			return true
+			// Where it is only letters, a word may begin so.
+			return strings.ContainsAny(prefix, "_-") || len(text) >= 24
 		}
 	}
 	return false

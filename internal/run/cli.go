@@ -281,7 +281,7 @@ func (c commands) startSync(ctx context.Context, o *Options, env Env) error {
 	}
 	o.resolve(env.Getenv)
 	warnings, err := o.Check()
-	for _, warning := range warnings {
+	for _, warning := range append(warnings, o.passing(env.Getenv)...) {
 		env.warn(warning)
 	}
 	if err != nil {
@@ -311,6 +311,10 @@ func parse(args []string, env Env) (*grammar, string, error) {
 		return nil, "", err
 	}
 	variables.options = flagNames(parser, "sync")
+	command := commandOf(parser, args)
+	if err := variables.check(flagNames(parser, command)); err != nil {
+		return nil, "", usage(err, command)
+	}
 	env.warnOfUnknown(parser)
 	if err := kong.Resolvers(variables).Apply(parser); err != nil {
 		return nil, "", err
@@ -323,7 +327,7 @@ func parse(args []string, env Env) (*grammar, string, error) {
 		g.Sync.Wipe()
 		return g, "", nil
 	case err != nil:
-		return nil, "", usage(err, commandOf(parser, args))
+		return nil, "", usage(err, command)
 	}
 	g.Sync.tidy()
 	return g, parsed.Selected().Name, nil

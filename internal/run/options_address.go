@@ -2,6 +2,7 @@ package run
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"net/url"
@@ -79,6 +80,7 @@ func (o *Options) checkUpstream(c *checker) {
 	switch {
 	case o.Upstream == "":
 		c.refuse("upstream is empty; leave it out to mirror hackage.haskell.org")
+	case c.comment("upstream", o.Upstream):
 	case !isURL:
 		c.folder("upstream", o.Upstream, "write https://HOST for a server, or the path of a folder that is there")
 		c.claim(folderAt("upstream", o.Upstream))
@@ -88,6 +90,11 @@ func (o *Options) checkUpstream(c *checker) {
 	case u.User != nil:
 		c.refuse("upstream has a user or password in its address, which would end up in logs; " +
 			"give the user by upstream-user, and the password by upstream-password: as a file, or in the environment")
+	case u.RawQuery != "" || u.ForceQuery || strings.Contains(o.Upstream, "#"):
+		c.refuse("upstream has a query or fragment, which names of files cannot follow and which would end up in logs; " +
+			"write https://HOST/PATH, and give a password by upstream-user and upstream-password")
+	case paste.HasAddress(u.Path):
+		c.refuse("upstream has another address, or a user and password, in its path, which would end up in logs; write https://HOST/PATH")
 	case scheme == "http" && secret && !loopback(u.Hostname()):
 		c.refuse("upstream-password would cross the network in the clear; use https for upstream")
 	case scheme == "http":
@@ -180,6 +187,8 @@ func (o *Options) checkRepositories(c *checker) {
 			asks = u.Hostname()
 		}
 		switch {
+		case c.comment(r.kind, r.URL):
+			continue
 		case err != nil:
 			c.refuse("%s: %w", r.kind, err)
 		case filepath.IsAbs(name):
@@ -193,6 +202,28 @@ func (o *Options) checkRepositories(c *checker) {
 	}
 }
 
+// passing warns of destinations that are folders of a machine that ends with the
+// run: each run would be green, and nothing would be left.
+func (o *Options) passing(getenv func(string) string) (warnings []string) {
+	if getenv("RUNNER_ENVIRONMENT") != "github-hosted" {
+		return nil
+	}
+	warn := func(option, folder, remedy string) {
+		warnings = append(warnings, fmt.Sprintf("%s %q is a folder, and a folder on GitHub's machines is gone after the run, unless a later step keeps it; %s", option, folder, remedy))
+	}
+	for _, text := range o.Bucket {
+		if address, err := bucket.ParseAddress(text); err == nil && address.Folder != "" {
+			warn("bucket", address.Folder, "for a bucket of S3 write s3://NAME")
+		}
+	}
+	for _, r := range []struct{ kind, address string }{{filesKind, o.FilesRepository}, {hashesKind, o.HashesRepository}} {
+		if there, err := gitrepo.PlaceOf(r.address); err == nil && there.Folder != "" {
+			warn(r.kind, there.Folder, "for a repository of GitHub write OWNER/REPO")
+		}
+	}
+	return warnings
+}
+
 // brokenScheme begins what was meant as a URL.
 var brokenScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]+(?::|//)`)
 
@@ -200,7 +231,7 @@ var brokenScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]+(?::|//)`)
 // and nobody would ever look there; so one that is to be made says that it is a
 // path.
 func (c *checker) folder(option, path, remedy string) {
-	shown := paste.WithoutUser(path)
+	shown := paste.Shown(path)
 	switch {
 	case c.comment(option, path):
 	case strings.HasPrefix(path, "~"):
@@ -214,9 +245,14 @@ func (c *checker) folder(option, path, remedy string) {
 
 // comment refuses what somebody noted in a list, and reports whether it did.
 func (c *checker) comment(option, text string) bool {
-	noted := strings.HasPrefix(text, "#") || strings.Contains(text, " #")
+	text = strings.ReplaceAll(text, "\t", " ")
+	before, _, noted := strings.Cut(" "+text, " #")
 	if noted {
-		c.refuse("%s %q has a comment in it; in a text of several lines a # does not begin one, so take it out", option, paste.WithoutUser(text))
+		shown := strings.TrimSpace(before)
+		if shown == "" {
+			shown = text
+		}
+		c.refuse("%s %q has a comment in it; in a text of several lines a # does not begin one, so take it out", option, paste.Shown(shown))
 	}
 	return noted
 }

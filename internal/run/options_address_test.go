@@ -43,6 +43,17 @@ func TestSlipsOfThePen(t *testing.T) {
 		{"upstream that is no folder", []string{"--upstream=hackage", "--bucket=./b"}, `upstream "hackage" is not there`},
 		{"upstream with a token", []string{"--upstream=https://hunter2@host", "--bucket=./b"}, "give the user by upstream-user"},
 		{"upstream with a password", []string{"--upstream=https://me:hunter2@host", "--bucket=./b"}, "the password by upstream-password"},
+		{"upstream with a query", []string{"--upstream=http://127.0.0.1:1/?token=hunter2", "--bucket=./b"}, "upstream has a query or fragment"},
+		{"upstream with a fragment", []string{"--upstream=https://host/x#hunter2", "--bucket=./b"}, "upstream has a query or fragment"},
+		{"a folder's URL with a query", []string{"--upstream=file://" + there + "?token=hunter2", "--bucket=./b"}, "upstream has a query or fragment"},
+		{"upstream in an address", []string{"--upstream=https://x/https://me:hunter2@h/", "--bucket=./b"}, "upstream has another address"},
+		{"upstream behind a password", []string{"--upstream=https://x/me:hunter2@h/", "--bucket=./b"}, "or a user and password, in its path"},
+		{"a repository in an address", repository("https://x/https://me:hunter2@h/r"), "another address, or a user and password, is in its path"},
+		{"no scheme, and a query", []string{"--upstream=host:8080/?token=hunter2", "--bucket=./b"}, `"host:8080/…"`},
+		{"a comment behind scp's form", repository("git@github.com:me/x.git # ours"), `"…@github.com:me/x.git" has a comment in it`},
+		{"a comment behind https", repository("https://github.com/me/x.git # ours"), "has a comment in it"},
+		{"a comment behind a tab", repository("https://github.com/me/x.git\t# ours"), "has a comment in it"},
+		{"a comment behind upstream", []string{"--upstream=https://host # hunter2", "--bucket=./b"}, `upstream "https://host" has a comment in it`},
 		{"upstream is the bucket", []string{"--upstream=" + there, "--bucket=" + link + "/."}, "is upstream itself"},
 		{"upstream is the bucket, as a URL", []string{"--upstream=" + there, "--bucket=file://" + link}, "is upstream itself"},
 		{"upstream is the mirror", []string{"--upstream=https://Mirror.example/x", "--public-url=http://mirror.example/x/", "--bucket=s3://name"}, "a mirror of itself"},
@@ -133,6 +144,31 @@ func TestMasksAreForTheRunnerOnly(t *testing.T) {
 		}
 		if got := strings.Contains(stderr.String(), "bm90IGEga2V5"); got != want {
 			t.Errorf("step %q: the key is in the log: %t", step, got)
+		}
+	}
+}
+
+// TestFoldersOfHostedRunners: such a run is green for ever, and nothing is left of it.
+func TestFoldersOfHostedRunners(t *testing.T) {
+	t.Parallel()
+	folder, key := t.TempDir(), writeSecret(t, armor, 0o600)
+	for _, test := range []struct {
+		runner, arg string
+		want        bool
+	}{
+		{"github-hosted", "--bucket=" + folder, true},
+		{"github-hosted", "--files-repository=" + folder, true},
+		{"github-hosted", "--hashes-repository=./new", true},
+		{"github-hosted", "--files-repository=git@github.com:me/r.git", false},
+		{"github-hosted", "--bucket=s3://name", false},
+		{"self-hosted", "--bucket=" + folder, false},
+	} {
+		env, _, stderr := testEnv(map[string]string{"GITHUB_ACTIONS": "true", "RUNNER_ENVIRONMENT": test.runner})
+		if code := echo.main(t.Context(), []string{"sync", test.arg, "--signing-key", key}, env); code != CodeDone {
+			t.Fatalf("%s: exit code %d: %s", test.arg, code, stderr)
+		}
+		if got := strings.Contains(stderr.String(), "gone after the run"); got != test.want {
+			t.Errorf("%s on a %s runner: %s", test.arg, test.runner, stderr)
 		}
 	}
 }

@@ -59,6 +59,23 @@ func newEnvironment(env Env, secrets []string) (*environment, error) {
 	return e, nil
 }
 
+// check refuses a key or a token in the variable of an option that is no secret,
+// before anything could repeat it.
+func (e *environment) check(options []string) error {
+	for _, option := range options {
+		if e.secrets[option] == "" && looksSecret(e.value(option)) {
+			return misplaced(option)
+		}
+	}
+	return nil
+}
+
+// misplaced is the error of an option that holds a secret and is for none.
+func misplaced(option string) error {
+	return fmt.Errorf("%s holds a private key or a token, which would end up in logs; "+
+		"give it by the option that is for it, such as signing-key, ssh-key or token, and replace it if others could see it", option)
+}
+
 // value returns an option's first variable that is not blank.
 func (e *environment) value(option string) string {
 	for _, name := range inputVariables(option) {
@@ -81,6 +98,9 @@ func (e *environment) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) 
 		return nil, err
 	}
 	if value := strings.TrimSpace(e.file[flag.Name]); value != "" {
+		if flag.Tag.Get("secret") == "" && looksSecret(value) {
+			return nil, misplaced(flag.Name)
+		}
 		return value, nil
 	}
 	return nil, nil //nolint:nilnil // how kong is told that there is nothing
@@ -196,7 +216,7 @@ func (secretMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error 
 // machine can read, before anything could repeat it.
 func checkArguments(args []string) error {
 	for i, arg := range args {
-		if looksSecret(arg) {
+		if strings.Contains(arg, strings.TrimSpace(armorMark)) || looksSecret(arg) {
 			return fmt.Errorf("argument %d looks like a key or a token, and other users of this machine can read arguments; "+
 				"give the path of a file, or the text by environment (INPUT_SIGNING_KEY and so on), and replace this one if the machine is shared", i+1)
 		}

@@ -24,7 +24,7 @@ type place struct {
 // a folder inside another: each would write over what the other has.
 func (c *checker) claim(p place) {
 	for _, q := range c.places {
-		name, other := paste.WithoutUser(p.name), paste.WithoutUser(q.name)
+		name, other := paste.Shown(p.name), paste.Shown(q.name)
 		switch {
 		case p.same(q) && p.option == q.option:
 			c.refuse("%s %q is there twice; name each once", p.option, name)

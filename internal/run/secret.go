@@ -9,7 +9,9 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 )
@@ -186,18 +188,20 @@ func newSecret(text []byte, kind secretKind, path string, mode fs.FileMode) (Sec
 	return Secret{reveal: func() *held { return h }}, nil
 }
 
-// looksSecret reports whether an argument is a key or a token rather than a
-// path: armor (a shell may have split it at its blanks), or what hosts put in
-// front of their tokens so that they can be found in the wrong place.
-func looksSecret(argument string) bool {
-	if strings.Contains(argument, strings.TrimSpace(armorMark)) || strings.Contains(argument, "PRIVATE KEY") {
-		return true
+// looksSecret reports whether a text that is meant for all to see holds a private
+// key, in any form in which people paste one, or what hosts put in front of their
+// tokens so that they can be found in the wrong place.
+func looksSecret(text string) bool {
+	plain := string(paste.Lines([]byte(text)))
+	for _, mark := range []string{"PRIVATE KEY", "SECRET KEY", "Private-Lines:"} {
+		if strings.Contains(plain, mark) {
+			return true
+		}
 	}
-	_, value, ok := strings.Cut(argument, "=")
-	if !ok || !strings.HasPrefix(argument, "-") {
-		value = argument
-	}
-	return paste.IsToken(value)
+	words := strings.FieldsFunc(plain, func(r rune) bool {
+		return r != '_' && r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	})
+	return slices.ContainsFunc(words, paste.IsToken)
 }
 
 // readLimited reads a file of at most limit bytes.

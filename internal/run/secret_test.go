@@ -143,6 +143,44 @@ func TestSecretRefusals(t *testing.T) {
 	}
 }
 
+// TestSecretsInOtherOptions: what is given by an option that is for all to see is
+// not told to all.
+func TestSecretsInOtherOptions(t *testing.T) {
+	t.Parallel()
+	key := "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n-----END OPENSSH PRIVATE KEY-----"
+	for _, text := range []string{
+		"ghp_hunter2", "https://host/ghp_hunter2/x", "https://host/x?y=glpat-hunter2", "s3://name/ATBB" + strings.Repeat("hunter2", 4),
+		key, strings.ReplaceAll(key, "\n", " "), base64.StdEncoding.EncodeToString([]byte(key)), "-----BEGIN PGP SECRET KEY BLOCK-----hunter2",
+	} {
+		parser, err := newParser(&grammar{}, Env{}, func(int) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := writeSecret(t, text, 0o600)
+		for _, option := range flagNames(parser, "sync") {
+			if slices.Contains(secretOptions(parser), option) {
+				continue
+			}
+			got := refused(t, map[string]string{inputVariables(option)[0]: text})
+			if !strings.Contains(got, option+" holds a private key or a token") || strings.Contains(got, "hunter2") || strings.Contains(got, "aHVudGVy") {
+				t.Errorf("%s: %s", option, got)
+			}
+		}
+		config := writeSecret(t, fmt.Sprintf("bucket: %q", text), 0o600)
+		if got := refused(t, nil, "--config", config); !strings.Contains(got, "bucket holds a private key or a token") || strings.Contains(got, "hunter2") {
+			t.Errorf("in a file of options: %s", got)
+		}
+		if got := refused(t, nil, "--bucket=./b", "--trusted-keys", file); !strings.Contains(got, "trusted-keys holds a private key") || strings.Contains(got, "hunter2") {
+			t.Errorf("in a file of keys: %s", got)
+		}
+	}
+	for _, text := range []string{"./atbb", "./ATBBackup/x", "./my-ghp_x", "s3://name/private-key"} {
+		if looksSecret(text) {
+			t.Errorf("%q is taken for a secret", text)
+		}
+	}
+}
+
 func TestSecretOthersCanRead(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {

@@ -28,7 +28,7 @@ var (
 // ParseSlug reads the OWNER/REPO of a repository on GitHub.
 func ParseSlug(text string) (string, error) {
 	if !slugForm.MatchString(text) || strings.HasSuffix(text, "/.") || strings.HasSuffix(text, "/..") {
-		return "", fmt.Errorf("%.200q is not a repository; write OWNER/REPO", paste.WithoutUser(text))
+		return "", fmt.Errorf("%.200q is not a repository; write OWNER/REPO", paste.Shown(text))
 	}
 	return strings.TrimSuffix(text, ".git"), nil
 }
