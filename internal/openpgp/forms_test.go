@@ -245,9 +245,17 @@ func pasted(t *testing.T) []form {
 	if err != nil {
 		t.Fatal(err)
 	}
+	lines := strings.Split(strings.TrimSpace(key), "\n")
+	begin, sum, end := lines[0], lines[len(lines)-2], "\n"+lines[len(lines)-1]+"\n"
+	lines = lines[2 : len(lines)-2]
+	data := strings.Join(lines, "")
 	wide := "\xff\xfe"
 	for _, unit := range utf16.Encode([]rune(key)) {
 		wide += string([]byte{byte(unit), byte(unit >> 8)})
+	}
+	certificate, err := os.ReadFile(home.dir + "/openpgp-revocs.d/" + home.fingerprints(t)[0] + ".rev")
+	if err != nil {
+		t.Fatal(err)
 	}
 	text := func(name, text, says string) form {
 		return form{name, func(*testing.T) []byte { return []byte(text) }, "", says}
@@ -263,6 +271,34 @@ func pasted(t *testing.T) []form {
 		text("all on one line", strings.ReplaceAll(key, "\n", " "), ""),
 		text("line ends written as \\n", strings.ReplaceAll(key, "\n", `\n`), ""),
 		text("the empty line taken out", strings.Replace(key, "\n\n", "\n", 1), ""),
+		text("written as \\n, with a note in front", "the bot's key:\n"+strings.ReplaceAll(key, "\n", `\n`)+"\n", ""),
+		text("in quotes, as in a file of settings", `SIGNING_KEY="`+key+`"`, ""),
+		text("in JSON", `{"key": "`+strings.ReplaceAll(key, "\n", `\n`)+`"}`, ""),
+		text("quoted by `> `", "> "+strings.ReplaceAll(strings.TrimSpace(key), "\n", "\n> "), ""),
+		text("folded by YAML", strings.ReplaceAll(strings.ReplaceAll(key, "\n", " "), "  ", "\n"), ""),
+		text("UTF-16 without a byte order mark", wide[2:], ""),
+		text("data on one line", begin+"\n\n"+data+"\n"+sum+end, ""),
+		text("data on one line, no checksum", begin+"\n\n"+data+end, ""),
+		text("data and checksum on one line", begin+"\n\n"+data+sum+end, ""),
+		text("data joined by blanks", begin+"\n\n"+strings.Join(lines, " ")+" "+sum+end, ""),
+		text("all but the first mark on line 2", begin+"\n"+strings.Join(lines, " ")+" "+sum+strings.ReplaceAll(end, "\n", " "), ""),
+		text("checksum behind the last line", begin+"\n\n"+strings.Join(lines, "\n")+sum+end, ""),
+		text("without the filling of base64", begin+"\n\n"+strings.Trim(strings.Join(lines, "\n"), "=")+"\n"+sum+end, ""),
+		text("one sign a line", begin+"\n\n"+strings.Join(strings.Split(data, ""), "\n")+"\n"+sum+end, ""),
+		text("empty lines between", strings.ReplaceAll(key, "\n", "\n\n"), ""),
+		text("signs that base64 lacks", begin+"\n\n* "+strings.Join(lines, "\n* ")+"\n"+sum+end, ""),
+		text("data alone quoted", begin+"\n\n> "+strings.Join(lines, "\n> ")+"\n> "+sum+end, ""),
+		text("headers", begin+"\nVersion: GnuPG v2\nComment:\n\n"+strings.Join(lines, "\n")+"\n"+sum+end, ""),
+		text("headers without the empty line", begin+"\nVersion: GnuPG v2\nComment: a b\n"+strings.Join(lines, "\n")+"\n"+sum+end, ""),
+		text("that, with CRLF", strings.ReplaceAll(begin+"\nComment: a b\n"+strings.Join(lines, "\n")+"\n"+sum+end, "\n", "\r\n"), ""),
+		text("another word in the last mark", strings.Replace(key, "END PGP PRIVATE", "END PGP PUBLIC", 1), ""),
+		text("last mark cut", strings.TrimRight(key, "-\n")+"--", ""),
+		text("words behind", strings.TrimSpace(key)+" hello\n", ""),
+		text("the old name, `PGP SECRET KEY BLOCK`", strings.ReplaceAll(key, "PRIVATE KEY", "SECRET KEY"), ""),
+		text("named `PGP PUBLIC KEY BLOCK`", strings.ReplaceAll(key, "PRIVATE KEY", "PUBLIC KEY"), ""),
+		text("certificate of revocation behind", key+strings.ReplaceAll(string(certificate), ":-----BEGIN", "-----BEGIN"), "the primary key is revoked"),
+		text("that, still behind gpg's colon", key+string(certificate), ""),
+		text("wrong checksum", begin+"\n\n"+strings.Join(lines, "\n")+"\n=AAAA"+end, ""),
 		text("coded in base64 once more", base64.StdEncoding.EncodeToString([]byte(key)), ""),
 		text("binary", string(blocks[0]), ""),
 		text("binary, in base64", base64.StdEncoding.EncodeToString(blocks[0]), ""),

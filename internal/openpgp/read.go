@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +23,7 @@ import (
 const (
 	blockSignature  = "PGP SIGNATURE"
 	blockPrivateKey = "PGP PRIVATE KEY BLOCK"
+	blockSecretKey  = "PGP SECRET KEY BLOCK" // what it was called before
 	blockPublicKey  = "PGP PUBLIC KEY BLOCK"
 )
 
@@ -55,32 +55,27 @@ func hexadecimal(fingerprint []byte) string { return fmt.Sprintf("%X", fingerpri
 // the secrets.
 func (k *key) hasPrivate() bool { return len(k.away) > 0 || slices.ContainsFunc(k.parts(), part.here) }
 
-// readKeys reads all keys of a text, each once.
+// readKeys reads all keys of a text, each once. What follows a key in a block of
+// its own belongs to it, such as the certificate that revokes it.
 func readKeys(text []byte) ([]*key, error) {
-	blocks, err := unpack(text, blockPrivateKey, blockPublicKey)
+	blocks, err := unpack(text, blockPrivateKey, blockSecretKey, blockPublicKey)
+	if err != nil {
+		return nil, err
+	}
+	found, err := split(bytes.Join(blocks, nil))
 	if err != nil {
 		return nil, err
 	}
 	var keys []*key
-	for _, block := range blocks {
-		found, err := split(block)
+	for _, packets := range found {
+		k, err := readKey(packets)
 		if err != nil {
 			return nil, err
 		}
-		for _, packets := range found {
-			k, err := readKey(packets)
-			if err != nil {
-				return nil, err
-			}
-			keys = join(keys, k)
-		}
+		keys = join(keys, k)
 	}
 	return keys, nil
 }
-
-// lostBlank is the place of the empty line before the data of a block, which
-// some forms take away.
-var lostBlank = regexp.MustCompile(`(?m)^(-----BEGIN PGP [A-Z ]+-----\n)([A-Za-z0-9+/=]+\n)`)
 
 // unpack returns the bytes of all blocks of the given kinds in a text, which may
 // also be in binary form, or that in base64.
@@ -95,7 +90,7 @@ func unpack(text []byte, kinds ...string) ([][]byte, error) {
 		}
 		return nil, noBlock(plain, kinds[0])
 	}
-	in := bufio.NewReader(bytes.NewReader(lostBlank.ReplaceAll(plain, []byte("$1\n$2"))))
+	in := bufio.NewReader(bytes.NewReader(plain))
 	var blocks [][]byte
 	for {
 		block, err := armor.Decode(in)
@@ -163,11 +158,27 @@ func split(raw []byte) ([][]*packet.OpaquePacket, error) {
 			return nil, fmt.Errorf("it is damaged or cut off: %w", err)
 		case p.Tag == tagSecretKey || p.Tag == tagPublicKey:
 			keys = append(keys, nil)
+		case len(keys) == 0 && p.Tag == tagSignature:
+			return nil, errors.New("it begins with a signature, such as a revocation, that has no key before it")
 		case len(keys) == 0:
 			return nil, fmt.Errorf("it does not begin with a key, but with a packet of type %d", p.Tag)
 		}
-		keys[len(keys)-1] = append(keys[len(keys)-1], p)
+		last := &keys[len(keys)-1]
+		if *last = append(*last, p); revokesKey(p) {
+			*last = slices.Insert((*last)[:len(*last)-1], 1, p)
+		}
 	}
+}
+
+// revokesKey reports whether a packet revokes a whole key. It stands right behind
+// it, also if it came later.
+func revokesKey(p *packet.OpaquePacket) bool {
+	if p.Tag != tagSignature {
+		return false
+	}
+	parsed, err := p.Parse()
+	signature, ok := parsed.(*packet.Signature)
+	return err == nil && ok && signature.SigType == packet.SigTypeKeyRevocation
 }
 
 // readKey reads the packets of one key. What is not understood of it is left

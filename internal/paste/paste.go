@@ -14,25 +14,24 @@ import (
 	"unicode/utf16"
 )
 
-// mark begins each block of a key in text form.
-const mark = "-----BEGIN "
+// lineEnds makes line ends of all kinds one, also those written as signs.
+var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u2028", "\n", "\u2029", "\n", `\r`, "", `\n`, "\n")
 
 // Lines returns a text of several lines, such as a key or known_hosts: no marks
 // of the encoding, no signs that nobody sees, no blanks around a line, a newline
-// after each. A block that lost its line ends, or is coded once more in base64 to
-// survive a form, is brought back. Bytes that are no text stay as they are.
+// after each. Line ends written as \n, quotes around the text and a coding in
+// base64 to survive a form are undone, and blocks get the form that all readers
+// know. Bytes that are no text stay as they are.
 func Lines(text []byte) []byte {
 	plain := Decode(text)
 	if !isText(plain) {
 		return text
 	}
-	plain = strings.Map(seen, strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u2028", "\n", "\u2029", "\n").Replace(plain))
-	if inner := fromBase64(plain); strings.Contains(string(inner), mark) {
+	plain = unquote(trim(strings.Map(seen, lineEnds.Replace(plain))))
+	if inner := fromBase64(plain); isPlain(inner) {
 		return Lines(inner)
 	}
-	if strings.Contains(plain, mark) && !strings.Contains(strings.TrimSpace(plain), "\n") {
-		plain = unfold(plain)
-	}
+	plain = blocks(plain)
 	var lines bytes.Buffer
 	for line := range strings.SplitSeq(strings.TrimSpace(plain), "\n") {
 		lines.WriteString(strings.TrimSpace(line) + "\n")
@@ -44,7 +43,11 @@ func Lines(text []byte) []byte {
 // is around it: blanks, line ends, signs that nobody sees, and one pair of
 // quotes or angle brackets.
 func Line(text string) string {
-	text = trim(Decode([]byte(text)))
+	return unquote(trim(Decode([]byte(text))))
+}
+
+// unquote takes one pair of quotes or angle brackets off.
+func unquote(text string) string {
 	for _, pair := range [][2]string{{`"`, `"`}, {"'", "'"}, {"`", "`"}, {"<", ">"}, {"“", "”"}, {"‘", "’"}} {
 		inner, opened := strings.CutPrefix(text, pair[0])
 		if inner, closed := strings.CutSuffix(inner, pair[1]); opened && closed {
@@ -69,28 +72,46 @@ func seen(r rune) rune {
 	return r
 }
 
-// Decode takes the byte order mark off and reads UTF-16, which is known by it.
+// Decode takes the byte order mark off and reads UTF-16, which is known by it, or
+// by each second byte being zero.
 func Decode(text []byte) string {
 	var order binary.ByteOrder
 	switch {
-	case bytes.HasPrefix(text, []byte("\xff\xfe")):
+	case bytes.HasPrefix(text, []byte("\xff\xfe")), everySecond(text, 1):
 		order = binary.LittleEndian
-	case bytes.HasPrefix(text, []byte("\xfe\xff")):
+	case bytes.HasPrefix(text, []byte("\xfe\xff")), everySecond(text, 0):
 		order = binary.BigEndian
 	default:
 		return strings.TrimPrefix(string(text), "\ufeff")
 	}
 	units := make([]uint16, 0, len(text)/2)
-	for rest := text[2:]; len(rest) > 1; rest = rest[2:] {
+	for rest := text; len(rest) > 1; rest = rest[2:] {
 		units = append(units, order.Uint16(rest))
 	}
-	return string(utf16.Decode(units))
+	return strings.TrimPrefix(string(utf16.Decode(units)), "\ufeff")
+}
+
+// everySecond reports whether a text is pairs of bytes, of which the one at
+// place 0 or 1 is always zero, and the other never.
+func everySecond(text []byte, place int) bool {
+	for i, b := range text {
+		if (b == 0) != (i%2 == place) {
+			return false
+		}
+	}
+	return len(text) > 0 && len(text)%2 == 0
 }
 
 // isText tells text from the bytes of a key in binary form, which begins with a
 // byte that no line of ASCII has.
 func isText(text string) bool {
 	return strings.Contains(text, mark) || text != "" && text[0] < 0x80 && !strings.Contains(text, "\x00")
+}
+
+// isPlain tells the text of keys or hosts from bytes that happen to be the base64
+// form of something, such as a fingerprint or a key in binary form.
+func isPlain(text []byte) bool {
+	return bytes.ContainsRune(text, ' ') && !bytes.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII || r < ' ' && !unicode.IsSpace(r) })
 }
 
 // fromBase64 returns what a text is the base64 form of, nil for nothing.
@@ -100,29 +121,6 @@ func fromBase64(text string) []byte {
 		return nil
 	}
 	return inner
-}
-
-// fullLine is the least length of a full line of a key: ssh-keygen writes 70,
-// gpg 64.
-const fullLine = 48
-
-// unfold gives a block its lines back: written as \n, or become blanks.
-func unfold(text string) string {
-	if strings.Contains(text, `\n`) {
-		return strings.NewReplacer(`\r`, "", `\n`, "\n").Replace(text)
-	}
-	before, rest, _ := strings.Cut(text, mark)
-	kind, rest, _ := strings.Cut(rest, "-----")
-	body, rest, ended := strings.Cut(rest, "-----END ")
-	words := strings.Fields(body)
-	for len(words) > 0 && len(words[0]) < fullLine {
-		words = words[1:] // of headers, which matter to nobody
-	}
-	lines := append([]string{before, mark + kind + "-----", ""}, words...)
-	if ended {
-		lines = append(lines, "-----END "+rest)
-	}
-	return strings.Join(lines, "\n")
 }
 
 // Shown takes out of an address, also of one that is none, what may be a user, a

@@ -1,0 +1,145 @@
+package paste
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// mark begins each block of a key in text form, and endMark ends it.
+const (
+	mark    = "-----BEGIN "
+	endMark = "-----END "
+)
+
+// blocks brings each block of a text into the form that all readers know: its
+// marks, its headers and its data on lines of their own, and no line too long.
+// gpg takes more than that, and forms make more of it.
+func blocks(text string) string {
+	parts := strings.Split(text, mark)
+	if len(parts) == 1 {
+		return text
+	}
+	out := outside(parts[0])
+	for i, part := range parts[1:] {
+		// gpg puts a colon before the mark of a revocation certificate so that
+		// it is not read unless somebody means it.
+		if strings.HasSuffix(parts[i], ":") {
+			out = append(out, ":"+mark+part)
+			continue
+		}
+		out = append(out, block(part)...)
+	}
+	return strings.Join(out, "\n")
+}
+
+// outside returns the lines of a text around blocks that say something: quotes,
+// brackets and what else stands before a mark are left out.
+func outside(text string) []string {
+	var lines []string
+	for line := range strings.SplitSeq(text, "\n") {
+		if strings.ContainsFunc(line, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// block returns the lines of the block whose mark stands before a text, and of
+// what follows it.
+func block(text string) []string {
+	kind, body, ok := strings.Cut(text, "-----")
+	if !ok || kind == "PGP SIGNED MESSAGE" {
+		return []string{mark + text}
+	}
+	body, after, ended := strings.Cut(body, endMark)
+	headers, data := split(body)
+	lines := []string{mark + kind + "-----"}
+	switch {
+	case strings.HasPrefix(kind, "PGP "):
+		lines = append(lines, "") // its headers matter to nobody
+	case headers != "":
+		lines = append(lines, strings.Split(headers, "\n")...)
+		lines = append(lines, "")
+	}
+	lines = append(lines, wrap(data)...)
+	if !ended {
+		return lines
+	}
+	lines = append(lines, endMark+kind+"-----")
+	return append(lines, outside(endOfMark.ReplaceAllString(after, ""))...)
+}
+
+var (
+	endOfMark = regexp.MustCompile(`^[A-Z0-9 ]*-*`)
+	// fullLine is a full line of data: ssh-keygen writes 70, gpg 64.
+	fullLine   = regexp.MustCompile(`(?:^| )[A-Za-z0-9+/]{48,}=*(?: |$)`)
+	nextHeader = regexp.MustCompile(` +([A-Z][A-Za-z-]*: )`)
+)
+
+// split tells the headers of a block from its data, also without the empty line
+// between them: a header has a colon, and data have none.
+func split(body string) (headers, data string) {
+	var all []string
+	for body = strings.TrimSpace(body); ; {
+		line, rest, _ := strings.Cut(body, "\n")
+		full := fullLine.FindString(line)
+		line, more, _ := strings.Cut(line, full)
+		if full == "" {
+			line, more = more, ""
+		}
+		if !strings.Contains(line, ":") {
+			return strings.Join(all, "\n"), body
+		}
+		all = append(all, nextHeader.ReplaceAllString(strings.Trim(line, "> "), "\n$1"))
+		body = strings.TrimSpace(full + more + "\n" + rest)
+	}
+}
+
+var checksum = regexp.MustCompile(`^(.*)(=[A-Za-z0-9+/]{4})$`)
+
+// Data come in lines of lineLength; up to maxLine, readers take others as well.
+const (
+	lineLength = 64
+	maxLine    = 76
+)
+
+// wrap returns the lines of base64 data: without signs that it lacks, as gpg
+// reads it, with the filling that some leave out, and a checksum on a line of
+// its own, behind which there is nothing.
+func wrap(data string) []string {
+	var lines []string
+	length, sum := 0, ""
+	for word := range strings.FieldsSeq(data) {
+		word = strings.Map(coded, word)
+		if m := checksum.FindStringSubmatch(word); m != nil {
+			word, sum = m[1], m[2]
+		}
+		length += len(word)
+		if len(word) > 0 && len(word) <= maxLine {
+			lines, word = append(lines, word), ""
+		}
+		for part := range slices.Chunk([]byte(word), lineLength) {
+			lines = append(lines, string(part))
+		}
+		if sum != "" {
+			break
+		}
+	}
+	if missing := -length & 3; missing < 3 && len(lines) > 0 {
+		lines[len(lines)-1] += strings.Repeat("=", missing)
+	}
+	if sum != "" {
+		lines = append(lines, sum)
+	}
+	return lines
+}
+
+// coded drops what base64 has no sign for.
+func coded(r rune) rune {
+	if 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '+' || r == '/' || r == '=' {
+		return r
+	}
+	return -1
+}
