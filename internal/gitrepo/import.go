@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"slices"
 	"strings"
 )
@@ -31,7 +33,7 @@ type Import struct {
 	made   string         // the id of root as last written
 	id     string         // of the last tree
 	fresh  int            // changes since root was written
-	like   map[string]oid // the last file that was written of a name below a folder of the root
+	like   map[uint64]oid // the last file that was written, by kinOf
 	err    error          // the first that happened; nothing is done after it
 	closed bool
 }
@@ -39,7 +41,7 @@ type Import struct {
 // Import starts on top of the tree of parent, a commit's id, or of the empty
 // tree if parent is "". It ends with Close or with ctx.
 func (r *Repo) Import(ctx context.Context, parent string) (*Import, error) {
-	im := &Import{repo: r, root: &dir{}, made: EmptyTree, id: EmptyTree, like: map[string]oid{}}
+	im := &Import{repo: r, root: &dir{}, made: EmptyTree, id: EmptyTree, like: map[uint64]oid{}}
 	if parent != "" {
 		c, err := r.ReadCommit(ctx, parent)
 		if err != nil {
@@ -94,11 +96,14 @@ func (im *Import) Write(path string, content []byte) error {
 	return im.fail(im.set(s, leaf{id, ModeFile}))
 }
 
-// kinOf is what files have in common that may resemble each other: the folder of
-// the root and their own name.
-func kinOf(path string) string {
-	top, _, _ := strings.Cut(path, "/")
-	return top + "/" + path[strings.LastIndexByte(path, '/')+1:]
+// kinOf is a digest of what files have in common that may resemble each other: the
+// folder of the root and their own name. It is short, since there are many; two that
+// are the same by chance cost a search in vain.
+func kinOf(path string) uint64 {
+	h := fnv.New64a()
+	top := max(0, strings.IndexByte(path, '/'))
+	_, _ = io.WriteString(h, path[:top]+"/"+path[strings.LastIndexByte(path, '/')+1:]) // never fails
+	return h.Sum64()
 }
 
 // Put puts back what a tree held: any mode but a folder's. A blob must be here

@@ -22,7 +22,7 @@ const packVersion = 2
 
 // Bounds of one pack. With the second no offset needs the index's long form.
 const (
-	packObjects = 100_000
+	packObjects = 190_000
 	packBytes   = 1 << 30
 )
 
@@ -32,8 +32,8 @@ const asyncBytes = 256 << 10
 // A packer writes objects into packs of the local repository, by git's
 // gitformat-pack: "PACK", version, count, the objects, and the SHA-1 over all
 // that; and beside it an index. git sees the objects of a pack when it is
-// finished. Blobs are packed by several goroutines. Its methods may be called
-// side by side.
+// finished. Blobs are packed by several goroutines. All its methods but
+// addLater may be called side by side.
 type packer struct {
 	folder string // objects/pack
 
@@ -45,11 +45,10 @@ type packer struct {
 	file    *os.File   // nil before the first object
 	out     *bufio.Writer
 	offset  int64
-	entries []packEntry
-	known   map[oid]int // into entries
-	serial  int         // of the pack under way, from 1
-	err     error       // the first of a write, for finish
-	recent  recent      // blobs of the pack under way
+	entries entries
+	serial  int    // of the pack under way, from 1
+	err     error  // the first of a write, for finish
+	recent  recent // blobs of the pack under way
 
 	written sync.Cond // an entry was; by mu
 
@@ -72,7 +71,7 @@ type packEntry struct {
 type place struct{ serial, slot int }
 
 func newPacker(dir string) *packer {
-	p := &packer{folder: filepath.Join(dir, "objects", "pack"), serial: 1, known: map[oid]int{}}
+	p := &packer{folder: filepath.Join(dir, "objects", "pack"), serial: 1}
 	p.written.L = &p.mu
 	p.blobs.SetLimit(runtime.GOMAXPROCS(0))
 	p.deflate.New = func() any { return newDeflater() }
@@ -101,7 +100,8 @@ func (p *packer) addDelta(o object, base place, delta []byte) (oid, place, error
 
 // addLater is add for a blob whose place does not matter. It is written as a delta
 // to the first of the blobs that it may resemble which the pack under way holds,
-// if that makes it small. It keeps a copy. An error is returned by finish.
+// if that makes it small. It keeps a copy. An error is returned by finish. It is
+// for one goroutine at a time, so that what a blob waits for is on its way.
 func (p *packer) addLater(content []byte, like ...oid) (oid, error) {
 	o := object{"blob", content}
 	if len(content) > asyncBytes {
@@ -130,7 +130,7 @@ func (p *packer) resembling(at place, content []byte, like []oid) (base place, o
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, id := range like {
-		if slot, ok := p.known[id]; ok {
+		if slot, ok := p.entries.find(id); ok {
 			base, old = place{at.serial, slot}, p.recent.content[slot]
 			p.recent.drop(slot)
 			break
@@ -157,7 +157,7 @@ func (p *packer) differ(base place, old, content []byte) []byte {
 func (p *packer) reserve(id oid) (at place, there bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if slot, ok := p.known[id]; ok {
+	if slot, ok := p.entries.find(id); ok {
 		return place{p.serial, slot}, true, nil
 	}
 	if p.file == nil {
@@ -165,9 +165,7 @@ func (p *packer) reserve(id oid) (at place, there bool, err error) {
 			return place{}, false, err
 		}
 	}
-	p.known[id] = len(p.entries)
-	p.entries = append(p.entries, packEntry{id: id})
-	return place{p.serial, len(p.entries) - 1}, false, nil
+	return place{p.serial, p.entries.add(id)}, false, nil
 }
 
 // begin starts a pack.
@@ -219,13 +217,13 @@ func (p *packer) put(at place, o object, base place, delta []byte) error {
 func (p *packer) await(at place) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.entries[at.slot].offset == 0 {
+	for p.entries.list[at.slot].offset == 0 {
 		if p.err != nil {
 			return -1
 		}
 		p.written.Wait()
 	}
-	return int(p.entries[at.slot].depth)
+	return int(p.entries.list[at.slot].depth)
 }
 
 // write packs an object, or with a depth its delta to base.
@@ -244,14 +242,14 @@ func (p *packer) write(at place, o object, base place, depth int) error {
 	defer p.mu.Unlock()
 	if depth > 0 {
 		head[0] = head[0]&^0x70 | deltaKind<<4
-		head = appendDistance(head, p.offset-int64(p.entries[base.slot].offset))
+		head = appendDistance(head, p.offset-int64(p.entries.list[base.slot].offset))
 	}
 	for _, part := range [][]byte{head, body} {
 		if _, err := p.out.Write(part); err != nil {
 			return fmt.Errorf("write pack: %w", err)
 		}
 	}
-	e := &p.entries[at.slot]
+	e := &p.entries.list[at.slot]
 	e.crc = crc32.Update(crc32.ChecksumIEEE(head), crc32.IEEETable, body)
 	e.offset, e.depth = uint32(p.offset), uint8(depth)
 	p.offset += int64(len(head) + len(body))
@@ -263,14 +261,14 @@ func (p *packer) write(at place, o object, base place, depth int) error {
 func (p *packer) full() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.entries) >= packObjects || p.offset >= packBytes
+	return len(p.entries.list) >= packObjects || p.offset >= packBytes
 }
 
 // empty reports whether nothing waits to be finished.
 func (p *packer) empty() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.entries) == 0
+	return len(p.entries.list) == 0
 }
 
 // finish ends the pack under way, so that git sees its objects.
@@ -283,17 +281,16 @@ func (p *packer) finish() error {
 	}
 	file := p.file
 	p.file = nil
-	sum, err := seal(file, p.out, len(p.entries))
+	sum, err := seal(file, p.out, len(p.entries.list))
 	err = errors.Join(err, file.Close())
 	if err == nil {
 		err = p.place(file.Name(), sum)
 	}
 	if err != nil {
-		return fmt.Errorf("finish pack of %d objects: %w", len(p.entries), errors.Join(err, os.Remove(file.Name())))
+		return fmt.Errorf("finish pack of %d objects: %w", len(p.entries.list), errors.Join(err, os.Remove(file.Name())))
 	}
 	p.serial++
-	p.entries = p.entries[:0]
-	clear(p.known)
+	p.entries.clear()
 	p.recent = recent{}
 	return nil
 }
@@ -322,7 +319,7 @@ func seal(file *os.File, out *bufio.Writer, objects int) (sum [sha1.Size]byte, e
 func (p *packer) place(written string, sum [sha1.Size]byte) error {
 	name := filepath.Join(p.folder, fmt.Sprintf("pack-%x", sum))
 	index := written + ".idx"
-	if err := os.WriteFile(index, packIndex(p.entries, sum), 0o400); err != nil {
+	if err := os.WriteFile(index, packIndex(p.entries.list, sum), 0o400); err != nil {
 		return err
 	}
 	if err := os.Rename(written, name+".pack"); err != nil {

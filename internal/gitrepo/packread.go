@@ -9,8 +9,9 @@ import (
 )
 
 // recentBytes is how much of blobs is kept at hand, since what comes next may be
-// like them. All others are read back from the pack.
-const recentBytes = 8 << 20
+// like them. All others are read back from the pack, which costs less than the
+// memory would.
+const recentBytes = 1 << 20
 
 // A recent holds the contents of some blobs of a pack, by their slots.
 type recent struct {
@@ -42,7 +43,7 @@ func (p *packer) whole(id oid) ([]byte, bool, error) {
 	p.gate.RLock()
 	defer p.gate.RUnlock()
 	p.mu.Lock()
-	slot, ok := p.known[id]
+	slot, ok := p.entries.find(id)
 	at := place{p.serial, slot}
 	p.mu.Unlock()
 	if !ok {
@@ -100,7 +101,7 @@ func (p *packer) flushed(at place) (offset, end int64, err error) {
 	if !written {
 		return 0, 0, p.err
 	}
-	return int64(p.entries[at.slot].offset), p.offset, p.out.Flush()
+	return int64(p.entries.list[at.slot].offset), p.offset, p.out.Flush()
 }
 
 // An inflater reads objects of a pack, one after the other.
