@@ -42,7 +42,7 @@ func parseConfig(raw []byte, options []string) (map[string]string, error) {
 		node := nodes[name]
 		switch {
 		case name == configOption || !slices.Contains(options, name):
-			return nil, fmt.Errorf("%.80q is not an option of sync%s", name, meant(name, options))
+			return nil, fmt.Errorf("%.80q is not an option of sync%s", name, meant(name, options, strings.ToLower))
 		case node.Kind == yaml.ScalarNode && node.Tag != "!!null":
 			values[name] = node.Value
 		case node.Kind == yaml.SequenceNode:
@@ -64,12 +64,12 @@ func parseConfig(raw []byte, options []string) (map[string]string, error) {
 // configOption names the file of options; it cannot stand in one.
 const configOption = "config"
 
-// meant proposes the option that a name looks like.
-func meant(name string, options []string) string {
+// meant proposes the option that a name looks like, in the form that was used.
+func meant(name string, options []string, form func(string) string) string {
 	name = strings.ToLower(strings.ReplaceAll(name, "_", "-"))
 	for _, option := range options {
 		if name != "" && (strings.HasPrefix(option, name) || strings.HasPrefix(name, option)) {
-			return fmt.Sprintf("; did you mean %q?", option)
+			return fmt.Sprintf("; did you mean %s?", form(option))
 		}
 	}
 	return ""
@@ -104,14 +104,17 @@ func (env Env) warnOfUnknown(parser *kong.Kong) {
 	}
 	for _, variable := range env.Environ() {
 		name, value, _ := strings.Cut(variable, "=")
-		rest, input := strings.CutPrefix(name, "INPUT_")
-		if !input {
-			rest, input = strings.CutPrefix(name, ownVariables)
+		begins := "INPUT_"
+		if strings.HasPrefix(name, ownVariables) {
+			begins = ownVariables
 		}
+		rest, input := strings.CutPrefix(name, begins)
 		option := strings.ToLower(strings.ReplaceAll(rest, "_", "-"))
 		if !input || strings.TrimSpace(value) == "" || slices.Contains(options, option) || slices.Contains(actionOnly, option) {
 			continue
 		}
-		env.warn(fmt.Sprintf("variable %.80q is not an option, so it was ignored%s", name, meant(option, options)))
+		env.warn(fmt.Sprintf("variable %.80q is not an option, so it was ignored%s", name, meant(option, options, func(option string) string {
+			return begins + strings.ToUpper(strings.ReplaceAll(option, "-", "_"))
+		})))
 	}
 }

@@ -54,9 +54,9 @@ func TestConfigFile(t *testing.T) {
 func TestConfigFileRefuses(t *testing.T) {
 	t.Parallel()
 	for text, says := range map[string]string{
-		"package: aeson":              `"package" is not an option of sync; did you mean "packages"?`,
+		"package: aeson":              `"package" is not an option of sync; did you mean packages?`,
 		"config: other.yaml":          `"config" is not an option`,
-		"public_url: x":               `did you mean "public-url"?`,
+		"public_url: x":               `did you mean public-url?`,
 		"- aeson":                     "OPTION: VALUE",
 		"tag: {a: b}":                 `option "tag": write a text or a list`,
 		"packages: [[a]]":             "an item of the list is not a text",
@@ -83,9 +83,9 @@ func TestUnknownVariablesWarn(t *testing.T) {
 	}
 	_ = echo.main(t.Context(), []string{"sync"}, env)
 	for _, want := range []string{
-		`warning: variable "INPUT_PACKAGE" is not an option, so it was ignored; did you mean "packages"?`,
+		`warning: variable "INPUT_PACKAGE" is not an option, so it was ignored; did you mean INPUT_PACKAGES?`,
 		`warning: variable "INPUT_NONSENSE" is not an option, so it was ignored` + "\n",
-		`warning: variable "HACKAGE_MIRROR_BUCKETS" is not an option, so it was ignored; did you mean "bucket"?`,
+		`warning: variable "HACKAGE_MIRROR_BUCKETS" is not an option, so it was ignored; did you mean HACKAGE_MIRROR_BUCKET?`,
 	} {
 		if !strings.Contains(stderr.String(), want) {
 			t.Errorf("warnings lack %q:\n%s", want, stderr)
