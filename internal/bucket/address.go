@@ -126,7 +126,10 @@ func parseS3(u *url.URL) (Address, error) {
 			return Address{}, err
 		}
 	}
-	return a, a.read(u, "endpoint", "region", "path-style", "public-url", "storage-class", "acl")
+	if err := a.read(u, "endpoint", "region", "path-style", "public-url", "storage-class", "acl"); err != nil {
+		return Address{}, err
+	}
+	return a, a.checkEndpoint(a.Endpoint)
 }
 
 // read takes the parameters of u, of which those named are known.

@@ -167,6 +167,12 @@ func TestEndpointOfTheBucketIsRefused(t *testing.T) {
 		"s3://name/prefix?endpoint=https://account.r2.example.org/name/&path-style=true": "https://account.r2.example.org",
 		"s3://name?endpoint=https://account.r2.example.org/s3/name":                      "https://account.r2.example.org/s3",
 		"s3://name?endpoint=https://name.s3.example.org:9000":                            "https://s3.example.org:9000",
+		"s3://name?endpoint=https://Name.s3.example.org&path-style=false":                "https://s3.example.org",
+		"s3://name/pre/fix?endpoint=http://127.0.0.1:1/name/pre/fix&path-style=true":     "http://127.0.0.1:1",
+		"s3://name/pre?endpoint=https://s3.example.org/name/pre":                         "https://s3.example.org",
+		"s3://name?endpoint=https://s3.example.org/s3/name/data/":                        "https://s3.example.org/s3",
+		"s3://name?endpoint=https://s3.example.org/name/01-index.tar.gz":                 "https://s3.example.org",
+		"s3://name?endpoint=https://s3.example.org/Name":                                 "https://s3.example.org",
 		// A server may have the name of its bucket.
 		"s3://name?endpoint=https://name.example.org&path-style=true": "",
 		"s3://name?endpoint=https://s3.example.org/named":             "",
@@ -174,6 +180,9 @@ func TestEndpointOfTheBucketIsRefused(t *testing.T) {
 		_, err := bucket.Open(t.Context(), address, bucket.Options{Credentials: fakeKeys})
 		if service == "" && err != nil || service != "" && (err == nil || !strings.HasSuffix(err.Error(), "give that of the service, "+service)) {
 			t.Errorf("%s: %v, want to be told of %q", address, err, service)
+		}
+		if _, checked := bucket.Check(address, bucket.Options{}); (checked == nil) != (err == nil) {
+			t.Errorf("%s: checked as %v", address, checked)
 		}
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -118,23 +118,39 @@ func (a Address) withDefaults(o Options) (Address, error) {
 	if a.PathStyle == nil {
 		a.PathStyle = &o.PathStyle
 	}
+	return a, a.checkEndpoint(a.Endpoint)
+}
+
+// Check reads an address as Open does and opens nothing: an error is one that
+// Open would return, whatever the environment says.
+func Check(address string, o Options) (Address, error) {
+	a, err := ParseAddress(address)
+	if err != nil || a.Folder != "" {
+		return a, err
+	}
+	if _, err := a.withDefaults(o); err != nil {
+		return a, fmt.Errorf("open %s: %w", a, err)
+	}
 	return a, nil
 }
 
-// checkEndpoint refuses the address of the bucket in place of that of the
-// service, which dashboards show: all objects would lie below the bucket's name
-// once more, where no reader looks.
+// checkEndpoint refuses the address of the bucket, or of something in it, in
+// place of that of the service, as dashboards show it: all objects would lie
+// below the bucket's name once more, where no reader looks.
 func (a Address) checkEndpoint(endpoint string) error {
 	u, err := url.Parse(endpoint)
 	if err != nil {
 		return err
 	}
-	service := *u
+	service := url.URL{Scheme: u.Scheme, Host: u.Host}
+	segments := strings.Split(u.Path, "/")
+	named := slices.IndexFunc(segments, func(s string) bool { return strings.EqualFold(s, a.Name) })
+	host := strings.ToLower(a.Name) + "."
 	switch {
-	case path.Base(u.Path) == a.Name:
-		service.Path = strings.TrimRight(strings.TrimSuffix(strings.TrimRight(u.Path, "/"), a.Name), "/")
-	case strings.HasPrefix(u.Host, a.Name+".") && !*a.PathStyle:
-		service.Host = strings.TrimPrefix(u.Host, a.Name+".")
+	case named >= 0:
+		service.Path = strings.TrimRight(strings.Join(segments[:named], "/"), "/")
+	case a.PathStyle != nil && !*a.PathStyle && strings.HasPrefix(strings.ToLower(u.Host), host):
+		service.Host = u.Host[len(host):]
 	default:
 		return nil
 	}

@@ -130,8 +130,12 @@ func (o *Options) checkDestinations(c *checker) {
 	if len(o.Bucket) == 0 && o.FilesRepository == "" && o.HashesRepository == "" {
 		c.refuse("no destination; give at least one of bucket, files-repository and hashes-repository")
 	}
+	defaults, err := o.bucketDefaults()
+	if err != nil {
+		c.refuse("%w", err)
+	}
 	for _, text := range o.Bucket {
-		address, err := bucket.ParseAddress(text)
+		address, err := bucket.Check(text, defaults)
 		switch {
 		case c.comment("bucket", text):
 		case err != nil:
@@ -144,9 +148,6 @@ func (o *Options) checkDestinations(c *checker) {
 			}
 			c.claim(folderAt("bucket", address.Folder))
 		}
-	}
-	if _, err := o.bucketDefaults(); err != nil {
-		c.refuse("%w", err)
 	}
 	o.checkPublicURL(c)
 }

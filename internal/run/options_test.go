@@ -191,6 +191,8 @@ func TestCheckRefuses(t *testing.T) {
 		{"bucket with a password", []string{"--bucket=s3://id:word@name"}, "must not hold credentials"},
 		{"bucket with an unknown parameter", []string{"--bucket=s3://name?size=big"}, `unknown parameter "size"`},
 		{"endpoint", []string{"--bucket=s3://name", "--s3-endpoint=ftp://host"}, "s3-endpoint: "},
+		{"endpoint of a bucket", []string{"--bucket=./b,s3://name/p?endpoint=https://host/name/p"}, "give that of the service, https://host"},
+		{"endpoint of a bucket, as an option", []string{"--bucket=s3://name", "--s3-endpoint=https://host/Name/x"}, "give that of the service, https://host"},
 		{"shard", []string{"--bucket=./b", "--shard=9/8"}, "is not a share"},
 		{"shard without a bucket", []string{"--files-repository=./r", "--signing-key", key, "--shard=1/8"}, "shard is for buckets"},
 		{"watch is over", []string{"--bucket=./b", "--watch=-1s"}, "is over already"},
