@@ -34,8 +34,12 @@ var (
 	scpForm      = regexp.MustCompile(`^(?:([^/@:]*)@)?(\[[^\]/]+\]|[^/@:]+):(.+)$`)
 	scpPassword  = regexp.MustCompile(`^[^/@]*:[^/@]*@`)
 	brokenURL    = regexp.MustCompile(`^(?i)(https?|ssh|file|s3)(?::/?[^/]|//)`)
+	mixedForm    = regexp.MustCompile(`^(?i)(?:git\+)?ssh://(?:[^/@:]*@)?[^/@:]+:[^/0-9][^@]*$`)
 	drivePath    = regexp.MustCompile(`^[A-Za-z]:`)
 )
+
+// forms ends refusals of what has none of them.
+const forms = "write git@HOST:OWNER/REPO.git, ssh://USER@HOST/PATH, https://HOST/PATH or the path of a folder"
 
 // parseAddress sorts a remote's address into its transport. Errors never hold
 // the address itself where that may hold a password.
@@ -48,7 +52,7 @@ func parseAddress(raw string) (address, error) {
 	case strings.HasPrefix(raw, "-"):
 		return address{}, fmt.Errorf("read repository address: it starts with a dash: %w", ErrURL)
 	case helperPrefix.MatchString(raw):
-		return address{}, fmt.Errorf("read repository address: remote helpers (%s) are not used: %w", helperPrefix.FindString(raw), ErrURL)
+		return address{}, fmt.Errorf("read repository address: remote helpers (%s) are not used; %s: %w", helperPrefix.FindString(raw), forms, ErrURL)
 	case strings.Contains(raw, "://"):
 		return parseURL(raw)
 	case brokenURL.MatchString(raw):
@@ -97,7 +101,10 @@ func parseURL(raw string) (address, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
 		// The parser's error quotes the address, password and all.
-		return address{}, fmt.Errorf("read repository address: it is not a well-formed URL: %w", ErrURL)
+		if mixedForm.MatchString(raw) {
+			return address{}, fmt.Errorf("read repository address: behind ssh:// only a port follows the colon; write git@HOST:OWNER/REPO.git or ssh://git@HOST/OWNER/REPO.git: %w", ErrURL)
+		}
+		return address{}, fmt.Errorf("read repository address: it is not a well-formed URL; %s: %w", forms, ErrURL)
 	}
 	if _, has := u.User.Password(); has {
 		return address{}, fmt.Errorf("read repository address on %q: it holds a password, which would end up in logs; give a token by the token option and a key by ssh-key: %w", u.Host, ErrURL)
@@ -123,11 +130,11 @@ func parseURL(raw string) (address, error) {
 		return address{by: overSSH, forGit: raw, display: shown.String(), user: u.User.Username()}, nil
 	case "http", "https":
 		if u.Hostname() == "" {
-			return address{}, fmt.Errorf("read repository address: it names no host: %w", ErrURL)
+			return address{}, fmt.Errorf("read repository address: it names no host; %s: %w", forms, ErrURL)
 		}
 		return address{by: overHTTP, forGit: shown.String(), display: shown.String(), user: u.User.Username()}, nil
 	}
-	return address{}, fmt.Errorf("read repository address: %q is none of path, file, ssh, https, http: %w", u.Scheme, ErrURL)
+	return address{}, fmt.Errorf("read repository address: nothing is pushed by %.40q; %s: %w", u.Scheme, forms, ErrURL)
 }
 
 func fileAddress(u *url.URL) (address, error) {

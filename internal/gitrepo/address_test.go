@@ -54,6 +54,25 @@ func TestAddressesRefused(t *testing.T) {
 	}
 }
 
+func TestRefusedAddressesSayWhatToWrite(t *testing.T) {
+	t.Parallel()
+	for raw, says := range map[string]string{
+		"ssh://git@github.com:me/x.git": "write git@HOST:OWNER/REPO.git or ssh://git@HOST/OWNER/REPO.git",
+		"ssh://github.com:me/x.git":     "write git@HOST:OWNER/REPO.git or ssh://git@HOST/OWNER/REPO.git",
+		"ssh://git@github.com:port/x":   "only a port follows the colon",
+		"[md](https://github.com/me/x)": forms,
+		"git+ssh://git@github.com/me/x": forms,
+		"git+ssh://git@github.com:me/x": "only a port follows the colon",
+		"https://github.com:me/x.git":   forms,
+		"https:///me/x":                 forms,
+		"ext::sh -c x":                  forms,
+	} {
+		if _, err := parseAddress(raw); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v, want %q", raw, err, says)
+		}
+	}
+}
+
 func TestTokenOnlyTravelsSafely(t *testing.T) {
 	t.Parallel()
 	for raw, safe := range map[string]bool{

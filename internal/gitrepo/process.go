@@ -78,6 +78,10 @@ func (e *ended) Unwrap() error { return e.err }
 // general are lines by which git only says once more that it failed, or guesses.
 var general = regexp.MustCompile(`^(error: failed to push some refs to|fatal: Could not read from remote repository|Please make sure you have the correct access rights|and the repository exists)`)
 
+// sshAdvice are lines of ssh's warning about another host key: how to change a file
+// that is ours and gone after the run, and what the line behind them says again.
+var sshAdvice = regexp.MustCompile(`^(@{9,}|@ +WARNING: .*@|IT IS POSSIBLE THAT SOMEONE IS |Someone could be eavesdropping|It is also possible that a host key|Please contact your system admin|Add correct host key in |Offending .* key in |remove with:|ssh-keygen -f )`)
+
 var userinfo = regexp.MustCompile(`://[^/@\s]*@`)
 
 // clean makes words of git and the remote fit for an error of one line:
@@ -91,7 +95,7 @@ func (g *runner) clean(words string) string {
 	for line := range strings.FieldsFuncSeq(words, func(r rune) bool { return r == '\n' || r == '\r' }) {
 		line = strings.TrimSpace(strings.Map(printable, line))
 		switch {
-		case line == "" || line == "remote:" || strings.HasPrefix(line, "hint:"):
+		case line == "" || line == "remote:" || strings.HasPrefix(line, "hint:"), sshAdvice.MatchString(line):
 		case general.MatchString(line):
 			generals = append(generals, line)
 		default:

@@ -267,13 +267,16 @@ func TestSettingsOfTheUserDoNotMatter(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	config := "[core]\n\tautocrlf = true\n\thooksPath = " + hooks + "\n[push]\n\tgpgSign = true\n\tfollowTags = true\n[init]\n\tdefaultObjectFormat = sha256\n[transfer]\n\tfsckObjects = true\n[fetch]\n\tprune = true\n"
+	config := "[core]\n\tautocrlf = true\n\thooksPath = " + hooks + "\n[push]\n\tpushOption = ci.skip\n\tpushOption = other\n\tgpgSign = true\n\tfollowTags = true\n[init]\n\tdefaultObjectFormat = sha256\n[transfer]\n\tfsckObjects = true\n[fetch]\n\tprune = true\n\tpruneTags = true\n"
 	if err := os.WriteFile(filepath.Join(home, ".gitconfig"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	remote := bareRemote(t)
 	plainGit(t, remote, "config", "core.hooksPath", "/dev/null")
 	r := openWith(t, Options{Dir: t.TempDir(), URL: remote, Getenv: environ("HOME="+home, "GIT_DIR=/nowhere", "GIT_INDEX_FILE=/nowhere", "SECRET=x")})
+	if err := r.MayPush(t.Context()); err != nil {
+		t.Error(err)
+	}
 	id := publish(t, r, map[string]string{"a": "x\r\ny\n"})
 	if got, err := r.Blob(t.Context(), id, "a"); err != nil || string(got) != "x\r\ny\n" {
 		t.Errorf("blob %q %v", got, err)

@@ -207,8 +207,17 @@ func TestSSHWrongHostKey(t *testing.T) {
 	_, host.hostKey = sshKey(t, "ed25519")
 	for name, known := range map[string][]byte{"another": host.known(), "only GitHub's": nil} {
 		r := open(t, host.url(remote), Auth{SSHKey: key, KnownHosts: known})
-		if _, err := r.Refs(t.Context()); !errors.Is(err, ErrHostKey) {
-			t.Errorf("%s known: %v", name, err)
+		_, err := r.Refs(t.Context())
+		if !errors.Is(err, ErrHostKey) {
+			t.Fatalf("%s known: %v", name, err)
+		}
+		for _, word := range []string{"@@@", "ssh/known_hosts", "ssh-keygen", "administrator"} {
+			if strings.Contains(err.Error(), word) || len(err.Error()) > 600 {
+				t.Errorf("%s known: %q in %d characters: %v", name, word, len(err.Error()), err)
+			}
+		}
+		if name == "another" && !strings.Contains(err.Error(), "SHA256:") {
+			t.Errorf("does not tell the host's key: %v", err)
 		}
 	}
 	r := open(t, host.url(remote), Auth{SSHKey: key, KnownHosts: append([]byte("# notes\r\n\r\n"), right...)})

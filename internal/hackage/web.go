@@ -68,8 +68,13 @@ func newTransport(timeout time.Duration) *http.Transport {
 	}
 }
 
-// checkRedirect follows a few redirects, and none that gives up encryption.
+// checkRedirect follows a few redirects, and none that gives up encryption. The
+// password is for upstream's own origin: the client would take it along to another
+// port of its host and to hosts below it.
 func checkRedirect(req *http.Request, via []*http.Request) error {
+	if origin(via[0].URL) != origin(req.URL) {
+		req.Header.Del("Authorization")
+	}
 	last := via[len(via)-1].URL
 	switch {
 	case len(via) > maxRedirects:
@@ -107,7 +112,7 @@ func (w *web) open(ctx context.Context, r request) (*answer, error) {
 	}
 	req.Header.Set("User-Agent", w.agent)
 	if w.auth != "" {
-		req.Header.Set("Authorization", w.auth) // which the client keeps from other hosts
+		req.Header.Set("Authorization", w.auth) // see checkRedirect
 	}
 	// Said aloud, because some caches take silence for "anything goes".
 	req.Header.Set("Accept-Encoding", "identity")

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,6 +99,7 @@ func (r *syncer) openBuckets(ctx context.Context) error {
 	}
 	defaults.Notify, defaults.Full = r.progress.Note, r.o.Full
 	defaults.Credentials = r.env.credentials()
+	defaults.Region = cmp.Or(defaults.Region, r.env.region())
 	if r.env.tuneBucket != nil {
 		r.env.tuneBucket(&defaults)
 	}
@@ -140,6 +142,11 @@ func (e Env) credentials() bucket.Credentials {
 		return bucket.Credentials{}
 	}
 	return key
+}
+
+// region returns that of the environment, without what forms add to it.
+func (e Env) region() string {
+	return cmp.Or(paste.Line(e.Getenv("AWS_REGION")), paste.Line(e.Getenv("AWS_DEFAULT_REGION")))
 }
 
 // bucketName is a bucket's address without its parameters.

@@ -33,6 +33,9 @@ var slug = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9._-]+$`)
 // onGitHub returns the address of OWNER/REPO: over ssh where there is a key. Any
 // other address stays as it is.
 func onGitHub(repository, server string, key bool) string {
+	if server != "" && !strings.Contains(server, "://") {
+		server = "https://" + server
+	}
 	u, err := url.Parse(server)
 	if err != nil || u.Host == "" {
 		u = &url.URL{Scheme: "https", Host: "github.com"}
@@ -42,7 +45,11 @@ func onGitHub(repository, server string, key bool) string {
 	case !slug.MatchString(repository) || strings.HasSuffix(name, "/."), strings.HasSuffix(name, "/.."):
 		return repository
 	case key:
-		return "git@" + u.Hostname() + ":" + name + ".git"
+		host := u.Hostname()
+		if strings.Contains(host, ":") {
+			host = "[" + host + "]"
+		}
+		return "git@" + host + ":" + name + ".git"
 	}
 	return u.JoinPath(name + ".git").String()
 }

@@ -39,9 +39,9 @@ const (
 	armorMark = "-----BEGIN "
 	// maxSecret bounds a secret's file, in bytes; keys have a few thousand.
 	maxSecret = 1 << 20
-	// minMask is the shortest line of a longer secret that is masked: the
-	// few characters at the end of a key would blank out innocent text.
-	minMask = 8
+	// minMask is the shortest line of a secret that is masked, and minKeyMask
+	// that of a key: a few characters would blank out innocent text.
+	minMask, minKeyMask = 3, 8
 )
 
 // A secretKind says what a secret's text looks like.
@@ -95,21 +95,18 @@ func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`
 // LogValue returns "[secret]".
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// Masks returns what must be masked in a log: the secret, or its lines if there
-// are several, but for those too short to give anything away and the marks
-// around a key, which everybody knows.
+// Masks returns what must be masked in a log: the secret's lines, but for those too
+// short to give anything away and the marks around a key, which everybody knows.
 func (s Secret) Masks() []string {
 	text := strings.TrimSpace(string(s.Bytes()))
-	if text == "" {
-		return nil
-	}
-	if !strings.Contains(text, "\n") {
-		return []string{text}
+	least := minMask
+	if strings.Contains(text, armorMark) {
+		least = minKeyMask
 	}
 	var masks []string
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
-		if len(line) >= minMask && !strings.HasPrefix(line, "-----") {
+		if len(line) >= least && !strings.HasPrefix(line, "-----") {
 			masks = append(masks, line)
 		}
 	}

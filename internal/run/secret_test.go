@@ -205,6 +205,13 @@ func TestMasks(t *testing.T) {
 	if got := o.Masks(); !slices.Equal(got, want) {
 		t.Errorf("masks %q, want %q", got, want)
 	}
+	for phrase, want := range map[string][]string{
+		"a": nil, "ab\ncd": nil, "hunter2\nhunter3": {"hunter2", "hunter3"}, "hunter2": {"hunter2"}, "two words": {"two words"},
+	} {
+		if got := mustSecret(t, phrase, secretPhrase).Masks(); !slices.Equal(got, want) {
+			t.Errorf("masks of %q: %q, want %q", phrase, got, want)
+		}
+	}
 }
 
 // A secret that is added to Options must be masked and wiped like the others.
@@ -255,4 +262,18 @@ func mustSecret(t *testing.T, text string, kind secretKind) Secret {
 		t.Fatal(err)
 	}
 	return secret
+}
+
+func TestRegionOfTheEnvironment(t *testing.T) {
+	t.Parallel()
+	for _, variables := range []map[string]string{
+		{"AWS_REGION": " us-east-1\n"},
+		{"AWS_REGION": " ", "AWS_DEFAULT_REGION": "\"us-east-1\"\r\n"},
+		{"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "eu-north-1"},
+	} {
+		env, _, _ := testEnv(variables)
+		if got := env.region(); got != "us-east-1" {
+			t.Errorf("%q: region %q", variables, got)
+		}
+	}
 }

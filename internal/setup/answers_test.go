@@ -168,6 +168,10 @@ func TestFromGit(t *testing.T) {
 	if here, a := FromGit(t.Context(), g.run); here != (Folder{true, "https://github.com/me/mirror.git"}) || a.Repository != "me/mirror" || a.Signer != "Me <me@example.org>" {
 		t.Errorf("a clone suggests %+v", a)
 	}
+	g.settings["remote get-url origin"] = "https://me:hunter2@github.com/me/mirror.git"
+	if here, a := FromGit(t.Context(), g.run); here.Origin != "https://github.com/me/mirror.git" || a.Repository != "me/mirror" {
+		t.Errorf("a clone with a token suggests %+v, %+v", here, a)
+	}
 	g.settings["remote get-url origin"] = "https://git.example.org/me/mirror.git"
 	g.settings["config user.name"] = "Me (work)"
 	if _, a := FromGit(t.Context(), g.run); a.Repository != "" || a.Signer != "" {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -75,7 +76,7 @@ func FromGit(ctx context.Context, run Command) (Folder, Answers) {
 		}
 		return strings.TrimSpace(string(out))
 	}
-	folder := Folder{Git: said("rev-parse", "--git-dir") != "", Origin: said("remote", "get-url", "origin")}
+	folder := Folder{Git: said("rev-parse", "--git-dir") != "", Origin: withoutUser(said("remote", "get-url", "origin"))}
 	if remote, err := ParseRemote(folder.Origin); err == nil {
 		a.Repository = remote.Slug
 	}
@@ -86,6 +87,17 @@ func FromGit(ctx context.Context, run Command) (Folder, Answers) {
 		}
 	}
 	return folder, a
+}
+
+// withoutUser returns the address of a clone without the user and token that people
+// put into it, which is no part of where it is.
+func withoutUser(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
+		return address
+	}
+	u.User = nil
+	return u.String()
 }
 
 // Standard returns what suits most: two repositories beside the one that runs
