@@ -87,6 +87,10 @@ func TestKnownHostsForms(t *testing.T) {
 		{"hashed name", knownhosts.HashHostname("git.example.org") + " " + key, 0, false},
 		{"several names, patterns, a port", "a,[b]:2222,*.example.org,!d " + key, 0, false},
 		{"authority", "@cert-authority *.example.org " + key, 0, false},
+		{"line ends written as \\n", "# ours\\n" + hostLine + `\n`, 0, false},
+		{"in quotes", `"` + hostLine + `"`, 0, false},
+		{"as a list", "  - " + hostLine + "\n  - " + hostLine, 0, false},
+		{"coded in base64 once more", base64.StdEncoding.EncodeToString([]byte(hostLine + "\n")), 0, false},
 		{"a note before", "the keys of our host:\n" + hostLine, 1, false},
 		{"a key of SSH 1 behind", hostLine + "\ngit.example.org 1024 35 1234567890", 1, false},
 		{"a cut line behind", hostLine + "\ngit.example.org ssh-rsa AAAA", 1, false},
@@ -155,10 +159,16 @@ func sshForms(t *testing.T) []struct{ name, text, says string } {
 	add("indented, no last line end", strings.TrimRight("  "+strings.ReplaceAll(key, "\n", "\n  "), "\n "), "")
 	add("all on one line", strings.ReplaceAll(key, "\n", " "), "")
 	add("line ends written as \\n", strings.ReplaceAll(key, "\n", `\n`), "")
+	add("written as \\n, with a note in front", "our key:\n"+strings.ReplaceAll(key, "\n", `\n`)+"\n", "")
+	add("in quotes, as in a file of settings", `SSH_KEY="`+key+`"`, "")
+	add("in JSON", `{"key": "`+strings.ReplaceAll(key, "\n", `\n`)+`"}`, "")
+	add("quoted by `> `", "> "+strings.ReplaceAll(strings.TrimSpace(key), "\n", "\n> "), "")
+	add("data on one line", strings.Replace(strings.NewReplacer("\n", "", "KEY-----", "KEY-----\n").Replace(key), "-----END", "\n-----END", 1), "")
 	add("coded in base64 once more", base64.StdEncoding.EncodeToString([]byte(key)), "")
 	for _, form := range []string{"RFC4716", "PEM", "PKCS8"} {
 		locked, _ := generate("secret", "-t", "ecdsa", "-m", form)
 		add("with a passphrase, `-m "+form+"`", locked, "it has a passphrase")
+		add("that, all on one line", strings.ReplaceAll(locked, "\n", " "), "it has a passphrase")
 	}
 	old := string(pem.EncodeToMemory(&pem.Block{Type: "DSA PRIVATE KEY", Bytes: []byte("x")}))
 	add("DSA", old, "it is a DSA key")

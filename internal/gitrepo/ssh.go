@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -84,11 +85,14 @@ func sshEnvironment(options []string) []string {
 	return []string{"GIT_SSH_VARIANT=ssh", "GIT_SSH_COMMAND=ssh " + strings.Join(options, " ")}
 }
 
+// listSign begins an item of a list; no host has this name.
+var listSign = regexp.MustCompile(`(?m)^[-*] +`)
+
 // KnownHosts reads lines of known_hosts as people paste them. ssh passes over a
 // line that it does not understand; those are named, one warning for each. It
 // fails if no line names a host.
 func KnownHosts(text []byte) (lines []byte, warnings []string, err error) {
-	lines = paste.Lines(text)
+	lines = listSign.ReplaceAll(paste.Lines(text), nil)
 	found, number := false, 0
 	for line := range bytes.Lines(lines) {
 		number++

@@ -270,10 +270,25 @@ func TestStateThatDoesNotFitItsChecksumSaysWhatToDo(t *testing.T) {
 	if err := r.run(); err == nil || !strings.Contains(err.Error(), "remove it") || !strings.Contains(err.Error(), StateKey) || !strings.Contains(err.Error(), "checksum") {
 		t.Errorf("the run ends with %v", err)
 	}
+	// Nothing that is wrong with a bucket as a whole is mended by removing it.
+	r.via = unreachable{r.store}
+	if err := r.run(); !errors.Is(err, errUnreachable) || strings.Contains(err.Error(), "remove") {
+		t.Errorf("without an answer the run ends with %v", err)
+	}
 	r.store.Delete(StateKey)
 	r.via = nil
 	r.mustRun()
 	r.check()
+}
+
+var errUnreachable = errors.New("no such host")
+
+// unreachable is a store that gives no object.
+type unreachable struct{ *buckettest.Memory }
+
+// Get implements bucket.Bucket.
+func (unreachable) Get(context.Context, string) (io.ReadCloser, bucket.Info, error) {
+	return nil, bucket.Info{}, errUnreachable
 }
 
 // misfit is a store whose state does not fit its checksum.

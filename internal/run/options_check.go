@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -96,7 +97,7 @@ func (o *Options) KnownHosts() (lines []byte, warnings []string, err error) {
 		if text, err = readLimited(value, maxKnownHosts); err != nil {
 			return nil, nil, fmt.Errorf("read ssh-known-hosts %q: %w", value, err)
 		}
-	case !strings.ContainsAny(value, " \t"):
+	case !bytes.ContainsAny(paste.Lines(text), " \t"):
 		return nil, nil, fmt.Errorf("ssh-known-hosts %.200q is neither a file nor lines of one; ssh-keyscan prints such lines, to be compared with what the host publishes", value)
 	}
 	lines, warnings, err = gitrepo.KnownHosts(text)
