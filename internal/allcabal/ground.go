@@ -92,6 +92,9 @@ func (d *Repository) leave(ctx context.Context, tagged string) error {
 	}
 	// Another history, or one with a merge: ours must not be lost from it.
 	foreign, _ := part(above)
+	if len(foreign) == 0 {
+		foreign = []string{d.head} // ours, and of another branch or repository
+	}
 	return d.undo(ctx, tagged, foreign, tagged)
 }
 
@@ -118,9 +121,11 @@ func (d *Repository) walk(ctx context.Context, from, until string, most int) (ab
 	return above, next == until, nil
 }
 
-// link looks whose a commit is.
+// link looks whose a commit is. One of the branch display is signed by us too, but
+// has no line.
 func (d *Repository) link(c gitrepo.Commit) link {
-	return link{id: c.ID, ours: d.verify(c.Signed, c.Signature) == nil, when: c.CommitterWhen}
+	ours := hasLine(c.Message) && d.verify(c.Signed, c.Signature) == nil
+	return link{id: c.ID, ours: ours, when: c.CommitterWhen}
 }
 
 // part divides a chain at the newest commit of ours. What is above it is somebody
