@@ -292,13 +292,17 @@ func TestDownloadServerIsSpokenToInSecret(t *testing.T) {
 	in := newInstallation(t)
 	for _, base := range []string{
 		"http://downloads.example.invalid", "http://127.0.0.1:1@downloads.example.invalid/", "ftp://127.0.0.1/", "/tmp",
-		"http://localhost.example.invalid/",
+		"http://localhost.example.invalid/", "https://downloads.example.invalid/https://me@h",
 	} {
 		says(t, in.refuses("auto", "DOWNLOAD_BASE="+base), "The input download-base")
 	}
-	const secret = "https://me:hunter2@downloads.example.invalid/"
-	if said := in.refuses("auto", "DOWNLOAD_BASE="+secret); strings.Contains(said, "hunter2") {
-		t.Errorf("a password is printed:\n%s", said)
+	for _, secret := range []string{
+		"https://me:hunter2@downloads.example.invalid/", "https://downloads.example.invalid/?token=hunter2",
+		"https://downloads.example.invalid/#hunter2", "https://downloads.example.invalid/https://me:hunter2@h/",
+	} {
+		if said := in.refuses("auto", "DOWNLOAD_BASE="+secret); strings.Contains(said, "hunter2") {
+			t.Errorf("a password is printed:\n%s", said)
+		}
 	}
 	if asked := in.asked(); len(asked) != 0 {
 		t.Errorf("asked for %q", asked)
@@ -351,8 +355,11 @@ func (in *installation) becomes(command string, more ...string) (code int, said 
 func TestCommandIsSplit(t *testing.T) {
 	t.Parallel()
 	for command, want := range map[string]string{
-		"":                                      "",
-		"  \n ":                                 "",
+		"":                                      "<sync>",
+		"  \n ":                                 "<sync>",
+		" \n# only a comment":                   "<sync>",
+		"\ufeffdemo\u00a0--x\u200b\n":           "<demo><--x>",
+		"demo 'a\u00a0b'":                       "<demo><a\u00a0b>",
 		"sync":                                  "<sync>",
 		"sync\n  --dry-run\n--packages 'a b'\n": "<sync><--dry-run><--packages><a b>",
 		"sync \\\n  --x \"c 'd'\"e '' \"\"\r\n": "<sync><--x><c 'd'e><><>",

@@ -172,6 +172,27 @@ func (f *forge) one(number int, state, title string) issue {
 	return ours
 }
 
+// What happens but once is told but once, also where GitHub fails in between.
+func TestCommentsAreNotRepeated(t *testing.T) {
+	t.Parallel()
+	f := newForge(t)
+	f.notices("failure", "", "1")
+	f.notices("failure", degraded, "2")
+	f.notices("failure", degraded, "3")
+	f.one(1, "open", "Mirror Hackage needs a look")
+	if calls := f.calls(); strings.Count(calls, "/comments") != 1 || !strings.Contains(calls, "runs/2) found something") {
+		t.Errorf("calls:\n%s", calls)
+	}
+	for range 2 {
+		if _, said := f.notice("success", "", "4", "GH_STUB_FAIL=--method PATCH", "GH_STUB_SAYS=gh: HTTP 502"); !strings.Contains(said, "HTTP 502") {
+			t.Errorf("says %s", said)
+		}
+	}
+	if calls := f.calls(); strings.Contains(calls, "/comments") {
+		t.Errorf("an issue that is not closed has comments:\n%s", calls)
+	}
+}
+
 // A single failed run is no news; what needs a person is, and as what it is.
 func TestNoticeWaitsForASecondFailure(t *testing.T) {
 	t.Parallel()
@@ -298,6 +319,7 @@ func TestNoticeWarnsWhenItCannot(t *testing.T) {
 		{"--method GET", "gh: Service Unavailable (HTTP 503)", "success", "HTTP 503"},
 		{"--method POST", "gh: HTTP 502: Bad Gateway 100% <html>", "failure", "Bad Gateway 100%25"},
 		{"--method POST", "gh: Resource not accessible by integration (HTTP 403)", "failure", `needs the permission "issues: write"`},
+		{"--method POST", "gh: API rate limit exceeded (HTTP 403)", "failure", "a later run tells it"},
 		{"--method GET", "", "failure", "The notice could not be given"},
 	} {
 		f := newForge(t)
@@ -314,7 +336,7 @@ func TestNoticeWarnsWhenItCannot(t *testing.T) {
 		t.Errorf("without gh: exit code %d", code)
 	}
 	says(t, said, "::warning::", "gh: command not found")
-	for result, want := range map[string]int{"cancelled": 0, "skipped": 0, "whatever": 2} {
+	for result, want := range map[string]int{"cancelled": 0, "skipped": 0, "whatever": 2, "": 2} {
 		if code, said := f.notice(result, "", "1"); code != want {
 			t.Errorf("%s: exit code %d:\n%s", result, code, said)
 		}

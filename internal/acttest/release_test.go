@@ -168,6 +168,7 @@ func TestReleaseRefuses(t *testing.T) {
 		"prepare v01.1.0":                   "not a version",
 		"build":                             "no VERSION",
 		"publish":                           "no VERSION",
+		"notes":                             "no VERSION",
 	} {
 		code, said := releaseScript(t, dir, gitEnv(), strings.Fields(args)...)
 		if code != 1 {
@@ -175,8 +176,12 @@ func TestReleaseRefuses(t *testing.T) {
 		}
 		says(t, said, want)
 	}
-	if code, _ := releaseScript(t, dir, gitEnv(), "prepare"); code != 2 {
-		t.Errorf("bad usage: exit code %d", code)
+	for args, want := range map[string]string{"prepare": "script/release prepare", "build --only": "--only needs a value", "build --dist": "--dist needs a value"} {
+		code, said := releaseScript(t, dir, gitEnv(), strings.Fields(args)...)
+		if code != 2 || strings.Contains(said, "checksum prints the lines") {
+			t.Errorf("%s: exit code %d:\n%s", args, code, said)
+		}
+		says(t, said, want)
 	}
 	if tags := must(t, dir, gitEnv(), "git", "tag"); tags != "v0.0.9\n" {
 		t.Errorf("the tags are %q", tags)
