@@ -98,7 +98,7 @@ func (o *Options) checkUpstream(c *checker) {
 		c.refuse("upstream has a user or password in its address, which would end up in logs; " +
 			"give the user by upstream-user, and the password by upstream-password: as a file, or in the environment")
 	case u.RawQuery != "" || u.ForceQuery || strings.Contains(o.Upstream, "#"):
-		c.refuse("upstream has a query or fragment, which names of files cannot follow and which would end up in logs; " +
+		c.refuse("upstream has a query or fragment, behind which no path can stand and which would end up in logs; " +
 			"write https://HOST/PATH, and give a password by upstream-user and upstream-password")
 	case paste.HasAddress(u.Path):
 		c.refuse("upstream has another address, or a user and password, in its path, which would end up in logs; write https://HOST/PATH")
@@ -168,7 +168,7 @@ func (o *Options) checkPublicURL(c *checker) {
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		c.refuse("public-url is not an http(s) address; write it as https://HOST/PATH")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || paste.HasAddress(u.Path):
 		c.refuse("public-url has more than a host and a path; it is published, and package/NAME-VERSION.tar.gz is added to it")
 	case webPlace(u) == c.web:
 		c.refuse("upstream is the mirror's own address, public-url; a mirror of itself never has anything new")
@@ -248,6 +248,29 @@ func (c *checker) folder(option, path, remedy string) {
 		c.refuse("%s %q is neither a path nor a URL, which has :// in it; %s", option, shown, remedy)
 	case !saysPath(path) && !exists(path):
 		c.refuse("%s %q is not there, and a folder that is to be made must begin with a slash or a dot: %s", option, shown, remedy)
+	}
+}
+
+// checkComments refuses comments in options for which c.comment is not asked where
+// they are read.
+func (o *Options) checkComments(c *checker) {
+	for _, values := range []struct {
+		option string
+		texts  []string
+	}{
+		{"root-keys", o.RootKeys},
+		{"packages", o.Packages},
+		{"keep", o.Keep},
+		{"accept-mismatch", o.AcceptMismatch},
+		{"public-url", []string{o.PublicURL}},
+		{"s3-endpoint", []string{o.S3Endpoint}},
+		{"s3-region", []string{o.S3Region}},
+		{"branch", []string{o.Branch}},
+		{"tag", []string{o.Tag}},
+	} {
+		for _, text := range values.texts {
+			c.comment(values.option, text)
+		}
 	}
 }
 

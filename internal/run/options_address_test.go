@@ -1,10 +1,13 @@
 package run
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 )
 
 // TestSlipsOfThePen: what was meant as another place must not become a folder,
@@ -173,6 +176,31 @@ func TestFoldersOfHostedRunners(t *testing.T) {
 		}
 		if got := strings.Contains(stderr.String(), "gone after the run"); got != test.want {
 			t.Errorf("%s on a %s runner: %s", test.arg, test.runner, stderr)
+		}
+	}
+}
+
+// TestCommentsAreNamed: in whatever option somebody noted something.
+func TestCommentsAreNamed(t *testing.T) {
+	t.Parallel()
+	for option, value := range map[string]string{
+		"root-keys": "abc", "packages": "aeson", "keep": "README.md", "accept-mismatch": "a-1@b", "public-url": "https://host", "s3-endpoint": "https://host",
+		"s3-region": "us-east-1", "branch": "data", "tag": "current", "bucket": "s3://name", "upstream": "https://host", "files-repository": "git@host:r", "hashes-repository": "git@host:r",
+	} {
+		got := refused(t, map[string]string{inputVariables(option)[0]: value + " # ours"})
+		if !strings.Contains(got, fmt.Sprintf("%s %q has a comment in it", option, paste.Shown(value))) {
+			t.Errorf("%s: %s", option, got)
+		}
+	}
+}
+
+// TestAddressesInAddresses: a user and a password there end up in logs and records.
+func TestAddressesInAddresses(t *testing.T) {
+	t.Parallel()
+	for _, option := range []string{"public-url", "s3-endpoint", "upstream", "files-repository", "hashes-repository"} {
+		got := refused(t, map[string]string{inputVariables(option)[0]: "https://host/https://me:hunter2@host/x"}, "--bucket=./b")
+		if !strings.Contains(got, option) || strings.Contains(got, "hunter2") {
+			t.Errorf("%s: %s", option, got)
 		}
 	}
 }

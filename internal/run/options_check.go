@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"os"
 	"runtime"
 	"slices"
@@ -32,6 +33,7 @@ const (
 // but should be known. It opens no connection.
 func (o *Options) Check() (warnings []string, err error) {
 	c := &checker{}
+	o.checkComments(c)
 	o.checkUpstream(c)
 	o.checkRootKeys(c)
 	o.checkDestinations(c)
@@ -52,17 +54,7 @@ func (o *Options) Check() (warnings []string, err error) {
 	if o.TimeLimit < 0 {
 		c.refuse("time-limit %s is over already; use a longer one", o.TimeLimit)
 	}
-	if o.Watch < 0 {
-		c.refuse("watch %s is over already; use a longer one", o.Watch)
-	}
-	for _, once := range []struct {
-		option string
-		set    bool
-	}{{"dry-run", o.DryRun}, {"full", o.Full}, {"adopt", o.Adopt}, {"shard", o.Shard != ""}} {
-		if o.Watch > 0 && once.set {
-			c.refuse("watch runs again and again, and %s is for one run; leave one of them out", once.option)
-		}
-	}
+	o.checkWatch(c)
 	if _, err := Select(o.Packages); err != nil {
 		c.refuse("%w", err)
 	}
@@ -84,6 +76,20 @@ func (o *Options) Check() (warnings []string, err error) {
 	}
 	o.warnOfFiles(c)
 	return c.warnings, errors.Join(c.problems...)
+}
+
+func (o *Options) checkWatch(c *checker) {
+	if o.Watch < 0 {
+		c.refuse("watch %s is over already; use a longer one", o.Watch)
+	}
+	for _, once := range []struct {
+		option string
+		set    bool
+	}{{"dry-run", o.DryRun}, {"full", o.Full}, {"adopt", o.Adopt}, {"shard", o.Shard != ""}} {
+		if o.Watch > 0 && once.set {
+			c.refuse("watch runs again and again, and %s is for one run; leave one of them out", once.option)
+		}
+	}
 }
 
 // KnownHosts returns the lines of ssh-known-hosts, from the file it names or from
@@ -117,6 +123,9 @@ func (o *Options) bucketDefaults() (bucket.Options, error) {
 	var err error
 	if defaults.Endpoint, err = bucket.ParseEndpoint(o.S3Endpoint); err != nil {
 		return defaults, fmt.Errorf("s3-endpoint: %w; write it as https://HOST", err)
+	}
+	if u, err := url.Parse(defaults.Endpoint); err != nil || paste.HasAddress(u.Path) {
+		return defaults, errors.New("s3-endpoint has another address, or a user and password, in its path; write it as https://HOST")
 	}
 	return defaults, nil
 }

@@ -200,7 +200,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"time limit of words", []string{"--bucket=./b", "--time-limit=soon"}, `"soon" is not a length of time; write 5h30m`},
 		{"time limit", []string{"--bucket=./b", "--time-limit=-1s"}, "is over already"},
 		{"bucket twice", []string{"--bucket=./b,././b/"}, "is there twice"},
-		{"repository elsewhere", []string{"--files-repository=git://h/r", "--signing-key", key}, `"git" is none of path`},
+		{"repository elsewhere", []string{"--files-repository=git://h/r", "--signing-key", key}, `nothing is pushed by "git"`},
 		{"branch of the README", []string{"--bucket=./b", "--branch=display"}, "choose another name"},
 		{"bad branch", []string{"--bucket=./b", "--branch=a..b"}, "branch"},
 		{"bad tag", []string{"--bucket=./b", "--tag=-a"}, "tag"},
