@@ -47,6 +47,7 @@ type fakeObject struct {
 	content []byte
 	etag    string
 	header  http.Header
+	crc     string // of the bytes that were put, if checksums are compared
 }
 
 type fakeUpload struct {
@@ -127,6 +128,10 @@ func (f *fakeS3) get(w http.ResponseWriter, r *http.Request, name string) {
 	}
 	maps.Copy(w.Header(), o.header)
 	w.Header().Set("ETag", o.etag)
+	if o.crc != "" && r.Header.Get("X-Amz-Checksum-Mode") != "" {
+		w.Header().Set("X-Amz-Checksum-Crc64nvme", o.crc)
+		w.Header().Set("X-Amz-Checksum-Type", "FULL_OBJECT")
+	}
 	content, status := o.content, http.StatusOK
 	if asked, ok := strings.CutPrefix(r.Header.Get("Range"), "bytes="); ok {
 		first, last, _ := strings.Cut(asked, "-")
@@ -194,7 +199,10 @@ func (f *fakeS3) store(w http.ResponseWriter, name string, content []byte, from 
 			header[key] = values
 		}
 	}
-	o := fakeObject{content, fmt.Sprintf(`"%x"`, md5.Sum(content)), header}
+	o := fakeObject{content, fmt.Sprintf(`"%x"`, md5.Sum(content)), header, ""}
+	if f.checksums == "compared" {
+		o.crc = crcText(content)
+	}
 	f.objects[name] = o
 	if !f.noETags {
 		w.Header().Set("ETag", o.etag)
@@ -285,7 +293,7 @@ func (f *fakeS3) complete(w http.ResponseWriter, r *http.Request, name string, c
 		fail(w, http.StatusBadRequest, "InvalidPart", "All non-trailing parts must have the same length.")
 		return
 	}
-	crc := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, crc64.Checksum(whole, nvme)))
+	crc := crcText(whole)
 	if want := r.Header.Get("X-Amz-Checksum-Crc64nvme"); f.checksums == "compared" && want != "" && want != crc {
 		fail(w, http.StatusBadRequest, "BadDigest", "The CRC64NVME you specified did not match the calculated checksum.")
 		return
@@ -294,6 +302,11 @@ func (f *fakeS3) complete(w http.ResponseWriter, r *http.Request, name string, c
 	f.store(discardWriter{http.Header{}}, name, whole, upload.header)
 	_, _ = fmt.Fprintf(w, "<CompleteMultipartUploadResult><ETag>%s</ETag></CompleteMultipartUploadResult>",
 		strings.ReplaceAll(f.objects[name].etag, `"`, "&quot;"))
+}
+
+// crcText is the CRC-64/NVME of content as a header has it.
+func crcText(content []byte) string {
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, crc64.Checksum(content, nvme)))
 }
 
 // nvme is the polynomial of CRC-64/NVME, with its bits in the order of Go's.
@@ -319,6 +332,16 @@ func (f *fakeS3) set(key string, content []byte, header http.Header) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.store(discardWriter{http.Header{}}, "pre/"+key, content, header)
+}
+
+// damage flips a bit of an object below the server, which keeps its checksum.
+func (f *fakeS3) damage(key string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	o := f.objects["pre/"+key]
+	o.content = bytes.Clone(o.content)
+	o.content[len(o.content)/2] ^= 1
+	f.objects["pre/"+key] = o
 }
 
 // unfinished returns how many uploads were neither completed nor aborted.
