@@ -110,7 +110,7 @@ func (pub *publishing) putAll(ctx context.Context) error {
 		if p.stays() {
 			continue
 		}
-		etag, err := p.put(ctx, pub.state.Pointers[p.key])
+		etag, err := pub.insist(ctx, p, pub.state.Pointers[p.key])
 		if err != nil {
 			return err
 		}
@@ -123,7 +123,7 @@ func (pub *publishing) putAll(ctx context.Context) error {
 		}
 		there, etag, err := pub.readSmall(ctx, p.key, tuf.MaxRoot)
 		if err == nil && !bytes.Equal(there, p.raw) {
-			etag, err = p.put(ctx, etag)
+			etag, err = pub.insist(ctx, p, etag)
 		}
 		if err != nil {
 			return err
@@ -131,6 +131,28 @@ func (pub *publishing) putAll(ctx context.Context) error {
 		pub.know(p.key, etag)
 	}
 	return nil
+}
+
+// How often a pointer is put at most once another one is in place, and how long the
+// first pause between is; each further one is twice as long.
+const (
+	insistTries = 4
+	insistPause = time.Second
+)
+
+// insist puts a pointer. Once another one is in place, readers may refuse the set
+// until this one is there too, so what the store refuses then is put again, whatever
+// its reason is: a policy or a token that is being changed, a lock.
+func (pub *publishing) insist(ctx context.Context, p pointer, etag string) (string, error) {
+	for try := 0; ; try++ {
+		put, err := p.put(ctx, etag)
+		if err == nil || !pub.begun || try == insistTries-1 || errors.Is(err, bucket.ErrConflict) {
+			return put, err
+		}
+		if stopped := pub.pause(ctx, insistPause<<try); stopped != nil {
+			return "", errors.Join(err, stopped)
+		}
+	}
 }
 
 // takeBack puts back what an overtaken run put of the files that seldom change, if
