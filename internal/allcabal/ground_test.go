@@ -99,6 +99,7 @@ func TestForeignCommitsAreUndone(t *testing.T) {
 			r.commitByHand(r.evil())
 		},
 		"signed by another key":            func(r *rig) { r.commitBy(r.newSigner(), r.evil()) },
+		"the branch display in its place":  func(r *rig) { r.git("update-ref", "refs/heads/hackage", "display") },
 		"nothing":                          func(r *rig) { r.commitTree("hackage^{tree}", "hackage") },
 		"nothing, without what was before": func(r *rig) { r.commitTree("hackage^{tree}") },
 		"what is taken back": func(r *rig) {
