@@ -27,12 +27,13 @@ type Feed struct {
 	tail   *index.Tail
 	queue  *queue
 
-	puts     *workers           // of tarballs
-	ends     []int64            // of the stretches that are still to come
-	early    *errgroup.Group    // puts the .cabal files of the stretch under way
-	hurry    context.CancelFunc // ends that
-	stretch  []delivery         // what became of its wants, without the loads
-	finished chan struct{}
+	puts      *workers           // of tarballs
+	ends      []int64            // of the stretches that are still to come
+	early     *errgroup.Group    // puts the .cabal files of the stretch under way
+	hurry     context.CancelFunc // ends that
+	stretch   []delivery         // what became of its wants, without the loads
+	finished  chan struct{}
+	published bool // all that was asked for is done
 }
 
 // A delivery is a tarball for a bucket, or the news that it cannot be had.
@@ -165,7 +166,7 @@ func (f *Feed) run(ctx context.Context) {
 			it.delivery.drop()
 		}
 	}
-	if err := ctx.Err(); err != nil {
+	if err := ctx.Err(); err != nil && !f.published {
 		f.bucket.fail(err)
 	}
 }
@@ -219,6 +220,7 @@ func (f *Feed) end(ctx context.Context, m mark) {
 		err = b.note(ctx)
 	} else {
 		err = b.Publish(ctx, *m.publish)
+		f.published = err == nil // also if it was told to stop meanwhile
 	}
 	if err != nil {
 		b.fail(err)
