@@ -40,6 +40,7 @@ type site struct {
 	feed *mirror.Feed // of a bucket, while it is filled
 
 	before state.State    // when the run began
+	unread error          // why a bucket's state could not be read, if it could not
 	index  *hackage.Index // which has all that is behind its position
 	tail   *index.Tail    // what that is
 	commit allcabal.Result
@@ -71,6 +72,9 @@ func (s *site) load(ctx context.Context, packages string, shard mirror.Shard, fu
 	switch {
 	case errors.Is(err, state.ErrForm), errors.Is(err, index.ErrPosition):
 		s.Forget(err.Error())
+		if s.bucket != nil {
+			s.unread = err
+		}
 	case err != nil:
 		return err
 	case full && s.repo != nil:
@@ -91,8 +95,12 @@ func (s *site) rewritten(end index.Position) error {
 	if position.Length > end.Length {
 		why = index.ErrLength
 	}
-	return fmt.Errorf("it was built from %d bytes of index, to %s, and upstream's index, of %d bytes to %s, does not go on from there: %w: %w",
-		position.Length, position.Time.Format(time.RFC3339), end.Length, end.Time.Format(time.RFC3339), errRewritten, why)
+	damaged := ""
+	if s.bucket != nil {
+		damaged = mirror.StateKey + ", which says so, may be damaged, or "
+	}
+	return fmt.Errorf("it was built from %d bytes of index, to %s, and upstream's index, of %d bytes to %s, does not go on from there: %s%w: %w",
+		position.Length, position.Time.Format(time.RFC3339), end.Length, end.Time.Format(time.RFC3339), damaged, errRewritten, why)
 }
 
 // scanTo reads what the index holds behind the site's position up to a length,

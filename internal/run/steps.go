@@ -175,7 +175,11 @@ func (r *syncer) tailsFrom(ix *hackage.Index, from index.Position, positions []i
 func (r *syncer) acceptRewrite(s *site, end index.Position) error {
 	err := s.rewritten(end)
 	if !r.o.AcceptRewrite {
-		return fmt.Errorf("%w; nothing was written to it. If you know why and trust upstream, run once with --accept-rewrite", err)
+		first := "If"
+		if s.bucket != nil {
+			first = "First remove " + mirror.StateKey + " from it: the next run then compares everything. If that does not help, and"
+		}
+		return fmt.Errorf("%w; nothing was written to it. %s you know why and trust upstream, run once with --accept-rewrite", err, first)
 	}
 	s.Forget(err.Error())
 	if s.bucket != nil {

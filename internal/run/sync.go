@@ -203,8 +203,13 @@ func (r *syncer) canWrite(ctx context.Context) bool {
 	return len(live(r.sites)) == len(before)
 }
 
-// sayWhy says what makes a repository more than an update.
+// sayWhy says what makes a run more than an update.
 func (r *syncer) sayWhy() {
+	for _, s := range r.buckets() {
+		if s.unread != nil {
+			r.progress.Note(fmt.Sprintf("%s %q: its state could not be read (%v); everything is compared", s.kind, s, s.unread))
+		}
+	}
 	for _, s := range r.repositories() {
 		if why := s.repo.Adopting(); why != "" {
 			r.progress.Note(fmt.Sprintf("%s %q: all of it is compared with the index, because %s", s.kind, s, why))

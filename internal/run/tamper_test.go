@@ -198,7 +198,11 @@ func TestDamagedStateOfABucketIsHealed(t *testing.T) {
 			w.grow()
 			do(w)
 			w.hackage.Reinstate("tool", "0")
-			w.sync(CodeDone)
+			said := w.sync(CodeDone)
+			told := strings.Count(said, "its state could not be read (")
+			if readable := name == "deleted" || name == "position of the start"; told != 1 && !readable || told != 0 && readable {
+				t.Errorf("the state is said %d times to be unreadable:\n%s", told, said)
+			}
 			w.checkAll()
 			w.says(w.sync(CodeDone), "nothing new")
 		})
@@ -230,13 +234,24 @@ func TestStateThatCannotBeTrueIsRefused(t *testing.T) {
 			w.editState(edit)
 			bucket := w.contents(w.bucket())
 			w.grow()
-			w.says(w.sync(CodeError), "bucket", "--accept-rewrite", "nothing was written to it")
+			said := w.sync(CodeError)
+			w.says(said, "bucket", "hackage-mirror.json, which says so, may be damaged", "nothing was written to it", "then compares everything")
+			if first := strings.Index(said, "First remove hackage-mirror.json"); first < 0 || first > strings.Index(said, "--accept-rewrite") {
+				t.Errorf("it does not name the state before upstream:\n%s", said)
+			}
 			if !maps.Equal(w.contents(w.bucket()), bucket) {
 				t.Error("the bucket was changed")
 			}
 			w.checkFiles(w.hackage.Generation())
 			w.checkHashes(w.hackage.Generation(), nil)
-			w.sync(CodeDone, "--accept-rewrite")
+			if name == "midstate of another prefix" {
+				if err := os.Remove(filepath.Join(w.bucket(), "hackage-mirror.json")); err != nil {
+					t.Fatal(err)
+				}
+				w.sync(CodeDone)
+			} else {
+				w.sync(CodeDone, "--accept-rewrite")
+			}
 			w.checkAll()
 		})
 	}
