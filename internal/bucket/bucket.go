@@ -22,6 +22,7 @@ package bucket
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -83,6 +84,13 @@ type Info struct {
 	// ETag names this version of the object, for IfMatch. It is opaque and
 	// never empty.
 	ETag string
+}
+
+// A Sayer is what Get returns as content where the store tells the SHA-256 that
+// whoever put the object said it has; zero is none. It proves nothing: other bytes
+// are an object that was damaged or changed since.
+type Sayer interface {
+	Said() [sha256.Size]byte
 }
 
 // Holds reports whether a bucket has an object with this very content, by

@@ -148,8 +148,18 @@ func (b *S3) Get(ctx context.Context, key string) (io.ReadCloser, Info, error) {
 	if err != nil {
 		return nil, Info{}, fmt.Errorf("get %q: %w", key, err)
 	}
-	return out.Body, foundBy(answerTo(*out)).Info, nil
+	have := foundBy(answerTo(*out))
+	return saidReader{out.Body, have.sum}, have.Info, nil
 }
+
+// A saidReader is a Sayer.
+type saidReader struct {
+	io.ReadCloser
+	sum [sha256.Size]byte
+}
+
+// Said implements Sayer.
+func (r saidReader) Said() [sha256.Size]byte { return r.sum }
 
 // get gets the object, or the bytes of it that a range names. What a server has
 // for the object's checksum is not asked for: the SDK would fail the read of an

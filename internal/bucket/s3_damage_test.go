@@ -2,6 +2,7 @@ package bucket_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"testing"
@@ -31,6 +32,9 @@ func TestDamagedObjectIsOneWithOtherBytes(t *testing.T) {
 		t.Errorf("reading it gives %d bytes and %v", len(have), err)
 	}
 	_ = body.Close() // only read
+	if said, ok := body.(bucket.Sayer); !ok || said.Said() != sha256.Sum256(content) {
+		t.Error("reading it does not tell what was put")
+	}
 	if same, err := bucket.Holds(t.Context(), store, "key", content); same || err != nil {
 		t.Errorf("it holds what was put: %t, %v", same, err)
 	}

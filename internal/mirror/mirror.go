@@ -175,7 +175,7 @@ type stateFile struct {
 // state.ErrForm.
 func (b *Bucket) readState(ctx context.Context, key string) (stateFile, error) {
 	there := stateFile{file: state.File{State: state.State{Ledger: state.Ledger{}}}}
-	raw, etag, err := b.readSmall(ctx, key, maxState)
+	raw, etag, damaged, err := b.read(ctx, key, maxState)
 	if errors.Is(err, errContent) {
 		err = fmt.Errorf("%w; if it stays so, remove it: the next run then goes through the whole index, and leaves in place what is right", err)
 	}
@@ -184,6 +184,9 @@ func (b *Bucket) readState(ctx context.Context, key string) (stateFile, error) {
 	}
 	if there.etag = etag; etag == "" {
 		return there, nil
+	}
+	if damaged {
+		return there, fmt.Errorf("read state %q: its bytes are others than were put: %w", key, state.ErrForm)
 	}
 	file, err := state.ParseFile(raw)
 	if err != nil {

@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -22,18 +23,28 @@ var errContent = errors.New("it does not come whole")
 
 // readSmall reads an object of at most so many bytes. One that is longer is cut.
 func (b *Bucket) readSmall(ctx context.Context, key string, limit int64) (content []byte, etag string, err error) {
+	content, etag, _, err = b.read(ctx, key, limit)
+	return content, etag, err
+}
+
+// read is readSmall that also reports whether the bytes are others than were put, as
+// far as the store tells.
+func (b *Bucket) read(ctx context.Context, key string, limit int64) (content []byte, etag string, damaged bool, err error) {
 	body, info, err := b.store.Get(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, "", nil
+		return nil, "", false, nil
 	}
 	if err != nil {
-		return nil, "", err
+		return nil, "", false, err
 	}
 	content, err = io.ReadAll(io.LimitReader(body, limit))
 	if err = errors.Join(err, body.Close()); err != nil {
-		return nil, "", fmt.Errorf("read %q: %w: %w", key, errContent, err)
+		return nil, "", false, fmt.Errorf("read %q: %w: %w", key, errContent, err)
 	}
-	return content, info.ETag, nil
+	if s, ok := body.(bucket.Sayer); ok && s.Said() != [sha256.Size]byte{} {
+		damaged = s.Said() != sha256.Sum256(content)
+	}
+	return content, info.ETag, damaged, nil
 }
 
 // maxTries bounds how often a pointer is put anew because puts of a run that was
