@@ -65,7 +65,7 @@ func TestMirror(t *testing.T) {
 	s.noticeInAStep()
 }
 
-// Several jobs fill a bucket side by side, and another one publishes it.
+// Several jobs fill a bucket in parallel, and another one publishes it.
 func TestBackfill(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)

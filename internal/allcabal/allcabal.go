@@ -107,7 +107,7 @@ type Repository struct {
 
 	adopting bool
 	why      string
-	full     bool                   // records are held against the tarballs
+	full     bool                   // records are compared with the tarballs
 	tree     *listing               // what the ground has: see survey
 	judged   *index.Tail            // what Wants held an adopted tree against
 	unfit    map[index.Release]bool // of those wants

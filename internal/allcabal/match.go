@@ -50,7 +50,7 @@ func (m *match) see(e index.Entry, same bool, line time.Time) {
 var ErrBehind = errors.New("upstream is behind the repository")
 
 // behindAtLeast is by how much the line of a repository that is adopted must be
-// beyond the index before it is held against upstream: the older tools dated
+// beyond the index before it counts against upstream: the older tools dated
 // their commits by clocks of their own.
 const behindAtLeast = time.Hour
 
