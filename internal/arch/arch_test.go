@@ -51,6 +51,7 @@ func design() rules {
 			"internal/index":    {imports: internal("tuf")},
 			"internal/hashes":   {imports: internal("index"), stdOnly: true},
 			"internal/hackage":  {imports: internal("index", "tuf")},
+			"internal/status":   {stdOnly: true},
 			"internal/state":    {imports: internal("hackage", "hashes", "index", "tuf")},
 			"internal/mirror":   {imports: internal("bucket", "hackage", "hashes", "index", "state", "tuf")},
 			"internal/allcabal": {imports: internal("gitrepo", "hackage", "hashes", "index", "openpgp", "state")},
