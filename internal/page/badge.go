@@ -1,0 +1,85 @@
+package page
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/status"
+)
+
+// label is the left half of the badge.
+const label = "Hackage mirror"
+
+// A look is how a badge shows a word of health.
+type look struct {
+	words  string
+	colour string // dark enough for white letters
+	shield string // the name that shields.io has for it
+}
+
+// looks returns how the health is shown.
+func looks(health status.Word) look {
+	switch health {
+	case status.Good:
+		return look{"up to date", "#1a7f37", "brightgreen"}
+	case status.Look:
+		return look{"up to date, look at this", "#9a6700", "yellow"}
+	case status.Failed:
+		return look{"failed", "#b3261e", "red"}
+	}
+	return look{"unknown", "#59636e", "lightgrey"}
+}
+
+// message is the right half of the badge. It names the time of the last check,
+// because a badge stays as it is when a mirror's runs stop.
+func message(s *status.Status) string {
+	words := looks(s.Health).words
+	if s.Checked.IsZero() {
+		return words + ", never checked"
+	}
+	return words + ", checked " + when(s.Checked)
+}
+
+// badgeSVG draws the badge. It has no script, no style and no link, so that it
+// can be shown anywhere; the text is stretched to the width that it was given.
+func badgeSVG(s *status.Status) ([]byte, error) {
+	const pad = 8
+	right := message(s)
+	l, r := wide(label), wide(right)
+	middle, width := l+2*pad, l+r+4*pad
+	var out bytes.Buffer
+	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="20" role="img" aria-label="%[2]s: %[3]s"><title>%[2]s: %[3]s</title>`,
+		width, escape(label), escape(right))
+	fmt.Fprintf(&out, `<clipPath id="r"><rect width="%d" height="20" rx="3"/></clipPath><g clip-path="url(#r)">`, width)
+	fmt.Fprintf(&out, `<rect width="%d" height="20" fill="#3d444d"/><rect x="%[1]d" width="%d" height="20" fill="%s"/></g>`,
+		middle, width-middle, looks(s.Health).colour)
+	out.WriteString(`<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">`)
+	fmt.Fprintf(&out, `<text x="%d" y="14" textLength="%d">%s</text><text x="%d" y="14" textLength="%d">%s</text></g></svg>`+"\n",
+		pad, l, escape(label), middle+pad, r, escape(right))
+	return out.Bytes(), nil
+}
+
+// wide returns how many pixels a text takes, about.
+func wide(text string) int { return len(text) * 32 / 5 }
+
+// escape makes text safe in XML, also in an attribute.
+func escape(text string) string {
+	var out bytes.Buffer
+	_ = xml.EscapeText(&out, []byte(text)) // a Buffer takes all
+	return out.String()
+}
+
+// badgeJSON is what shields.io makes a badge of: https://shields.io/badges/endpoint-badge.
+func badgeJSON(s *status.Status) ([]byte, error) {
+	body, err := json.Marshal(struct {
+		Version int    `json:"schemaVersion"`
+		Label   string `json:"label"`
+		Message string `json:"message"`
+		Color   string `json:"color"`
+		IsError bool   `json:"isError"`
+		Cache   int    `json:"cacheSeconds"`
+	}{1, label, message(s), looks(s.Health).shield, s.Health == status.Failed, 300})
+	return append(body, '\n'), err
+}
