@@ -134,7 +134,7 @@ func TestWorkflowsHandOnTheOptions(t *testing.T) {
 		"command", "install", "config", "log-format", "branch", "tag", "history", "accept-rewrite", "concurrency", "shard", "json",
 		"full", "adopt", "watch", "packages", "token", "time-limit", "dry-run", "verbose", // checked by other means
 	}
-	secret := regexp.MustCompile(`^(signing-|.*ssh-key$|.*-password$)`)
+	secret := regexp.MustCompile(`^(signing-|.*ssh-key$|.*-password$|(ping|notify)-url$)`)
 	for _, file := range []string{"mirror.yml", "backfill.yml"} {
 		steps := inputs(read(t, filepath.Join(root(t), ".github", "workflows", file)))
 		if len(steps) == 0 {

@@ -59,7 +59,7 @@ func design() rules {
 			"internal/report":   {imports: internal("hackage", "index", "state", "tuf")},
 			"internal/setup":    {imports: append(internal("bucket", "gitrepo", "openpgp", "paste"), ".github/workflows")},
 			"internal/run": {imports: append(internal("allcabal", "bucket", "gitrepo", "hackage", "hashes",
-				"index", "mirror", "openpgp", "page", "paste", "report", "setup", "state", "temp", "tuf"), "testdata/demo")},
+				"index", "mirror", "openpgp", "page", "paste", "report", "setup", "state", "status", "temp", "tuf"), "testdata/demo")},
 			// For tests only: no room has them among its imports.
 			"internal/hackagetest":       {imports: internal("hashes", "index", "tuf")},
 			"internal/bucket/buckettest": {imports: internal("bucket")},

@@ -32,6 +32,9 @@ func linksOf(getenv func(string) string) Links {
 	return l
 }
 
+// RunPage returns the page of a run on GitHub, with its log; "" elsewhere.
+func RunPage(getenv func(string) string) string { return linksOf(getenv).Run }
+
 // gitHub is a host that is known to be one.
 const gitHub = "github.com"
 

@@ -72,6 +72,7 @@ type Env struct {
 	tuneBucket func(*bucket.Options)
 	stretch    int
 	wait       func(context.Context, time.Duration) error // nil: the time itself
+	callTime   time.Duration                              // zero: the constant of that name
 }
 
 // version is what the linker of a release writes in, see script/release.
@@ -223,12 +224,21 @@ func (c commands) main(ctx context.Context, args []string, env Env) int {
 
 func (c commands) run(ctx context.Context, args []string, env Env) error {
 	g, command, err := parse(canonical(args, env), env)
-	if err != nil {
-		return err
-	}
 	defer g.Sync.Wipe()
 	defer g.Init.SigningPassphrase.Wipe()
 	defer g.Key.SigningPassphrase.Wipe()
+	if err == nil {
+		err = c.start(ctx, g, command, env)
+	}
+	if exit, ok := errors.AsType[*ExitError](err); ok && exit.Code == CodeUsage && command == "sync" {
+		run := env.refusal(exit)
+		newCaller(&g.Sync, env).end(ctx, run, changed("", statusOf(run, env)))
+	}
+	return err
+}
+
+// start runs a command whose options were read.
+func (c commands) start(ctx context.Context, g *grammar, command string, env Env) (err error) {
 	switch command {
 	case "sync":
 		return c.startSync(ctx, &g.Sync, env)
@@ -291,16 +301,14 @@ func (c commands) startSync(ctx context.Context, o *Options, env Env) error {
 }
 
 // parse reads arguments and environment. The command is "" when help was asked
-// for and printed.
-func parse(args []string, env Env) (*grammar, string, error) {
-	if err := checkArguments(args); err != nil {
-		return nil, "", usage(err, "")
-	}
-	g := &grammar{}
+// for and printed. Of arguments that are bad usage it returns what command they
+// are for, and whom that one would have told of itself.
+func parse(args []string, env Env) (g *grammar, command string, err error) {
+	g = &grammar{}
 	helped := false
 	parser, err := newParser(g, env, func(int) { helped = true })
 	if err != nil {
-		return nil, "", err
+		return g, "", err
 	}
 	if env.Getenv(completionVariable) != "" {
 		kongcompletion.Register(parser) // answers the shell
@@ -308,16 +316,16 @@ func parse(args []string, env Env) (*grammar, string, error) {
 	}
 	variables, err := newEnvironment(env, secretOptions(parser))
 	if err != nil {
-		return nil, "", err
+		return g, "", err
 	}
 	variables.options = flagNames(parser, "sync")
-	command := commandOf(parser, args)
-	if err := variables.check(flagNames(parser, command)); err != nil {
-		return nil, "", usage(err, command)
+	command = commandOf(parser, args)
+	if err := variables.refuse(parser, args, command); err != nil {
+		return g, command, variables.rescue(&g.Sync, args, err)
 	}
 	env.warnOfUnknown(parser)
 	if err := kong.Resolvers(variables).Apply(parser); err != nil {
-		return nil, "", err
+		return g, "", err
 	}
 	parsed, err := parser.Parse(args)
 	switch {
@@ -327,7 +335,7 @@ func parse(args []string, env Env) (*grammar, string, error) {
 		g.Sync.Wipe()
 		return g, "", nil
 	case err != nil:
-		return nil, "", usage(err, command)
+		return g, command, variables.rescue(&g.Sync, args, usage(err, command))
 	}
 	g.Sync.tidy()
 	return g, parsed.Selected().Name, nil

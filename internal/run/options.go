@@ -44,6 +44,8 @@ type Options struct {
 	Token             Secret `name:"token" secret:"line" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Token for repositories over https."`
 	TokenUser         string `name:"token-user" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"NAME" help:"User name to send with the token, if the host requires one, such as x-token-auth. Default: x-access-token."`
 	UpstreamPassword  Secret `name:"upstream-password" secret:"phrase" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Password of upstream-user."`
+	PingURL           Secret `name:"ping-url" secret:"addresses" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Address to call at each run, as healthchecks.io and its likes have it: with /start when it begins, as it is when it ends well, with /fail when not; a list. No run fails because of it."`
+	NotifyURL         Secret `name:"notify-url" secret:"addresses" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Address to POST the state to, as JSON, when it changes between good, look and failed, such as a chat's webhook; a list. No run fails because of it."`
 
 	History        string        `name:"history" group:"How:" enum:"daily,snapshot" default:"daily" placeholder:"daily|snapshot" help:"Commits of a first run: daily makes one for each day of Hackage's history, snapshot one for all of it."`
 	Keep           []string      `name:"keep" type:"list" group:"How:" placeholder:"PATTERN" help:"Files that others may commit to the data branch, such as README.md or .github: files of the root and folders that begin with a dot, never data; a list. Anything else that others commit is undone, with an alarm."`
@@ -72,6 +74,8 @@ func (o *Options) secrets() map[string]Secret {
 		"hashes-ssh-key":     o.HashesSSHKey,
 		"token":              o.Token,
 		"upstream-password":  o.UpstreamPassword,
+		"ping-url":           o.PingURL,
+		"notify-url":         o.NotifyURL,
 	}
 }
 

@@ -38,6 +38,7 @@ func (o *Options) Check() (warnings []string, err error) {
 	o.checkRootKeys(c)
 	o.checkDestinations(c)
 	o.checkRepositories(c)
+	o.checkOutsiders(c)
 	c.ref("branch", o.Branch)
 	c.ref("tag", o.Tag)
 	if o.Branch == "display" {

@@ -1,9 +1,12 @@
 package run
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -57,6 +60,54 @@ func newEnvironment(env Env, secrets []string) (*environment, error) {
 		}
 	}
 	return e, nil
+}
+
+// refuse refuses a secret where others can read it.
+func (e *environment) refuse(parser *kong.Kong, args []string, command string) error {
+	if err := checkArguments(args); err != nil {
+		return usage(err, "")
+	}
+	if err := e.check(flagNames(parser, command)); err != nil {
+		return usage(err, command)
+	}
+	return nil
+}
+
+// rescue finds those who watch from outside where the options are bad usage, and
+// returns the error that says so: they are to hear of it.
+func (e *environment) rescue(o *Options, args []string, err error) error {
+	if path := cmp.Or(argument(args, "--"+configOption), e.value(configOption)); e.file == nil && path != "" {
+		e.file, _ = readConfig(path, e.options) // if that is what is wrong, it is told already
+	}
+	for option, to := range map[string]*Secret{pingOption: &o.PingURL, notifyOption: &o.NotifyURL} {
+		text, given := e.secrets[option]
+		path := argument(args, "--"+option)
+		switch {
+		case to.IsSet():
+		case path != "":
+			*to, _ = fileSecret(path, secretAddresses)
+		case given:
+			*to, _ = environmentSecret(string(text), secretAddresses)
+		case e.file[option] != "":
+			*to, _ = fileSecret(e.file[option], secretAddresses)
+		}
+	}
+	dry, _ := strconv.ParseBool(cmp.Or(e.value(dryRunOption), e.file[dryRunOption]))
+	o.DryRun = o.DryRun || dry || slices.Contains(args, "--"+dryRunOption)
+	return err
+}
+
+// argument returns the value of a flag, "" without one.
+func argument(args []string, flag string) string {
+	for i, arg := range args {
+		if value, joined := strings.CutPrefix(arg, flag+"="); joined {
+			return value
+		}
+		if arg == flag && i+1 < len(args) {
+			return args[i+1]
+		}
+	}
+	return ""
 }
 
 // check refuses a key or a token in the variable of an option that is no secret,
@@ -142,14 +193,22 @@ func (listMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	for line := range strings.SplitSeq(token.String(), "\n") {
+	for _, item := range listed(token.String()) {
+		target.Set(reflect.Append(target, reflect.ValueOf(item)))
+	}
+	return nil
+}
+
+// listed returns the items of a list.
+func listed(text string) (items []string) {
+	for line := range strings.SplitSeq(text, "\n") {
 		for item := range strings.SplitSeq(line, ",") {
 			if item = paste.Line(item); item != "" {
-				target.Set(reflect.Append(target, reflect.ValueOf(item)))
+				items = append(items, item)
 			}
 		}
 	}
-	return nil
+	return items
 }
 
 // IsBool lets a flag stand without a value.

@@ -91,7 +91,7 @@ func TestEveryOptionByEnvironment(t *testing.T) {
 		"INPUT_FILES-REPOSITORY": "./f", "INPUT_HASHES-REPOSITORY": "./h", "INPUT_BRANCH": "b", "INPUT_TAG": "t",
 		"INPUT_SIGNING-KEY": key, "INPUT_SIGNING-PASSPHRASE": "p", "INPUT_SSH-KEY": key,
 		"INPUT_FILES-SSH-KEY": key, "INPUT_HASHES-SSH-KEY": key,
-		"INPUT_SSH-KNOWN-HOSTS": hostLine, "INPUT_TOKEN": "t", "INPUT_TOKEN-USER": "u", "INPUT_UPSTREAM-USER": "u", "INPUT_UPSTREAM-PASSWORD": "p", "INPUT_HISTORY": "snapshot",
+		"INPUT_SSH-KNOWN-HOSTS": hostLine, "INPUT_TOKEN": "t", "INPUT_TOKEN-USER": "u", "INPUT_UPSTREAM-USER": "u", "INPUT_UPSTREAM-PASSWORD": "p", "INPUT_PING-URL": "https://a", "INPUT_NOTIFY-URL": "https://b", "INPUT_HISTORY": "snapshot",
 		"INPUT_ACCEPT-REWRITE": "true", "INPUT_FULL": "true", "INPUT_CONCURRENCY": "3", "INPUT_SHARD": "1/2", "INPUT_S3-ENDPOINT": "e", "INPUT_S3-REGION": "r", "INPUT_S3-PATH-STYLE": "true", "INPUT_TIME-LIMIT": "5h30m", "INPUT_LOG-FORMAT": "json", "INPUT_DRY-RUN": "True", "INPUT_VERBOSE": "TRUE", "INPUT_JSON": "true",
 		"INPUT_TRUSTED-KEYS": strings.Repeat("A", 40), "INPUT_KEEP": "README.md", "INPUT_ADOPT": "true",
 		"INPUT_ACCEPT-MISMATCH": "a-1@" + strings.Repeat("a", 64), "INPUT_CONFIG": config,

@@ -52,6 +52,8 @@ const (
 	secretKey    secretKind = "key"    // a private key in lines of armor
 	secretLine   secretKind = "line"   // a token, without blanks
 	secretPhrase secretKind = "phrase" // a passphrase, whose blanks may count
+	// addresses that are secrets, in lines or between commas; kept in lines
+	secretAddresses secretKind = "addresses"
 )
 
 // IsSet reports whether the option was given.
@@ -174,6 +176,8 @@ func newSecret(text []byte, kind secretKind, path string, mode fs.FileMode) (Sec
 		plain = []byte(paste.Line(string(text)))
 	case secretPhrase:
 		plain = []byte(strings.TrimRight(paste.Decode(text), "\r\n"))
+	case secretAddresses:
+		plain = []byte(strings.Join(listed(paste.Decode(text)), "\n"))
 	}
 	if len(bytes.TrimSpace(plain)) == 0 {
 		return Secret{}, errors.New("the secret is empty; leave the option out instead")

@@ -68,6 +68,16 @@ func runSync(ctx context.Context, o *Options, env Env) error {
 	return errors.Join(err, tell(ctx, run, err, o, env))
 }
 
+// syncTold is syncOnce, of which those hear who watch from outside.
+func syncTold(ctx context.Context, o *Options, env Env) (*report.Run, hackage.Seen, error) {
+	c := newCaller(o, env)
+	c.begin(ctx)
+	run, seen, err := syncOnce(ctx, o, env)
+	judge(ctx, run, err)
+	c.end(ctx, run, changed("", statusOf(run, env)))
+	return run, seen, err
+}
+
 // syncOnce is one run. There are facts to tell of it even if it failed. Seen names
 // the newest metadata that it knows of.
 func syncOnce(ctx context.Context, o *Options, env Env) (run *report.Run, seen hackage.Seen, err error) {

@@ -17,10 +17,7 @@ var errInterrupted = errors.New("interrupted")
 // somebody cannot be told changes nothing of what was done, but for standard
 // output: who reads that must not take a part for the whole.
 func tell(ctx context.Context, run *report.Run, err error, o *Options, env Env) error {
-	run.Outcome, run.Error = outcomeOf(ctx, err), ""
-	if err = apparent(ctx, err); err != nil && run.Outcome != report.Interrupted {
-		run.Error = err.Error()
-	}
+	judge(ctx, run, err)
 	run.Messages = env.console.Messages()
 	slices.SortFunc(run.New, newestFirst)
 	if err := run.WriteFiles(env.Getenv); err != nil {
@@ -34,13 +31,27 @@ func tell(ctx context.Context, run *report.Run, err error, o *Options, env Env) 
 	return err
 }
 
+// judge enters how a run ended, as its error says.
+func judge(ctx context.Context, run *report.Run, err error) {
+	run.Outcome, run.Error = outcomeOf(ctx, err), ""
+	if err = apparent(ctx, err); err != nil && run.Outcome != report.Interrupted {
+		run.Error = err.Error()
+	}
+}
+
+// refusal is what there is to tell of a command that was not begun.
+func (e Env) refusal(exit *ExitError) *report.Run {
+	return &report.Run{
+		Tool: program + " " + e.Version, Outcome: report.Failed, Error: exit.Error() + "\n" + exit.Hint,
+		Aborted: true, Began: e.Now(),
+	}
+}
+
 // tellRefusal writes the outputs and the summary of a command that was not begun:
 // who looks at the page of a workflow, or goes on by its outputs, learns of it too.
 func (e Env) tellRefusal(exit *ExitError) {
-	run := &report.Run{
-		Tool: program + " " + e.Version, Outcome: report.Failed, Error: exit.Error() + "\n" + exit.Hint,
-		Aborted: true, Began: e.Now(), Messages: e.console.Messages(),
-	}
+	run := e.refusal(exit)
+	run.Messages = e.console.Messages()
 	run.Messages = slices.DeleteFunc(run.Messages, func(m report.Message) bool { return m.Level == report.Error })
 	if err := run.WriteFiles(e.Getenv); err != nil {
 		e.warn(err.Error())

@@ -10,6 +10,10 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 )
 
+// quietest is how long a watch goes without a run although upstream has nothing
+// newer: who watches the mirror from outside waits for a sign of life.
+const quietest = time.Hour
+
 // watchEvery is how often upstream's timestamp.json is asked for. Caches keep it
 // for a minute, so more often would show nothing newer.
 const watchEvery = time.Minute
@@ -17,13 +21,13 @@ const watchEvery = time.Minute
 // longestPause is how many times watchEvery the longest pause after a failure is.
 const longestPause = 10
 
-// syncWatching is syncOnce, and with --watch again each time that upstream has
+// syncWatching is syncTold, and with --watch again each time that upstream has
 // something newer. The facts are those of all the runs together. A run that
 // failed is told of and made again, after a pause that grows with each failure in
 // a row; only if the last one failed, the watch did.
 func syncWatching(ctx context.Context, o *Options, env Env) (*report.Run, error) {
 	end := env.Now().Add(o.Watch)
-	all, seen, err := syncOnce(ctx, o, env)
+	all, seen, err := syncTold(ctx, o, env)
 	failures := 0
 	for o.Watch > 0 && watchable(ctx, all, err) {
 		next := func() (bool, error) { return waitForNews(ctx, o, env, seen, end) }
@@ -43,7 +47,7 @@ func syncWatching(ctx context.Context, o *Options, env Env) (*report.Run, error)
 			break
 		}
 		var run *report.Run
-		run, seen, err = syncOnce(ctx, o, env)
+		run, seen, err = syncTold(ctx, o, env)
 		join(all, run)
 	}
 	return all, err
@@ -64,7 +68,8 @@ func failed(err error) bool {
 }
 
 // waitForNews asks upstream once a minute whether it has something newer than
-// what was seen, until it has or the end has come. An answer that is neither yes
+// what was seen, until it has, or an hour or the whole watch is over. It reports
+// whether another run is due. An answer that is neither yes
 // nor no counts as yes: the next run finds out what it means.
 func waitForNews(ctx context.Context, o *Options, env Env, seen hackage.Seen, end time.Time) (bool, error) {
 	r := &syncer{o: o, env: env, progress: newProgress(env, o.Verbose)}
@@ -72,6 +77,7 @@ func waitForNews(ctx context.Context, o *Options, env Env, seen hackage.Seen, en
 		return false, err
 	}
 	r.progress.Note(fmt.Sprintf("watching %s until %s", r.upstream, end.UTC().Format("15:04:05 MST")))
+	due := env.Now().Add(quietest)
 	for left := end.Sub(env.Now()); left > 0; left = end.Sub(env.Now()) {
 		if err := env.pause(ctx, min(watchEvery, left)); err != nil {
 			return false, err
@@ -80,7 +86,7 @@ func waitForNews(ctx context.Context, o *Options, env Env, seen hackage.Seen, en
 		if ctx.Err() != nil {
 			return false, ctx.Err()
 		}
-		if !errors.Is(err, hackage.ErrUnchanged) {
+		if now := env.Now(); !errors.Is(err, hackage.ErrUnchanged) || !now.Before(due) && now.Before(end) {
 			return true, nil
 		}
 	}

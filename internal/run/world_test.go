@@ -37,6 +37,8 @@ type world struct {
 	tune    func(*hackage.Options)
 	stretch int // tarballs
 	wait    func(context.Context, time.Duration) error
+	// callTime is the patience with those who watch from outside.
+	callTime time.Duration
 	// look reads an object of the bucket; without one it is fs.ErrNotExist.
 	look func(key string) ([]byte, error)
 }
@@ -98,6 +100,7 @@ func (w *world) run(args ...string) (int, string) {
 	if w.wait == nil { // nothing that runs on this machine needs a second between two puts
 		env.wait = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 	}
+	env.callTime = w.callTime
 	env.tuneBucket = func(o *bucket.Options) { o.Pause = time.Millisecond }
 	code := Main(context.Background(), args, env)
 	return code, stdout.String() + stderr.String()

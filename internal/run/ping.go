@@ -1,0 +1,262 @@
+package run
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/report"
+)
+
+// Those who watch from outside, by ping-url and notify-url. They are told, and
+// nothing else: what goes wrong with them is a warning and changes no exit code.
+// Their addresses are secrets, so no message repeats one, nor what a server or
+// the network says, which may.
+const (
+	// callTime bounds a call. It is also what servers that hang may add to a run:
+	// all are called side by side, and a call that says that the run began is
+	// given up after half of it once the run has ended.
+	callTime = 10 * time.Second
+	// hurried is how many times less that is when somebody asked the run to end:
+	// GitHub's runner kills ten seconds after that.
+	hurried = 4
+	// maxPing bounds what a ping says, in bytes.
+	maxPing = 10_000
+	// maxPingLine bounds a line of it, so that there is room for others.
+	maxPingLine = 2_000
+)
+
+// An outsider is somebody who watches from outside.
+type outsider struct {
+	name    string // for messages: the option, and which of its addresses
+	address *url.URL
+
+	begun   chan struct{} // closed when the call that the run began is over
+	giveUp  context.CancelFunc
+	atBegin error // what became of that call
+}
+
+// outsiders returns those of an option.
+func outsiders(option string, secret Secret) (all []*outsider, err error) {
+	lines := strings.Fields(string(secret.Bytes()))
+	for i, line := range lines {
+		o := &outsider{name: option}
+		if len(lines) > 1 {
+			o.name = fmt.Sprintf("%s (address %d of %d)", option, i+1, len(lines))
+		}
+		u, parseErr := url.Parse(line)
+		if parseErr != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.Fragment != "" {
+			err = errors.Join(err, fmt.Errorf("%s is not an http(s) address; write https://HOST/PATH, with %%2C for a comma", o.name))
+			continue
+		}
+		o.address = u
+		all = append(all, o)
+	}
+	return all, err
+}
+
+// checkOutsiders refuses what is no address.
+func (o *Options) checkOutsiders(c *checker) {
+	for option, secret := range map[string]Secret{pingOption: o.PingURL, notifyOption: o.NotifyURL} {
+		all, err := outsiders(option, secret)
+		if err != nil {
+			c.refuse("%w", err)
+		}
+		for _, o := range all {
+			if o.address.Scheme == "http" && !loopback(o.address.Hostname()) {
+				c.warn("%s goes over http: anyone on the way can read the address and call it in this mirror's name", o.name)
+			}
+		}
+	}
+}
+
+// The options.
+const (
+	pingOption   = "ping-url"
+	notifyOption = "notify-url"
+	dryRunOption = "dry-run"
+)
+
+// below is an address with a word added to its path, before the query.
+func below(u *url.URL, word string) string {
+	text, query, asked := strings.Cut(u.String(), "?")
+	if text = strings.TrimRight(text, "/") + "/" + word; asked {
+		text += "?" + query
+	}
+	return text
+}
+
+// A caller calls those who watch from outside about one run.
+type caller struct {
+	env      Env
+	client   *http.Client
+	patience time.Duration // with all at the end of a run
+	pings    []*outsider
+	notes    []*outsider
+	calls    errgroup.Group
+}
+
+// newCaller returns the caller of one run. A dry run is nobody's business.
+func newCaller(o *Options, env Env) *caller {
+	c := &caller{env: env, patience: cmp.Or(env.callTime, callTime), client: &http.Client{
+		Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
+		},
+		// Another address is not the one that somebody gave.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	if !o.DryRun {
+		c.pings, _ = outsiders(pingOption, o.PingURL) // Check tells of what is none
+		c.notes, _ = outsiders(notifyOption, o.NotifyURL)
+	}
+	return c
+}
+
+// begin says that a run begins, and waits for nobody.
+func (c *caller) begin(ctx context.Context) {
+	for _, o := range c.pings {
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.patience)
+		o.begun, o.giveUp = make(chan struct{}), cancel
+		c.calls.Go(func() error {
+			defer close(o.begun)
+			o.atBegin = c.post(limited, below(o.address, "start"), "text/plain; charset=utf-8", nil)
+			return nil
+		})
+	}
+}
+
+// end says how a run ended, and waits until everybody was told, or cannot be.
+func (c *caller) end(ctx context.Context, run *report.Run, change *change) {
+	patience := c.patience
+	if ctx.Err() != nil {
+		patience /= hurried
+	}
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	for _, o := range c.pings {
+		c.calls.Go(func() error { c.ping(limited, o, run, patience/2); return nil })
+	}
+	for _, o := range c.notes {
+		if change == nil {
+			break
+		}
+		c.calls.Go(func() error {
+			if err := c.post(limited, o.address.String(), "application/json", change.json()); err != nil {
+				c.env.warn(fmt.Sprintf("%s was not told that the state is now %q, and is not told again: %v", o.name, change.Health, err))
+			}
+			return nil
+		})
+	}
+	_ = c.calls.Wait() // each has said what went wrong
+	c.client.CloseIdleConnections()
+}
+
+// ping tells one outsider how the run ended. The two calls about a run must not
+// pass each other, or it would seem to go on for ever.
+func (c *caller) ping(ctx context.Context, o *outsider, run *report.Run, patience time.Duration) {
+	if o.begun != nil {
+		timer := time.AfterFunc(patience, o.giveUp)
+		<-o.begun
+		timer.Stop()
+		o.giveUp()
+	}
+	address := o.address.String()
+	if run.Outcome != report.Done && run.Outcome != report.Degraded {
+		address = below(o.address, "fail")
+	}
+	if err := c.post(ctx, address, "text/plain; charset=utf-8", account(run, c.env)); err != nil {
+		c.env.warn(fmt.Sprintf("%s was not told how the run ended: %v", o.name, err))
+	} else if o.atBegin != nil {
+		c.env.warn(fmt.Sprintf("%s was not told that the run began: %v", o.name, o.atBegin))
+	}
+}
+
+// post makes one call. Its errors have no word of anybody else's.
+func (c *caller) post(ctx context.Context, address, kind string, body []byte) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	if err != nil {
+		return errors.New("that is not an address")
+	}
+	request.Header.Set("Content-Type", kind)
+	request.Header.Set("User-Agent", hackage.UserAgent(c.env.Version))
+	response, err := c.client.Do(request)
+	if err != nil {
+		return errors.New(reason(err))
+	}
+	defer func() { _ = response.Body.Close() }()
+	_, _ = io.CopyN(io.Discard, response.Body, 4096) // so that the connection can be used again
+	switch code := response.StatusCode; {
+	case code/100 == 3:
+		return fmt.Errorf("the answer is a redirect (%d), and none is followed; give the address that it leads to", code)
+	case code/100 != 2:
+		return fmt.Errorf("the answer is %d %s", code, http.StatusText(code))
+	}
+	return nil
+}
+
+// reason says in words of our own why a call failed.
+func reason(err error) string {
+	_, dns := errors.AsType[*net.DNSError](err)
+	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
+	timeout, _ := errors.AsType[net.Error](err)
+	switch {
+	case timeout != nil && timeout.Timeout(), errors.Is(err, context.Canceled):
+		return "there was no answer in time"
+	case dns:
+		return "its host has no address"
+	case certificate:
+		return "its certificate is not to be trusted"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "the connection was refused"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		return "the connection was closed"
+	}
+	return "the connection failed"
+}
+
+// account says in a ping how a run ended: what is the matter first, for what is
+// too long is cut.
+func account(run *report.Run, env Env) []byte {
+	first := string(run.Outcome)
+	if run.Outcome == report.Degraded {
+		first = strings.TrimSuffix(lookAtThis, ": ")
+	}
+	lines := []string{run.Tool + ": " + first}
+	for line := range strings.Lines(run.Error) {
+		lines = append(lines, report.Line(line))
+	}
+	if page := report.RunPage(env.Getenv); page != "" {
+		lines = append(lines, page)
+	}
+	lines = slices.AppendSeq(lines, strings.SplitSeq(strings.TrimSpace(run.Text()), "\n"))
+	var text strings.Builder
+	for _, line := range lines {
+		if line = bounded(line, maxPingLine) + "\n"; text.Len()+len(line) > maxPing {
+			break
+		}
+		text.WriteString(line)
+	}
+	return []byte(text.String())
+}
+
+// bounded cuts a text at a whole character.
+func bounded(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit-len("…")], "") + "…"
+}
