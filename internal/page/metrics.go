@@ -46,14 +46,14 @@ func gauges(s *status.Status) []gauge {
 	all := []gauge{
 		{"info", "Program, upstream and selection; always 1.", "", []sample{{1, []string{"tool", s.Tool, "upstream", s.Upstream, "packages", s.Packages}}}},
 		{"health", "Health as the last run found it: 1 for the word that holds.", "", health(s.Health)},
-		{"checked_timestamp_seconds", "When the mirror was compared with upstream last, to the hour.", "seconds", moment(s.Checked)},
-		{"changed_timestamp_seconds", "When a run changed the mirror last.", "seconds", moment(s.Changed)},
-		{"index_state_timestamp_seconds", "Time of the newest entry of the mirror's index.", "seconds", moment(s.Index.State)},
-		{"upstream_index_state_timestamp_seconds", "Time of the newest entry of upstream's index, as seen last.", "seconds", moment(s.Index.Upstream)},
+		{"checked_timestamp_seconds", "When the mirror was compared with upstream last, to the hour.", "seconds", instant(s.Checked)},
+		{"changed_timestamp_seconds", "When a run changed the mirror last.", "seconds", instant(s.Changed)},
+		{"index_state_timestamp_seconds", "Time of the newest entry of the mirror's index.", "seconds", instant(s.Index.State)},
+		{"upstream_index_state_timestamp_seconds", "Time of the newest entry of upstream's index, as seen last.", "seconds", instant(s.Index.Upstream)},
 		{"index_bytes", "Length of the index.", "bytes", number(s.Index.Length)},
 		{"lag_seconds", "From the upload of the newest entry to its publication here.", "seconds", number(s.Index.Lag)},
 		{"behind_seconds", "For how long the oldest entry that is missing here has waited.", "seconds", number(s.Index.Behind)},
-		{"run_began_timestamp_seconds", "When the last run began.", "seconds", moment(s.Run.Began)},
+		{"run_began_timestamp_seconds", "When the last run began.", "seconds", instant(s.Run.Began)},
 		{"run_outcome", "How the last run ended; always 1.", "", outcome(s.Run.Outcome)},
 		{"packages", "Packages in the mirror.", "", number(s.Holds.Packages)},
 		{"releases", "Releases in the mirror.", "", number(s.Holds.Releases)},
@@ -74,7 +74,7 @@ func number(n int64) []sample {
 	return []sample{{value: float64(n)}}
 }
 
-func moment(t time.Time, labels ...string) []sample {
+func instant(t time.Time, labels ...string) []sample {
 	if t.IsZero() {
 		return nil
 	}
@@ -109,7 +109,7 @@ func expiries(list []status.Expiry) gauge {
 	for _, e := range list {
 		if of := plain(e.Of, maxLine); !seen[of] {
 			seen[of] = true
-			g.samples = append(g.samples, moment(e.When, "of", of)...)
+			g.samples = append(g.samples, instant(e.When, "of", of)...)
 		}
 	}
 	return g
@@ -130,7 +130,7 @@ func repositories(list []status.Repository, state bool) gauge {
 		}
 		seen[at] = true
 		if state {
-			g.samples = append(g.samples, moment(r.State, labels...)...)
+			g.samples = append(g.samples, instant(r.State, labels...)...)
 		} else {
 			g.samples = append(g.samples, sample{truth(r.Error != ""), labels})
 		}

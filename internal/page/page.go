@@ -45,6 +45,7 @@ func Render(s *status.Status) ([]File, error) {
 		key, kind string
 		render    func(*status.Status) ([]byte, error)
 	}{
+		{"index.html", "text/html; charset=utf-8", html},
 		{"badge.svg", "image/svg+xml", badgeSVG},
 		{"badge.json", "application/json", badgeJSON},
 		{"feed.xml", "application/atom+xml; charset=utf-8", feed},

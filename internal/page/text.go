@@ -44,15 +44,22 @@ func isRelease(name, version string) bool {
 	return len(name)+len(version) <= 200 && packageName.MatchString(name) && versionName.MatchString(version)
 }
 
+// webAddress has nothing in it that would end a quoted word or a line anywhere.
+var webAddress = regexp.MustCompile(`^https?://[][0-9A-Za-z_.~:/%+@,=-]+$`)
+
 // web returns an address of the web that ends with a slash, without a password,
 // a query or a fragment, and nothing for any other.
 func web(address string) string {
 	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || len(address) > maxLine || plain(address, maxLine) != address {
+	if err != nil || u.Host == "" || len(address) > maxLine {
 		return ""
 	}
 	clean := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
-	return strings.TrimSuffix(clean.String(), "/") + "/"
+	text := strings.TrimRight(clean.String(), "/") + "/"
+	if !webAddress.MatchString(text) {
+		return ""
+	}
+	return text
 }
 
 // when writes a time for people, in UTC; nothing for none.

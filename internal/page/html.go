@@ -1,0 +1,295 @@
+package page
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/status"
+)
+
+//go:embed index/page.html index/page.css index/page.js
+var index embed.FS
+
+// maxPage bounds the page, in bytes.
+const maxPage = 100_000
+
+// The lists of the page, in lines: those that are seen at once, and all. They
+// become shorter until the page fits.
+const (
+	maxSeen = 15
+	maxRows = 80
+)
+
+var (
+	pageTemplate = template.Must(template.ParseFS(index, "index/page.html"))
+	style        = text("index/page.css")
+	script       = text("index/page.js")
+	// policy lets the page run its own script and style, read files that lie
+	// beside it, and nothing else.
+	policy = "default-src 'none'; script-src " + digest(script) + "; style-src " + digest(style) +
+		"; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'"
+)
+
+// text returns an embedded file.
+func text(name string) string {
+	raw, err := index.ReadFile(name)
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	return string(raw)
+}
+
+// digest is how a policy names a text.
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+// html renders the page.
+func html(s *status.Status) ([]byte, error) {
+	for rows := maxRows; ; rows /= 2 {
+		var out bytes.Buffer
+		if err := pageTemplate.ExecuteTemplate(&out, "page", newView(s, rows)); err != nil {
+			return nil, err
+		}
+		if out.Len() <= maxPage {
+			return out.Bytes(), nil
+		}
+		if rows == 0 {
+			return nil, fmt.Errorf("the page has %d bytes without its lists, and may have %d", out.Len(), maxPage)
+		}
+	}
+}
+
+// A view is a status in words, as the template shows it.
+type view struct {
+	CSS    template.CSS
+	JS     template.JS
+	Policy string
+
+	Host, Upstream, UpstreamLink, Packages, Tool string
+	Health, Headline, Sentence, Behind, Error    string
+	Run, RunLink                                 string
+	Checked, State                               moment
+	Figures                                      []figure
+	ByHand, Keys                                 bool
+	Blocks                                       []block
+	Repositories                                 []repository
+	Chart                                        *chart
+	Recent, Older                                []item
+	Owed, Unlisted                               string
+	Ledger                                       []owed
+	Expiries                                     []expiry
+}
+
+// A moment is a time: for programs, and for people.
+type moment struct{ At, Text string }
+
+// A figure is a number with its name.
+type figure struct{ Of, Is string }
+
+// An item is a release or a revision. Page and File are links.
+type item struct {
+	Name, Note, Page, File, Size string
+	Time                         moment
+}
+
+// An owed is a line of the ledger.
+type owed struct {
+	Release, Reason, Why string
+	Since                moment
+}
+
+// An expiry is a line of what expires.
+type expiry struct {
+	Of, Left string
+	When     moment
+}
+
+func newMoment(t time.Time) moment {
+	if t.IsZero() {
+		return moment{}
+	}
+	return moment{stamp(t), t.UTC().Format("2 Jan 2006, 15:04 UTC")}
+}
+
+// newView puts a status into words, with lists of at most so many rows.
+func newView(s *status.Status, rows int) *view {
+	public := web(s.PublicURL)
+	v := &view{
+		CSS: template.CSS(style), JS: template.JS(script), Policy: policy, // our own, embedded
+		Host: host(public), Upstream: cmp.Or(plain(s.Upstream, maxLine), "Hackage"), UpstreamLink: web(s.Upstream),
+		Packages: plain(s.Packages, maxLine), Tool: plain(s.Tool, maxWord),
+		Sentence: plain(s.Sentence, maxError), Error: plain(s.Run.Error, maxError), RunLink: link(s.Run.URL),
+		Checked: newMoment(s.Checked), State: newMoment(s.Index.State),
+		Figures: figures(s), ByHand: public == "", Keys: len(keys(s)) > 0, Blocks: blocks(s, public),
+		Repositories: newRepositories(s.Repositories, rows), Chart: newChart(s.Days),
+	}
+	v.Health, v.Headline = headline(s.Health)
+	if s.Index.Behind > 0 {
+		v.Behind = span(seconds(s.Index.Behind))
+	}
+	v.Run = lastRun(s.Run)
+	v.list(s, rows)
+	return v
+}
+
+// host is an address as people say it.
+func host(public string) string {
+	_, rest, _ := strings.Cut(public, "://")
+	return strings.TrimSuffix(rest, "/")
+}
+
+// headline returns a word for programs and some for people.
+func headline(health status.Word) (class, words string) {
+	switch health {
+	case status.Good:
+		return "good", "Up to date"
+	case status.Look:
+		return "look", "Up to date, but look at this"
+	case status.Failed:
+		return "failed", "The last run failed"
+	}
+	return "unknown", "Not known yet"
+}
+
+// lastRun says when the last run was and how it ended.
+func lastRun(r status.Run) string {
+	if r.Began.IsZero() {
+		return ""
+	}
+	said := newMoment(r.Began).Text
+	if r.Outcome != "" {
+		said += ", " + plain(r.Outcome, maxWord)
+	}
+	if r.Seconds >= 0 {
+		said += fmt.Sprintf(", in %s s", humanize.CommafWithDigits(r.Seconds, 1))
+	}
+	return said
+}
+
+// figures returns the numbers that are known.
+func figures(s *status.Status) []figure {
+	var all []figure
+	if s.Index.Lag >= 0 && !s.Index.State.IsZero() {
+		all = append(all, figure{"From upload to mirror", span(seconds(s.Index.Lag))})
+	}
+	for _, f := range []struct {
+		of string
+		n  int64
+	}{{"Packages", s.Holds.Packages}, {"Releases", s.Holds.Releases}, {"Revisions", s.Holds.Revisions}} {
+		if f.n >= 0 {
+			all = append(all, figure{f.of, humanize.Comma(f.n)})
+		}
+	}
+	if s.Holds.Bytes >= 0 {
+		all = append(all, figure{"Tarballs", humanize.IBytes(uint64(s.Holds.Bytes))})
+	}
+	return all
+}
+
+// list fills in the lists.
+func (v *view) list(s *status.Status, rows int) {
+	for i, it := range first(s.Recent, rows) {
+		if i < maxSeen {
+			v.Recent = append(v.Recent, newItem(it))
+		} else {
+			v.Older = append(v.Older, newItem(it))
+		}
+	}
+	if s.Owed > 0 || len(s.Ledger) > 0 {
+		v.Owed = plural(max(s.Owed, len(s.Ledger)), "release")
+	}
+	for _, o := range first(s.Ledger, rows) {
+		line := owed{plain(o.Release, maxWord), plain(o.Reason, maxWord), plain(o.Why, maxLine), newMoment(o.Since)}
+		line.Since.Text, _, _ = strings.Cut(line.Since.Text, ",")
+		v.Ledger = append(v.Ledger, line)
+	}
+	if more := max(s.Owed, len(s.Ledger)) - len(v.Ledger); more > 0 {
+		v.Unlisted = humanize.Comma(int64(more))
+	}
+	now := s.Checked
+	if s.Run.Began.After(now) {
+		now = s.Run.Began
+	}
+	for _, e := range first(s.Expiries, rows) {
+		line := expiry{Of: plain(e.Of, maxWord), When: newMoment(e.When)}
+		line.Left = span(e.When.Sub(now)) + " left"
+		if e.When.Before(now) {
+			line.Left = "expired"
+		}
+		v.Expiries = append(v.Expiries, line)
+	}
+}
+
+// first returns the first n of a list.
+func first[T any](list []T, n int) []T { return list[:min(n, len(list))] }
+
+// newItem links a release or a revision to its files, if it can have any.
+func newItem(i status.Item) item {
+	v := item{Name: plain(i.Package, maxWord) + " " + plain(i.Version, maxWord), Time: newMoment(i.Time)}
+	if i.Revision > 0 {
+		v.Note = "revision " + humanize.Comma(int64(i.Revision))
+	}
+	if !isRelease(i.Package, i.Version) {
+		return v
+	}
+	path := "package/" + i.Package + "-" + i.Version
+	if i.Revision > 0 {
+		v.Page = fmt.Sprintf("%s/revision/%d.cabal", path, i.Revision)
+		return v
+	}
+	v.Page, v.File, v.Size = path+"/"+i.Package+".cabal", path+".tar.gz", "tar.gz"
+	if i.Bytes > 0 {
+		v.Size = humanize.IBytes(uint64(i.Bytes))
+	}
+	return v
+}
+
+// link returns an address of the web as it is, and nothing for any other.
+func link(address string) string {
+	if web(address) == "" {
+		return ""
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	u.User = nil
+	return u.String()
+}
+
+func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }
+
+// span says a length of time in the largest unit that fits, as the page's script
+// does.
+func span(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d < time.Minute:
+		return "less than a minute"
+	case d < 2*time.Hour:
+		return plural(int(d/time.Minute), "minute")
+	case d < 2*day:
+		return plural(int(d/time.Hour), "hour")
+	}
+	return plural(int(d/day), "day")
+}
+
+// plural writes a count with its noun.
+func plural(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return humanize.Comma(int64(n)) + " " + noun
+}

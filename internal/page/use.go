@@ -1,0 +1,154 @@
+package page
+
+import (
+	"fmt"
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/status"
+)
+
+// somewhere stands for the mirror's address where nobody said it. The page's
+// script puts the address of the page in its place.
+const somewhere = "https://ADDRESS/"
+
+// A block is text to be copied, and what to do with it.
+type block struct {
+	For, Lead string
+	Open      bool
+	Parts     []part
+}
+
+// A part of a block; Here says that it stands for the mirror's address.
+type part struct {
+	Text string
+	Here bool
+}
+
+// split parts a text at what stands for the mirror's address.
+func split(text string) []part {
+	var parts []part
+	for i, piece := range strings.Split(text, somewhere) {
+		if i > 0 {
+			parts = append(parts, part{somewhere, true})
+		}
+		parts = append(parts, part{piece, false})
+	}
+	return parts
+}
+
+var keyID = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// maxKeys bounds the root keys that are shown.
+const maxKeys = 20
+
+// keys returns the ids of root keys that are such.
+func keys(s *status.Status) []string {
+	var all []string
+	for _, key := range first(s.RootKeys, maxKeys) {
+		if keyID.MatchString(key) {
+			all = append(all, key)
+		}
+	}
+	return all
+}
+
+// blocks says how clients use the mirror.
+func blocks(s *status.Status, public string) []block {
+	if public == "" {
+		public = somewhere
+	}
+	ids := keys(s)
+	cabal := "repository hackage.haskell.org\n  url: " + public + "\n  secure: True\n"
+	stack := "package-index:\n  download-prefix: " + public + "\n"
+	if len(ids) > 0 {
+		cabal += fmt.Sprintf("  root-keys: %s\n  key-threshold: %d\n", strings.Join(ids, "\n             "), s.Threshold)
+		stack += fmt.Sprintf("  hackage-security:\n    keyids:\n    - %s\n    key-threshold: %d\n    ignore-expiry: false\n", strings.Join(ids, "\n    - "), s.Threshold)
+	}
+	all := []block{
+		{"cabal", "In ~/.cabal/config or ~/.config/cabal/config, put this in the place of the block of the same name.", true, split(cabal)},
+		{"stack", "In ~/.stack/config.yaml, from stack 2.9.3 on.", false, split(stack)},
+		{
+			"nix", "Lets nixpkgs fetch the tarballs of Hackage from here first. nix checks their hashes by itself. With a nix daemon, the variable belongs into the daemon's environment.", false,
+			split("export NIX_MIRRORS_hackage='" + public + "package/ " + hackage + "package/'\n"),
+		},
+	}
+	for _, r := range s.Repositories {
+		_, web := readable(r.Address)
+		if r.Kind == "hashes" && strings.HasPrefix(web, "https://github.com/") && commitID.MatchString(r.Commit) {
+			archive := web + "/archive/" + r.Commit + ".tar.gz"
+			return append(all, block{
+				"nix, for the newest packages", "An overlay with the hashes of all packages as of this commit. nix store prefetch-file, given the address, prints the hash that belongs between the quotes.", false,
+				split(fmt.Sprintf("final: prev: {\n  all-cabal-hashes = final.fetchurl {\n    url = \"%s\";\n    hash = \"\";\n  };\n}\n", archive)),
+			})
+		}
+	}
+	return all
+}
+
+// A repository is one as the page shows it. Parts are commands that check it.
+type repository struct {
+	Name, Link, For            string
+	Commit, Fingerprint, Error string
+	State                      moment
+	Parts                      []part
+}
+
+var (
+	commitID   = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
+	refName    = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_./-]*$`)
+	shortSSH   = regexp.MustCompile(`^[0-9A-Za-z_.-]+@([0-9A-Za-z.-]+):([^/].*)$`)
+	safeInSh   = regexp.MustCompile(`^[0-9A-Za-z_/.][0-9A-Za-z_@%+=:,./~-]*$`)
+	folderName = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_.-]*$`)
+)
+
+// readable returns by which address anybody can read a repository, and its page
+// on the web if it has one. Who pushes by ssh is read by https.
+func readable(address string) (clone, page string) {
+	if m := shortSSH.FindStringSubmatch(address); m != nil {
+		address = "https://" + m[1] + "/" + m[2]
+	} else if u, err := url.Parse(address); err == nil && u.Scheme == "ssh" {
+		address = "https://" + u.Hostname() + u.Path
+	}
+	if clean := strings.TrimSuffix(web(address), "/"); clean != "" {
+		return clean, strings.TrimSuffix(clean, ".git")
+	}
+	return address, ""
+}
+
+// newRepositories returns what there is to say of the repositories.
+func newRepositories(list []status.Repository, rows int) []repository {
+	var all []repository
+	for _, r := range first(list, rows) {
+		clone, page := readable(r.Address)
+		v := repository{
+			Name: plain(clone, maxLine), Link: page, Fingerprint: fingerprint(r.Fingerprint),
+			Commit: plain(r.Commit, maxWord), Error: plain(r.Error, maxError), State: newMoment(r.State),
+		}
+		if page != "" {
+			v.Name = host(page)
+		}
+		folder := strings.TrimSuffix(path.Base(clone), ".git")
+		v.For = "checking " + plain(folder, maxWord)
+		if safeInSh.MatchString(clone) && folderName.MatchString(folder) && refName.MatchString(r.Branch) && refName.MatchString(r.Tag) {
+			v.Parts = []part{{Text: fmt.Sprintf("git clone --depth 1 --branch %s %s\ncd %s\ngit fetch origin tag %s --force\ngit verify-tag %[4]s\n", r.Branch, clone, folder, r.Tag)}}
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+// fingerprint writes one in groups of four, as gpg does.
+func fingerprint(text string) string {
+	text = plain(text, maxWord)
+	var out strings.Builder
+	for i, r := range text {
+		if i > 0 && i%4 == 0 && !strings.Contains(text, " ") {
+			out.WriteByte(' ')
+		}
+		out.WriteRune(r)
+	}
+	return out.String()
+}
