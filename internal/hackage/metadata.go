@@ -36,6 +36,9 @@ type Seen struct {
 	Index string
 	// Expires is when the first of the files expires; zero means never.
 	Expires time.Time
+	// RootExpires and MirrorsExpires are when those two do, which are signed by
+	// hand; zero means never, or that an earlier version wrote this.
+	RootExpires, MirrorsExpires time.Time
 }
 
 // Metadata is a set of verified files that fit together.
@@ -58,6 +61,8 @@ func (m *Metadata) Seen() Seen {
 		Mirrors:   m.Mirrors.Version(),
 		Digest:    hex.EncodeToString(digest[:]),
 		Index:     hex.EncodeToString(index[:]),
+
+		RootExpires: m.Root.Expires(), MirrorsExpires: m.Mirrors.Expires(),
 	}
 	if validETag(m.ETag) {
 		seen.ETag = m.ETag

@@ -140,6 +140,8 @@ type Expiry struct {
 	// Soon says that it is time to do something about it, and Do what.
 	Soon bool
 	Do   string
+	// Look says that this run is one that a person is to hear of it by.
+	Look bool
 }
 
 // A Level says how much a message matters; they are named as GitHub's.

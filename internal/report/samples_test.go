@@ -73,11 +73,11 @@ func daily(t testing.TB) *Run {
 		},
 		PutRight: []string{"bucket s3://my-hackage/mirror: package/alpha-0.2/revision/1.cabal held other bytes"},
 		Expiries: []Expiry{
-			{"upstream's timestamp.json", began.Add(68 * time.Hour), false, ""},
-			{"upstream's root.json", began.AddDate(0, 0, 12), true, "clients refuse it from then on, unless upstream signs it anew"},
-			{"signing key 0123456789ABCDEF0123456789ABCDEF01234567", time.Time{}, false, ""},
+			{Of: "upstream's timestamp.json", When: began.Add(68 * time.Hour)},
+			{Of: "upstream's root.json", When: began.AddDate(0, 0, 12), Soon: true, Do: "clients refuse it from then on. Only upstream can sign it anew: tell its operator"},
+			{Of: "signing key 0123456789ABCDEF0123456789ABCDEF01234567", When: time.Time{}},
 		},
-		Messages: []Message{{Warning, "upstream's root.json expires at 2026-12-04T06:23:05Z; clients refuse it from then on, unless upstream signs it anew"}},
+		Messages: []Message{{Warning, "upstream's root.json expires in 12 days, at 2026-12-04T06:23:05Z; clients refuse it from then on. Only upstream can sign it anew: tell its operator"}},
 	}
 	for i, id := range []string{
 		"aeson-2.2.4.0", "lens-5.3.4", "servant-0.20.3", "servant-client-0.20.3", "text-2.1.3", "bytestring-0.12.3.0", "warp-3.4.9",
@@ -95,7 +95,7 @@ func quiet() *Run {
 		Tool: "hackage-mirror v1.2.3", Upstream: "https://hackage.haskell.org", Outcome: Done, Began: began, Took: 214 * time.Millisecond, Index: at,
 		Destinations: []Destination{{Kind: "bucket", Name: "s3://my-hackage", At: at}},
 		Phases:       []Phase{{"states", 0, 100 * time.Millisecond}, {"metadata", 100 * time.Millisecond, 213 * time.Millisecond}},
-		Expiries:     []Expiry{{"the first of upstream's signed files", began.Add(20 * time.Hour), true, "clients refuse it from then on, unless upstream signs it anew"}},
+		Expiries:     []Expiry{{Of: "the first of upstream's signed files", When: began.Add(20 * time.Hour), Soon: true, Do: "clients refuse it from then on. Only upstream can sign it anew: tell its operator"}},
 	}
 }
 
@@ -150,7 +150,7 @@ func first(t testing.TB) *Run {
 	}
 	r.Destinations[1].Changed, r.Destinations[1].Commits, r.Destinations[1].Commit = true, 6_804, "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567"
 	r.Destinations[1].Took = 11 * time.Minute
-	r.Expiries = []Expiry{{"upstream's root.json", began.AddDate(0, 7, 0), false, ""}, {"signing key", time.Time{}, false, ""}}
+	r.Expiries = []Expiry{{Of: "upstream's root.json", When: began.AddDate(0, 7, 0)}, {Of: "signing key", When: time.Time{}}}
 	return r
 }
 
@@ -184,7 +184,7 @@ func hostile() *Run {
 		Destinations: []Destination{{Kind: "files-repository", Name: attack, Err: attack, Commit: attack, Commits: 1, Adopting: attack}, {Kind: "hashes-repository", Name: "https://github.com/a/b", Changed: true, Commit: attack, Commits: 1}},
 		Ledger:       []Owed{{Release: r, Reason: state.Mismatch, Since: began}},
 		PutRight:     []string{attack},
-		Expiries:     []Expiry{{"signing key " + attack, began, true, attack}},
+		Expiries:     []Expiry{{Of: "signing key " + attack, When: began, Soon: true, Do: attack}},
 		Messages:     []Message{{Warning, attack}},
 	}
 }

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -8,19 +9,125 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 )
 
+// TestNoticeOfExpiry: when a run warns, and when a person is to hear of it.
+func TestNoticeOfExpiry(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		left       time.Duration
+		soon, look bool // of what is signed by hand
+		dsoon      bool // of what is signed each day
+		dlook      bool
+		says       string
+	}{
+		{15 * day, false, false, false, false, "expires in 15 days"},
+		{14*day + time.Minute, false, false, false, false, "expires in 14 days"},
+		{14 * day, true, true, false, false, "expires in 14 days"},
+		{13*day + time.Minute, true, true, false, false, "expires in 13 days"},
+		{13 * day, true, false, false, false, "expires in 13 days"},
+		{8 * day, true, false, false, false, "expires in 8 days"},
+		{7 * day, true, true, false, false, "expires in 7 days"},
+		{6 * day, true, false, false, false, "expires in 6 days"},
+		{3 * day, true, false, false, false, "expires in 3 days"}, // as Hackage signs timestamps
+		{2 * day, true, true, false, false, "expires in 2 days"},
+		{36 * time.Hour, true, true, false, false, "expires in 36 hours"},
+		{day, true, true, true, false, "expires in 24 hours"},
+		{7 * time.Hour, true, true, true, false, "expires in 7 hours"},
+		{6 * time.Hour, true, true, true, true, "expires in 6 hours"},
+		{time.Hour, true, true, true, true, "expires in 60 minutes"},
+		{0, true, true, true, true, "expires in 0 minutes"},
+		{-time.Hour, true, true, true, true, "has expired"},
+	} {
+		if soon, look := yearly.at(test.left); soon != test.soon || look != test.look {
+			t.Errorf("by hand, %s before: soon %v, look %v", test.left, soon, look)
+		}
+		if soon, look := daily.at(test.left); soon != test.dsoon || look != test.dlook {
+			t.Errorf("each day, %s before: soon %v, look %v", test.left, soon, look)
+		}
+		if got := remaining(test.left); got != test.says {
+			t.Errorf("%s before: %q, want %q", test.left, got, test.says)
+		}
+	}
+}
+
+// TestExpiryIsSaidDaysBefore, by runs that read upstream's files and by quiet ones
+// alike: else a state would come and go with what upstream publishes.
 func TestExpiryIsSaidDaysBefore(t *testing.T) {
 	t.Parallel()
+	for _, role := range []hackagetest.Role{hackagetest.Root, hackagetest.Mirrors} {
+		w := newWorld(t, hackagetest.Small())
+		start := time.Now()
+		end := start.Add(20 * day)
+		w.hackage.SetExpiry(role, end)
+		if said := w.sync(CodeDone); strings.Contains(said, "expires") {
+			t.Errorf("it warns of files that are good for weeks:\n%s", said)
+		}
+		for i, at := range []struct {
+			left time.Duration
+			code int
+			says string
+		}{
+			{15 * day, CodeDone, ""},
+			{14*day - time.Hour, CodeDegraded, "expires in 13 days"},
+			{8 * day, CodeDone, "expires in 7 days"},
+			{7*day - time.Hour, CodeDegraded, "expires in 6 days"},
+			{2*day - time.Hour, CodeDegraded, "expires in 46 hours"},
+			{time.Hour, CodeDegraded, "expires in 59 minutes"},
+		} {
+			w.now = func() time.Time { return end.Add(-at.left) }
+			for _, quiet := range []bool{true, false} {
+				if !quiet {
+					w.hackage.Upload(fmt.Sprintf("new%d", i), "1.0", nil, nil)
+				}
+				said := w.sync(at.code)
+				if at.says == "" && strings.Contains(said, "expires in") {
+					t.Errorf("it warns %s before:\n%s", at.left, said)
+				}
+				if strings.Contains(said, "nothing new") != quiet {
+					t.Errorf("quiet %v:\n%s", quiet, said)
+				}
+				w.says(said, at.says)
+				if at.says != "" {
+					w.says(said, "Only upstream can sign it anew")
+				}
+				if at.code == CodeDegraded {
+					w.says(said, lookAtThis+"upstream's ")
+				}
+			}
+		}
+		w.now = func() time.Time { return end.Add(time.Hour) }
+		w.says(w.sync(CodeError), "upstream", "must sign anew")
+	}
+}
+
+// TestUpstreamThatDoesNotSignAnew is named as what is late.
+func TestUpstreamThatDoesNotSignAnew(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, hackagetest.Small())
-	if said := w.sync(CodeDone); strings.Contains(said, "expires at") {
-		t.Errorf("it warns of files that are good for years:\n%s", said)
+	for _, at := range []struct {
+		left time.Duration
+		code int
+		says string
+	}{
+		{48 * time.Hour, CodeDone, ""},
+		{20 * time.Hour, CodeDone, "expires in 19 hours"},
+		{5 * time.Hour, CodeDegraded, "expires in 4 hours"},
+	} {
+		w.hackage.SetExpiry(hackagetest.Timestamp, time.Now().Add(at.left))
+		bucket := append(w.upstreamArgs(), "--bucket", w.bucket())
+		code, first := w.run(bucket...)
+		again, quiet := w.run(bucket...) // which asks for timestamp.json only
+		if code != at.code || again != at.code {
+			t.Fatalf("exit codes %d and %d:\n%s", code, again, first+quiet)
+		}
+		if at.says == "" {
+			if strings.Contains(first+quiet, "expires in") {
+				t.Errorf("it warns of a timestamp of the usual age:\n%s", first+quiet)
+			}
+			continue
+		}
+		w.says(first, "upstream's timestamp.json "+at.says, "It is upstream that has not signed anew in time")
+		w.says(quiet, "the first of upstream's signed files "+at.says, "It is upstream that has not signed anew in time")
 	}
-	w.hackage.SetExpiry(hackagetest.Mirrors, time.Now().Add(10*24*time.Hour))
-	w.hackage.SetExpiry(hackagetest.Timestamp, time.Now().Add(48*time.Hour))
-	said := w.sync(CodeDone)
-	w.says(said, "upstream's mirrors.json expires at", "signs it anew")
-	if strings.Contains(said, "timestamp.json expires") {
-		t.Errorf("it warns of a timestamp of the usual age:\n%s", said)
-	}
-	w.hackage.SetExpiry(hackagetest.Timestamp, time.Now().Add(6*time.Hour))
-	w.says(w.sync(CodeDone), "upstream's timestamp.json expires at")
+	w.hackage.SetExpiry(hackagetest.Timestamp, time.Now().Add(-time.Hour))
+	w.says(w.sync(CodeError), "upstream has not signed anew")
 }

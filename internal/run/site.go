@@ -185,6 +185,7 @@ func trusted(sites []*site) hackage.Seen {
 		for _, s := range tags {
 			if other := s.before.Seen; other.Timestamp == seen.Timestamp {
 				seen.ETag, seen.Digest, seen.Index, seen.Expires = other.ETag, other.Digest, other.Index, other.Expires
+				seen.RootExpires, seen.MirrorsExpires = other.RootExpires, other.MirrorsExpires
 			}
 		}
 		return seen

@@ -238,7 +238,7 @@ func (r *syncer) verdict(run *report.Run) error {
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	if errs := append(alarms(run), foreign(run)...); len(errs) > 0 {
+	if errs := slices.Concat(alarms(run), foreign(run), r.pressing(run)); len(errs) > 0 {
 		return &ExitError{Code: CodeDegraded, Err: errors.Join(errs...)}
 	}
 	return nil

@@ -37,6 +37,8 @@ const (
 	keyDigest    = "Timestamp-SHA256"
 	keyETag      = "Timestamp-ETag"
 	keyExpires   = "Timestamp-Expires"
+	keyRootEnd   = "Root-Expires"
+	keyMirrorEnd = "Mirrors-Expires"
 	keyPackages  = "Packages"
 	keyPending   = "Pending"
 
@@ -64,6 +66,8 @@ func (s State) lines() []line {
 		{keyDigest, s.Seen.Digest},
 		{keyETag, s.Seen.ETag},
 		{keyExpires, formatTime(s.Seen.Expires)},
+		{keyRootEnd, formatTime(s.Seen.RootExpires)},
+		{keyMirrorEnd, formatTime(s.Seen.MirrorsExpires)},
 		{keyPackages, s.Packages},
 	} {
 		if l.value != "" {
@@ -146,13 +150,17 @@ func (s *State) fill(values map[string]string) error {
 		}
 		*to = n
 	}
-	last, err := parseTime(keyTime, values[keyTime])
-	if err != nil {
-		return err
+	var last time.Time
+	for key, to := range map[string]*time.Time{
+		keyTime: &last, keyExpires: &s.Seen.Expires, keyRootEnd: &s.Seen.RootExpires, keyMirrorEnd: &s.Seen.MirrorsExpires,
+	} {
+		t, err := parseTime(key, values[key])
+		if err != nil {
+			return err
+		}
+		*to = t
 	}
-	if s.Seen.Expires, err = parseTime(keyExpires, values[keyExpires]); err != nil {
-		return err
-	}
+	var err error
 	s.Seen.Index, s.Seen.Digest, s.Seen.ETag = values[keyIndex], values[keyDigest], values[keyETag]
 	s.Packages = values[keyPackages]
 	s.Kind, s.Branch = Kind(values[keyKind]), values[keyBranch]

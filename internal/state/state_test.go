@@ -45,6 +45,7 @@ func full() state.State {
 		Seen: hackage.Seen{
 			Root: 7, Timestamp: 1234, Snapshot: 1200, Mirrors: 3,
 			ETag: `W/"5f-\"x\""`, Digest: strings.Repeat("0a", 32), Index: strings.Repeat("1b", 32), Expires: at("2026-11-25T06:00:00Z"),
+			RootExpires: at("2027-08-01T00:00:00Z"), MirrorsExpires: at("2027-07-01T00:00:00Z"),
 		},
 		Packages: "!acme-*,servant-*",
 		Kind:     state.Hashes, Branch: "hackage",

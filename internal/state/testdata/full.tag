@@ -14,6 +14,8 @@ Index-SHA256: 1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b
 Timestamp-SHA256: 0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a
 Timestamp-ETag: W/"5f-\"x\""
 Timestamp-Expires: 2026-11-25T06:00:00Z
+Root-Expires: 2027-08-01T00:00:00Z
+Mirrors-Expires: 2027-07-01T00:00:00Z
 Packages: !acme-*,servant-*
 Pending: a-2 mismatch since=2026-11-20T00:00:00Z tarball=1:e3b98a4da31a127d4bde6e43033f66ba274cab0eb7eb1c70ec41402bf6273dd8 replaced
 Pending: a-b-2.0.10 missing since=2026-11-21T23:59:59Z cabal=1536+700:2123209b98b16083c69c91152b861785d5a20698b33c13bd9e16f492936563c7 tarball=4711:db4b4d0d1cb480bf9aeea253771c00febe627f236765fa37d6a5614f079a3aa0 revisions=2
