@@ -30,40 +30,58 @@ var (
 // Nothing in it is believed before its signature is verified.
 func (d *Repository) readTag(ctx context.Context, annotated bool) (commit string, err error) {
 	d.owner = nobodys
-	switch {
-	case d.tag == "":
+	if d.tag == "" {
 		return "", nil
-	case !annotated:
-		return d.readLightweight(ctx)
 	}
-	tag, err := d.o.Repo.ReadTag(ctx, d.tag)
+	tag, whose, err := d.openTag(ctx, annotated)
+	if why, foreign := errors.AsType[foreignTag](err); foreign {
+		return "", d.refuseTag(string(why))
+	}
 	if err != nil {
-		return "", d.refuseTag(err.Error())
+		return "", err
 	}
-	switch {
-	case tag.Type != "commit":
-		return "", d.refuseTag("it is one of a " + tag.Type)
-	case state.HasState(tag.Message):
+	if whose == ours {
 		return tag.Object, d.readOurs(ctx, tag)
-	case hasLine(tag.Message):
-		d.owner = theirs
-		return tag.Object, nil
 	}
-	return "", d.refuseTag(fmt.Sprintf("it says %.60q", tag.Message))
+	d.owner = whose
+	return tag.Object, nil
 }
 
-// readLightweight takes a tag without an object of its own for the older tools',
+// A foreignTag says what a tag is that is neither ours nor the older tools'.
+type foreignTag string
+
+func (f foreignTag) Error() string { return string(f) }
+
+// openTag reads the tag and says whose form it has. That of ours proves nothing yet.
+func (d *Repository) openTag(ctx context.Context, annotated bool) (gitrepo.Tag, owner, error) {
+	if !annotated {
+		return d.openLightweight(ctx)
+	}
+	tag, err := d.o.Repo.ReadTag(ctx, d.tag)
+	switch {
+	case err != nil:
+		return tag, nobodys, foreignTag(err.Error())
+	case tag.Type != "commit":
+		return tag, nobodys, foreignTag("it is one of a " + tag.Type)
+	case state.HasState(tag.Message):
+		return tag, ours, nil
+	case hasLine(tag.Message):
+		return tag, theirs, nil
+	}
+	return tag, nobodys, foreignTag(fmt.Sprintf("it says %.60q", tag.Message))
+}
+
+// openLightweight takes a tag without an object of its own for the older tools',
 // if it is at a commit that they, or we, might have made.
-func (d *Repository) readLightweight(ctx context.Context) (string, error) {
+func (d *Repository) openLightweight(ctx context.Context) (gitrepo.Tag, owner, error) {
 	c, err := d.o.Repo.ReadCommit(ctx, d.tag)
 	if errors.Is(err, gitrepo.ErrObject) || err == nil && !hasLine(c.Message) {
-		return "", d.refuseTag("it is a lightweight tag of something else")
+		return gitrepo.Tag{}, nobodys, foreignTag("it is a lightweight tag of something else")
 	}
 	if err != nil {
-		return "", fmt.Errorf("read tag %q: %w", d.o.Tag, err)
+		return gitrepo.Tag{}, nobodys, fmt.Errorf("read tag %q: %w", d.o.Tag, err)
 	}
-	d.owner = theirs
-	return d.tag, nil
+	return gitrepo.Tag{Object: d.tag, Type: "commit", Message: c.Message}, theirs, nil
 }
 
 // refuseTag is the error of a tag that is neither ours nor the older tools'.
@@ -74,12 +92,9 @@ func (d *Repository) refuseTag(why string) error {
 
 // readOurs reads a tag that has our lines.
 func (d *Repository) readOurs(ctx context.Context, tag gitrepo.Tag) error {
-	err := d.verify(tag.Signed, tag.Signature)
-	if err != nil && d.o.Keys.Awaits() {
-		if err := d.learn(ctx); err != nil {
-			return err
-		}
-		err = d.verify(tag.Signed, tag.Signature)
+	_, err := d.verifyTag(ctx, tag)
+	if fault := (*learnError)(nil); errors.As(err, &fault) {
+		return fault.error
 	}
 	if unknown := (*openpgp.UnknownKeyError)(nil); err != nil && (d.o.Adopt || !errors.As(err, &unknown)) {
 		d.edited = true // and so no tag of anybody
@@ -102,6 +117,24 @@ func (d *Repository) readOurs(ctx context.Context, tag gitrepo.Tag) error {
 	d.state = read
 	return nil
 }
+
+// verifyTag holds a tag's signature against our keys, and those that are awaited.
+func (d *Repository) verifyTag(ctx context.Context, tag gitrepo.Tag) (fingerprint string, err error) {
+	if d.o.Keys == nil {
+		return "", nil // a dry run without any; it says so
+	}
+	fingerprint, err = d.o.Keys.Verify(tag.Signed, tag.Signature)
+	if err == nil || !d.o.Keys.Awaits() {
+		return fingerprint, err
+	}
+	if err := d.learn(ctx); err != nil {
+		return "", &learnError{err}
+	}
+	return d.o.Keys.Verify(tag.Signed, tag.Signature)
+}
+
+// A learnError kept keys from being looked for, and says nothing of a signature.
+type learnError struct{ error }
 
 // learn looks for keys of which only the fingerprint is known on the branch that
 // explains the repository: a new one gets the key of its first run.

@@ -179,7 +179,7 @@ func (u *Upstream) round(ctx context.Context, knownRoots func() []*tuf.Root, see
 	if err != nil {
 		return nil, err
 	}
-	v := verification{u: u, seen: seen, fresh: fresh, now: u.o.Now()}
+	v := verification{u: u, seen: seen, fresh: fresh, now: u.asOf()}
 	known := knownRoots()
 	// A root that is known already saves asking for it: the snapshot tells
 	// whether upstream has another one.
@@ -222,7 +222,7 @@ func (u *Upstream) timestamp(ctx context.Context, seen Seen, fresh bool) ([]byte
 	if !got.current && hex.EncodeToString(digest[:]) != seen.Digest {
 		return raw, got.etag, nil
 	}
-	if !seen.Expires.IsZero() && u.o.Now().After(seen.Expires) {
+	if !seen.Expires.IsZero() && u.asOf().After(seen.Expires) {
 		return nil, "", &refusal{err: fmt.Errorf("%s is still the one seen before, and what it stands for expired at %s; "+
 			"upstream must sign anew: %w", u.src.name(timestampFile), seen.Expires.UTC().Format(time.RFC3339), tuf.ErrExpired)}
 	}

@@ -89,6 +89,8 @@ type Options struct {
 	Password []byte
 	// Now is the time that expiry is checked against.
 	Now func() time.Time
+	// TakeExpired takes metadata whose time is over, for who only looks at it.
+	TakeExpired bool
 	// Timeout ends an attempt in which no byte arrives for so long: 30 s. An
 	// attempt as a whole may take ten times as long, and a second more for each
 	// 32 KiB that are expected.
@@ -176,6 +178,15 @@ func Open(address string, o Options) (*Upstream, error) {
 		return nil, err
 	}
 	return &Upstream{src: src, o: o}, nil
+}
+
+// asOf is the time that expiry is checked against: one before every date if
+// metadata is taken that has expired.
+func (u *Upstream) asOf() time.Time {
+	if u.o.TakeExpired {
+		return time.Time{}
+	}
+	return u.o.Now()
 }
 
 // String returns the address without credentials.

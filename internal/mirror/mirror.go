@@ -40,8 +40,8 @@ import (
 // StateKey is where a bucket carries its state.
 const StateKey = "hackage-mirror.json"
 
-// maxState bounds what is read as a state: some 100,000 ledger lines.
-const maxState = 32 << 20
+// MaxState bounds what is read as a state, in bytes: some 100,000 ledger lines.
+const MaxState = 32 << 20
 
 // What readers and caches are told of an object.
 const (
@@ -175,7 +175,7 @@ type stateFile struct {
 // state.ErrForm.
 func (b *Bucket) readState(ctx context.Context, key string) (stateFile, error) {
 	there := stateFile{file: state.File{State: state.State{Ledger: state.Ledger{}}}}
-	raw, etag, damaged, err := b.read(ctx, key, maxState)
+	raw, etag, damaged, err := b.read(ctx, key, MaxState)
 	if errors.Is(err, errContent) {
 		err = fmt.Errorf("%w; if it stays so, remove it: the next run then goes through the whole index, and leaves in place what is right", err)
 	}

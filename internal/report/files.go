@@ -78,14 +78,35 @@ func (r *Run) WriteFiles(getenv func(string) string) error {
 func (r *Run) outputs(random func() string) string {
 	var out strings.Builder
 	for _, o := range Outputs() {
-		value := o.value(r)
-		mark := "end_" + random()
-		for strings.Contains(value, mark) {
-			mark = "end_" + random()
-		}
-		fmt.Fprintf(&out, "%s<<%s\n%s\n%s\n", o.Name, mark, value, mark)
+		out.WriteString(output(o.Name, o.value(r), random))
 	}
 	return out.String()
+}
+
+// output is one of them.
+func output(name, value string, random func() string) string {
+	mark := "end_" + random()
+	for strings.Contains(value, mark) {
+		mark = "end_" + random()
+	}
+	return fmt.Sprintf("%s<<%s\n%s\n%s\n", name, mark, value, mark)
+}
+
+// WriteLook tells GitHub's runner what a look at a mirror found: text under a headline
+// as the job summary, and JSON, by bounded, as the output summary-json.
+func WriteLook(getenv func(string) string, headline, text string, bounded func(limit int) []byte) error {
+	var errs []error
+	if path := getenv(outputVariable); path != "" {
+		errs = append(errs, appendFile(outputVariable, path, output("summary-json", string(bounded(maxSummaryJSON)), rand.Text)))
+	}
+	if path := getenv(summaryVariable); path != "" {
+		room := maxSummary - sizeOf(path)
+		summary := "### " + inline(headline) + "\n\n" + block(text, room/8) // an escape has up to five characters
+		if len(summary) <= room {
+			errs = append(errs, appendFile(summaryVariable, path, summary))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // sizeOf returns how long a file is, 0 if it is not there.

@@ -8,7 +8,7 @@
 //	0  done
 //	1  an error
 //	2  bad usage: nothing was begun
-//	3  up to date, but a person should look
+//	3  up to date, but a person should look; of status: stale, or the same
 //	130  interrupted, by whatever signal
 //
 // Every option of sync has a flag, an Action input, a variable and a line of the
@@ -136,8 +136,9 @@ type commands struct {
 
 // grammar is the command line as kong reads it.
 type grammar struct {
-	Sync Options `cmd:"" help:"Bring all destinations up to date with upstream."`
-	Demo struct {
+	Sync   Options       `cmd:"" help:"Bring all destinations up to date with upstream."`
+	Status StatusOptions `cmd:"" help:"Tell how fresh and how sound a mirror is: anybody's, without credentials."`
+	Demo   struct {
 		Dir string `arg:"" optional:"" default:"./demo" help:"Folder to make."`
 	} `cmd:"" help:"Mirror a small Hackage that is built into this program, offline."`
 	Init       InitOptions `cmd:"" help:"Set up a GitHub repository to run the mirror: make the keys, write the workflow, and print or run the remaining commands. Run it in a clone; running it again changes nothing that exists."`
@@ -156,7 +157,8 @@ const exitCodes = `Exit codes:
   0    done
   1    an error
   2    bad usage: nothing was begun
-  3    up to date, but a person should look: the message says at what
+  3    up to date, but a person should look: the message says at what;
+       of status: stale, or a person should look
   130  interrupted, by whatever signal: the next run goes on from there`
 
 // Help is what --help says beside the list of commands. See kong.HelpProvider.
@@ -166,6 +168,7 @@ func (grammar) Help() string {
   hackage-mirror demo
   hackage-mirror sync --bucket ./hackage --packages 'aeson,servant-*'
   hackage-mirror sync --bucket s3://my-hackage --public-url https://hackage.example.org
+  hackage-mirror status https://hackage.example.org
   hackage-mirror help sync
 
 ` + exitCodes
@@ -225,6 +228,7 @@ func (c commands) main(ctx context.Context, args []string, env Env) int {
 func (c commands) run(ctx context.Context, args []string, env Env) error {
 	g, command, err := parse(canonical(args, env), env)
 	defer g.Sync.Wipe()
+	defer g.Status.sync().Wipe()
 	defer g.Init.SigningPassphrase.Wipe()
 	defer g.Key.SigningPassphrase.Wipe()
 	if err == nil {
@@ -242,6 +246,8 @@ func (c commands) start(ctx context.Context, g *grammar, command string, env Env
 	switch command {
 	case "sync":
 		return c.startSync(ctx, &g.Sync, env)
+	case "status":
+		return startStatus(ctx, &g.Status, env)
 	case "demo":
 		return c.demo(ctx, g.Demo.Dir, env)
 	case "init":

@@ -52,24 +52,27 @@ func (r *syncer) open(ctx context.Context) (err error) {
 
 // openUpstream makes upstream ready.
 func (r *syncer) openUpstream() (err error) {
-	pinned := tuf.HackagePinned()
-	if len(r.o.RootKeys) > 0 {
-		pinned.KeyIDs = r.o.RootKeys
-	}
-	pinned.Threshold = r.o.KeyThreshold
-	options := hackage.Options{
-		Pinned: pinned, UserAgent: hackage.UserAgent(r.env.Version), Now: r.env.Now,
-		User: r.o.UpstreamUser, Password: r.o.UpstreamPassword.Bytes(),
-		KnownRoots: r.knownRoots,
-		Notify: func(retry hackage.Retry) {
-			r.progress.Note(fmt.Sprintf("%s: attempt %d: %v; again in %s", retry.What, retry.Attempt, retry.Err, wholeSeconds(retry.Wait)))
-		},
+	options := r.o.upstreamOptions(r.env)
+	options.User, options.Password = r.o.UpstreamUser, r.o.UpstreamPassword.Bytes()
+	options.KnownRoots = r.knownRoots
+	options.Notify = func(retry hackage.Retry) {
+		r.progress.Note(fmt.Sprintf("%s: attempt %d: %v; again in %s", retry.What, retry.Attempt, retry.Err, wholeSeconds(retry.Wait)))
 	}
 	if r.env.tune != nil {
 		r.env.tune(&options)
 	}
 	r.upstream, err = hackage.Open(r.o.Upstream, options)
 	return err
+}
+
+// upstreamOptions say whom to trust, and who asks.
+func (o *Options) upstreamOptions(env Env) hackage.Options {
+	pinned := tuf.HackagePinned()
+	if len(o.RootKeys) > 0 {
+		pinned.KeyIDs = o.RootKeys
+	}
+	pinned.Threshold = o.KeyThreshold
+	return hackage.Options{Pinned: pinned, UserAgent: hackage.UserAgent(env.Version), Now: env.Now}
 }
 
 // knownRoots returns the root.json files of the buckets. They prove nothing by
@@ -93,16 +96,11 @@ const (
 
 // openBuckets makes the buckets ready.
 func (r *syncer) openBuckets(ctx context.Context) error {
-	defaults, err := r.o.bucketDefaults()
+	defaults, err := r.o.bucketOptions(r.env)
 	if err != nil {
 		return err
 	}
 	defaults.Notify, defaults.Full = r.progress.Note, r.o.Full
-	defaults.Credentials = r.env.credentials()
-	defaults.Region = cmp.Or(defaults.Region, r.env.region())
-	if r.env.tuneBucket != nil {
-		r.env.tuneBucket(&defaults)
-	}
 	for _, text := range r.o.Bucket {
 		s, err := r.openBucket(ctx, text, defaults)
 		if err != nil {
@@ -111,6 +109,20 @@ func (r *syncer) openBuckets(ctx context.Context) error {
 		r.sites = append(r.sites, s)
 	}
 	return nil
+}
+
+// bucketOptions are what opens buckets, with the access key of the environment.
+func (o *Options) bucketOptions(env Env) (bucket.Options, error) {
+	options, err := o.bucketDefaults()
+	if err != nil {
+		return options, err
+	}
+	options.Credentials = env.credentials()
+	options.Region = cmp.Or(options.Region, env.region())
+	if env.tuneBucket != nil {
+		env.tuneBucket(&options)
+	}
+	return options, nil
 }
 
 // openBucket makes a bucket ready.

@@ -169,7 +169,7 @@ func (e *environment) readFile(ctx *kong.Context) (err error) {
 		}
 	}
 	e.file = map[string]string{}
-	if path != "" && ctx.Selected() != nil && ctx.Selected().Name == "sync" {
+	if path != "" && ctx.Selected() != nil && slices.Contains([]string{"sync", "status"}, ctx.Selected().Name) {
 		e.file, err = readConfig(path, e.options)
 	}
 	return err

@@ -76,15 +76,22 @@ func (r *syncer) keyring() (allcabal.Keys, error) {
 	if r.signer != nil {
 		keys = keys.And(r.signer.Keys())
 	}
+	k := newKeyring(keys, fingerprints, r.env.Now)
+	if len(keys.Fingerprints())+len(k.awaited) == 0 {
+		return nil, nil //nolint:nilnil // allcabal.Options says what that means
+	}
+	return k, nil
+}
+
+// newKeyring returns the keyring of keys, and of others whose fingerprints are
+// trusted.
+func newKeyring(keys openpgp.Keys, fingerprints []string, now func() time.Time) *keyring {
 	known := keys.Fingerprints()
-	k := &keyring{keys: keys, now: r.env.Now}
+	k := &keyring{keys: keys, now: now}
 	for _, fingerprint := range fingerprints {
 		if !slices.Contains(known, fingerprint) {
 			k.awaited = append(k.awaited, fingerprint)
 		}
 	}
-	if len(known)+len(k.awaited) == 0 {
-		return nil, nil //nolint:nilnil // allcabal.Options says what that means
-	}
-	return k, nil
+	return k
 }

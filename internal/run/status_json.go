@@ -1,0 +1,261 @@
+package run
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/report"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
+)
+
+// The form of what status prints as JSON: see docs/monitor.md. A number or a time
+// that is not known is null.
+type (
+	lookForm struct {
+		Version    int          `json:"version"`
+		Health     health       `json:"health"`
+		Sentence   string       `json:"sentence"`
+		Asked      time.Time    `json:"asked"`
+		StaleAfter int64        `json:"stale-after-seconds"`
+		Tool       string       `json:"tool"`
+		Upstream   upstreamForm `json:"upstream"`
+		Places     []placeForm  `json:"places"`
+		Cut        bool         `json:"cut"`
+	}
+	upstreamForm struct {
+		Address string     `json:"address"`
+		Error   string     `json:"error"`
+		Index   *int64     `json:"index-length"`
+		Files   []fileForm `json:"files"`
+	}
+	placeForm struct {
+		Kind     string     `json:"kind"`
+		Address  string     `json:"address"`
+		Error    string     `json:"error"`
+		Stale    bool       `json:"stale"`
+		Problems []string   `json:"problems"`
+		Notes    []string   `json:"notes"`
+		Lacks    lagForm    `json:"lacks"`
+		Index    *int64     `json:"index-length"`
+		State    *time.Time `json:"index-state"`
+		Files    []fileForm `json:"files"`
+		Owed     *int       `json:"owed"`
+		Ledger   []owedLine `json:"ledger"`
+		Says     *saysForm  `json:"says"`
+		Tag      *tagForm   `json:"tag"`
+	}
+	fileForm struct {
+		Of      string     `json:"of"`
+		Version int64      `json:"version"`
+		Expires *time.Time `json:"expires"`
+		Days    *float64   `json:"days-left"`
+		State   string     `json:"state"`
+	}
+	lagForm struct {
+		Seconds *int64 `json:"seconds"`
+		AtMost  bool   `json:"at-most"`
+		Entries *int   `json:"entries"`
+		Bytes   *int64 `json:"bytes"`
+		Proven  bool   `json:"proven"`
+	}
+	owedLine struct {
+		Release string     `json:"release"`
+		Reason  string     `json:"reason"`
+		Since   *time.Time `json:"since"`
+	}
+	saysForm struct {
+		Health   string     `json:"health"`
+		Sentence string     `json:"sentence"`
+		Tool     string     `json:"tool"`
+		Checked  *time.Time `json:"checked"`
+		Changed  *time.Time `json:"changed"`
+		Began    *time.Time `json:"run-began"`
+		Outcome  string     `json:"run-outcome"`
+		Error    string     `json:"run-error"`
+	}
+	tagForm struct {
+		Name        string      `json:"name"`
+		Commit      string      `json:"commit"`
+		Head        string      `json:"branch-head"`
+		Line        *time.Time  `json:"line"`
+		Older       bool        `json:"older-tool"`
+		Signature   string      `json:"signature"`
+		Fingerprint string      `json:"fingerprint"`
+		Alarms      []alarmForm `json:"alarms"`
+	}
+	alarmForm struct {
+		Commit string     `json:"commit"`
+		Since  *time.Time `json:"since"`
+	}
+)
+
+// lookVersion changes when the meaning of a key does.
+const lookVersion = 1
+
+// json returns all that was found, indented.
+func (l *look) json() []byte {
+	var out bytes.Buffer
+	if err := json.Indent(&out, l.encode(math.MaxInt), "", "  "); err != nil {
+		panic("run: JSON of our own does not parse: " + err.Error())
+	}
+	return append(out.Bytes(), '\n')
+}
+
+// boundedJSON is the same on one line of less than limit bytes, with lists cut as far
+// as that takes.
+func (l *look) boundedJSON(limit int) []byte {
+	for entries := 256; ; entries /= 2 {
+		if raw := l.encode(entries); len(raw) < limit || entries == 0 {
+			return raw
+		}
+	}
+}
+
+// encode writes so many entries of each list at most.
+func (l *look) encode(entries int) []byte {
+	f := lookForm{
+		Version: lookVersion, Health: l.health(), Sentence: shownTo(longestError, l.sentence()), Asked: l.now.UTC().Truncate(time.Second),
+		StaleAfter: int64(l.o.StaleAfter / time.Second), Tool: program + " " + l.env.Version,
+		Upstream: l.upstreamForm(), Places: []placeForm{},
+	}
+	for i, p := range l.places {
+		if i >= entries {
+			f.Cut = true
+			break
+		}
+		place, cut := l.placeForm(p, entries)
+		f.Places, f.Cut = append(f.Places, place), f.Cut || cut
+	}
+	raw, err := json.Marshal(f)
+	if err != nil {
+		panic("run: facts do not fit into JSON: " + err.Error())
+	}
+	// In a log the runner would take this for a command, wherever it stands.
+	return bytes.ReplaceAll(raw, []byte("##["), []byte(`#\u0023[`))
+}
+
+func (l *look) upstreamForm() upstreamForm {
+	f := upstreamForm{Address: shown(l.upstreamName()), Files: []fileForm{}}
+	if l.upstream.err != nil {
+		f.Error = shownTo(longestError, l.upstream.err.Error())
+		return f
+	}
+	if info, signed := l.upstream.metadata.Snapshot.IndexTar(); signed {
+		f.Index = &info.Length
+	}
+	f.Files = l.fileForms(filesOf(l.upstream.metadata))
+	return f
+}
+
+func (l *look) fileForms(files []signedFile) []fileForm {
+	forms := []fileForm{}
+	for _, file := range files {
+		f := fileForm{Of: file.of, Version: file.version, Expires: known(file.expires), State: file.state(l.now)}
+		if f.Expires != nil {
+			days := math.Round(file.expires.Sub(l.now).Hours()/24*10) / 10
+			f.Days = &days
+		}
+		forms = append(forms, f)
+	}
+	return forms
+}
+
+// known returns a time in UTC, nil for none, and for one that JSON cannot write.
+func known(t time.Time) *time.Time {
+	t = t.UTC()
+	if t.IsZero() || t.Year() < 0 || t.Year() > 9999 {
+		return nil
+	}
+	return &t
+}
+
+// placeForm also reports whether a list was cut.
+func (l *look) placeForm(p *view, entries int) (f placeForm, cut bool) {
+	f = placeForm{
+		Kind: p.kind, Address: shown(p.name), Stale: p.is(stale), Problems: []string{}, Notes: []string{},
+		Lacks: p.lag.form(), State: known(p.newest()), Files: []fileForm{}, Ledger: []owedLine{},
+		Says: p.saysForm(), Tag: l.tagForm(p),
+	}
+	if p.err != nil {
+		f.Error = shownTo(longestError, p.err.Error())
+	}
+	for _, problem := range p.problems {
+		f.Problems = append(f.Problems, shownTo(longestError, problem.text))
+	}
+	for _, note := range p.notes {
+		f.Notes = append(f.Notes, shownTo(longestError, note))
+	}
+	if p.metadata != nil {
+		if info, signed := p.metadata.Snapshot.IndexTar(); signed {
+			f.Index = &info.Length
+		}
+		f.Files = l.fileForms(filesOf(p.metadata))
+	}
+	if !p.stated {
+		return f, false
+	}
+	if f.Index == nil {
+		f.Index = &p.state.Position.Length
+	}
+	owed := len(p.state.Ledger)
+	f.Owed = &owed
+	f.Ledger = owedLines(p.state.Ledger, entries)
+	return f, len(f.Ledger) < owed
+}
+
+// owedLines are the first lines of a ledger.
+func owedLines(ledger state.Ledger, most int) []owedLine {
+	lines := []owedLine{}
+	for _, release := range ledger.Sorted() {
+		if len(lines) == most {
+			break
+		}
+		lines = append(lines, owedLine{shown(release.String()), string(ledger[release].Reason), known(ledger[release].Since)})
+	}
+	return lines
+}
+
+func (g lag) form() lagForm {
+	if !g.known {
+		return lagForm{}
+	}
+	seconds := int64(g.time / time.Second)
+	f := lagForm{Seconds: &seconds, AtMost: g.atMost, Proven: g.Proven}
+	if g.atMost {
+		return f
+	}
+	f.Bytes = &g.Bytes
+	if g.Entries >= 0 {
+		f.Entries = &g.Entries
+	}
+	return f
+}
+
+func (p *view) saysForm() *saysForm {
+	s := p.said
+	if s == nil {
+		return nil
+	}
+	return &saysForm{
+		Health: shown(string(s.Health)), Sentence: shown(s.Sentence), Tool: shown(s.Tool),
+		Checked: known(s.Checked), Changed: known(s.Changed),
+		Began: known(s.Run.Began), Outcome: shown(s.Run.Outcome), Error: shown(s.Run.Error),
+	}
+}
+
+func (l *look) tagForm(p *view) *tagForm {
+	s := p.tag
+	if s == nil {
+		return nil
+	}
+	f := &tagForm{
+		Name: l.sync.Tag, Commit: s.Commit, Head: s.Head, Line: known(s.Line), Older: s.Older,
+		Signature: l.signature(s), Fingerprint: report.Line(s.Fingerprint), Alarms: []alarmForm{},
+	}
+	for _, alarm := range state.Standing(s.State.Alarms, l.now) {
+		f.Alarms = append(f.Alarms, alarmForm{alarm.Commit, known(alarm.Since)})
+	}
+	return f
+}

@@ -1,0 +1,272 @@
+package run
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
+	"github.com/hackage-mirror/hackage-mirror/internal/status"
+)
+
+// A view is what a look sees of one place.
+type view struct {
+	kind, name string
+	read       func(context.Context) error
+	err        error // why it cannot be read
+
+	metadata *hackage.Metadata // of a bucket; verified, expired or not
+	// state is what a bucket's hackage-mirror.json says, or a tag.
+	state    state.State
+	stated   bool      // there is one that can be read
+	updated  time.Time // of a bucket's
+	unstated error     // why it cannot be read
+	said     *status.Status
+	unsaid   error
+	tag      *allcabal.Sight
+
+	lag      lag
+	problems []problem
+	notes    []string
+}
+
+// A problem is something that a person should look at.
+type problem struct {
+	text  string
+	stale bool
+}
+
+// is reports whether a health is the view's, or one of several.
+func (p *view) is(h health) bool {
+	for _, problem := range p.problems {
+		if problem.stale == (h == stale) && h != unreachable {
+			return true
+		}
+	}
+	return p.err != nil && h == unreachable
+}
+
+// list makes a view of each place.
+func (l *look) list() error {
+	for _, text := range l.o.buckets() {
+		p := &view{kind: bucketKind, name: bucketName(text)}
+		p.read = func(ctx context.Context) error { return l.readBucket(ctx, p, text) }
+		l.places = append(l.places, p)
+	}
+	remotes, err := l.sync.remotes()
+	if err != nil {
+		return err
+	}
+	for _, m := range remotes {
+		name, err := m.Check()
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.kind, err)
+		}
+		p := &view{kind: m.kind, name: name}
+		p.read = func(ctx context.Context) error { return l.readRepository(ctx, p, m) }
+		l.places = append(l.places, p)
+	}
+	return nil
+}
+
+// readBucket reads what is signed in a bucket, and what it says of itself.
+func (l *look) readBucket(ctx context.Context, p *view, text string) error {
+	from, closer, err := l.openBucket(ctx, text)
+	if err != nil {
+		return ofMirror(err)
+	}
+	defer func() { _ = closer.Close() }() // it was only read
+	if p.metadata, err = from.Metadata(ctx, hackage.Seen{}); err != nil {
+		return ofMirror(err)
+	}
+	raw, err := from.Unsigned(ctx, mirror.StateKey, mirror.MaxState)
+	if err == nil {
+		var file state.File
+		file, err = state.ParseFile(raw)
+		p.state, p.updated, p.stated = file.State, file.Updated, err == nil
+	}
+	p.unstated = unread(err)
+	raw, err = from.Unsigned(ctx, status.Key, status.MaxSize)
+	if err == nil {
+		p.said, err = status.Parse(raw)
+	}
+	p.unsaid = unread(err)
+	return nil
+}
+
+// unread is the error of a file that is there.
+func unread(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return ofMirror(err)
+}
+
+// openBucket opens a bucket for reading: on the web as any client of it does.
+func (l *look) openBucket(ctx context.Context, text string) (*hackage.Upstream, io.Closer, error) {
+	scheme, _, isURL := strings.Cut(text, "://")
+	if !isURL || isWeb(scheme) {
+		from, err := hackage.Open(text, l.patience())
+		return from, io.NopCloser(nil), err
+	}
+	options, err := l.sync.bucketOptions(l.env)
+	if err != nil {
+		return nil, nil, err
+	}
+	options.Attempts = cmp.Or(options.Attempts, 3)
+	store, err := bucket.Open(ctx, text, options)
+	if err != nil {
+		return nil, nil, err
+	}
+	return hackage.OpenFiles(stored{store}, l.patience()), store, nil
+}
+
+// stored is a bucket as the files of a repository.
+type stored struct{ bucket.Store }
+
+// Open implements hackage.Files.
+func (s stored) Open(ctx context.Context, key string) (io.ReadCloser, int64, error) {
+	body, info, err := s.Get(ctx, key)
+	return body, info.Size, err
+}
+
+// ofMirror says of a mirror what the room that reads it says of an upstream.
+func ofMirror(err error) error {
+	if err == nil {
+		return nil
+	}
+	words := strings.NewReplacer(
+		": check upstream-user and upstream-password", ", and status asks without",
+		"open upstream", "open", "lower the concurrency", "try again later",
+		"upstream", "the mirror",
+	).Replace(err.Error())
+	return &reworded{words, err}
+}
+
+// A reworded error says the same in other words.
+type reworded struct {
+	words string
+	error
+}
+
+func (r *reworded) Error() string { return r.words }
+
+// Unwrap returns the error in its own words.
+func (r *reworded) Unwrap() error { return r.error }
+
+// readRepository reads the tag of a repository.
+func (l *look) readRepository(ctx context.Context, p *view, m remote) (err error) {
+	o := m.Options
+	o.Dir = filepath.Join(l.dir, m.kind)
+	if err := os.Mkdir(o.Dir, 0o700); err != nil {
+		return fmt.Errorf("make a temporary folder: %w", err)
+	}
+	o.Getenv = l.env.Getenv
+	repo, err := gitrepo.Open(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, repo.Close()) }()
+	p.name = repo.String()
+	keys, fingerprints, err := l.sync.trusted()
+	if err != nil {
+		return err
+	}
+	seen, err := allcabal.New(allcabal.Options{
+		Repo: repo, Keys: newKeyring(keys, fingerprints, l.env.Now), Hashes: m.hashes,
+		Branch: l.sync.Branch, Tag: l.sync.Tag, Now: l.env.Now,
+	}).Look(ctx)
+	if err != nil {
+		return err
+	}
+	p.tag, p.state, p.stated = &seen, seen.State, !seen.Older
+	return nil
+}
+
+// A lag is how far a place is behind upstream.
+type lag struct {
+	known bool
+	// atMost says that the time is only known not to be longer.
+	atMost bool
+	// time is for how long the oldest entry has been missing.
+	time time.Duration
+	hackage.Gap
+	err error // why it is not known, or not exactly
+}
+
+// mostOfGap bounds what is read of upstream's index, in bytes: some 1,500 entries.
+const mostOfGap = 4 << 20
+
+// compare finds out what a place lacks.
+func (p *view) compare(ctx context.Context, u upstreamView) {
+	if p.err != nil {
+		return
+	}
+	if p.metadata != nil && sameIndex(p.metadata, u.metadata) {
+		p.lag = lag{known: true, Gap: hackage.Gap{Proven: true}}
+		return
+	}
+	position, ok := p.position()
+	if !ok {
+		p.lag.err = errors.New("its tag says no position")
+		return
+	}
+	gap, err := u.from.Gap(ctx, u.metadata, position, mostOfGap)
+	p.lag = lag{known: err == nil, Gap: gap, err: explained(ctx, err)}
+	if p.lag.known && gap.Entries != 0 && gap.First.IsZero() {
+		p.lag.known, p.lag.err = false, errors.New("no entry follows its position")
+	}
+}
+
+// sameIndex reports whether two sets of metadata sign the same index.
+func sameIndex(a, b *hackage.Metadata) bool {
+	tarA, okA := a.Snapshot.IndexTar()
+	tarB, okB := b.Snapshot.IndexTar()
+	if okA && okB {
+		return tarA == tarB
+	}
+	return a.Snapshot.IndexTarGz() == b.Snapshot.IndexTarGz()
+}
+
+// position is how far into the index a place is. What a bucket says counts only if
+// it is that of the index which is signed there.
+func (p *view) position() (index.Position, bool) {
+	if p.metadata == nil {
+		return p.state.Position, p.stated
+	}
+	info, signed := p.metadata.Snapshot.IndexTar()
+	if p.stated && signed && p.state.Position.Ends(info.Length, info.SHA256) {
+		return p.state.Position, true
+	}
+	return index.Position{Length: info.Length - endOfTar}, signed && info.Length >= endOfTar
+}
+
+// endOfTar is the length in bytes of the zero blocks that end a tar file.
+const endOfTar = 1024
+
+// newest is the time of the newest entry that a place says it has, zero if it does
+// not say so.
+func (p *view) newest() time.Time {
+	switch {
+	case p.stated && !p.state.Position.Time.IsZero():
+		return p.state.Position.Time
+	case p.tag != nil:
+		return p.tag.Line
+	case p.said != nil:
+		return p.said.Index.State
+	}
+	return time.Time{}
+}

@@ -1,0 +1,308 @@
+package run
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/report"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
+	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
+)
+
+// The marks before a fact: who vouches for it.
+const (
+	verified = "verified" // keys that are trusted
+	unproven = "unproven" // nobody whom the reader named
+	unsigned = "unsigned" // nobody
+)
+
+// textWidth is how wide the text is, in characters.
+const textWidth = 100
+
+// The bounds of what is shown of a text from elsewhere, and of an error, in bytes.
+const (
+	longest      = 300
+	longestError = 4000
+)
+
+// shown makes a text from elsewhere one for people.
+func shown(text string) string { return shownTo(longest, text) }
+
+// shownTo is shown for so many bytes.
+func shownTo(most int, text string) string {
+	text = report.Line(strings.ReplaceAll(text, "\n", " "))
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + " [cut]"
+}
+
+// sentence is the mirror's health in one sentence.
+func (l *look) sentence() string {
+	word := l.health()
+	for _, p := range l.places {
+		for _, problem := range p.problems {
+			if problem.stale == (word == stale) && word != unreachable {
+				return fmt.Sprintf("%s: %s %s: %s%s", word, p.kind, p.name, problem.text, l.more())
+			}
+		}
+		if p.err != nil {
+			return fmt.Sprintf("%s: %s %s cannot be read%s", word, p.kind, p.name, l.more())
+		}
+	}
+	if l.upstream.metadata == nil {
+		return "fresh, as far as the mirror itself says; upstream cannot be read"
+	}
+	for _, p := range l.places {
+		if p.lag.time > 0 {
+			return fmt.Sprintf("fresh: %s %s lacks %s, which is within %s", p.kind, p.name, p.lag, span(l.o.StaleAfter))
+		}
+	}
+	return "fresh: nothing of upstream's index is missing"
+}
+
+// more says how many other things there are to look at.
+func (l *look) more() string {
+	n := -1
+	for _, p := range l.places {
+		n += len(p.problems)
+		if p.err != nil {
+			n++
+		}
+	}
+	if n <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (and %d more to look at)", n)
+}
+
+// text is what was found, for people: the health, what is the matter, and a table
+// for each place.
+func (l *look) text() string {
+	t := &statusText{}
+	t.wrap("", l.sentence())
+	for _, p := range l.places {
+		t.line("")
+		t.line(p.kind + " " + p.name)
+		if p.err != nil {
+			t.wrap("  ", "cannot be read: "+p.err.Error())
+			continue
+		}
+		for _, problem := range p.problems {
+			t.wrap("  ! ", problem.text)
+		}
+		for _, note := range p.notes {
+			t.wrap("  - ", note)
+		}
+		t.table(l.rows(p))
+	}
+	t.line("")
+	t.line("upstream " + l.upstreamName())
+	if l.upstream.err != nil {
+		t.wrap("  ", "cannot be read: "+l.upstream.err.Error())
+	} else {
+		t.table(l.signedRows(l.upstream.metadata.Snapshot.IndexTar()), l.fileRows(firstToExpire(l.upstream.metadata)))
+	}
+	return t.out.String()
+}
+
+// upstreamName is upstream's address without a password.
+func (l *look) upstreamName() string {
+	if l.upstream.from == nil {
+		return l.sync.Upstream // whose password check refuses
+	}
+	return l.upstream.from.String()
+}
+
+// A row is one fact of a table.
+type row struct{ mark, label, value string }
+
+// rows are the facts of a place.
+func (l *look) rows(p *view) []row {
+	if p.tag != nil {
+		return l.tagRows(p)
+	}
+	mark := verified
+	if !p.lag.known || p.lag.atMost || p.lag.Bytes > 0 && !p.lag.Proven {
+		mark = unproven
+	}
+	rows := slices.Concat([]row{{mark, "lacks", p.lag.String()}},
+		l.signedRows(p.metadata.Snapshot.IndexTar()), l.fileRows(filesOf(p.metadata)))
+	if p.stated {
+		rows = append(rows, row{unsigned, "newest entry", l.ago(p.newest())}, row{unsigned, "ledger", ledgerLine(p.state.Ledger)})
+	}
+	if s := p.said; s != nil {
+		rows = append(rows, row{unsigned, "says of itself", string(s.Health) + ": " + s.Sentence},
+			row{unsigned, "last checked", l.ago(s.Checked)},
+			row{unsigned, "last run", cmp.Or(s.Run.Outcome, "unknown outcome") + ", began " + l.ago(s.Run.Began)})
+	}
+	return rows
+}
+
+// tagRows are the facts of a repository.
+func (l *look) tagRows(p *view) []row {
+	s, how := p.tag, l.signature(p.tag)
+	mark, signer := unproven, "key "+s.Fingerprint
+	switch how {
+	case byTrusted:
+		mark, signer = verified, signer+", which is trusted"
+	case byUnknown:
+		signer += ", which is none of trusted-keys"
+	case byUnjudged:
+		signer += "; if it is the mirror's, give it by --trusted-keys"
+	case byNobody:
+		mark, signer = unsigned, "nobody"
+	case byFalse:
+		signer = "not as it was signed"
+	}
+	rows := []row{
+		{mark, "lacks", p.lag.String()},
+		{mark, "tag", l.sync.Tag + " at commit " + s.Commit},
+		{mark, "signed by", signer},
+		{mark, "newest entry", l.ago(p.newest())},
+	}
+	if s.Older {
+		return append(rows, row{mark, "made by", "an older tool, which says no position"})
+	}
+	return append(rows, row{mark, "ledger", ledgerLine(s.State.Ledger)})
+}
+
+// signedRows tell of the index that a snapshot signs.
+func (*look) signedRows(info tuf.FileInfo, signed bool) []row {
+	if !signed {
+		return nil
+	}
+	return []row{{verified, "index", humanize.Comma(info.Length) + " bytes"}}
+}
+
+// firstToExpire returns the signed file that expires first, nothing if none does.
+func firstToExpire(m *hackage.Metadata) []signedFile {
+	files := slices.DeleteFunc(filesOf(m), func(f signedFile) bool { return f.expires.IsZero() })
+	if len(files) == 0 {
+		return nil
+	}
+	return []signedFile{slices.MinFunc(files, func(a, b signedFile) int { return a.expires.Compare(b.expires) })}
+}
+
+// fileRows tell of signed files.
+func (l *look) fileRows(files []signedFile) []row {
+	var rows []row
+	for _, f := range files {
+		value := fmt.Sprintf("version %d, ", f.version)
+		switch left := f.expires.Sub(l.now); f.state(l.now) {
+		case "never":
+			value += "never expires"
+		case "expired":
+			value += fmt.Sprintf("expired %s, %s ago", instant(f.expires), span(-left))
+		default:
+			value += fmt.Sprintf("expires %s, in %s", instant(f.expires), span(left))
+		}
+		rows = append(rows, row{verified, f.of, value})
+	}
+	return rows
+}
+
+// ledgerLine tells what is owed: how many releases for each reason, and some names.
+func ledgerLine(ledger state.Ledger) string {
+	if len(ledger) == 0 {
+		return "nothing is owed"
+	}
+	var counts []string
+	for _, reason := range []state.Reason{state.Mismatch, state.Missing, state.Withdrawn, state.Unsigned, state.Failed} {
+		if n := ledger.Count(reason); n > 0 {
+			counts = append(counts, fmt.Sprintf("%s %s", humanize.Comma(int64(n)), reason))
+		}
+	}
+	var names []string
+	all := ledger.Sorted()
+	for _, release := range all[:min(len(all), 5)] {
+		names = append(names, shown(release.String()))
+	}
+	if more := len(all) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Sprintf("%s owed: %s (%s)", report.Plural(len(all), "release"), strings.Join(counts, ", "), strings.Join(names, ", "))
+}
+
+// String tells what is missing, and for how long.
+func (g lag) String() string {
+	switch {
+	case !g.known && g.err != nil:
+		return "not known: " + g.err.Error()
+	case !g.known:
+		return "not known, as upstream cannot be read"
+	case g.atMost:
+		return "something that has been missing for at most " + span(g.time)
+	case g.Entries == 0:
+		return "nothing"
+	case g.Entries < 0:
+		return fmt.Sprintf("%s of upstream's index, the oldest entry for %s", humanize.IBytes(uint64(max(0, g.Bytes))), span(g.time))
+	}
+	return fmt.Sprintf("%s (%s of upstream's index), the oldest for %s", report.Plural(g.Entries, "entry"), humanize.IBytes(uint64(max(0, g.Bytes))), span(g.time))
+}
+
+// ago writes a time and how long ago it was.
+func (l *look) ago(t time.Time) string {
+	switch age := l.now.Sub(t); {
+	case t.IsZero():
+		return "not known"
+	case age < 0:
+		return instant(t) + ", which is still to come"
+	default:
+		return instant(t) + ", " + span(age) + " ago"
+	}
+}
+
+// instant writes a time for people and programs alike.
+func instant(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// span writes a length of time by its two largest units.
+func span(d time.Duration) string {
+	days, hours, minutes := int64(d/(24*time.Hour)), int64(d%(24*time.Hour)/time.Hour), int64(d%time.Hour/time.Minute)
+	switch {
+	case days >= 30 || days > 0 && hours == 0:
+		return report.Plural(int(days), "day")
+	case days > 0:
+		return fmt.Sprintf("%s %d h", report.Plural(int(days), "day"), hours)
+	case hours > 0 && minutes == 0:
+		return fmt.Sprintf("%d h", hours)
+	case hours > 0:
+		return fmt.Sprintf("%d h %d min", hours, minutes)
+	case minutes > 0:
+		return fmt.Sprintf("%d min", minutes)
+	}
+	return fmt.Sprintf("%d s", int64(d/time.Second))
+}
+
+// A statusText collects lines, each safe for a log.
+type statusText struct{ out strings.Builder }
+
+func (t *statusText) line(text string) { t.out.WriteString(report.Line(text) + "\n") }
+
+// wrap writes a text behind a lead, in as many lines as it takes.
+func (t *statusText) wrap(lead, text string) {
+	room := textWidth - len(lead)
+	line := ""
+	for _, word := range strings.Fields(report.Line(strings.ReplaceAll(text, "\n", " "))) {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > room {
+			t.line(lead + line)
+			lead, line = strings.Repeat(" ", len(lead)), ""
+		}
+		line = strings.TrimPrefix(line+" "+word, " ")
+	}
+	t.line(lead + line)
+}
+
+// table writes facts in columns.
+func (t *statusText) table(groups ...[]row) {
+	for _, r := range slices.Concat(groups...) {
+		t.wrap(fmt.Sprintf("  %-8s  %-14s  ", r.mark, r.label), shown(r.value))
+	}
+}
