@@ -25,7 +25,7 @@ func looks(health status.Word) look {
 	case status.Good:
 		return look{"up to date", "#1a7f37", "brightgreen"}
 	case status.Look:
-		return look{"up to date, look at this", "#9a6700", "yellow"}
+		return look{"needs a look", "#9a6700", "yellow"}
 	case status.Failed:
 		return look{"failed", "#b3261e", "red"}
 	}

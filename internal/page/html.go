@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html/template"
+	"math"
 	"net/url"
 	"strings"
 	"time"
@@ -82,7 +83,7 @@ type view struct {
 	Run, RunLink                                 string
 	Checked, State                               moment
 	Figures                                      []figure
-	ByHand, Keys                                 bool
+	ByHand, Keys, Uncounted                      bool
 	Blocks                                       []block
 	Repositories                                 []repository
 	Chart                                        *chart
@@ -129,13 +130,16 @@ func newView(s *status.Status, rows int) *view {
 	v := &view{
 		CSS: template.CSS(style), JS: template.JS(script), Policy: policy, // our own, embedded
 		Host: host(public), Upstream: cmp.Or(plain(s.Upstream, maxLine), "Hackage"), UpstreamLink: web(s.Upstream),
-		Packages: plain(s.Packages, maxLine), Tool: plain(s.Tool, maxWord),
+		Packages: plain(s.Packages, maxLine), Tool: cmp.Or(plain(s.Tool, maxWord), "hackage-mirror"),
 		Sentence: plain(s.Sentence, maxError), Error: plain(s.Run.Error, maxError), RunLink: link(s.Run.URL),
 		Checked: newMoment(s.Checked), State: newMoment(s.Index.State),
-		Figures: figures(s), ByHand: public == "", Keys: len(keys(s)) > 0, Blocks: blocks(s, public),
+		Figures: figures(s), ByHand: public == "", Keys: len(keys(s)) > 0, Uncounted: s.Holds.Releases < 0, Blocks: blocks(s, public),
 		Repositories: newRepositories(s.Repositories, rows), Chart: newChart(s.Days),
 	}
 	v.Health, v.Headline = headline(s.Health)
+	if s.Index.State.IsZero() && s.Health != status.Failed {
+		v.Headline = "Being filled"
+	}
 	if s.Index.Behind > 0 {
 		v.Behind = span(seconds(s.Index.Behind))
 	}
@@ -156,7 +160,7 @@ func headline(health status.Word) (class, words string) {
 	case status.Good:
 		return "good", "Up to date"
 	case status.Look:
-		return "look", "Up to date, but look at this"
+		return "look", "Somebody should look at this"
 	case status.Failed:
 		return "failed", "The last run failed"
 	}
@@ -269,7 +273,9 @@ func link(address string) string {
 	return u.String()
 }
 
-func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }
+func seconds(n int64) time.Duration {
+	return time.Duration(min(n, int64(math.MaxInt64/time.Second))) * time.Second
+}
 
 // span says a length of time in the largest unit that fits, as the page's script
 // does.

@@ -1,6 +1,7 @@
 package page_test
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -38,15 +39,21 @@ func sample() *status.Status {
 // fill gives a mirror its 90 days and newest items.
 func fill(s *status.Status) *status.Status {
 	for i := status.MaxDays - 1; i >= 0; i-- {
+		day := at.AddDate(0, 0, -i)
+		busy := 24 + i*i*31%17
+		if w := day.Weekday(); w == time.Saturday || w == time.Sunday {
+			busy /= 2
+		}
 		if i == 40 {
 			continue // a day on which nothing came
 		}
-		s.Days = append(s.Days, status.Day{Day: at.AddDate(0, 0, -i).Format(time.DateOnly), Releases: 12 + i*37%29, Revisions: 3 + i*53%41})
+		s.Days = append(s.Days, status.Day{Day: day.Format(time.DateOnly), Releases: busy, Revisions: busy * (3 + i*i%7) / 9})
 	}
-	names := []string{"aeson", "text-builder-linear", "lens", "servant-client-core", "pandoc", "hw-prim", "amazonka-ec2", "polysemy", "http2", "bytestring"}
+	names := []string{"aeson", "text-builder-linear", "lens", "servant-client-core", "pandoc", "hw-prim", "amazonka-ec2", "polysemy", "http2", "bytestring", "xmonad-contrib"}
 	for i := range status.MaxRecent {
-		item := status.Item{Package: names[i%len(names)], Version: "2." + string(rune('0'+i%7)) + "." + string(rune('0'+i%10)), Time: at.Add(-time.Duration(26+i*i/3+i*7) * time.Minute), Bytes: int64(9000 + i*7919)}
-		item.Version += "." + time.Duration(i).String()[:len(time.Duration(i).String())-2]
+		item := status.Item{
+			Package: names[i%len(names)], Version: fmt.Sprintf("%d.%d.%d", i%3, i%7, i), Time: at.Add(-time.Duration(26+i*i/3+i*7) * time.Minute), Bytes: int64(9000 + i*7919),
+		}
 		if i%3 == 1 {
 			item.Revision, item.Bytes = i%5+1, 0
 		}
@@ -126,8 +133,8 @@ var evil = []string{
 // hostile has evil texts wherever there is one.
 func hostile() *status.Status {
 	s := &status.Status{
-		Version: status.Version, Health: status.Word(evil[0]), Sentence: strings.Join(evil, " "), Tool: evil[1], Upstream: evil[3],
-		PublicURL: evil[14], Packages: evil[4], Checked: at, Changed: at, Index: status.Index{State: at, Upstream: at, Lag: 1 << 40},
+		Version: status.Version, Health: status.Word(evil[0]), Sentence: strings.Join(evil, " "), Tool: evil[1], Upstream: evil[14],
+		PublicURL: evil[3], Packages: evil[4], Checked: at, Changed: at, Index: status.Index{State: at, Upstream: at, Lag: 1 << 40},
 		Run: status.Run{Began: at, Outcome: evil[10], Error: strings.Join(evil, "\n"), URL: evil[3]}, Threshold: -1,
 	}
 	for _, text := range evil {

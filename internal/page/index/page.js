@@ -41,10 +41,12 @@ function judge(now) {
   let text = '';
   if (now - opened > hour) text = 'This page was opened ' + ago(now - opened) + '. Load it again to see how the mirror is now.';
   else if (since > 3 * hour) {
-    text = 'The last check was ' + ago(since) + ': this mirror may be out of date. What is said below held then.';
+    const last = 'The last check was ' + ago(since), old = 'his mirror may be out of date. What follows was so then.';
+    text = last + ': t' + old;
     if (!health.classList.contains('failed')) {
       health.className = 'stale';
-      $('headline').textContent = 'This mirror may be out of date';
+      $('headline').textContent = last;
+      text = 'T' + old;
     }
   }
   if ($('stale').textContent !== text) $('stale').textContent = text;
@@ -70,8 +72,8 @@ for (const button of document.querySelectorAll('.copy')) {
   const word = button.firstChild;
   button.hidden = false;
   button.addEventListener('click', async () => {
-    const done = await copy(button.parentNode.querySelector('code'));
-    word.data = done ? 'Copied' : 'Selected: copy it with your keys';
+    const done = await copy(button.closest('.block').querySelector('code'));
+    word.data = done ? 'Copied' : 'Selected';
     $('said').textContent = word.data;
     setTimeout(() => { word.data = 'Copy'; $('said').textContent = ''; }, 3000);
   });
@@ -157,7 +159,6 @@ async function search() {
   }
   show(text);
 }
-query.addEventListener('focus', () => { if (onWeb) (loading = loading || load()).catch(() => { loading = undefined; }); });
 query.addEventListener('input', search);
 query.addEventListener('keydown', (event) => {
   const last = results.children.length - 1;
