@@ -172,7 +172,10 @@ func bucketName(text string) string {
 
 // openRepositories makes the git repositories ready.
 func (r *syncer) openRepositories(ctx context.Context, remotes []remote) error {
+	lines := gitrepo.NewLines(r.dir)
+	r.closers = append(r.closers, lines.Close)
 	for _, m := range remotes {
+		m.Lines = lines
 		name, err := m.Check()
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.kind, err)
