@@ -131,7 +131,7 @@ func (r *syncer) run(ctx context.Context) error {
 	r.deprecated = sync.OnceValues(func() ([]byte, error) { return r.readDeprecated(ctx) })
 	r.progress.Note(r.intent())
 	end := r.timeline.begin("states")
-	r.each(live(r.sites), func(s *site) error { return s.load(ctx, r.packages, r.shard, r.o.Full) })
+	r.readStates(ctx)
 	end()
 	if len(live(r.sites)) == 0 {
 		return ctx.Err()
@@ -153,6 +153,17 @@ func (r *syncer) run(ctx context.Context) error {
 		r.publishMetadata(ctx)
 	}
 	return ctx.Err()
+}
+
+// readStates reads the states of all sites, while upstream is asked for the first
+// file that is needed next.
+func (r *syncer) readStates(ctx context.Context) {
+	var group errgroup.Group
+	if sites := live(r.sites); len(sites) > 0 {
+		group.Go(func() error { r.upstream.Ahead(ctx); return nil })
+		r.each(sites, func(s *site) error { return s.load(ctx, r.packages, r.shard, r.o.Full) })
+	}
+	_ = group.Wait() // what went wrong is told where it is needed
 }
 
 // advance brings the sites to the end of the index. The buckets and the
