@@ -27,7 +27,7 @@ func looks(health status.Word) look {
 	case status.Look:
 		return look{"needs a look", "#9a6700", "yellow"}
 	case status.Failed:
-		return look{"failed", "#b3261e", "red"}
+		return look{"not up to date", "#b3261e", "red"}
 	}
 	return look{"unknown", "#59636e", "lightgrey"}
 }

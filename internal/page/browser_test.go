@@ -363,7 +363,7 @@ func testCopy(t *testing.T, window context.Context, base string) {
 // has been open for long.
 func testClock(t *testing.T, window context.Context, base string) {
 	b := reader{later: 9 * time.Hour}.open(t, window, base)
-	if seen := b.seen("#health"); !strings.Contains(seen, "The last check was 9 hours ago") || !strings.Contains(seen, "This mirror may be out of date") {
+	if seen := b.seen("#health"); !strings.Contains(seen, "The last check was 9 hours ago: this mirror may be out of date.\n\nThen it said: “Up to date.”") {
 		t.Errorf("nine hours later it says %q", seen)
 	}
 	b = reader{later: 59 * time.Minute}.open(t, window, base)

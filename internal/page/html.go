@@ -10,6 +10,7 @@ import (
 	"html/template"
 	"math"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -79,7 +80,7 @@ type view struct {
 	Policy string
 
 	Host, Upstream, UpstreamLink, Packages, Tool string
-	Health, Headline, Sentence, Behind, Error    string
+	Health, Sentence, Behind, Error              string
 	Run, RunLink                                 string
 	Checked, State                               moment
 	Figures                                      []figure
@@ -131,14 +132,14 @@ func newView(s *status.Status, rows int) *view {
 		CSS: template.CSS(style), JS: template.JS(script), Policy: policy, // our own, embedded
 		Host: host(public), Upstream: cmp.Or(plain(s.Upstream, maxLine), "Hackage"), UpstreamLink: web(s.Upstream),
 		Packages: plain(s.Packages, maxLine), Tool: cmp.Or(plain(s.Tool, maxWord), "hackage-mirror"),
-		Sentence: plain(s.Sentence, maxError), Error: plain(s.Run.Error, maxError), RunLink: link(s.Run.URL),
+		Error: details(s), RunLink: link(s.Run.URL),
 		Checked: newMoment(s.Checked), State: newMoment(s.Index.State),
 		Figures: figures(s), ByHand: public == "", Keys: len(keys(s)) > 0, Uncounted: s.Holds.Releases < 0, Blocks: blocks(s, public),
 		Repositories: newRepositories(s.Repositories, rows), Chart: newChart(s.Days),
 	}
-	v.Health, v.Headline = headline(s.Health)
-	if s.Index.State.IsZero() && s.Health != status.Failed {
-		v.Headline = "Being filled"
+	v.Health, v.Sentence = sign(s.Health)
+	if said := plain(s.Sentence, maxError); said != "" {
+		v.Sentence = said
 	}
 	if s.Index.Behind > 0 {
 		v.Behind = span(seconds(s.Index.Behind))
@@ -154,17 +155,27 @@ func host(public string) string {
 	return strings.TrimSuffix(rest, "/")
 }
 
-// headline returns a word for programs and some for people.
-func headline(health status.Word) (class, words string) {
+// sign returns how the health is drawn, and a sentence for want of a better one.
+func sign(health status.Word) (class, sentence string) {
 	switch health {
 	case status.Good:
-		return "good", "Up to date"
+		return "good", "Up to date."
 	case status.Look:
-		return "look", "Somebody should look at this"
+		return "look", "Up to date, but somebody should look at this."
 	case status.Failed:
-		return "failed", "The last run failed"
+		return "failed", "Not up to date."
 	}
-	return "unknown", "Not known yet"
+	return "unknown", "Nothing is known of this mirror yet."
+}
+
+// details returns what went wrong, but for what the sentence says already.
+func details(s *status.Status) string {
+	text := plain(s.Run.Error, maxError)
+	_, said, _ := strings.Cut(plain(s.Sentence, maxError), ": ")
+	if len(said) <= len(text) && strings.EqualFold(text[:len(said)], said) {
+		text = strings.TrimSpace(text[len(said):])
+	}
+	return text
 }
 
 // lastRun says when the last run was and how it ended.
@@ -227,7 +238,8 @@ func (v *view) list(s *status.Status, rows int) {
 		now = s.Run.Began
 	}
 	for _, e := range first(s.Expiries, rows) {
-		line := expiry{Of: plain(e.Of, maxWord), When: newMoment(e.When)}
+		// Of a key, the fingerprint stands with the repositories.
+		line := expiry{Of: hexadecimal.ReplaceAllString(plain(e.Of, maxWord), ""), When: newMoment(e.When)}
 		line.Left = span(e.When.Sub(now)) + " left"
 		if e.When.Before(now) {
 			line.Left = "expired"
@@ -238,6 +250,8 @@ func (v *view) list(s *status.Status, rows int) {
 
 // first returns the first n of a list.
 func first[T any](list []T, n int) []T { return list[:min(n, len(list))] }
+
+var hexadecimal = regexp.MustCompile(` [0-9A-Fa-f]{40,64}$`)
 
 // newItem links a release or a revision to its files, if it can have any.
 func newItem(i status.Item) item {

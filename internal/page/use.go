@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"path"
@@ -103,7 +104,7 @@ type repository struct {
 var (
 	commitID   = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 	refName    = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_./-]*$`)
-	shortSSH   = regexp.MustCompile(`^[0-9A-Za-z_.-]+@([0-9A-Za-z.-]+):([^/].*)$`)
+	shortSSH   = regexp.MustCompile(`^(?:[0-9A-Za-z_.-]+@)?([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)+):([^/].*)$`)
 	safeInSh   = regexp.MustCompile(`^[0-9A-Za-z_/.][0-9A-Za-z_@%+=:,./~-]*$`)
 	folderName = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_.-]*$`)
 )
@@ -128,7 +129,7 @@ func newRepositories(list []status.Repository, rows int) []repository {
 	for _, r := range first(list, rows) {
 		clone, page := readable(r.Address)
 		v := repository{
-			Name: plain(clone, maxLine), Link: page, Fingerprint: fingerprint(r.Fingerprint),
+			Name: cmp.Or(plain(clone, maxLine), "The "+plain(r.Kind, maxWord)+" repository"), Link: page, Fingerprint: fingerprint(r.Fingerprint),
 			Commit: plain(r.Commit, maxWord), Error: plain(r.Error, maxError), State: newMoment(r.State),
 		}
 		if page != "" {

@@ -1,6 +1,7 @@
 'use strict';
 const $ = (id) => document.getElementById(id);
 const opened = Date.now(), minute = 6e4, hour = 60 * minute, day = 24 * hour;
+const said = $('headline').textContent;
 const onWeb = location.protocol.startsWith('http');
 
 // span says a length of time in the largest unit that fits.
@@ -41,13 +42,10 @@ function judge(now) {
   let text = '';
   if (now - opened > hour) text = 'This page was opened ' + ago(now - opened) + '. Load it again to see how the mirror is now.';
   else if (since > 3 * hour) {
-    const last = 'The last check was ' + ago(since), old = 'his mirror may be out of date. What follows was so then.';
-    text = last + ': t' + old;
-    if (!health.classList.contains('failed')) {
-      health.className = 'stale';
-      $('headline').textContent = last;
-      text = 'T' + old;
-    }
+    health.classList.replace('good', 'stale');
+    health.classList.replace('look', 'stale');
+    text = 'Then it said: “' + said + '”';
+    $('headline').textContent = 'The last check was ' + ago(since) + ': this mirror may be out of date.';
   }
   if ($('stale').textContent !== text) $('stale').textContent = text;
   $('stale').hidden = !text;
