@@ -130,7 +130,7 @@ func newView(s *status.Status, rows int) *view {
 	public := web(s.PublicURL)
 	v := &view{
 		CSS: template.CSS(style), JS: template.JS(script), Policy: policy, // our own, embedded
-		Host: host(public), Upstream: cmp.Or(plain(s.Upstream, maxLine), "Hackage"), UpstreamLink: web(s.Upstream),
+		Host: host(public), Upstream: cmp.Or(host(web(s.Upstream)), plain(s.Upstream, maxLine), "Hackage"), UpstreamLink: web(s.Upstream),
 		Packages: plain(s.Packages, maxLine), Tool: cmp.Or(plain(s.Tool, maxWord), "hackage-mirror"),
 		Error: details(s), RunLink: link(s.Run.URL),
 		Checked: newMoment(s.Checked), State: newMoment(s.Index.State),
