@@ -68,18 +68,8 @@ func runSync(ctx context.Context, o *Options, env Env) error {
 	return errors.Join(err, tell(ctx, run, err, o, env))
 }
 
-// syncTold is syncOnce, of which those hear who watch from outside.
-func syncTold(ctx context.Context, o *Options, env Env) (*report.Run, hackage.Seen, error) {
-	c := newCaller(o, env)
-	c.begin(ctx)
-	run, seen, err := syncOnce(ctx, o, env)
-	judge(ctx, run, err)
-	c.end(ctx, run, changed("", statusOf(run, env)))
-	return run, seen, err
-}
-
-// syncOnce is one run. There are facts to tell of it even if it failed. Seen names
-// the newest metadata that it knows of.
+// syncOnce is one run, of which those hear who watch from outside. There are facts
+// to tell of it even if it failed. Seen names the newest metadata that it knows of.
 func syncOnce(ctx context.Context, o *Options, env Env) (run *report.Run, seen hackage.Seen, err error) {
 	now := env.Now()
 	r := &syncer{
@@ -88,18 +78,29 @@ func syncOnce(ctx context.Context, o *Options, env Env) (run *report.Run, seen h
 		packages:  strings.Join(o.Packages, ","), dryRun: o.DryRun,
 		timeline: &timeline{now: env.Now, began: now}, mismatches: newMismatches(o),
 	}
+	outside := newCaller(o, env)
+	outside.begin(ctx)
 	folder, err := temp.Make()
-	if err != nil {
-		return r.facts(ctx, err), seen, err
+	if err == nil {
+		r.dir = folder.Path
+		defer func() { err = errors.Join(err, r.close(), folder.Close()) }()
+		err = r.begin(ctx)
 	}
-	r.dir = folder.Path
-	defer func() { err = errors.Join(err, r.close(), folder.Close()) }()
-	err = r.begin(ctx)
 	run = r.facts(ctx, err)
 	if err == nil {
 		err = r.verdict(run)
 	}
+	judge(ctx, run, err)
+	r.call(ctx, outside, run)
 	return run, r.seen(), err
+}
+
+// call tells those who watch from outside how the run ended.
+func (r *syncer) call(ctx context.Context, outside *caller, run *report.Run) {
+	now := statusOf(run, r.env)
+	if outside.end(ctx, run, changed(r.notified(now.Health), now)) {
+		r.keepNotified(ctx, now.Health)
+	}
 }
 
 // seen names the newest metadata that the run knows of.

@@ -48,6 +48,7 @@ const (
 	keyLegacy  = "Legacy-Time"
 	keyPoints  = "Pointers"
 	keyNonce   = "Nonce"
+	keyNotify  = "Notified"
 )
 
 // lines returns the written form of s. Empty values have no line.
@@ -104,6 +105,7 @@ func (s State) bucketLines() []line {
 		{keyLegacy, formatTime(s.Legacy)},
 		{keyPoints, formatPointers(s.Pointers)},
 		{keyNonce, s.Nonce},
+		{keyNotify, s.Notified},
 	} {
 		if l.value != "" {
 			out = append(out, l)
@@ -176,7 +178,7 @@ func (s *State) fill(values map[string]string) error {
 	if s.Legacy, err = parseTime(keyLegacy, values[keyLegacy]); err != nil {
 		return err
 	}
-	s.Pointers, s.Nonce = parsePointers(values[keyPoints]), values[keyNonce]
+	s.Pointers, s.Nonce, s.Notified = parsePointers(values[keyPoints]), values[keyNonce], values[keyNotify]
 	s.Position, err = index.NewPosition(length, last, values[keyMidstate])
 	return err
 }

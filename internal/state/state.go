@@ -56,6 +56,9 @@ type State struct {
 	// makes each state another one than all before, so that a run which reads
 	// back its own knows that nobody came after it.
 	Nonce string
+	// Notified is the word of health that those heard last who are notified of each
+	// change of it; "" if they heard none.
+	Notified string
 }
 
 // A Kind tells the two repositories apart.

@@ -33,7 +33,7 @@ func bucketFull() state.State {
 	s.Kind, s.Branch, s.Alarms = "", "", nil // are a repository's alone
 	s.Held.Tar = state.Beginning{Prefix: hackage.Prefix{Length: 531 << 20, Midstate: sha256.Sum256([]byte("tar"))}, CRC64: 0xfedcba}
 	s.Held.Gz.Prefix = hackage.Prefix{Length: 64 * 1001, Midstate: sha256.Sum256([]byte("gz"))}
-	s.Legacy, s.Nonce = at("2026-11-21T06:00:00Z"), "0123456789abcdef"
+	s.Legacy, s.Nonce, s.Notified = at("2026-11-21T06:00:00Z"), "0123456789abcdef", "failed"
 	s.Pointers = map[string]string{"01-index.tar": `"d41d8cd9-5"`, "packages/deprecated.json": `W/"a b=c%"`}
 	return s
 }
