@@ -40,7 +40,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
@@ -159,9 +158,8 @@ func (o Options) withDefaults() Options {
 // An Upstream is a repository to read from. It may be used by several goroutines
 // at once and holds nothing that must be closed.
 type Upstream struct {
-	src   source
-	o     Options
-	ahead atomic.Pointer[func() ([]byte, fetched, error)] // see Ahead
+	src source
+	o   Options
 }
 
 // Open makes an Upstream of an http or https URL, a file URL or the path of a

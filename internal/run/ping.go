@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -140,10 +139,8 @@ func (c *caller) begin(ctx context.Context) {
 	}
 }
 
-// end says how a run ended, and waits until everybody was told, or cannot be. It
-// reports whether somebody took the change.
-func (c *caller) end(ctx context.Context, run *report.Run, change *change) (notified bool) {
-	var took atomic.Bool
+// end says how a run ended, and waits until everybody was told, or cannot be.
+func (c *caller) end(ctx context.Context, run *report.Run, change *change) {
 	patience := c.patience
 	if ctx.Err() != nil {
 		patience /= hurried
@@ -158,18 +155,14 @@ func (c *caller) end(ctx context.Context, run *report.Run, change *change) (noti
 			break
 		}
 		c.calls.Go(func() error {
-			err := c.post(limited, o.address.String(), "application/json", change.json())
-			if err == nil {
-				took.Store(true)
-			} else {
-				c.env.warn(fmt.Sprintf("%s was not told that the state is now %q: %v", o.name, change.Health, err))
+			if err := c.post(limited, o.address.String(), "application/json", change.json()); err != nil {
+				c.env.warn(fmt.Sprintf("%s was not told that the state is now %q, and is not told again: %v", o.name, change.Health, err))
 			}
 			return nil
 		})
 	}
 	_ = c.calls.Wait() // each has said what went wrong
 	c.client.CloseIdleConnections()
-	return took.Load()
 }
 
 // ping tells one outsider how the run ended. The two calls about a run must not
