@@ -29,9 +29,6 @@ type Gap struct {
 	Proven bool
 }
 
-// closing is the length in bytes of the zero blocks that end an index.
-const closing = 1024
-
 // Gap tells with one request what the index of a set of metadata has behind a
 // position. It reads at most so many bytes; of a longer gap it knows how long it is
 // and when it begins. A position without a midstate is believed, and what follows it
@@ -68,7 +65,7 @@ func (u *Upstream) Gap(ctx context.Context, m *Metadata, from index.Position, mo
 
 // beginning tells of a gap of which only the beginning is here.
 func beginning(log *index.Log, size int64) (Gap, error) {
-	gap := Gap{Bytes: max(0, size-closing), Entries: -1}
+	gap := Gap{Bytes: max(0, size-index.Closing), Entries: -1}
 	for e, err := range log.Entries() {
 		if err != nil {
 			return gap, err

@@ -31,6 +31,10 @@ type Position struct {
 // blockSize is the unit of a tar file.
 const blockSize = 512
 
+// Closing is the length in bytes of the zero blocks that end an index as it is
+// published.
+const Closing = 2 * blockSize
+
 // ErrPosition is wrapped by every refusal of a position's text form.
 var ErrPosition = errors.New("not a position in an index")
 

@@ -198,11 +198,23 @@ const (
 
 // health returns that of the worst place.
 func (l *look) health() health {
-	word := fresh
-	for _, h := range []health{degraded, stale, unreachable} {
-		if slices.ContainsFunc(l.places, func(p *view) bool { return p.is(h) }) {
-			word = h
+	for _, word := range []health{unreachable, stale, degraded} {
+		if slices.ContainsFunc(l.places, func(p *view) bool { return p.health() == word }) {
+			return word
 		}
 	}
-	return word
+	return fresh
+}
+
+// health returns the place's own.
+func (p *view) health() health {
+	switch {
+	case p.err != nil:
+		return unreachable
+	case slices.ContainsFunc(p.problems, func(problem problem) bool { return problem.stale }):
+		return stale
+	case len(p.problems) > 0:
+		return degraded
+	}
+	return fresh
 }

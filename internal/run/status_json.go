@@ -174,7 +174,7 @@ func known(t time.Time) *time.Time {
 // placeForm also reports whether a list was cut.
 func (l *look) placeForm(p *view, entries int) (f placeForm, cut bool) {
 	f = placeForm{
-		Kind: p.kind, Address: shown(p.name), Stale: p.is(stale), Problems: []string{}, Notes: []string{},
+		Kind: p.kind, Address: shown(p.name), Stale: p.health() == stale, Problems: []string{}, Notes: []string{},
 		Lacks: p.lag.form(), State: known(p.newest()), Files: []fileForm{}, Ledger: []owedLine{},
 		Says: p.saysForm(), Tag: l.tagForm(p),
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,7 +75,7 @@ func (l *look) judgeLag(p *view) {
 	case errors.Is(lag.err, index.ErrLength):
 		p.note("its index is longer than the one that upstream shows here")
 		lag.known, lag.err, lag.Gap = true, nil, hackage.Gap{}
-	case !lag.known && p.newest().IsZero():
+	case !lag.known && l.sane(p.newest()).IsZero():
 		p.look("what it lacks of upstream's index could not be found out: %v", lag.err)
 		return
 	case !lag.known:
@@ -90,22 +91,26 @@ func (l *look) judgeLag(p *view) {
 
 // judgeAlone is judgeLag without upstream: by what the mirror says of itself.
 func (l *look) judgeAlone(p *view) {
-	last, allowed := p.newest(), l.o.StaleAfter
-	for _, t := range []time.Time{p.updated, p.checked()} {
-		if t.After(last) && t.Before(l.now.Add(clockSkew)) {
-			last = t
-		}
-	}
-	if last.Equal(p.checked()) {
+	checked, allowed := l.sane(p.checked()), l.o.StaleAfter
+	last := slices.MaxFunc([]time.Time{checked, l.sane(p.updated), l.sane(p.newest())}, time.Time.Compare)
+	if last.Equal(checked) {
 		allowed += checkedWithin
 	}
 	switch age := l.now.Sub(last); {
-	case last.IsZero() || last.After(l.now.Add(clockSkew)):
+	case last.IsZero():
 		p.look("upstream cannot be read, and the mirror does not say when it was fresh")
 	case age > allowed:
 		p.problems = append(p.problems, problem{stale: true, text: fmt.Sprintf(
 			"upstream cannot be read, and by its own word the mirror was fresh at %s last, %s ago", instant(last), span(age))})
 	}
+}
+
+// sane returns a time that a mirror gives, or none if it is still to come.
+func (l *look) sane(t time.Time) time.Time {
+	if t.After(l.now.Add(clockSkew)) {
+		return time.Time{}
+	}
+	return t
 }
 
 // checked is when a mirror says it was held against upstream last, zero if it does

@@ -49,16 +49,6 @@ type problem struct {
 	stale bool
 }
 
-// is reports whether a health is the view's, or one of several.
-func (p *view) is(h health) bool {
-	for _, problem := range p.problems {
-		if problem.stale == (h == stale) && h != unreachable {
-			return true
-		}
-	}
-	return p.err != nil && h == unreachable
-}
-
 // list makes a view of each place.
 func (l *look) list() error {
 	for _, text := range l.o.buckets() {
@@ -89,9 +79,19 @@ func (l *look) readBucket(ctx context.Context, p *view, text string) error {
 		return ofMirror(err)
 	}
 	defer func() { _ = closer.Close() }() // it was only read
-	if p.metadata, err = from.Metadata(ctx, hackage.Seen{}); err != nil {
+	p.metadata, err = from.Metadata(ctx, hackage.Seen{})
+	if err != nil && !errors.Is(err, hackage.ErrMissing) {
 		return ofMirror(err)
 	}
+	p.readUnsigned(ctx, from)
+	if err != nil && p.stated {
+		return fmt.Errorf("its first fill has not come to its end: %w", ofMirror(err))
+	}
+	return ofMirror(err)
+}
+
+// readUnsigned reads what a bucket says of itself.
+func (p *view) readUnsigned(ctx context.Context, from *hackage.Upstream) {
 	raw, err := from.Unsigned(ctx, mirror.StateKey, mirror.MaxState)
 	if err == nil {
 		var file state.File
@@ -104,7 +104,6 @@ func (l *look) readBucket(ctx context.Context, p *view, text string) error {
 		p.said, err = status.Parse(raw)
 	}
 	p.unsaid = unread(err)
-	return nil
 }
 
 // unread is the error of a file that is there.
@@ -251,11 +250,8 @@ func (p *view) position() (index.Position, bool) {
 	if p.stated && signed && p.state.Position.Ends(info.Length, info.SHA256) {
 		return p.state.Position, true
 	}
-	return index.Position{Length: info.Length - endOfTar}, signed && info.Length >= endOfTar
+	return index.Position{Length: info.Length - index.Closing}, signed && info.Length >= index.Closing
 }
-
-// endOfTar is the length in bytes of the zero blocks that end a tar file.
-const endOfTar = 1024
 
 // newest is the time of the newest entry that a place says it has, zero if it does
 // not say so.

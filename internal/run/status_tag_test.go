@@ -1,7 +1,12 @@
 package run
 
 import (
+	"io"
+	"net/http"
+	"net/http/cgi"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,4 +78,31 @@ func TestStatusOfAnOlderTool(t *testing.T) {
 	w.says(w.status(CodeError, "--files-repository", old), `it says "v1`, "not a tag of this mirror")
 	w.git(old, "tag", "-d", "current-hackage")
 	w.says(w.status(CodeError, "--files-repository", old), `it has no tag "current-hackage"`)
+}
+
+// Over the web a repository is read as by anybody: without a name, and no more of it
+// than the tag and its commit.
+func TestStatusReadsOverTheWebAlone(t *testing.T) {
+	t.Parallel()
+	w := newLookout(t, hackagetest.Options{})
+	backend := findProgram(t, "git-http-backend", strings.TrimSpace(w.git(w.dir, "--exec-path")))
+	script := &cgi.Handler{Path: backend, Env: []string{"GIT_PROJECT_ROOT=" + w.dir, "GIT_HTTP_EXPORT_ALL=1"}, InheritEnv: []string{"PATH"}, Stderr: io.Discard}
+	var asked atomic.Int64
+	host := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, request *http.Request) {
+		if asked.Add(1); request.Header.Get("Authorization") != "" || strings.Contains(request.URL.String(), "receive-pack") {
+			t.Errorf("it asks for %s as %q", request.URL, request.Header.Get("Authorization"))
+		}
+		script.ServeHTTP(out, request)
+	}))
+	t.Cleanup(host.Close)
+	w.git(w.hashes(), "config", "uploadpack.allowFilter", "true")
+	writeFile(t, w.path("mirror.asc"), w.public)
+	said := w.status(CodeDone, "--hashes-repository", host.URL+"/hashes.git", "--trusted-keys", w.path("mirror.asc"))
+	w.says(said, "hashes-repository "+host.URL+"/hashes.git", "verified  lacks           nothing")
+	if n := asked.Load(); n == 0 || n > 4 {
+		t.Errorf("%d requests", n)
+	}
+	w.says(w.status(CodeError, "--hashes-repository", host.URL+"/none.git"), "unreachable", "no git repository at the address")
+	private := w.tokenHost()
+	w.says(w.status(CodeError, "--hashes-repository", private.URL+"/hashes.git"), "unreachable", "it asks for a token")
 }

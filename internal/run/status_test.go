@@ -79,6 +79,8 @@ func TestStatusTellsHowFarBehind(t *testing.T) {
 	w.server.Fault("/01-index.tar", hackagetest.IgnoreRange())
 	said = w.status(CodeDegraded, w.web.URL)
 	w.says(said, "stale", "something that has been missing for at most 2 h 6 min", "its own newest entry is taken", "unproven  lacks")
+	w.put("hackage-mirror.json", strings.Replace(w.contents(w.bucket())["hackage-mirror.json"], "2026-11-22T05:55:00Z", "2126-11-22T05:55:00Z", 1))
+	w.says(w.status(CodeDegraded, w.web.URL), "degraded", "what it lacks of upstream's index could not be found out")
 }
 
 // An http server can withhold what is new, but not sign it.
@@ -177,6 +179,11 @@ func TestStatusOfWhatCannotBeRead(t *testing.T) {
 			t.Fatal(name)
 		}
 	}
+	w.front = nil
+	if err := os.Remove(filepath.Join(w.bucket(), "timestamp.json")); err != nil {
+		t.Fatal(err)
+	}
+	w.says(w.status(CodeError, w.web.URL), "its first fill has not come to its end")
 	said := w.status(CodeError, "http://127.0.0.1:1/", "--files-repository", w.files())
 	w.says(said, "connection refused", "unproven  lacks           nothing")
 	f := w.parsed(w.status(CodeError, "http://127.0.0.1:1/", "--files-repository", w.path("none.git"), "--json"))

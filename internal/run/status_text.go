@@ -48,24 +48,30 @@ func shownTo(most int, text string) string {
 func (l *look) sentence() string {
 	word := l.health()
 	for _, p := range l.places {
-		for _, problem := range p.problems {
-			if problem.stale == (word == stale) && word != unreachable {
-				return fmt.Sprintf("%s: %s %s: %s%s", word, p.kind, p.name, problem.text, l.more())
-			}
-		}
-		if p.err != nil {
+		switch {
+		case p.health() != word:
+		case word == unreachable:
 			return fmt.Sprintf("%s: %s %s cannot be read%s", word, p.kind, p.name, l.more())
+		case word == stale || word == degraded:
+			return fmt.Sprintf("%s: %s %s: %s%s", word, p.kind, p.name, p.worst(), l.more())
+		case p.lag.time > 0:
+			return fmt.Sprintf("%s: %s %s lacks %s, which is within %s", word, p.kind, p.name, p.lag, span(l.o.StaleAfter))
 		}
 	}
 	if l.upstream.metadata == nil {
 		return "fresh, as far as the mirror itself says; upstream cannot be read"
 	}
-	for _, p := range l.places {
-		if p.lag.time > 0 {
-			return fmt.Sprintf("fresh: %s %s lacks %s, which is within %s", p.kind, p.name, p.lag, span(l.o.StaleAfter))
+	return "fresh: nothing of upstream's index is missing"
+}
+
+// worst is the first problem, or the first that makes a place stale.
+func (p *view) worst() string {
+	for _, problem := range p.problems {
+		if problem.stale {
+			return problem.text
 		}
 	}
-	return "fresh: nothing of upstream's index is missing"
+	return p.problems[0].text
 }
 
 // more says how many other things there are to look at.

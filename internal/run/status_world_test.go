@@ -24,6 +24,7 @@ type lookout struct {
 	front  http.Handler // before the bucket, if set
 	clock  time.Time
 	signer string // fingerprint
+	public []byte // its key
 }
 
 // newLookout returns a lookout over a Hackage whose newest entry is five minutes
@@ -55,7 +56,7 @@ func newLookout(t *testing.T, o hackagetest.Options) *lookout {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.signer = signer.Fingerprint()
+	w.signer, w.public = signer.Fingerprint(), signer.PublicKey()
 	return w
 }
 
