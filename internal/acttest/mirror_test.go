@@ -38,6 +38,7 @@ func TestMirror(t *testing.T) {
 	says(t, out.String(), "v1.2.3 for linux-", "downloaded and checked", notice)
 	t.Logf("first run by cron: %.2f s from uses: to our first line, with the download", out.between(t, action, began).Seconds())
 	s.check()
+	s.watcher.hears(t, "start", "secret-ping")
 
 	before := s.state()
 	out = s.mirror(true, "schedule", "-e", schedule)
@@ -52,6 +53,7 @@ func TestMirror(t *testing.T) {
 		t.Errorf("a dry run gives notice:\n%s", out)
 	}
 	s.unchanged(before)
+	s.watcher.hears(t, "start", "secret-ping") // of the quiet run, and not of the dry one
 
 	says(t, s.mirror(true, "workflow_dispatch", "--input", "verbose=true").String(), "grown-1.0")
 	s.check()

@@ -14,9 +14,12 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,6 +40,36 @@ type stage struct {
 	ssh      *sshHost
 	forge    *forge
 	keyring  string
+	watcher  *watcher
+}
+
+// A watcher is a server that the mirror tells of its runs and of its state.
+type watcher struct {
+	*httptest.Server
+	mu    sync.Mutex
+	calls []string // the last parts of the paths
+}
+
+func newWatcher(t *testing.T) *watcher {
+	w := &watcher{}
+	w.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.calls = append(w.calls, path.Base(r.URL.Path))
+	}))
+	t.Cleanup(w.Close)
+	return w
+}
+
+// hears fails the test if these are not the calls since it was last asked.
+func (w *watcher) hears(t *testing.T, want ...string) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !slices.Equal(w.calls, want) {
+		t.Errorf("who watches is told %q, want %q", w.calls, want)
+	}
+	w.calls = nil
 }
 
 // Which actions the workflow uses but for ours, as it names them.
@@ -56,7 +89,7 @@ func newStage(t *testing.T) *stage {
 	}
 	s := &stage{
 		T: t, runner: newRunner(t, workflows),
-		hackage: hackagetest.Small(), s3: s3test.Start(t), ssh: newSSHHost(t, "files", "hashes"), forge: newForge(t),
+		hackage: hackagetest.Small(), s3: s3test.Start(t), ssh: newSSHHost(t, "files", "hashes"), forge: newForge(t), watcher: newWatcher(t),
 	}
 	s.upstream = s.hackage.Serve()
 	t.Cleanup(s.upstream.Close)
@@ -80,6 +113,7 @@ func (s *stage) configure(key string) {
 		"SIGNING_KEY": key, "GITHUB_TOKEN": "token-of-the-workflow",
 		"FILES_SSH_KEY": s.ssh.key(s.T, "files"), "HASHES_SSH_KEY": s.ssh.key(s.T, "hashes"),
 		"AWS_ACCESS_KEY_ID": s.s3.Credentials.ID, "AWS_SECRET_ACCESS_KEY": s.s3.Credentials.Secret,
+		"PING_URL": s.watcher.URL + "/secret-ping", "NOTIFY_URL": s.watcher.URL + "/secret-note",
 	}
 	s.variables = map[string]string{
 		"UPSTREAM": s.upstream.URL, "ROOT_KEYS": strings.Join(s.hackage.KeyIDs(), "\n"), "KEY_THRESHOLD": strconv.Itoa(s.hackage.Threshold()),

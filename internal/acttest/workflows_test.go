@@ -15,7 +15,10 @@ import (
 // runnerFiles returns what a runner reads in this repository, by name.
 func runnerFiles(t *testing.T) map[string]string {
 	t.Helper()
-	files := map[string]string{"action.yml": read(t, filepath.Join(root(t), "action.yml"))}
+	files := map[string]string{}
+	for _, name := range []string{"action.yml", "docs/probe.yml"} {
+		files[name] = read(t, filepath.Join(root(t), name))
+	}
 	err := fs.WalkDir(os.DirFS(root(t)), ".github", func(name string, d fs.DirEntry, err error) error {
 		if err == nil && filepath.Ext(name) == ".yml" {
 			files[name] = read(t, filepath.Join(root(t), name))
@@ -25,7 +28,7 @@ func runnerFiles(t *testing.T) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(files) < 6 {
+	if len(files) < 7 {
 		t.Fatalf("found only %d files", len(files))
 	}
 	return files

@@ -26,7 +26,9 @@ package allcabal
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -132,10 +134,6 @@ func (d *Repository) notify(format string, args ...any) {
 // State returns what Load read or Update pushed.
 func (d *Repository) State() state.State { return d.state }
 
-// Head returns the commit that the branch is at, in hexadecimal, as Load read or
-// Update pushed it; "" if there is no branch.
-func (d *Repository) Head() string { return d.head }
-
 // Adopting returns why the whole index is compared with the tree, or "".
 func (d *Repository) Adopting() string {
 	if !d.adopting {
@@ -157,16 +155,11 @@ func (d *Repository) MayPush(ctx context.Context) error { return d.o.Repo.MayPus
 //
 // ErrTag and ErrKind refuse a remote that a run must not write to.
 func (d *Repository) Load(ctx context.Context) (state.State, error) {
-	refs, err := d.o.Repo.Refs(ctx)
-	if err != nil {
+	d.reset()
+	if err := d.see(ctx); err != nil {
 		return state.State{}, err
 	}
-	d.reset(refs)
-	annotated := refs["refs/tags/"+d.o.Tag+"^{}"] != ""
-	if err := d.fetch(ctx); err != nil {
-		return state.State{}, err
-	}
-	tagged, err := d.readTag(ctx, annotated)
+	tagged, err := d.readTag(ctx)
 	if err != nil {
 		return state.State{}, err
 	}
@@ -188,17 +181,35 @@ func (d *Repository) Load(ctx context.Context) (state.State, error) {
 }
 
 // reset forgets what an earlier Load found.
-func (d *Repository) reset(refs map[string]string) {
-	*d = Repository{
-		o: d.o, full: d.full, state: state.State{Ledger: state.Ledger{}},
-		head: refs["refs/heads/"+d.o.Branch], tag: refs["refs/tags/"+d.o.Tag],
-		empty: !hasBranch(refs),
-	}
+func (d *Repository) reset() {
+	*d = Repository{o: d.o, full: d.full, state: state.State{Ledger: state.Ledger{}}}
 }
 
-// fetch brings the commits and the tag that are there.
+// see brings the commits and the tag that are there. Mostly all are, which one step
+// shows; else the remote is asked what it has.
+func (d *Repository) see(ctx context.Context) error {
+	branch, tag := d.refs()
+	got, err := d.o.Repo.Fetch(ctx, branch, tag)
+	if !errors.Is(err, fs.ErrNotExist) {
+		d.head, d.tag = got[branch], got[tag]
+		return err
+	}
+	refs, err := d.o.Repo.Refs(ctx)
+	if err != nil {
+		return err
+	}
+	d.head, d.tag, d.empty = refs[branch], refs[tag], !hasBranch(refs)
+	return d.fetch(ctx)
+}
+
+// refs returns the full names of branch and tag.
+func (d *Repository) refs() (branch, tag string) {
+	return "refs/heads/" + d.o.Branch, "refs/tags/" + d.o.Tag
+}
+
+// fetch brings the commits and the tag that were there.
 func (d *Repository) fetch(ctx context.Context) error {
-	branch, tag := "refs/heads/"+d.o.Branch, "refs/tags/"+d.o.Tag
+	branch, tag := d.refs()
 	var wanted []string
 	if d.head != "" {
 		wanted = append(wanted, branch)

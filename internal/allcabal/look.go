@@ -33,28 +33,21 @@ type Sight struct {
 // ErrUnsigned says that a tag has no signature.
 var ErrUnsigned = errors.New("it has no signature")
 
-// Look reads the tag without taking it for anything to build on: one listing of the
-// refs, and a fetch of the tag with its commit alone. ErrTag says that there is none
+// Look reads the tag without taking it for anything to build on. ErrTag says that there is none
 // of a mirror.
 func (d *Repository) Look(ctx context.Context) (Sight, error) {
-	refs, err := d.o.Repo.Refs(ctx)
+	d.reset()
+	err := d.see(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Sight{}, fmt.Errorf("its tag %q, or its branch, has just gone: %w", d.o.Tag, ErrTag)
+	}
 	if err != nil {
 		return Sight{}, err
 	}
-	d.reset(refs)
-	ref := "refs/tags/" + d.o.Tag
 	if d.tag == "" {
 		return Sight{}, fmt.Errorf("it has no tag %q: %w", d.o.Tag, ErrTag)
 	}
-	got, err := d.o.Repo.Fetch(ctx, ref)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Sight{}, fmt.Errorf("its tag %q has just gone: %w", d.o.Tag, ErrTag)
-	}
-	if err != nil {
-		return Sight{}, err
-	}
-	d.tag = got[ref]
-	tag, whose, err := d.openTag(ctx, refs[ref+"^{}"] != "")
+	tag, whose, err := d.openTag(ctx)
 	if why, foreign := errors.AsType[foreignTag](err); foreign {
 		return Sight{}, fmt.Errorf("tag %q: %w: %w", d.o.Tag, why, ErrTag)
 	}

@@ -28,12 +28,12 @@ var (
 
 // readTag finds out whose the tag is, and takes the state out of one of ours.
 // Nothing in it is believed before its signature is verified.
-func (d *Repository) readTag(ctx context.Context, annotated bool) (commit string, err error) {
+func (d *Repository) readTag(ctx context.Context) (commit string, err error) {
 	d.owner = nobodys
 	if d.tag == "" {
 		return "", nil
 	}
-	tag, whose, err := d.openTag(ctx, annotated)
+	tag, whose, err := d.openTag(ctx)
 	if why, foreign := errors.AsType[foreignTag](err); foreign {
 		return "", d.refuseTag(string(why))
 	}
@@ -53,12 +53,11 @@ type foreignTag string
 func (f foreignTag) Error() string { return string(f) }
 
 // openTag reads the tag and says whose form it has. That of ours proves nothing yet.
-func (d *Repository) openTag(ctx context.Context, annotated bool) (gitrepo.Tag, owner, error) {
-	if !annotated {
-		return d.openLightweight(ctx)
-	}
+func (d *Repository) openTag(ctx context.Context) (gitrepo.Tag, owner, error) {
 	tag, err := d.o.Repo.ReadTag(ctx, d.tag)
 	switch {
+	case errors.Is(err, gitrepo.ErrObject):
+		return d.openLightweight(ctx, err)
 	case err != nil:
 		return tag, nobodys, foreignTag(err.Error())
 	case tag.Type != "commit":
@@ -72,10 +71,14 @@ func (d *Repository) openTag(ctx context.Context, annotated bool) (gitrepo.Tag, 
 }
 
 // openLightweight takes a tag without an object of its own for the older tools',
-// if it is at a commit that they, or we, might have made.
-func (d *Repository) openLightweight(ctx context.Context) (gitrepo.Tag, owner, error) {
+// if it is at a commit that they, or we, might have made. Of what is no commit either
+// it is told why it is no tag object.
+func (d *Repository) openLightweight(ctx context.Context, why error) (gitrepo.Tag, owner, error) {
 	c, err := d.o.Repo.ReadCommit(ctx, d.tag)
-	if errors.Is(err, gitrepo.ErrObject) || err == nil && !hasLine(c.Message) {
+	if errors.Is(err, gitrepo.ErrObject) {
+		return gitrepo.Tag{}, nobodys, foreignTag(why.Error())
+	}
+	if err == nil && !hasLine(c.Message) {
 		return gitrepo.Tag{}, nobodys, foreignTag("it is a lightweight tag of something else")
 	}
 	if err != nil {

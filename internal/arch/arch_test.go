@@ -65,7 +65,7 @@ func design() rules {
 			"internal/bucket/buckettest": {imports: internal("bucket")},
 			"internal/bucket/s3test":     {imports: internal("bucket")},
 			// The benchmarks, which measure what the tests hold right.
-			"script/benchmark": {imports: internal("bucket", "bucket/s3test", "hackagetest", "hashes", "index")},
+			"script/benchmark": {imports: internal("bucket", "bucket/s3test", "hackagetest", "hashes", "index", "page", "status")},
 			// Lists what a release is made of.
 			"script/sbom": {stdOnly: true},
 			".":           {imports: internal("run")},

@@ -47,7 +47,9 @@
 // The child processes get an environment of a few named variables, so that no
 // other secret of ours is visible to them. The ssh key is served by an agent in
 // this process and does not touch the disk (Windows, whose ssh cannot reach
-// such an agent, gets a private file that is overwritten and removed). The
+// such an agent, gets a private file that is overwritten and removed). The steps
+// of a run share one ssh connection per host and key ([Lines]), which ends with
+// it, or a minute after it was killed; where that cannot be, each step has its own. The
 // token travels in the environment, as a header that is bound to the remote's
 // address. Host keys must be known: the ones given, or GitHub's, which are
 // embedded. Error texts hold the remote's words with secrets, userinfo and

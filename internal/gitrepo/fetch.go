@@ -19,7 +19,7 @@ const tracked = "refs/remotes/origin/"
 // with the id of what it points to. HEAD is there if it leads anywhere. An
 // empty remote has an empty map.
 func (r *Repo) Refs(ctx context.Context) (map[string]string, error) {
-	out, err := r.git.output(ctx, nil, "ls-remote", "--quiet", "--", r.remote.forGit)
+	out, _, err := r.contact(ctx, nil, nil, "ls-remote", "--quiet", "--", r.remote.forGit)
 	if err != nil {
 		return nil, fmt.Errorf("list refs: %w", r.hint(err))
 	}
@@ -72,6 +72,7 @@ func (r *Repo) Fetch(ctx context.Context, refs ...string) (map[string]string, er
 		if err != nil {
 			return nil, fmt.Errorf("fetch: %w", r.hint(err))
 		}
+		r.showsTags = r.showsTags || slices.ContainsFunc(refs, func(ref string) bool { return strings.HasPrefix(ref, tags) })
 		r.refs = append(r.refs, refs...)
 		slices.Sort(r.refs)
 		r.refs = slices.Compact(r.refs)

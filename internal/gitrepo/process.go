@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -35,13 +34,19 @@ func (g *runner) command(ctx context.Context, args ...string) (*exec.Cmd, *tail)
 }
 
 // output runs git to its end and returns what it printed, also on failure.
-func (g *runner) output(ctx context.Context, stdin io.Reader, args ...string) ([]byte, error) {
+func (g *runner) output(ctx context.Context, stdin []byte, args ...string) ([]byte, error) {
+	out, _, err := g.run(ctx, stdin, args...)
+	return out, err
+}
+
+// run is output that returns also what git said beside.
+func (g *runner) run(ctx context.Context, stdin []byte, args ...string) (out []byte, said string, err error) {
 	cmd, words := g.command(ctx, args...)
-	cmd.Stdin = stdin
-	var out bytes.Buffer
-	cmd.Stdout = &out
-	err := cmd.Run()
-	return out.Bytes(), g.explain(ctx, args[0], err, words)
+	cmd.Stdin = bytes.NewReader(stdin)
+	var printed bytes.Buffer
+	cmd.Stdout = &printed
+	err = cmd.Run()
+	return printed.Bytes(), words.String(), g.explain(ctx, args[0], err, words)
 }
 
 // explain turns the end of a git process into an error with git's words, nil

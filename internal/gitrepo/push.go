@@ -86,7 +86,7 @@ func (r *Repo) MayPush(ctx context.Context) error {
 		return fmt.Errorf("push: %w", err)
 	}
 	spec := strings.TrimSpace(string(tree)) + ":refs/hackage-mirror/check"
-	out, err := r.git.output(ctx, nil, "push", "--dry-run", "--porcelain", "--no-verify", "--no-signed", "--", r.remote.forGit, spec)
+	out, _, err := r.contact(ctx, nil, nil, "push", "--dry-run", "--porcelain", "--no-verify", "--no-signed", "--", r.remote.forGit, spec)
 	if err != nil {
 		return fmt.Errorf("push: %w", r.hint(r.judgePush(ctx, out, err)))
 	}
@@ -114,7 +114,7 @@ func (r *Repo) push(ctx context.Context, how string, updates []Update) error {
 		args = append(args, "--force-with-lease="+u.Ref+":"+u.Old)
 		specs = append(specs, u.New+":"+u.Ref)
 	}
-	out, err := r.git.output(ctx, nil, append(append(args, "--", r.remote.forGit), specs...)...)
+	out, _, err := r.contact(ctx, nil, nil, append(append(args, "--", r.remote.forGit), specs...)...)
 	if err != nil {
 		return r.hint(r.judgePush(ctx, out, err))
 	}

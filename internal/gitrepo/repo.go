@@ -45,6 +45,8 @@ type Options struct {
 	// Notify is told, in one line for people, when the remote makes us fetch
 	// more than is needed; nil for nobody.
 	Notify func(string)
+	// Lines are the ssh connections of all Repos that have them; nil for its own.
+	Lines *Lines
 	// Getenv reads our environment, of which the children get a few named
 	// variables; nil is os.Getenv.
 	Getenv func(string) string
@@ -56,6 +58,11 @@ type Repo struct {
 	remote address
 	ssh    closer
 	auth   Auth
+
+	options []string // of ssh
+	lines   *Lines
+	own     *Lines // lines, if they are not the caller's
+	line    *line  // nil if the remote is not reached by ssh
 
 	// run is the life of the processes that outlive a call.
 	run  context.Context
@@ -73,6 +80,7 @@ type Repo struct {
 	refs      []string // that were fetched and may be there still
 	depth     int      // how many commits of each of them were fetched
 	fetches   int      // git fetch was started so often
+	steps     int      // and any git that talks to the remote
 }
 
 // Open checks git and the address, makes the local repository and, if asked to,
@@ -121,6 +129,10 @@ func (r *Repo) prepare(ctx context.Context, o Options, getenv func(string) strin
 	}
 	r.objects = newPacker(dir)
 	r.git.dir, r.git.env = dir, append(r.git.env, localGitDir)
+	if r.lines = o.Lines; r.lines == nil {
+		r.lines = NewLines(dir)
+		r.own = r.lines
+	}
 	return r.equip(getenv)
 }
 
@@ -144,11 +156,13 @@ func (r *Repo) equip(getenv func(string) string) error {
 		if len(r.auth.SSHKey) == 0 && getenv("SSH_AUTH_SOCK") != "" {
 			r.git.env = append(r.git.env, "SSH_AUTH_SOCK="+getenv("SSH_AUTH_SOCK"))
 		}
-		env, held, err := sshCommand(r.git.dir, r.auth, getenv("HOME"))
+		options, env, held, err := sshCommand(r.git.dir, r.auth, getenv("HOME"))
 		if err != nil {
 			return fmt.Errorf("use %q: %w", r.remote.display, err)
 		}
-		r.ssh, r.git.env = held, append(r.git.env, env...)
+		r.ssh, r.options = held, options
+		r.git.env = append(append(r.git.env, env...), sshEnvironment(options)...)
+		r.line = r.lines.to(r.remote, r.auth, getenv("HOME"))
 	}
 	r.config = config
 	r.git.env = append(r.git.env, configEnvironment(config)...)
@@ -209,6 +223,9 @@ func (r *Repo) Close() error {
 	r.stop()
 	if r.objects != nil {
 		errs = append(errs, r.objects.close())
+	}
+	if r.own != nil {
+		errs = append(errs, r.own.Close())
 	}
 	errs = append(errs, r.ssh.Close())
 	r.ssh = nothing{}

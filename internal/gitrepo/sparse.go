@@ -42,12 +42,8 @@ func (r *Repo) fetch(ctx context.Context, s sparseness, stdin []byte, args ...st
 	if stdin != nil {
 		all = append(all, "--stdin")
 	}
-	git := r.git
-	git.env = slices.Concat(git.env, r.fetchEnvironment(s))
-	cmd, words := git.command(ctx, append(all, args...)...)
-	cmd.Stdin = bytes.NewReader(stdin)
-	err := git.explain(ctx, "fetch", cmd.Run(), words)
-	if err == nil && s > everything && strings.Contains(words.String(), "filtering not recognized") {
+	_, said, err := r.contact(ctx, r.fetchEnvironment(s), stdin, append(all, args...)...)
+	if err == nil && s > everything && strings.Contains(said, "filtering not recognized") {
 		r.sparse = everything // and that is what came
 		r.tell("it does not know filters (uploadpack.allowFilter, over ssh with uploadpack.allowAnySHA1InWant)")
 	}

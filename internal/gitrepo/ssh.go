@@ -27,37 +27,36 @@ var githubHosts []byte
 // quoting for the shell, for ssh's options or for its %-marks.
 const sshFolder = "ssh"
 
-// sshCommand writes the files that ssh needs and returns the variables that
-// make git use them, and what must be closed after the last use.
-func sshCommand(dir string, a Auth, home string) (env []string, held closer, err error) {
+// sshCommand writes the files that ssh needs and returns ssh's options, the
+// variables that it wants to see, and what must be closed after the last use.
+func sshCommand(dir string, a Auth, home string) (options, env []string, held closer, err error) {
 	if err := os.Mkdir(filepath.Join(dir, sshFolder), 0o700); err != nil {
-		return nil, nil, fmt.Errorf("prepare ssh: %w", err)
+		return nil, nil, nil, fmt.Errorf("prepare ssh: %w", err)
 	}
 	hosts, err := hostsFile(a.KnownHosts)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if err := os.WriteFile(filepath.Join(dir, sshFolder, "known_hosts"), hosts, 0o600); err != nil {
-		return nil, nil, fmt.Errorf("prepare ssh: %w", err)
+		return nil, nil, nil, fmt.Errorf("prepare ssh: %w", err)
 	}
-	options := sshOptions()
+	options = sshOptions()
 	if len(a.SSHKey) == 0 {
-		options = append(options, ownSSH(len(a.KnownHosts) > 0, home)...)
-		return sshEnvironment(options), nothing{}, nil
+		return append(options, ownSSH(len(a.KnownHosts) > 0, home)...), nil, nothing{}, nil
 	}
 	key, err := ParseSSHKey(a.SSHKey)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	identity, env, held, err := offerKey(dir, key)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	options = append(options,
 		"-F none", "-o UserKnownHostsFile="+sshFolder+"/known_hosts", "-o GlobalKnownHostsFile=none",
 		"-o IdentitiesOnly=yes", "-o IdentityFile="+identity, "-o PreferredAuthentications=publickey",
 		"-o ForwardAgent=no", "-o ControlPath=none")
-	return append(env, sshEnvironment(options)...), held, nil
+	return options, env, held, nil
 }
 
 // sshOptions hold with and without a key of ours.

@@ -33,6 +33,7 @@ type sshHost struct {
 	port    int
 	hostKey ssh.PublicKey
 	log     string
+	more    string // settings
 }
 
 // sshKey makes a private key as ssh-keygen writes it, and its public half.
@@ -64,6 +65,11 @@ func sshKey(t *testing.T, kind string) (private []byte, public ssh.PublicKey) {
 
 func newSSHHost(t *testing.T, authorized ...ssh.PublicKey) *sshHost {
 	t.Helper()
+	return newSSHHostWith(t, "", authorized...)
+}
+
+func newSSHHostWith(t *testing.T, more string, authorized ...ssh.PublicKey) *sshHost {
+	t.Helper()
 	sshd := need(t, "sshd", "/usr/sbin", "/usr/local/sbin", "/sbin")
 	need(t, "ssh")
 	me, err := user.Current()
@@ -76,7 +82,7 @@ func newSSHHost(t *testing.T, authorized ...ssh.PublicKey) *sshHost {
 	for _, key := range authorized {
 		keys = append(keys, ssh.MarshalAuthorizedKey(key)...)
 	}
-	h := &sshHost{user: me.Username, hostKey: public, log: filepath.Join(dir, "log")}
+	h := &sshHost{user: me.Username, hostKey: public, log: filepath.Join(dir, "log"), more: more}
 	for name, content := range map[string][]byte{"host": hostKey, "authorized": keys, "log": nil} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			t.Fatal(err)
@@ -106,8 +112,8 @@ func (h *sshHost) start(t *testing.T, sshd, dir string) bool {
 	if err := probe.Close(); err != nil {
 		t.Fatal(err)
 	}
-	config := fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s\nAuthorizedKeysFile %s\nPidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nAllowUsers %s\n",
-		h.port, filepath.Join(dir, "host"), filepath.Join(dir, "authorized"), h.user)
+	config := fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s\nAuthorizedKeysFile %s\nPidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nAllowUsers %s\n%s",
+		h.port, filepath.Join(dir, "host"), filepath.Join(dir, "authorized"), h.user, h.more)
 	file := filepath.Join(dir, "config")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -173,7 +179,7 @@ func TestSSHWithDeployKey(t *testing.T) {
 				t.Errorf("the branch is at %s", got)
 			}
 			said, err := os.ReadFile(notes)
-			if err != nil || !strings.Contains(string(said), "ssh -o BatchMode=yes") {
+			if err != nil || !strings.Contains(string(said), "-o BatchMode=yes") {
 				t.Fatalf("the notes do not hold what ran: %q, %v", said, err)
 			}
 			line := strings.Split(string(key), "\n")[2]

@@ -17,10 +17,6 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/temp"
 )
 
-// socketPath is the longest path of a socket that every Unix takes; macOS has
-// room for 104 bytes with the closing zero.
-const socketPath = 100
-
 // offerKey serves the key by an agent of this process and leaves only the
 // public key in a file, by which ssh asks for the one it may use.
 func offerKey(dir string, key any) (identity string, env []string, held closer, err error) {

@@ -205,13 +205,25 @@ func withETag(m *Metadata, etag string) *Metadata {
 	return m
 }
 
+// Ahead asks for timestamp.json while the caller does not know yet what was seen. The
+// next call of Metadata takes this answer, whatever it is, for its first one.
+func (u *Upstream) Ahead(ctx context.Context) {
+	raw, got, err := u.fetchBytes(ctx, request{key: timestampFile, limit: tuf.MaxTimestamp})
+	answer := func() ([]byte, fetched, error) { return raw, got, err }
+	u.ahead.Store(&answer)
+}
+
 // timestamp fetches timestamp.json, or returns ErrUnchanged.
 func (u *Upstream) timestamp(ctx context.Context, seen Seen, fresh bool) ([]byte, string, error) {
 	r := request{key: timestampFile, limit: tuf.MaxTimestamp, fresh: fresh}
 	if !fresh && seen.Digest != "" {
 		r.etag = seen.ETag
 	}
-	raw, got, err := u.fetchBytes(ctx, r)
+	ask := func() ([]byte, fetched, error) { return u.fetchBytes(ctx, r) }
+	if ahead := u.ahead.Swap(nil); ahead != nil && !fresh {
+		ask = *ahead
+	}
+	raw, got, err := ask()
 	if errors.Is(err, ErrTooLarge) {
 		return nil, "", &refusal{err: err}
 	}

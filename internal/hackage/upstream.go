@@ -40,6 +40,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
@@ -158,8 +159,9 @@ func (o Options) withDefaults() Options {
 // An Upstream is a repository to read from. It may be used by several goroutines
 // at once and holds nothing that must be closed.
 type Upstream struct {
-	src source
-	o   Options
+	src   source
+	o     Options
+	ahead atomic.Pointer[func() ([]byte, fetched, error)] // see Ahead
 }
 
 // Open makes an Upstream of an http or https URL, a file URL or the path of a

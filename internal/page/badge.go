@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
-	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
@@ -26,21 +25,21 @@ func looks(health status.Word) look {
 	case status.Good:
 		return look{"up to date", "#1a7f37", "brightgreen"}
 	case status.Look:
-		return look{"up to date, look at this", "#9a6700", "yellow"}
+		return look{"needs a look", "#9a6700", "yellow"}
 	case status.Failed:
-		return look{"failed", "#b3261e", "red"}
+		return look{"not up to date", "#b3261e", "red"}
 	}
 	return look{"unknown", "#59636e", "lightgrey"}
 }
 
-// message is the right half of the badge. It names the day of the last check,
+// message is the right half of the badge. It names the time of the last check,
 // because a badge stays as it is when a mirror's runs stop.
 func message(s *status.Status) string {
 	words := looks(s.Health).words
 	if s.Checked.IsZero() {
 		return words + ", never checked"
 	}
-	return words + ", checked " + s.Checked.UTC().Format(time.DateOnly)
+	return words + ", checked " + when(s.Checked)
 }
 
 // badgeSVG draws the badge. It has no script, no style and no link, so that it

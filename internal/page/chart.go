@@ -13,6 +13,7 @@ import (
 type chart struct {
 	Width, Height     int
 	First, Last, Text string
+	Rel, Rev          string // the two halves of all bars, as paths
 	Bars              []bar
 	Rows              []bar // those on which something came, the newest first
 }
@@ -21,7 +22,7 @@ type chart struct {
 type bar struct {
 	Day                 string
 	Releases, Revisions int
-	X, Y1, H1, Y2, H2   int
+	X                   int
 }
 
 // maxCount bounds what is drawn of a day.
@@ -64,18 +65,26 @@ func (c *chart) draw() {
 		}
 	}
 	most := max(top.Releases+top.Revisions, 1)
-	for i := range c.Bars {
-		b := &c.Bars[i]
-		b.H1 = b.Releases * c.Height / most
-		b.H2 = b.Revisions * c.Height / most
-		b.Y1 = c.Height - b.H1
-		b.Y2 = b.Y1 - b.H2
+	for _, b := range c.Bars {
+		low := b.Releases * c.Height / most
+		high := b.Revisions * c.Height / most
+		c.Rel += column(b.X, c.Height, low)
+		c.Rev += column(b.X, c.Height-low, high)
 	}
 	for i := len(c.Bars) - 1; i >= 0; i-- {
 		if b := c.Bars[i]; b.Releases+b.Revisions > 0 {
 			c.Rows = append(c.Rows, b)
 		}
 	}
+	day, _ := time.Parse(time.DateOnly, top.Day) // it was written by that form
 	c.Text = fmt.Sprintf("In all %s and %s in %d days; the most on %s, %s.", plural(releases, "release"), plural(revisions, "revision"),
-		len(c.Bars), top.Day, humanize.Comma(int64(most)))
+		len(c.Bars), day.Format("2\u00a0January"), humanize.Comma(int64(most)))
+}
+
+// column returns a column of this height that stands at y, as part of a path.
+func column(x, y, height int) string {
+	if height == 0 {
+		return ""
+	}
+	return fmt.Sprintf("M%d %dh8v-%dh-8z", x, y, height)
 }

@@ -8,7 +8,9 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html/template"
+	"math"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -78,11 +80,11 @@ type view struct {
 	Policy string
 
 	Host, Upstream, UpstreamLink, Packages, Tool string
-	Health, Headline, Sentence, Behind, Error    string
+	Health, Sentence, Behind, Error              string
 	Run, RunLink                                 string
 	Checked, State                               moment
 	Figures                                      []figure
-	ByHand, Keys                                 bool
+	ByHand, Keys, Uncounted                      bool
 	Blocks                                       []block
 	Repositories                                 []repository
 	Chart                                        *chart
@@ -128,14 +130,17 @@ func newView(s *status.Status, rows int) *view {
 	public := web(s.PublicURL)
 	v := &view{
 		CSS: template.CSS(style), JS: template.JS(script), Policy: policy, // our own, embedded
-		Host: host(public), Upstream: cmp.Or(plain(s.Upstream, maxLine), "Hackage"), UpstreamLink: web(s.Upstream),
-		Packages: plain(s.Packages, maxLine), Tool: plain(s.Tool, maxWord),
-		Sentence: plain(s.Sentence, maxError), Error: plain(s.Run.Error, maxError), RunLink: link(s.Run.URL),
+		Host: host(public), Upstream: cmp.Or(host(web(s.Upstream)), plain(s.Upstream, maxLine), "Hackage"), UpstreamLink: web(s.Upstream),
+		Packages: plain(s.Packages, maxLine), Tool: cmp.Or(plain(s.Tool, maxWord), "hackage-mirror"),
+		Error: details(s), RunLink: link(s.Run.URL),
 		Checked: newMoment(s.Checked), State: newMoment(s.Index.State),
-		Figures: figures(s), ByHand: public == "", Keys: len(keys(s)) > 0, Blocks: blocks(s, public),
+		Figures: figures(s), ByHand: public == "", Keys: len(keys(s)) > 0, Uncounted: s.Holds.Releases < 0, Blocks: blocks(s, public),
 		Repositories: newRepositories(s.Repositories, rows), Chart: newChart(s.Days),
 	}
-	v.Health, v.Headline = headline(s.Health)
+	v.Health, v.Sentence = sign(s.Health)
+	if said := plain(s.Sentence, maxError); said != "" {
+		v.Sentence = said
+	}
 	if s.Index.Behind > 0 {
 		v.Behind = span(seconds(s.Index.Behind))
 	}
@@ -150,17 +155,27 @@ func host(public string) string {
 	return strings.TrimSuffix(rest, "/")
 }
 
-// headline returns a word for programs and some for people.
-func headline(health status.Word) (class, words string) {
+// sign returns how the health is drawn, and a sentence for want of a better one.
+func sign(health status.Word) (class, sentence string) {
 	switch health {
 	case status.Good:
-		return "good", "Up to date"
+		return "good", "Up to date."
 	case status.Look:
-		return "look", "Up to date, but look at this"
+		return "look", "Up to date, but somebody should look at this."
 	case status.Failed:
-		return "failed", "The last run failed"
+		return "failed", "Not up to date."
 	}
-	return "unknown", "Not known yet"
+	return "unknown", "Nothing is known of this mirror yet."
+}
+
+// details returns what went wrong, but for what the sentence says already.
+func details(s *status.Status) string {
+	text := plain(s.Run.Error, maxError)
+	_, said, _ := strings.Cut(plain(s.Sentence, maxError), ": ")
+	if len(said) <= len(text) && strings.EqualFold(text[:len(said)], said) {
+		text = strings.TrimSpace(text[len(said):])
+	}
+	return text
 }
 
 // lastRun says when the last run was and how it ended.
@@ -223,7 +238,8 @@ func (v *view) list(s *status.Status, rows int) {
 		now = s.Run.Began
 	}
 	for _, e := range first(s.Expiries, rows) {
-		line := expiry{Of: plain(e.Of, maxWord), When: newMoment(e.When)}
+		// Of a key, the fingerprint stands with the repositories.
+		line := expiry{Of: hexadecimal.ReplaceAllString(plain(e.Of, maxWord), ""), When: newMoment(e.When)}
 		line.Left = span(e.When.Sub(now)) + " left"
 		if e.When.Before(now) {
 			line.Left = "expired"
@@ -234,6 +250,8 @@ func (v *view) list(s *status.Status, rows int) {
 
 // first returns the first n of a list.
 func first[T any](list []T, n int) []T { return list[:min(n, len(list))] }
+
+var hexadecimal = regexp.MustCompile(` [0-9A-Fa-f]{40,64}$`)
 
 // newItem links a release or a revision to its files, if it can have any.
 func newItem(i status.Item) item {
@@ -269,7 +287,9 @@ func link(address string) string {
 	return u.String()
 }
 
-func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }
+func seconds(n int64) time.Duration {
+	return time.Duration(min(n, int64(math.MaxInt64/time.Second))) * time.Second
+}
 
 // span says a length of time in the largest unit that fits, as the page's script
 // does.

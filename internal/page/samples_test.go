@@ -1,6 +1,7 @@
 package page_test
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -13,7 +14,7 @@ var at = time.Date(2026, 11, 26, 6, 0, 0, 0, time.UTC)
 // sample is a mirror that is well.
 func sample() *status.Status {
 	s := &status.Status{
-		Version: status.Version, Health: status.Good, Sentence: "Up to date: the mirror has all that Hackage had at the last check.",
+		Version: status.Version, Health: status.Good, Sentence: "Up to date.",
 		Tool: "hackage-mirror v1.0.0", Upstream: "https://hackage.haskell.org", PublicURL: "https://hackage.example.org",
 		Checked: at, Changed: at.Add(-23 * time.Minute),
 		Index:    status.Index{Length: 912_345_600, State: at.Add(-26 * time.Minute), Upstream: at.Add(-26 * time.Minute), Lag: 190, Behind: 0},
@@ -21,7 +22,7 @@ func sample() *status.Status {
 		Holds:    status.Holds{Packages: 18_702, Releases: 151_203, Revisions: 107_488, Bytes: 12_883_901_234},
 		RootKeys: rootKeys(), Threshold: 3,
 		Repositories: []status.Repository{
-			{Kind: "files", Address: "git@github.com:example/all-cabal-files.git", Branch: "hackage", Tag: "current-hackage", Commit: "8f1e0c5a2b7d4936e1a0f4c8b2d7e6a5c4b3a291", State: at.Add(-26 * time.Minute), Fingerprint: "D1CF60F9C3E0F3A2B8845E1B9D7A2C4E5F60718293A4B5C6"},
+			{Kind: "files", Address: "github.com:example/all-cabal-files.git", Branch: "hackage", Tag: "current-hackage", Commit: "8f1e0c5a2b7d4936e1a0f4c8b2d7e6a5c4b3a291", State: at.Add(-26 * time.Minute), Fingerprint: "D1CF60F9C3E0F3A2B8845E1B9D7A2C4E5F60718293A4B5C6"},
 			{Kind: "hashes", Address: "https://github.com/example/all-cabal-hashes", Branch: "hackage", Tag: "current-hackage", Commit: "1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e", State: at.Add(-26 * time.Minute), Fingerprint: "D1CF60F9C3E0F3A2B8845E1B9D7A2C4E5F60718293A4B5C6"},
 		},
 		Expiries: []status.Expiry{
@@ -29,7 +30,7 @@ func sample() *status.Status {
 			{Of: "snapshot.json", When: at.Add(2*24*time.Hour + 20*time.Hour)},
 			{Of: "mirrors.json", When: at.AddDate(0, 5, 3)},
 			{Of: "root.json", When: at.AddDate(0, 5, 3)},
-			{Of: "signing key"},
+			{Of: "signing key D1CF60F9C3E0F3A2B8845E1B9D7A2C4E5F60718293A4B5C6"},
 		},
 	}
 	return fill(s)
@@ -38,15 +39,21 @@ func sample() *status.Status {
 // fill gives a mirror its 90 days and newest items.
 func fill(s *status.Status) *status.Status {
 	for i := status.MaxDays - 1; i >= 0; i-- {
+		day := at.AddDate(0, 0, -i)
+		busy := 24 + i*i*31%17
+		if w := day.Weekday(); w == time.Saturday || w == time.Sunday {
+			busy /= 2
+		}
 		if i == 40 {
 			continue // a day on which nothing came
 		}
-		s.Days = append(s.Days, status.Day{Day: at.AddDate(0, 0, -i).Format(time.DateOnly), Releases: 12 + i*37%29, Revisions: 3 + i*53%41})
+		s.Days = append(s.Days, status.Day{Day: day.Format(time.DateOnly), Releases: busy, Revisions: busy * (3 + i*i%7) / 9})
 	}
-	names := []string{"aeson", "text-builder-linear", "lens", "servant-client-core", "pandoc", "hw-prim", "amazonka-ec2", "polysemy", "http2", "bytestring"}
+	names := []string{"aeson", "text-builder-linear", "lens", "servant-client-core", "pandoc", "hw-prim", "amazonka-ec2", "polysemy", "http2", "bytestring", "xmonad-contrib"}
 	for i := range status.MaxRecent {
-		item := status.Item{Package: names[i%len(names)], Version: "2." + string(rune('0'+i%7)) + "." + string(rune('0'+i%10)), Time: at.Add(-time.Duration(26+i*i/3+i*7) * time.Minute), Bytes: int64(9000 + i*7919)}
-		item.Version += "." + time.Duration(i).String()[:len(time.Duration(i).String())-2]
+		item := status.Item{
+			Package: names[i%len(names)], Version: fmt.Sprintf("%d.%d.%d", i%3, i%7, i), Time: at.Add(-time.Duration(26+i*i/3+i*7) * time.Minute), Bytes: int64(9000 + i*7919),
+		}
 		if i%3 == 1 {
 			item.Revision, item.Bytes = i%5+1, 0
 		}
@@ -72,7 +79,8 @@ func samples() map[string]*status.Status {
 // degraded is a mirror at which somebody should look.
 func degraded() *status.Status {
 	s := sample()
-	s.Health, s.Sentence = status.Look, "Up to date, but the bytes of one release are not the signed ones, and mirrors.json expires in 6 days."
+	s.Health, s.Sentence = status.Look, "Up to date, but look at this: the bytes of 1 release are not the signed ones, and are not published."
+	s.Run.Error = "The bytes of 1 release are not the signed ones, and are not published. The mirrors.json expires at 2026-12-02T06:00:00Z."
 	s.Owed = 4
 	s.Ledger = []status.Owed{
 		{Release: "hw-json-simd-0.1.1.3", Reason: "mismatch", Since: at.AddDate(0, 0, -2), Why: "upstream serves 48,213 bytes, and the index has signed 48,190"},
@@ -87,20 +95,20 @@ func degraded() *status.Status {
 // failed is a mirror whose last run failed.
 func failed() *status.Status {
 	s := sample()
-	s.Health, s.Sentence = status.Failed, "The last run could not reach Hackage; the mirror stands as it was 2 hours ago."
+	s.Health, s.Sentence = status.Failed, "Not up to date: what upstream has could not be read, or not be verified."
 	s.Checked, s.Index.Behind = at.Add(-2*time.Hour), 7200
 	s.Run.Outcome, s.Run.Seconds = "failed", 81.2
-	s.Run.Error = `read metadata from https://hackage.haskell.org: GET "timestamp.json": 503 Service Unavailable, also after 5 tries: try again later, or give another mirror as upstream`
-	s.Repositories[1].Error = "push to https://github.com/example/all-cabal-hashes: the token may not write: give it the right contents: write"
+	s.Run.Error = "What upstream has could not be read, or not be verified. The hashes repository could not be brought up to date."
+	s.Repositories[1].Error = "The last run could not bring it up to date."
 	return s
 }
 
 // firstFill is a mirror that a run has begun to fill.
 func firstFill() *status.Status {
 	return &status.Status{
-		Version: status.Version, Health: status.Look, Sentence: "The first fill is under way: 112,480 releases are still to come.",
+		Version: status.Version, Health: status.Failed, Sentence: "Not up to date: there are 112,480 releases still to come, with the next runs.",
 		Tool: "hackage-mirror v1.0.0", Upstream: "https://hackage.haskell.org", Checked: at.Add(-20 * time.Minute),
-		Index: status.Index{Lag: -1, Behind: -1}, Run: status.Run{Began: at.Add(-5 * time.Hour), Seconds: 18000, Outcome: "done"},
+		Index: status.Index{Lag: -1, Behind: -1}, Run: status.Run{Began: at.Add(-5 * time.Hour), Seconds: 18000, Outcome: "done", Error: "There are 112,480 releases still to come, with the next runs."},
 		Holds: status.Holds{Packages: -1, Releases: -1, Revisions: -1, Bytes: -1},
 	}
 }
@@ -126,8 +134,8 @@ var evil = []string{
 // hostile has evil texts wherever there is one.
 func hostile() *status.Status {
 	s := &status.Status{
-		Version: status.Version, Health: status.Word(evil[0]), Sentence: strings.Join(evil, " "), Tool: evil[1], Upstream: evil[3],
-		PublicURL: evil[14], Packages: evil[4], Checked: at, Changed: at, Index: status.Index{State: at, Upstream: at, Lag: 1 << 40},
+		Version: status.Version, Health: status.Word(evil[0]), Sentence: strings.Join(evil, " "), Tool: evil[1], Upstream: evil[14],
+		PublicURL: evil[3], Packages: evil[4], Checked: at, Changed: at, Index: status.Index{State: at, Upstream: at, Lag: 1 << 40},
 		Run: status.Run{Began: at, Outcome: evil[10], Error: strings.Join(evil, "\n"), URL: evil[3]}, Threshold: -1,
 	}
 	for _, text := range evil {

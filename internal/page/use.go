@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"path"
@@ -16,9 +17,9 @@ const somewhere = "https://ADDRESS/"
 
 // A block is text to be copied, and what to do with it.
 type block struct {
-	For, Lead string
-	Open      bool
-	Parts     []part
+	For, Lead, Where string
+	Open             bool
+	Parts            []part
 }
 
 // A part of a block; Here says that it stands for the mirror's address.
@@ -60,18 +61,22 @@ func blocks(s *status.Status, public string) []block {
 	if public == "" {
 		public = somewhere
 	}
-	ids := keys(s)
-	cabal := "repository hackage.haskell.org\n  url: " + public + "\n  secure: True\n"
-	stack := "package-index:\n  download-prefix: " + public + "\n"
-	if len(ids) > 0 {
-		cabal += fmt.Sprintf("  root-keys: %s\n  key-threshold: %d\n", strings.Join(ids, "\n             "), s.Threshold)
-		stack += fmt.Sprintf("  hackage-security:\n    keyids:\n    - %s\n    key-threshold: %d\n    ignore-expiry: false\n", strings.Join(ids, "\n    - "), s.Threshold)
+	ids, threshold := keys(s), s.Threshold
+	if len(ids) == 0 {
+		ids = []string{"IDS-OF-THE-ROOT-KEYS"} // without any, cabal would believe whatever it finds
 	}
+	if threshold < 1 {
+		threshold = len(ids)
+	}
+	cabal := fmt.Sprintf("repository hackage.haskell.org\n  url: %s\n  secure: True\n  root-keys: %s\n  key-threshold: %d\n",
+		public, strings.Join(ids, "\n             "), threshold)
+	stack := fmt.Sprintf("package-index:\n  download-prefix: %s\n  hackage-security:\n    keyids:\n    - %s\n    key-threshold: %d\n    ignore-expiry: false\n",
+		public, strings.Join(ids, "\n    - "), threshold)
 	all := []block{
-		{"cabal", "In ~/.cabal/config or ~/.config/cabal/config, put this in the place of the block of the same name.", true, split(cabal)},
-		{"stack", "In ~/.stack/config.yaml, from stack 2.9.3 on.", false, split(stack)},
+		{"cabal", "Put this in the place of the block of the same name. Newer versions of cabal have the file at ~/.config/cabal/config.", "~/.cabal/config", true, split(cabal)},
+		{"stack", "From stack 2.9.3 on.", "~/.stack/config.yaml", false, split(stack)},
 		{
-			"nix", "Lets nixpkgs fetch the tarballs of Hackage from here first. nix checks their hashes by itself. With a nix daemon, the variable belongs into the daemon's environment.", false,
+			"nix", "Lets nixpkgs fetch the tarballs of Hackage from here first. nix checks their hashes by itself. With a nix daemon, the variable belongs into the daemon's environment.", "shell", false,
 			split("export NIX_MIRRORS_hackage='" + public + "package/ " + hackage + "package/'\n"),
 		},
 	}
@@ -80,7 +85,7 @@ func blocks(s *status.Status, public string) []block {
 		if r.Kind == "hashes" && strings.HasPrefix(web, "https://github.com/") && commitID.MatchString(r.Commit) {
 			archive := web + "/archive/" + r.Commit + ".tar.gz"
 			return append(all, block{
-				"nix, for the newest packages", "An overlay with the hashes of all packages as of this commit. nix store prefetch-file, given the address, prints the hash that belongs between the quotes.", false,
+				"nix, for the newest packages", "An overlay with the hashes of all packages as of this commit. nix store prefetch-file, given the address, prints the hash that belongs between the quotes.", "overlay", false,
 				split(fmt.Sprintf("final: prev: {\n  all-cabal-hashes = final.fetchurl {\n    url = \"%s\";\n    hash = \"\";\n  };\n}\n", archive)),
 			})
 		}
@@ -90,7 +95,7 @@ func blocks(s *status.Status, public string) []block {
 
 // A repository is one as the page shows it. Parts are commands that check it.
 type repository struct {
-	Name, Link, For            string
+	Name, Link, For, Where     string
 	Commit, Fingerprint, Error string
 	State                      moment
 	Parts                      []part
@@ -99,7 +104,7 @@ type repository struct {
 var (
 	commitID   = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 	refName    = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_./-]*$`)
-	shortSSH   = regexp.MustCompile(`^[0-9A-Za-z_.-]+@([0-9A-Za-z.-]+):([^/].*)$`)
+	shortSSH   = regexp.MustCompile(`^(?:[0-9A-Za-z_.-]+@)?([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)+):([^/].*)$`)
 	safeInSh   = regexp.MustCompile(`^[0-9A-Za-z_/.][0-9A-Za-z_@%+=:,./~-]*$`)
 	folderName = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_.-]*$`)
 )
@@ -124,14 +129,14 @@ func newRepositories(list []status.Repository, rows int) []repository {
 	for _, r := range first(list, rows) {
 		clone, page := readable(r.Address)
 		v := repository{
-			Name: plain(clone, maxLine), Link: page, Fingerprint: fingerprint(r.Fingerprint),
+			Name: cmp.Or(plain(clone, maxLine), "The "+plain(r.Kind, maxWord)+" repository"), Link: page, Fingerprint: fingerprint(r.Fingerprint),
 			Commit: plain(r.Commit, maxWord), Error: plain(r.Error, maxError), State: newMoment(r.State),
 		}
 		if page != "" {
 			v.Name = host(page)
 		}
 		folder := strings.TrimSuffix(path.Base(clone), ".git")
-		v.For = "checking " + plain(folder, maxWord)
+		v.Where, v.For = "shell", "checking "+plain(folder, maxWord)
 		if safeInSh.MatchString(clone) && folderName.MatchString(folder) && refName.MatchString(r.Branch) && refName.MatchString(r.Tag) {
 			v.Parts = []part{{Text: fmt.Sprintf("git clone --depth 1 --branch %s %s\ncd %s\ngit fetch origin tag %s --force\ngit verify-tag %[4]s\n", r.Branch, clone, folder, r.Tag)}}
 		}

@@ -29,6 +29,8 @@ func TestInterruptedRunEndsAndSaysSo(t *testing.T) {
 			g := hackage.Generation()
 			p := h.process(t, h.dir, g)
 			h.onGitHub()
+			watcher := newOutside(t, nil)
+			h.env["HACKAGE_MIRROR_PING_URL"] = watcher.URL + pingPath
 			for name, value := range h.env {
 				p.cmd.Env = append(p.cmd.Env, name+"="+value)
 			}
@@ -49,6 +51,7 @@ func TestInterruptedRunEndsAndSaysSo(t *testing.T) {
 				t.Fatalf("exit code %d, want %d:\n%s", code, CodeInterrupted, p.said)
 			}
 			h.says(p.said.String(), "Interrupted; the next run goes on from what was reached.", "\n::error title=hackage-mirror::interrupted\n", "\ninterrupted: ")
+			h.says(watcher.hears(t, "/start", "/fail"), ": interrupted\n", "because the run was interrupted")
 			outputs, summary := h.afterStep()
 			h.holds(outputs, map[string]string{"files-commit": "", "hashes-commit": "", "index-state": "", "pending": fmt.Sprint(len(g.Releases()))})
 			h.says(summary, "Hackage mirror: interrupted", "because the run was interrupted", "left as it was")

@@ -1,10 +1,14 @@
 package run
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
+	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
@@ -21,25 +25,6 @@ type change struct {
 	Mentions mentions    `json:"allowed_mentions"`
 	Before   status.Word `json:"before"` // empty if that is not known
 	*status.Status
-}
-
-// changeOf returns what is to be told of a run: that of the first bucket which has
-// any, or of the run where no bucket can be told of.
-func changeOf(standings []*standing, run *report.Run, env Env) *change {
-	if len(standings) == 0 {
-		return changed("", statusOf(run, env))
-	}
-	for _, st := range standings {
-		now := st.now
-		if now == nil { // it could not be written
-			now = statusOf(run, env)
-			now.Health, now.Sentence = st.word, st.sentence
-		}
-		if c := changed(st.before, now); c != nil {
-			return c
-		}
-	}
-	return nil
 }
 
 // mentions are those whom Discord may call: nobody.
@@ -71,6 +56,48 @@ func changed(before status.Word, now *status.Status) *change {
 	}
 	text = bounded(harmless.Replace(text), maxText)
 	return &change{Text: text, Content: text, Mentions: mentions{[]string{}}, Before: before, Status: &short}
+}
+
+// notified returns the state that notify-url has heard of last, "" if that is not
+// known. If the buckets do not say the same, as after one could not be reached, it
+// is what differs from the state now.
+func (r *syncer) notified(now status.Word) (before status.Word) {
+	for _, s := range r.sites {
+		if s.bucket == nil {
+			continue
+		}
+		word, known := s.bucket.Notified()
+		said := status.Word(word)
+		if said != status.Look && said != status.Failed {
+			said = status.Good // whatever somebody wrote there
+		}
+		if known && said != now {
+			return said
+		} else if known {
+			before = now
+		}
+	}
+	return before
+}
+
+// keepNotified lets the buckets remember what notify-url has heard, so that it hears
+// it once.
+func (r *syncer) keepNotified(ctx context.Context, now status.Word) {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer stop()
+	for _, s := range r.sites {
+		if s.bucket == nil {
+			continue
+		}
+		word, known := s.bucket.Notified()
+		if !known || status.Word(word) == now {
+			continue
+		}
+		err := s.bucket.Notify(ctx, string(now))
+		if err != nil && !errors.Is(err, bucket.ErrConflict) && !errors.Is(err, bucket.ErrLocked) { // another run will tell
+			r.warn(fmt.Sprintf("%s %q cannot remember what notify-url has heard, so that it may hear it again: %v", s.kind, s.place(), err))
+		}
+	}
 }
 
 // harmless takes from a text what chats make links, mentions and markup of: errors

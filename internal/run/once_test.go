@@ -50,7 +50,7 @@ func TestEachErrorIsToldOnce(t *testing.T) {
 			if err := os.MkdirAll(filepath.Join(w.files(), "x"), 0o755); err != nil {
 				w.Fatal(err)
 			}
-		}, []string{`files-repository "FILES": list refs: git ls-remote: no git repository at the address`}},
+		}, []string{`files-repository "FILES": fetch: git fetch: no git repository at the address`}},
 		"a repository that refuses": {func(w *world) {
 			w.sync(CodeDone)
 			w.hook(w.files(), "no way")

@@ -127,10 +127,7 @@ func (o *Options) bucketOptions(env Env) (bucket.Options, error) {
 
 // openBucket makes a bucket ready.
 func (r *syncer) openBucket(ctx context.Context, text string, defaults bucket.Options) (*site, error) {
-	s := &site{kind: bucketKind, name: bucketName(text), publicURL: r.o.PublicURL}
-	if address, err := bucket.ParseAddress(text); err == nil && address.PublicURL != "" {
-		s.publicURL = address.PublicURL
-	}
+	s := &site{kind: bucketKind, name: bucketName(text)}
 	store, err := bucket.Open(ctx, text, defaults)
 	if err != nil {
 		return s, err
@@ -175,7 +172,10 @@ func bucketName(text string) string {
 
 // openRepositories makes the git repositories ready.
 func (r *syncer) openRepositories(ctx context.Context, remotes []remote) error {
+	lines := gitrepo.NewLines(r.dir)
+	r.closers = append(r.closers, lines.Close)
 	for _, m := range remotes {
+		m.Lines = lines
 		name, err := m.Check()
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.kind, err)

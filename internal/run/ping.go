@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -139,8 +140,10 @@ func (c *caller) begin(ctx context.Context) {
 	}
 }
 
-// end says how a run ended, and waits until everybody was told, or cannot be.
-func (c *caller) end(ctx context.Context, run *report.Run, change *change) {
+// end says how a run ended, and waits until everybody was told, or cannot be. It
+// reports whether somebody took the change.
+func (c *caller) end(ctx context.Context, run *report.Run, change *change) (notified bool) {
+	var took atomic.Bool
 	patience := c.patience
 	if ctx.Err() != nil {
 		patience /= hurried
@@ -155,14 +158,18 @@ func (c *caller) end(ctx context.Context, run *report.Run, change *change) {
 			break
 		}
 		c.calls.Go(func() error {
-			if err := c.post(limited, o.address.String(), "application/json", change.json()); err != nil {
-				c.env.warn(fmt.Sprintf("%s was not told that the state is now %q, and is not told again: %v", o.name, change.Health, err))
+			err := c.post(limited, o.address.String(), "application/json", change.json())
+			if err == nil {
+				took.Store(true)
+			} else {
+				c.env.warn(fmt.Sprintf("%s was not told that the state is now %q: %v", o.name, change.Health, err))
 			}
 			return nil
 		})
 	}
 	_ = c.calls.Wait() // each has said what went wrong
 	c.client.CloseIdleConnections()
+	return took.Load()
 }
 
 // ping tells one outsider how the run ended. The two calls about a run must not

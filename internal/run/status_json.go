@@ -10,7 +10,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
-// The form of what status prints as JSON: see docs/monitor.md. A number or a time
+// The form of what status prints as JSON: see docs/probe.md. A number or a time
 // that is not known is null.
 type (
 	lookForm struct {
@@ -94,10 +94,14 @@ type (
 // lookVersion changes when the meaning of a key does.
 const lookVersion = 1
 
-// json returns all that was found, indented.
+// mostListed bounds the lists of what is printed: a ledger is as long as somebody
+// likes.
+const mostListed = 1000
+
+// json returns what was found, indented.
 func (l *look) json() []byte {
 	var out bytes.Buffer
-	if err := json.Indent(&out, l.encode(math.MaxInt), "", "  "); err != nil {
+	if err := json.Indent(&out, l.encode(mostListed), "", "  "); err != nil {
 		panic("run: JSON of our own does not parse: " + err.Error())
 	}
 	return append(out.Bytes(), '\n')
@@ -254,7 +258,7 @@ func (l *look) tagForm(p *view) *tagForm {
 		Name: l.sync.Tag, Commit: s.Commit, Head: s.Head, Line: known(s.Line), Older: s.Older,
 		Signature: l.signature(s), Fingerprint: report.Line(s.Fingerprint), Alarms: []alarmForm{},
 	}
-	for _, alarm := range state.Standing(s.State.Alarms, l.now) {
+	for _, alarm := range l.alarms(s) {
 		f.Alarms = append(f.Alarms, alarmForm{alarm.Commit, known(alarm.Since)})
 	}
 	return f

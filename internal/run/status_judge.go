@@ -228,7 +228,16 @@ func (l *look) judgeTag(p *view) {
 	case s.Head != s.Commit:
 		p.look("branch %q is at commit %s, which is not the one that the tag names, %s", l.sync.Branch, s.Head, s.Commit)
 	}
-	for _, alarm := range state.Standing(s.State.Alarms, l.now) {
+	for _, alarm := range l.alarms(s) {
 		p.look("alarm: commit %s, found at %s, was not made by the mirror", alarm.Commit, instant(alarm.Since))
 	}
+}
+
+// mostAlarms bounds how many alarms of a tag are told of; our own have no more.
+const mostAlarms = 10
+
+// alarms returns those of a tag that still stand.
+func (l *look) alarms(s *allcabal.Sight) []state.Alarm {
+	standing := state.Standing(s.State.Alarms, l.now)
+	return standing[:min(len(standing), mostAlarms)]
 }

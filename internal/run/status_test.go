@@ -1,6 +1,7 @@
 package run
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3test"
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 )
 
@@ -221,9 +223,6 @@ func TestStatusWithoutUpstream(t *testing.T) {
 	w.clock = w.clock.Add(90 * time.Minute)
 	w.says(w.status(CodeDone, w.all()...), "fresh, as far as the mirror itself says; upstream cannot be read", "not known, as upstream cannot be read", "connection refused")
 	w.clock = w.clock.Add(time.Hour)
-	if err := os.Remove(filepath.Join(w.bucket(), "status.json")); err != nil { // as older versions leave it
-		t.Fatal(err)
-	}
 	w.says(w.status(CodeDegraded, w.web.URL), "stale", "by its own word the mirror was fresh at 2026-11-22T06:00:00Z last, 2 h 30 min ago")
 	w.put("status.json", `{"version":1,"health":"good","checked":"2026-11-22T06:00:00Z"}`)
 	w.says(w.status(CodeDone, w.web.URL), "fresh")
@@ -239,10 +238,9 @@ func TestStatusOfAMirrorThatComplains(t *testing.T) {
 	w.put("status.json", `{"version":1,"health":"look","sentence":"::error::somebody\u0007 pushed"}`)
 	w.says(w.status(CodeDegraded, w.web.URL), "it says that a person should look")
 	w.server.Fault("/package/delta-1.0.tar.gz", hackagetest.Corrupt(9))
+	w.put("status.json", "")
 	w.hackage.Upload("delta", "1.0", nil, nil)
 	w.sync(CodeDegraded)
-	w.says(w.status(CodeDegraded, w.web.URL), "it says that a person should look: Up to date, but look at this: the bytes of 1 release are not the signed ones")
-	w.put("status.json", "")
 	said := w.status(CodeDegraded, w.all()...)
 	w.says(said, "upstream serves other bytes of 1 release than it signed", "1 release owed: 1 mismatch (delta-1.0)", "cannot be read: read status.json")
 }
@@ -332,7 +330,7 @@ func TestStatusOnARunner(t *testing.T) {
 	w.says(outputs["summary-json"], `"health":"stale"`)
 }
 
-// The JSON is a promise: docs/monitor.md says what it means.
+// The JSON is a promise: docs/probe.md says what it means.
 func TestStatusJSON(t *testing.T) {
 	t.Parallel()
 	w := newLookout(t, hackagetest.Options{})
@@ -352,6 +350,68 @@ func TestStatusJSON(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(want), said); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	docs, err := os.ReadFile(filepath.Join("..", "..", "docs", "probe.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range regexp.MustCompile(`"([a-z-]+)":`).FindAllStringSubmatch(said, -1) {
+		if !strings.Contains(string(docs), "`"+key[1]+"`") {
+			t.Errorf("docs/probe.md does not name the key %q", key[1])
+		}
+	}
+}
+
+func TestStatusGivesUpOnAServerThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	w := newLookout(t, hackagetest.Options{})
+	w.front = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	w.tune = func(o *hackage.Options) { o.FirstWait, o.Timeout = time.Millisecond, 20*time.Millisecond }
+	w.server.Fault("/timestamp.json", hackagetest.Stall())
+	w.says(w.status(CodeError, w.web.URL), "(3 attempts): nothing arrived for 20ms", "upstream "+w.server.URL+" cannot be read")
+}
+
+func TestStatusIsInterrupted(t *testing.T) {
+	t.Parallel()
+	w := newLookout(t, hackagetest.Options{})
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	env, stdout, stderr := testEnv(map[string]string{"PATH": os.Getenv("PATH")})
+	if code := Main(ctx, []string{"status", w.web.URL, "--upstream", w.server.URL}, env); code != CodeInterrupted || stdout.Len() > 0 {
+		t.Errorf("exit code %d:\n%s%s", code, stdout, stderr)
+	}
+}
+
+// What configures a mirror is enough to look at it.
+func TestStatusTakesAFileOfOptions(t *testing.T) {
+	t.Parallel()
+	w := newLookout(t, hackagetest.Options{})
+	config := w.path("mirror.yaml")
+	writeFile(t, config, []byte(fmt.Sprintf("upstream: %s\nroot-keys: [%s]\nkey-threshold: 2\nbucket: %s\nfiles-repository: %s\nconcurrency: 4\n",
+		w.server.URL, strings.Join(w.hackage.KeyIDs(), ", "), w.bucket(), w.files())))
+	w.says(w.bare(CodeDone, "status", "--config", config), "fresh", "bucket "+w.bucket(), "files-repository "+w.files())
+	writeFile(t, config, []byte("buckets: x\n"))
+	w.says(w.bare(CodeUsage, "status", "--config", config), "is not an option of sync")
+}
+
+// A ledger as long as somebody likes is counted, and not printed.
+func TestStatusOfALongLedger(t *testing.T) {
+	t.Parallel()
+	w := newLookout(t, hackagetest.Options{})
+	lines := make([]string, 20_000)
+	for i := range lines {
+		lines[i] = fmt.Sprintf("%q", fmt.Sprintf("long-%d missing since=2026-11-22T00:00:00Z", i))
+	}
+	state := w.contents(w.bucket())["hackage-mirror.json"]
+	w.put("hackage-mirror.json", strings.Replace(state, `"pending": []`, `"pending": [`+strings.Join(lines, ",")+"]", 1))
+	w.onGitHub()
+	w.says(w.status(CodeDone, w.web.URL), "20,000 releases owed: 20,000 missing (long-0, long-1, long-10, long-100, long-1000, and 19,995 more)")
+	outputs, _ := w.afterStep()
+	if raw := outputs["summary-json"]; len(raw) >= 32_000 || !strings.Contains(raw, `"cut":true`) || !strings.Contains(raw, `"owed":20000`) {
+		t.Errorf("summary-json has %d bytes: %.300s", len(raw), raw)
+	}
+	if f := w.parsed(w.status(CodeDone, w.web.URL, "--json")); !f.Cut || len(f.Places[0].Ledger) != mostListed || *f.Places[0].Owed != len(lines) {
+		t.Errorf("%d of %d lines, cut: %v", len(f.Places[0].Ledger), *f.Places[0].Owed, f.Cut)
 	}
 }
 

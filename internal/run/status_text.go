@@ -232,7 +232,7 @@ func ledgerLine(ledger state.Ledger) string {
 		names = append(names, shown(release.String()))
 	}
 	if more := len(all) - len(names); more > 0 {
-		names = append(names, fmt.Sprintf("and %d more", more))
+		names = append(names, "and "+humanize.Comma(int64(more))+" more")
 	}
 	return fmt.Sprintf("%s owed: %s (%s)", report.Plural(len(all), "release"), strings.Join(counts, ", "), strings.Join(names, ", "))
 }

@@ -52,11 +52,6 @@ type syncer struct {
 	// deprecated brings upstream's list of deprecated packages, once.
 	deprecated func() ([]byte, error)
 
-	// checked is when upstream's metadata were read, zero if they could not be.
-	checked    time.Time
-	whole      *index.Tail // all of the index, if it was read for something
-	wholeIndex *hackage.Index
-
 	timeline *timeline
 	signer   *openpgp.Signer // nil without repositories
 	wanted   []need          // in a dry run: what would be fetched
@@ -73,19 +68,9 @@ func runSync(ctx context.Context, o *Options, env Env) error {
 	return errors.Join(err, tell(ctx, run, err, o, env))
 }
 
-// syncTold is syncOnce, of which those hear who watch from outside.
-func syncTold(ctx context.Context, o *Options, env Env) (*report.Run, hackage.Seen, error) {
-	c := newCaller(o, env)
-	c.begin(ctx)
-	run, seen, standings, err := syncOnce(ctx, o, env)
-	judge(ctx, run, err)
-	c.end(ctx, run, changeOf(standings, run, env))
-	return run, seen, err
-}
-
-// syncOnce is one run. There are facts to tell of it even if it failed. Seen names
-// the newest metadata that it knows of, and standings, how the buckets stand by now.
-func syncOnce(ctx context.Context, o *Options, env Env) (run *report.Run, seen hackage.Seen, standings []*standing, err error) {
+// syncOnce is one run, of which those hear who watch from outside. There are facts
+// to tell of it even if it failed. Seen names the newest metadata that it knows of.
+func syncOnce(ctx context.Context, o *Options, env Env) (run *report.Run, seen hackage.Seen, err error) {
 	now := env.Now()
 	r := &syncer{
 		o: o, env: env, progress: newProgress(env, o.Verbose), began: now,
@@ -93,19 +78,29 @@ func syncOnce(ctx context.Context, o *Options, env Env) (run *report.Run, seen h
 		packages:  strings.Join(o.Packages, ","), dryRun: o.DryRun,
 		timeline: &timeline{now: env.Now, began: now}, mismatches: newMismatches(o),
 	}
+	outside := newCaller(o, env)
+	outside.begin(ctx)
 	folder, err := temp.Make()
-	if err != nil {
-		return r.facts(ctx, err), seen, nil, err
+	if err == nil {
+		r.dir = folder.Path
+		defer func() { err = errors.Join(err, r.close(), folder.Close()) }()
+		err = r.begin(ctx)
 	}
-	r.dir = folder.Path
-	defer func() { err = errors.Join(err, r.close(), folder.Close()) }()
-	aborted := r.begin(ctx)
-	run = r.facts(ctx, aborted)
-	if err = aborted; err == nil {
+	run = r.facts(ctx, err)
+	if err == nil {
 		err = r.verdict(run)
 	}
-	standings = r.tellReaders(ctx, run, aborted, outcomeOf(ctx, err))
-	return run, r.seen(), standings, err
+	judge(ctx, run, err)
+	r.call(ctx, outside, run)
+	return run, r.seen(), err
+}
+
+// call tells those who watch from outside how the run ended.
+func (r *syncer) call(ctx context.Context, outside *caller, run *report.Run) {
+	now := statusOf(run, r.env)
+	if outside.end(ctx, run, changed(r.notified(now.Health), now)) {
+		r.keepNotified(ctx, now.Health)
+	}
 }
 
 // seen names the newest metadata that the run knows of.
@@ -137,10 +132,7 @@ func (r *syncer) run(ctx context.Context) error {
 	r.deprecated = sync.OnceValues(func() ([]byte, error) { return r.readDeprecated(ctx) })
 	r.progress.Note(r.intent())
 	end := r.timeline.begin("states")
-	r.each(live(r.sites), func(s *site) error { return s.load(ctx, r.packages, r.shard, r.o.Full) })
-	for _, s := range r.buckets() {
-		s.untold = s.bucket.CanTell() && !r.dryRun && !s.before.Told.Is(s.before.Position)
-	}
+	r.readStates(ctx)
 	end()
 	if len(live(r.sites)) == 0 {
 		return ctx.Err()
@@ -149,7 +141,6 @@ func (r *syncer) run(ctx context.Context) error {
 	if err := r.readMetadata(ctx); err != nil {
 		return err
 	}
-	r.checked = r.env.Now()
 	r.warnOfExpiry()
 	settled, err := r.settled(ctx)
 	if err != nil {
@@ -163,6 +154,17 @@ func (r *syncer) run(ctx context.Context) error {
 		r.publishMetadata(ctx)
 	}
 	return ctx.Err()
+}
+
+// readStates reads the states of all sites, while upstream is asked for the first
+// file that is needed next.
+func (r *syncer) readStates(ctx context.Context) {
+	var group errgroup.Group
+	if sites := live(r.sites); len(sites) > 0 {
+		group.Go(func() error { r.upstream.Ahead(ctx); return nil })
+		r.each(sites, func(s *site) error { return s.load(ctx, r.packages, r.shard, r.o.Full) })
+	}
+	_ = group.Wait() // what went wrong is told where it is needed
 }
 
 // advance brings the sites to the end of the index. The buckets and the
@@ -226,9 +228,6 @@ func (r *syncer) canWrite(ctx context.Context) bool {
 // sayWhy says what makes a run more than an update.
 func (r *syncer) sayWhy() {
 	for _, s := range r.buckets() {
-		if s.untold {
-			r.progress.Note(fmt.Sprintf("%s %q: its readers were not told yet of all that it holds; the whole index is read for that", s.kind, s))
-		}
 		if s.unread != nil {
 			r.progress.Note(fmt.Sprintf("%s %q: its state could not be read (%v); everything is compared", s.kind, s, s.unread))
 		}

@@ -141,6 +141,16 @@ type sshHost struct {
 	base  string // as an address begins
 	known string
 	key   string // private
+	log   string
+}
+
+// spent counts the connections to the host and the steps of git over them since the
+// last call.
+func (h *sshHost) spent(t *testing.T) (connections, steps int) {
+	t.Helper()
+	words := string(readFile(t, h.log))
+	writeFile(t, h.log, nil)
+	return strings.Count(words, "Accepted publickey"), strings.Count(words, "Starting session: command")
 }
 
 // keygen makes a key with ssh-keygen and returns both halves.
@@ -179,6 +189,7 @@ func newSSHHost(t *testing.T) *sshHost {
 				base:  fmt.Sprintf("ssh://%s@127.0.0.1:%d", me.Username, port),
 				known: fmt.Sprintf("[127.0.0.1]:%d %s\n", port, hostKey),
 				key:   private,
+				log:   filepath.Join(dir, "log"),
 			}
 		}
 	}
@@ -200,7 +211,7 @@ func startSSHD(t *testing.T, sshd, dir string) (port int, ok bool) {
 	}
 	in := func(name string) string { return filepath.Join(dir, name) }
 	writeFile(t, in("config"), fmt.Appendf(nil, "Port %d\nListenAddress 127.0.0.1\nHostKey %s\nAuthorizedKeysFile %s\n"+
-		"PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n",
+		"PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nLogLevel VERBOSE\n",
 		port, in("host"), in("client.pub")))
 	ctx, stop := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, sshd, "-D", "-f", in("config"), "-E", in("log"))
@@ -279,4 +290,41 @@ func TestRepositoriesOverSSH(t *testing.T) {
 		t.Error("a run without the right keys moved something")
 	}
 	w.hides(all.String(), host.key, other, string(w.key))
+}
+
+// TestRunsOverSSHConnectOnce: however many steps of git a run has, and they are few.
+func TestRunsOverSSHConnectOnce(t *testing.T) {
+	t.Parallel()
+	host := newSSHHost(t)
+	w := newWorld(t, hackagetest.Small())
+	args := w.over(host.base + w.dir)
+	w.env["INPUT_SSH-KEY"], w.env["INPUT_SSH-KNOWN-HOSTS"] = host.key, host.known
+	w.fill(CodeDone, args...)
+	for _, repository := range []string{w.files(), w.hashes()} {
+		w.git(repository, "config", "uploadpack.allowFilter", "true")
+		w.git(repository, "config", "uploadpack.allowAnySHA1InWant", "true")
+	}
+	host.spent(t)
+	for _, run := range []struct {
+		name  string
+		grow  func()
+		steps int // of both repositories
+	}{
+		{"nothing new", func() {}, 2 * 1},
+		{"metadata signed anew", func() { w.hackage.Resign() }, 2 * 1},
+		// Branch and tag, the top folder, the folder below, push.
+		{"a revision", func() { w.hackage.Revise("alpha", "0.2", []byte("name: alpha\nversion: 0.2\nx-revision: 1\n")) }, 2 * 4},
+		// Of a new package no folder is there; but whether a push may be, is asked.
+		{"releases", func() { w.hackage.Upload("new", "1", nil, nil); w.hackage.Upload("new", "2", nil, nil) }, 2 * 4},
+	} {
+		run.grow()
+		said := w.fill(CodeDone, args...)
+		w.checkAll()
+		if connections, steps := host.spent(t); connections != 1 || steps != run.steps {
+			t.Errorf("%s: %d connections, %d steps, want %d", run.name, connections, steps, run.steps)
+		}
+		if strings.Contains(said, "connects anew") {
+			t.Errorf("%s: %s", run.name, said)
+		}
+	}
 }

@@ -22,11 +22,10 @@ func (w *world) holdings() map[string]string {
 	return all
 }
 
-// unchanged fails the test if the destinations are not as they were, but for what
-// people are told of them.
+// unchanged fails the test if the destinations are not as they were.
 func (w *world) unchanged(before map[string]string) {
 	w.Helper()
-	before, after := untold(before), untold(w.holdings())
+	after := w.holdings()
 	for name, content := range after {
 		if old, ok := before[name]; !ok {
 			w.Errorf("%s was written", name)

@@ -21,13 +21,13 @@ const watchEvery = time.Minute
 // longestPause is how many times watchEvery the longest pause after a failure is.
 const longestPause = 10
 
-// syncWatching is syncTold, and with --watch again each time that upstream has
+// syncWatching is syncOnce, and with --watch again each time that upstream has
 // something newer. The facts are those of all the runs together. A run that
 // failed is told of and made again, after a pause that grows with each failure in
 // a row; only if the last one failed, the watch did.
 func syncWatching(ctx context.Context, o *Options, env Env) (*report.Run, error) {
 	end := env.Now().Add(o.Watch)
-	all, seen, err := syncTold(ctx, o, env)
+	all, seen, err := syncOnce(ctx, o, env)
 	failures := 0
 	for o.Watch > 0 && watchable(ctx, all, err) {
 		next := func() (bool, error) { return waitForNews(ctx, o, env, seen, end) }
@@ -47,7 +47,7 @@ func syncWatching(ctx context.Context, o *Options, env Env) (*report.Run, error)
 			break
 		}
 		var run *report.Run
-		run, seen, err = syncTold(ctx, o, env)
+		run, seen, err = syncOnce(ctx, o, env)
 		join(all, run)
 	}
 	return all, err

@@ -304,7 +304,7 @@ func (s *Setup) startSteps(st *state) []step {
 	return []step{{
 		"Try it without writing anything, look at the run's summary, then start the first run:",
 		[]string{start + " -f dry-run=true", start},
-		s.firstFill() + "\n    After that it starts by itself each hour, and opens an issue when runs fail.",
+		s.firstFill() + "\n    After that it starts by itself each hour, and opens an issue when runs fail.\n    To hear also when it no longer starts, which takes two minutes: " + docs + "monitor.md",
 	}}
 }
 

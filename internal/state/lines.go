@@ -1,7 +1,6 @@
 package state
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -49,7 +48,7 @@ const (
 	keyLegacy  = "Legacy-Time"
 	keyPoints  = "Pointers"
 	keyNonce   = "Nonce"
-	keyTold    = "Told"
+	keyNotify  = "Notified"
 )
 
 // lines returns the written form of s. Empty values have no line.
@@ -106,7 +105,7 @@ func (s State) bucketLines() []line {
 		{keyLegacy, formatTime(s.Legacy)},
 		{keyPoints, formatPointers(s.Pointers)},
 		{keyNonce, s.Nonce},
-		{keyTold, formatTold(s.Told)},
+		{keyNotify, s.Notified},
 	} {
 		if l.value != "" {
 			out = append(out, l)
@@ -179,8 +178,7 @@ func (s *State) fill(values map[string]string) error {
 	if s.Legacy, err = parseTime(keyLegacy, values[keyLegacy]); err != nil {
 		return err
 	}
-	s.Pointers, s.Nonce = parsePointers(values[keyPoints]), values[keyNonce]
-	s.Told = parseTold(values[keyTold])
+	s.Pointers, s.Nonce, s.Notified = parsePointers(values[keyPoints]), values[keyNonce], values[keyNotify]
 	s.Position, err = index.NewPosition(length, last, values[keyMidstate])
 	return err
 }
@@ -239,31 +237,6 @@ func parsePointers(text string) map[string]string {
 		pointers[key] = etag
 	}
 	return pointers
-}
-
-// formatTold writes TIME HEALTH LENGTH MIDSTATE, and the zero Told as nothing.
-func formatTold(t Told) string {
-	if t == (Told{}) {
-		return ""
-	}
-	return fmt.Sprintf("%s %s %d %s", formatTime(t.When), cmp.Or(t.Health, "-"), t.At.Length, t.At.MidstateHex())
-}
-
-// parseTold reads what formatTold wrote. Of any other text nothing was told: then
-// it is told anew.
-func parseTold(text string) Told {
-	fields := strings.Fields(text)
-	if len(fields) != 4 {
-		return Told{}
-	}
-	when, err := time.Parse(time.RFC3339, fields[0])
-	length, err2 := parseSize(fields[2])
-	at, err3 := index.NewPosition(length, time.Time{}, fields[3])
-	health := strings.TrimPrefix(fields[1], "-")
-	if err != nil || err2 != nil || err3 != nil || strings.Trim(health, "abcdefghijklmnopqrstuvwxyz") != "" {
-		return Told{}
-	}
-	return Told{When: when.UTC(), Health: health, At: at}
 }
 
 // formatBeginning writes LENGTH:MIDSTATE:CRC64, without the last if it is not

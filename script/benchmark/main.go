@@ -39,6 +39,7 @@ func main() {
 func commands() map[string]func(context.Context, []string, io.Writer) error {
 	return map[string]func(context.Context, []string, io.Writer) error{
 		scaleCommand: runScale,
+		pageCommand:  runPage,
 		// What this program starts itself as.
 		serveCommand: serve,
 		countCommand: countPack,

@@ -1,6 +1,7 @@
 'use strict';
 const $ = (id) => document.getElementById(id);
 const opened = Date.now(), minute = 6e4, hour = 60 * minute, day = 24 * hour;
+const said = $('headline').textContent;
 const onWeb = location.protocol.startsWith('http');
 
 // span says a length of time in the largest unit that fits.
@@ -41,11 +42,10 @@ function judge(now) {
   let text = '';
   if (now - opened > hour) text = 'This page was opened ' + ago(now - opened) + '. Load it again to see how the mirror is now.';
   else if (since > 3 * hour) {
-    text = 'The last check was ' + ago(since) + ': this mirror may be out of date. What is said below held then.';
-    if (!health.classList.contains('failed')) {
-      health.className = 'stale';
-      $('headline').textContent = 'This mirror may be out of date';
-    }
+    health.classList.replace('good', 'stale');
+    health.classList.replace('look', 'stale');
+    text = 'Then it said: “' + said + '”';
+    $('headline').textContent = 'The last check was ' + ago(since) + ': this mirror may be out of date.';
   }
   if ($('stale').textContent !== text) $('stale').textContent = text;
   $('stale').hidden = !text;
@@ -70,8 +70,8 @@ for (const button of document.querySelectorAll('.copy')) {
   const word = button.firstChild;
   button.hidden = false;
   button.addEventListener('click', async () => {
-    const done = await copy(button.parentNode.querySelector('code'));
-    word.data = done ? 'Copied' : 'Selected: copy it with your keys';
+    const done = await copy(button.closest('.block').querySelector('code'));
+    word.data = done ? 'Copied' : 'Selected';
     $('said').textContent = word.data;
     setTimeout(() => { word.data = 'Copy'; $('said').textContent = ''; }, 3000);
   });
@@ -157,7 +157,6 @@ async function search() {
   }
   show(text);
 }
-query.addEventListener('focus', () => { if (onWeb) (loading = loading || load()).catch(() => { loading = undefined; }); });
 query.addEventListener('input', search);
 query.addEventListener('keydown', (event) => {
   const last = results.children.length - 1;
