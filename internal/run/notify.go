@@ -127,11 +127,13 @@ func statusOf(run *report.Run, env Env) *status.Status {
 		now.Expiries = append(now.Expiries, status.Expiry{Of: e.Of, When: e.When})
 	}
 	first, _, _ := strings.Cut(run.Error, "\n")
-	switch now.Sentence = "It is up to date."; run.Outcome {
-	case report.Degraded:
+	switch now.Sentence = "It is up to date."; {
+	case run.Outcome == report.Degraded:
 		now.Health, now.Sentence = status.Look, fmt.Sprintf("It is up to date, but a person should look: %s.", report.Line(first))
-	case report.Failed, report.Interrupted:
+	case run.Outcome != report.Done:
 		now.Health, now.Sentence = status.Failed, fmt.Sprintf("It could not be brought up to date: %s.", report.Line(first))
+	case run.Left > 0:
+		now.Sentence = fmt.Sprintf("The run did what it had time for, and %s are still to come.", report.Plural(run.Left, "release"))
 	}
 	return now
 }

@@ -181,10 +181,22 @@ func TestChanges(t *testing.T) {
 		outcome report.Outcome
 		want    status.Word
 	}{
-		{good, report.Done, ""}, {good, report.Degraded, look}, {good, report.Failed, failed}, {good, report.Interrupted, ""},
-		{look, report.Done, good}, {look, report.Degraded, ""}, {look, report.Failed, failed}, {look, report.Interrupted, ""},
-		{failed, report.Done, good}, {failed, report.Degraded, look}, {failed, report.Failed, ""}, {failed, report.Interrupted, ""},
-		{"", report.Done, ""}, {"", report.Degraded, ""}, {"", report.Failed, failed}, {"", report.Interrupted, ""},
+		{good, report.Done, ""},
+		{good, report.Degraded, look},
+		{good, report.Failed, failed},
+		{good, report.Interrupted, ""},
+		{look, report.Done, good},
+		{look, report.Degraded, ""},
+		{look, report.Failed, failed},
+		{look, report.Interrupted, ""},
+		{failed, report.Done, good},
+		{failed, report.Degraded, look},
+		{failed, report.Failed, ""},
+		{failed, report.Interrupted, ""},
+		{"", report.Done, ""},
+		{"", report.Degraded, ""},
+		{"", report.Failed, failed},
+		{"", report.Interrupted, ""},
 	} {
 		now := statusOf(&report.Run{Outcome: test.outcome}, env)
 		got := changed(test.before, now)
