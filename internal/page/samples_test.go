@@ -118,6 +118,11 @@ func full() *status.Status {
 	s := degraded()
 	s.Ledger = nil
 	s.Owed = 1200
+	for range 300 {
+		s.Repositories = append(s.Repositories, s.Repositories[0])
+		s.Expiries = append(s.Expiries, s.Expiries[0])
+		s.RootKeys = append(s.RootKeys, s.RootKeys[0])
+	}
 	for range status.MaxLedger {
 		s.Ledger = append(s.Ledger, status.Owed{Release: strings.Repeat("long-", 20) + "name-1.2.3", Reason: "missing", Since: at, Why: strings.Repeat(`"why" & <wherefore> `, 40)})
 	}
