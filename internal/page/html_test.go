@@ -71,6 +71,9 @@ func TestBlocks(t *testing.T) {
 		"package-index:\n  download-prefix: https://hackage.example.org/\n",
 		"NIX_MIRRORS_hackage=&#39;https://hackage.example.org/package/ https://hackage.haskell.org/package/&#39;",
 		"https://github.com/example/all-cabal-hashes/archive/1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e.tar.gz",
+		`<a href="package/aeson-0.0.0/aeson.cabal">aeson 0.0.0</a>`, `href="package/aeson-0.0.0.tar.gz"`,
+		`<a href="package/text-builder-linear-1.1.1/revision/2.cabal">text-builder-linear 1.1.1</a>`,
+		`<meta http-equiv="Content-Security-Policy" content="default-src &#39;none&#39;; script-src &#39;sha256-`,
 		"git clone --depth 1 --branch hackage https://github.com/example/all-cabal-files.git\ncd all-cabal-files\ngit fetch origin tag current-hackage --force\ngit verify-tag current-hackage\n",
 	} {
 		if !strings.Contains(text, want) {
@@ -80,5 +83,32 @@ func TestBlocks(t *testing.T) {
 	// Without keys cabal would believe whatever it finds at first.
 	if text = string(render(t, firstFill())["index.html"]); !strings.Contains(text, "root-keys: IDS-OF-THE-ROOT-KEYS") {
 		t.Error("without keys the block has no place for them")
+	}
+}
+
+// An address ends up in links, in quotes of a shell and in files of settings.
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	const unknown = "https://ADDRESS/"
+	for address, want := range map[string]string{
+		"https://hackage.example.org":                   "https://hackage.example.org/",
+		"https://user:secret@a.example:8443/b/?q#f":     "https://a.example:8443/b/",
+		"http://[::1]:8080/hackage":                     "http://[::1]:8080/hackage/",
+		"https://a.example/b c":                         "https://a.example/b%20c/",
+		"https://a.example/'; rm x":                     unknown,
+		"https://a.example/'x":                          unknown,
+		"https://a.example/$(x)":                        unknown,
+		"javascript://a.example/%0aalert(1)":            unknown,
+		"ftp://a.example/":                              unknown,
+		"/srv/hackage":                                  unknown,
+		"":                                              unknown,
+		"https://a.example/" + strings.Repeat("x", 300): unknown,
+	} {
+		s := sample()
+		s.PublicURL = address
+		text := string(render(t, s)["index.html"])
+		if strings.Contains(text, "secret") || !strings.Contains(text, "url: "+want+"\n") && !strings.Contains(text, `url: <span class="here">`+want+"</span>\n") {
+			t.Errorf("for %q the page does not say %q", address, want)
+		}
 	}
 }

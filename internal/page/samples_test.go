@@ -118,6 +118,7 @@ func full() *status.Status {
 	s := degraded()
 	s.Ledger = nil
 	s.Owed = 1200
+	s.Recent[1] = s.Recent[0]
 	for range 300 {
 		s.Repositories = append(s.Repositories, s.Repositories[0])
 		s.Expiries = append(s.Expiries, s.Expiries[0])
