@@ -117,7 +117,7 @@ func (l *line) open(ctx context.Context, git runner, options []string, verb stri
 	if l.why != "" {
 		return false, nil
 	}
-	if _, err := os.Lstat(l.socket); err == nil {
+	if l.there() {
 		return true, nil
 	}
 	if !l.used.IsZero() && time.Since(l.used) < idle/2 {
@@ -194,6 +194,12 @@ func (l *line) ssh(ctx context.Context, git runner, options []string) (said stri
 	return string(raw), err
 }
 
+// there reports whether the line has a socket: ssh removes it when it ends.
+func (l *line) there() bool {
+	_, err := os.Lstat(l.socket)
+	return err == nil
+}
+
 // leave has no further step use the line.
 func (l *line) leave(why string) {
 	l.mu.Lock()
@@ -218,7 +224,7 @@ func (l *line) done() (why string) {
 func (l *line) close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, err := os.Lstat(l.socket); err != nil {
+	if !l.there() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -238,12 +244,8 @@ func socketFrom(dir, socket string) string {
 	return way
 }
 
-// The words of ssh and git when a shared connection is not to be had: after them ssh
-// goes on alone, or the step has failed.
-var (
-	alone   = regexp.MustCompile(`(?m)^(mux_client|Control ?[Ss]ocket).*`)
-	severed = regexp.MustCompile(`(?mi)^.*(mux_client|hung up unexpectedly|could not read from remote|connection (to \S+ )?closed|broken pipe|connection reset|unexpected disconnect|early eof).*`)
-)
+// alone begins what ssh says when it cannot share the line, and goes on by itself.
+var alone = regexp.MustCompile(`(?m)^(mux_client|Control ?[Ss]ocket).*`)
 
 // contact runs a step of git that talks to the remote, over the shared line if there
 // is one. Where the line is lost meanwhile, the step is made once more without it:
@@ -262,11 +264,11 @@ func (r *Repo) contact(ctx context.Context, env []string, stdin []byte, args ...
 		over = nil
 	}
 	out, said, err = r.step(ctx, over, env, stdin, args...)
-	if lost := alone.FindString(said); shared && lost != "" {
-		r.line.leave(r.git.clean(lost))
+	if why := alone.FindString(said); shared && why != "" {
+		r.line.leave(r.git.clean(why))
 	}
-	if lost := severed.FindString(said); shared && err != nil && lost != "" && classify(said) == nil && ctx.Err() == nil {
-		r.line.leave("the shared connection was lost: " + r.git.clean(lost))
+	if shared && err != nil && !r.line.there() && ctx.Err() == nil {
+		r.line.leave("the host ended the shared connection in the middle of a step")
 		out, said, err = r.step(ctx, nil, env, stdin, args...)
 	}
 	if err != nil {

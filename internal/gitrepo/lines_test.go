@@ -171,7 +171,7 @@ func TestHostsThatShareNoConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	for more, word := range map[string]string{
-		"ForceCommand " + script + "\n": "was lost",
+		"ForceCommand " + script + "\n": "in the middle",
 		"MaxSessions 1\n":               "refused by peer",
 	} {
 		c := newCaller(t, more)

@@ -299,12 +299,16 @@ func TestRunsOverSSHConnectOnce(t *testing.T) {
 	w := newWorld(t, hackagetest.Small())
 	args := w.over(host.base + w.dir)
 	w.env["INPUT_SSH-KEY"], w.env["INPUT_SSH-KNOWN-HOSTS"] = host.key, host.known
-	w.fill(CodeDone, args...)
+	if said := w.fill(CodeDone, args...); strings.Contains(said, "connects anew") {
+		t.Errorf("first: %s", said)
+	}
+	if connections, steps := host.spent(t); connections != 1 {
+		t.Errorf("first: %d connections for %d steps", connections, steps)
+	}
 	for _, repository := range []string{w.files(), w.hashes()} {
 		w.git(repository, "config", "uploadpack.allowFilter", "true")
 		w.git(repository, "config", "uploadpack.allowAnySHA1InWant", "true")
 	}
-	host.spent(t)
 	for _, run := range []struct {
 		name  string
 		grow  func()
