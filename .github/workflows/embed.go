@@ -1,5 +1,5 @@
-// Package workflows holds the workflow that runs a mirror, for the program to
-// write: one file, whether it is copied by hand or written by init.
+// Package workflows holds the workflows that run a mirror, for the program to
+// write: the same files, whether they are copied by hand or written by init.
 package workflows
 
 import _ "embed"
@@ -8,3 +8,13 @@ import _ "embed"
 //
 //go:embed mirror.yml
 var Mirror string
+
+// Pace is the text of pace.yml.
+//
+//go:embed pace.yml
+var Pace string
+
+// Mend is the text of mend.yml.
+//
+//go:embed mend.yml
+var Mend string

@@ -146,9 +146,10 @@ type grammar struct {
 	Completion struct {
 		Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
 	} `cmd:"" help:"Print what makes a shell complete commands and options; for bash: source <(hackage-mirror completion bash)."`
-	Man     struct{} `cmd:"" help:"Print the manual page: hackage-mirror man | man -l -"`
-	Version struct{} `cmd:"" help:"Print the version, as --version does."`
-	Docs    struct{} `cmd:"" hidden:"" help:"Print the table of options in docs/options.md."`
+	Man     struct{}    `cmd:"" help:"Print the manual page: hackage-mirror man | man -l -"`
+	Version struct{}    `cmd:"" help:"Print the version, as --version does."`
+	Pace    PaceOptions `cmd:"" hidden:"" help:"For pace.yml and mend.yml: start the mirror and the next run of the chain."`
+	Docs    struct{}    `cmd:"" hidden:"" help:"Print the table of options in docs/options.md."`
 }
 
 // exitCodes is the part of --help that scripts need.
@@ -231,6 +232,7 @@ func (c commands) run(ctx context.Context, args []string, env Env) error {
 	defer g.Status.sync().Wipe()
 	defer g.Init.SigningPassphrase.Wipe()
 	defer g.Key.SigningPassphrase.Wipe()
+	defer g.Pace.Token.Wipe()
 	if err == nil {
 		err = c.start(ctx, g, command, env)
 	}
@@ -260,6 +262,8 @@ func (c commands) start(ctx context.Context, g *grammar, command string, env Env
 		return printMan(env)
 	case "version":
 		_, err = fmt.Fprintf(env.Stdout, "%s %s (%s %s/%s)\n", program, env.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	case "pace":
+		return runPace(ctx, &g.Pace, env)
 	case "docs":
 		_, err = io.WriteString(env.Stdout, OptionsTable())
 	}
