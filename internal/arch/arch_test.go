@@ -58,7 +58,7 @@ func design() rules {
 			"internal/mirror":   {imports: internal("bucket", "hackage", "hashes", "index", "state", "tuf")},
 			"internal/allcabal": {imports: internal("gitrepo", "hackage", "hashes", "index", "openpgp", "state")},
 			"internal/report":   {imports: internal("hackage", "index", "state", "tuf")},
-			"internal/setup":    {imports: append(internal("bucket", "gitrepo", "openpgp", "paste"), ".github/workflows")},
+			"internal/setup":    {imports: append(internal("bucket", "gitrepo", "openpgp", "pace", "paste"), ".github/workflows")},
 			"internal/run": {imports: append(internal("allcabal", "bucket", "gitrepo", "hackage", "hashes",
 				"index", "mirror", "openpgp", "pace", "page", "paste", "report", "setup", "state", "status", "temp", "tuf"), "testdata/demo")},
 			// For tests only: no room has them among its imports.
@@ -67,6 +67,8 @@ func design() rules {
 			"internal/bucket/s3test":     {imports: internal("bucket")},
 			// The benchmarks, which measure what the tests hold right.
 			"script/benchmark": {imports: internal("bucket", "bucket/s3test", "hackagetest", "hashes", "index", "page", "status")},
+			// Plays a year of uploads against each pace.
+			"script/freshness": {stdOnly: true},
 			// Lists what a release is made of.
 			"script/sbom": {stdOnly: true},
 			".":           {imports: internal("run")},

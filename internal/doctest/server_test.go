@@ -57,7 +57,7 @@ func cabalBlock(t *testing.T) string {
 func TestNginxServesCabal(t *testing.T) {
 	t.Parallel()
 	nginx, cabal := need(t, "nginx"), need(t, "cabal")
-	for _, name := range []string{"README.md", "docs/operations.md"} {
+	for _, name := range []string{"README.md", "docs/operations.md", "docs/pace.md"} {
 		snippets := blocks(read(t, name), "nginx")
 		if len(snippets) != 1 {
 			t.Fatalf("%s has %d snippets for nginx", name, len(snippets))
@@ -222,7 +222,7 @@ func (r *reader) cabal(program, address string) {
 func TestUnitsPassSystemdAnalyze(t *testing.T) {
 	t.Parallel()
 	analyze := need(t, "systemd-analyze")
-	for _, name := range []string{"README.md", "docs/operations.md"} {
+	for _, name := range []string{"README.md", "docs/operations.md", "docs/pace.md"} {
 		units := blocks(read(t, name), "ini")
 		if len(units) != 2 {
 			t.Fatalf("%s has %d units", name, len(units))

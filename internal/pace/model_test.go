@@ -37,7 +37,8 @@ type event struct {
 }
 
 // A world is a model of the rules by which GitHub runs workflows, as far as the
-// chain meets them. Nothing in it waits: its clock jumps from event to event.
+// chain meets them. Nothing in it waits: its clock jumps from event to event. A start
+// takes effect at once, where GitHub takes seconds.
 type world struct {
 	rng    *rand.Rand
 	now    time.Time

@@ -125,7 +125,10 @@ func TestCancel(t *testing.T) {
 func TestQuestionsAreRepeated(t *testing.T) {
 	t.Parallel()
 	limited := func(status int, header, value string) http.HandlerFunc {
-		return func(w http.ResponseWriter, q *http.Request) { w.Header().Set(header, value); refuses(status, "limit")(w, q) }
+		return func(w http.ResponseWriter, q *http.Request) {
+			w.Header().Set(header, value)
+			refuses(status, "limit")(w, q)
+		}
 	}
 	for name, test := range map[string]struct {
 		answer http.HandlerFunc

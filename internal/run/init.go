@@ -25,6 +25,7 @@ type InitOptions struct {
 	AWSRegion        string   `name:"aws-region" group:"What to set up:" placeholder:"REGION" help:"Region of buckets whose address names none."`
 	Access           string   `name:"access" group:"What to set up:" placeholder:"HOW" help:"How the workflow pushes: deploy-keys (an ssh key for each repository), github-token (its own token, which opens only the repository that it is in), app (a GitHub App) or token."`
 	Notice           string   `name:"notice" group:"What to set up:" placeholder:"WHERE" help:"Where the workflow reports failed runs: in a job of its own, which holds no keys, or in a step of the job that mirrors. A step halves the billed minutes of a private repository, but the job with the keys can then write issues. Job by default."`
+	Pace             string   `name:"pace" group:"What to set up:" placeholder:"HOW" help:"What starts the workflow: cron (its hourly schedule, which GitHub delivers late), outside (also a scheduler elsewhere, each five minutes), chain (pace.yml, each 30 minutes) or watch (also runs that stay, on your own runner). Cron by default."`
 
 	Signer            string `name:"signer" group:"Signing key:" placeholder:"'NAME <ADDRESS>'" help:"Who signs commits and tags. By default the user of git."`
 	Expires           string `name:"expires" group:"Signing key:" placeholder:"AGE" help:"When a new key expires: never (the default), or after 2y, 18m, 90d."`
@@ -90,7 +91,7 @@ func (o *InitOptions) answers() setup.Answers {
 	return setup.Answers{
 		Repository: o.Repository, Files: o.FilesRepository, Hashes: o.HashesRepository, Buckets: o.Bucket,
 		PublicURL: strings.TrimRight(o.PublicURL, "/"), Role: o.RoleToAssume, Region: o.AWSRegion,
-		Access: o.Access, Notice: o.Notice, Signer: o.Signer, Expires: o.Expires,
+		Access: o.Access, Notice: o.Notice, Pace: o.Pace, Signer: o.Signer, Expires: o.Expires,
 	}
 }
 

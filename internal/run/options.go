@@ -56,7 +56,7 @@ type Options struct {
 	Concurrency    int           `name:"concurrency" group:"How:" default:"10" placeholder:"N" help:"How many tarballs to download concurrently, 1 to 64. Mirrors of Hackage keep to about 10."`
 	Shard          string        `name:"shard" group:"How:" placeholder:"N/OF" help:"Fill the buckets from several concurrent jobs: 2/8 takes the second eighth of the releases and publishes nothing; afterwards 0/8 checks what the eight did and publishes."`
 	TimeLimit      time.Duration `name:"time-limit" group:"How:" placeholder:"DURATION" help:"Stop starting new work after this time, such as 5h30m. What is done is kept, and the next run picks up from there."`
-	Watch          time.Duration `name:"watch" group:"How:" placeholder:"DURATION" help:"Keep running for this time, such as 50m: ask upstream once a minute, and sync again when it has something newer. With an hourly schedule the mirror is then about a minute behind."`
+	Watch          time.Duration `name:"watch" group:"How:" placeholder:"DURATION" help:"Keep running for this time, such as 50m: ask upstream once a minute, and sync again when it has something newer. For your own server or runner: the mirror is then about a minute behind."`
 	Config         string        `name:"config" group:"How:" placeholder:"FILE" help:"File of options: YAML, one OPTION: VALUE a line, as in the with: of a workflow. Flags and the environment take precedence. A secret in it is the path of a file."`
 	DryRun         bool          `name:"dry-run" group:"How:" help:"Verify upstream and print what would be done, but write nothing."`
 	Verbose        bool          `name:"verbose" short:"v" group:"How:" help:"Print one line for each release."`

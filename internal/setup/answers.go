@@ -28,6 +28,7 @@ type Answers struct {
 	Region     string   // of Role
 	Access     string
 	Notice     string // job or step
+	Pace       string // cron, outside, chain or watch
 	Signer     string // Name <address>
 	Expires    string // never, 2y, 18m, 90d
 }
@@ -63,6 +64,7 @@ type Plan struct {
 	Role, Region  string
 	Access        Access
 	NoticeStep    bool             // give notice in the job that mirrors
+	Pace          string           // what starts the workflow
 	Signer        gitrepo.Identity // zero if nobody was named
 	Expires       time.Time        // of a key that is made; zero: never
 }
@@ -76,7 +78,7 @@ var (
 // Plan checks the answers, one by one and together. It finds all that is wrong
 // at once.
 func (a Answers) Plan(now time.Time) (Plan, error) {
-	p := Plan{Buckets: a.buckets(), PublicURL: given(a.PublicURL), Role: given(a.Role), Region: given(a.Region), Access: Access(a.Access), NoticeStep: a.Notice == NoticeStep}
+	p := Plan{Buckets: a.buckets(), PublicURL: given(a.PublicURL), Role: given(a.Role), Region: given(a.Region), Access: Access(a.Access), NoticeStep: a.Notice == NoticeStep, Pace: or(given(a.Pace), Cron)}
 	var errs []error
 	check := func(name string, err error) {
 		if err != nil {
@@ -98,6 +100,7 @@ func (a Answers) Plan(now time.Time) (Plan, error) {
 	check("aws-region", checkRegion(p.Region))
 	check("access", checkAccess(a.Access))
 	check("notice", checkNotice(a.Notice))
+	check("pace", checkPace(p.Pace))
 	p.Signer, err = parseSigner(given(a.Signer))
 	check("signer", err)
 	p.Expires, err = parseExpires(given(a.Expires), now)

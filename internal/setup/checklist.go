@@ -43,7 +43,10 @@ func (s *Setup) words(st *state) string {
 
 // found says of each file what it is for and whether it was made.
 func (s *Setup) found(st *state) []string {
-	width := len(s.File)
+	width := 0
+	for _, w := range st.workflows {
+		width = max(width, len(w.path))
+	}
 	for _, k := range st.keys {
 		width = max(width, len(k.path))
 	}
@@ -51,7 +54,10 @@ func (s *Setup) found(st *state) []string {
 	for i, k := range st.keys {
 		lines = append(lines, fmt.Sprintf("%-*s  %s; %s", width, k.path, s.purpose(st, i, k), s.fate(st, k)))
 	}
-	return append(lines, fmt.Sprintf("%-*s  runs the mirror at minute %d of each hour; %s", width, s.File, minuteOf(s.Repository), st.workflow))
+	for _, w := range st.workflows {
+		lines = append(lines, fmt.Sprintf("%-*s  %s; %s", width, w.path, w.does, w.fate))
+	}
+	return lines
 }
 
 // fate says what became of a key.
@@ -95,7 +101,7 @@ func (s *Setup) purpose(st *state, i int, k *key) string {
 func (s *Setup) steps(st *state) []step {
 	var all []step
 	for _, some := range []func(*state) []step{
-		s.pushSteps, s.repositorySteps, s.deployKeySteps, s.secretSteps, s.credentialSteps, s.variableSteps, s.badgeSteps, s.startSteps, s.safeSteps,
+		s.pushSteps, s.repositorySteps, s.deployKeySteps, s.secretSteps, s.credentialSteps, s.variableSteps, s.badgeSteps, s.startSteps, s.paceSteps, s.safeSteps,
 	} {
 		all = append(all, some(st)...)
 	}
@@ -110,7 +116,10 @@ func (s *Setup) pushSteps(st *state) []step {
 		commands = append(commands, "git init -b main")
 	}
 	address := "https://github.com/" + s.Repository + ".git"
-	add := "git add " + shellQuote(s.File)
+	add := "git add"
+	for _, w := range st.workflows {
+		add += " " + shellQuote(w.path)
+	}
 	if st.dependabot != "" {
 		add += " " + shellQuote(st.dependabot)
 	}
@@ -301,10 +310,14 @@ func (s *Setup) badgeSteps(st *state) []step {
 
 func (s *Setup) startSteps(st *state) []step {
 	start := "gh workflow run mirror.yml --repo " + s.Repository
+	after := "After that it starts by itself each hour, and opens an issue when runs fail."
+	if s.Pace == Chain {
+		after = "It opens an issue when runs fail."
+	}
 	return []step{{
 		"Try it without writing anything, look at the run's summary, then start the first run:",
 		[]string{start + " -f dry-run=true", start},
-		s.firstFill() + "\n    After that it starts by itself each hour, and opens an issue when runs fail.\n    To hear also when it no longer starts, which takes two minutes: " + docs + "monitor.md",
+		s.firstFill() + "\n    " + after + "\n    To hear also when it no longer starts, which takes two minutes: " + docs + "monitor.md",
 	}}
 }
 

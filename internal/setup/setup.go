@@ -36,7 +36,7 @@ type state struct {
 	missing    map[string]bool   // repositories that are to be created by hand; nil: nobody looked
 	admitted   map[string]bool   // ssh keys that may write, by the destination's option
 	troubles   []error           // what gh could not do
-	workflow   string            // what became of it
+	workflows  []workflow        // with what became of them
 	dependabot string            // file that keeps the pins up to date
 	pin        string            // why the workflow names no release, "" if it does
 	removed    map[string]bool   // private files that were handed over
@@ -52,6 +52,9 @@ func (s *Setup) Do(ctx context.Context) error {
 		ssh: map[string]*key{}, held: map[string]bool{}, values: map[string]string{}, admitted: map[string]bool{}, removed: map[string]bool{},
 	}
 	defer st.wipe()
+	if err := s.checkFile(); err != nil {
+		return err
+	}
 	if s.GH {
 		if err := s.look(ctx, st); err != nil {
 			return err
@@ -60,7 +63,7 @@ func (s *Setup) Do(ctx context.Context) error {
 	if err := s.makeKeys(st); err != nil {
 		return err
 	}
-	if err := s.writeWorkflow(ctx, st); err != nil {
+	if err := s.writeWorkflows(ctx, st); err != nil {
 		return err
 	}
 	if err := s.writeDependabot(st); err != nil {

@@ -3,7 +3,6 @@ package setup
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"hash/fnv"
 	"path/filepath"
 	"regexp"
@@ -43,7 +42,13 @@ var (
 // that the plan needs, and this pin behind the @ of our own actions. All else is
 // in the settings of the repository, see variables.
 func (p Plan) Workflow(pin string) []byte {
-	text := strings.Replace(workflows.Mirror, `cron: "23 `, fmt.Sprintf(`cron: "%d `, minuteOf(p.Repository)), 1)
+	text := p.atMinute(workflows.Mirror)
+	switch p.Pace {
+	case Chain: // a file with a schedule is disabled by itself, on all its events
+		text = schedule.ReplaceAllString(text, "")
+	case Watch: // on GitHub's own runners that is not welcome
+		text = strings.Replace(text, "runs-on: ubuntu-latest", "runs-on: self-hosted", 1)
+	}
 	text = ownUses.ReplaceAllString(text, "${1}@"+pin)
 	allow := func(right string) { text = strings.Replace(text, "      # "+right+"\n", "      "+right+"\n", 1) }
 	if p.opens(GitHubToken) {
@@ -76,31 +81,41 @@ func (s *Setup) releasePin(ctx context.Context) (pin, why string) {
 	return pin, why
 }
 
-// writeWorkflow writes the workflow unless another one is there.
-func (s *Setup) writeWorkflow(ctx context.Context, st *state) error {
+// writeWorkflows writes those that are not there.
+func (s *Setup) writeWorkflows(ctx context.Context, st *state) error {
 	if err := clean(filepath.Dir(s.File)); err != nil {
 		return err
 	}
-	there, err := readFile(s.File)
-	if err != nil {
-		return err
+	pin := ""
+	for _, w := range s.workflows() {
+		there, err := readFile(w.path)
+		if err != nil {
+			return err
+		}
+		write := createBeside
+		switch {
+		case there == nil:
+			w.fate = written
+		case bytes.Equal(unpinned(there), unpinned(w.text("v1"))):
+			w.fate, write = unchanged, nil
+		case !s.ForceWorkflow:
+			w.fate, write = different, nil
+		default:
+			w.fate = replaced
+			write = func(path string, text []byte) error { return replace(path, text, 0o644) }
+		}
+		st.workflows = append(st.workflows, w)
+		if write == nil {
+			continue
+		}
+		if pin == "" {
+			pin, st.pin = s.releasePin(ctx)
+		}
+		if err := write(w.path, w.text(pin)); err != nil {
+			return err
+		}
 	}
-	if there != nil && bytes.Equal(unpinned(there), unpinned(s.Workflow("v1"))) {
-		st.workflow = unchanged
-		return nil
-	}
-	if there != nil && !s.ForceWorkflow {
-		st.workflow = different
-		return nil
-	}
-	pin, why := s.releasePin(ctx)
-	st.pin = why
-	if there != nil {
-		st.workflow = replaced
-		return replace(s.File, s.Workflow(pin), 0o644)
-	}
-	st.workflow = written
-	return createBeside(s.File, s.Workflow(pin))
+	return nil
 }
 
 // writeDependabot has the pins brought up to date, if nothing does so yet.
@@ -150,9 +165,15 @@ func (p Plan) variables() []variable {
 	if p.NoticeStep {
 		set("NOTICE", NoticeStep)
 	}
+	if p.Pace == Watch {
+		set("WATCH", "50m")
+	}
 	// Last, because the schedule waits for them.
 	set("FILES_REPOSITORY", p.address(p.Files))
 	set("HASHES_REPOSITORY", p.address(p.Hashes))
+	if p.Pace == Chain {
+		set("PACE", Chain)
+	}
 	return all
 }
 

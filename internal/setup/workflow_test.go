@@ -2,6 +2,7 @@ package setup
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"os/exec"
 	"path/filepath"
@@ -109,7 +110,7 @@ func TestVariables(t *testing.T) {
 		got := map[string]string{}
 		for _, v := range plan.variables() {
 			got[v.name] = v.value
-			if !strings.Contains(workflows.Mirror, "vars."+v.name) {
+			if !strings.Contains(workflows.Mirror+workflows.Mend, "vars."+v.name) {
 				t.Errorf("%s: the workflow does not read %s", name, v.name)
 			}
 		}
@@ -217,8 +218,14 @@ func TestWorkflowsPassActionlint(t *testing.T) {
 	var files []string
 	y := &try{T: t, dir: dir}
 	for name, plan := range plans(t) {
-		y.write(name+".yml", string(plan.Workflow("v1")))
-		files = append(files, filepath.Join(dir, name+".yml"))
+		for _, pace := range []string{Cron, Chain, Watch} {
+			plan.Pace = pace
+			for i, w := range (&Setup{Plan: plan, File: "mirror.yml"}).workflows() {
+				file := fmt.Sprintf("%s-%s-%d.yml", name, pace, i)
+				y.write(file, string(w.text("v1")))
+				files = append(files, filepath.Join(dir, file))
+			}
+		}
 	}
 	actionlint(t, files...)
 }

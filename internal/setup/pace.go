@@ -1,0 +1,102 @@
+package setup
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	workflows "github.com/hackage-mirror/hackage-mirror/.github/workflows"
+	"github.com/hackage-mirror/hackage-mirror/internal/pace"
+)
+
+// What starts the workflow.
+const (
+	Cron    = "cron"    // its schedule
+	Outside = "outside" // a scheduler elsewhere, and the schedule
+	Chain   = "chain"   // pace.yml, which waits and starts itself again
+	Watch   = "watch"   // the schedule, and runs that stay on a runner of one's own
+)
+
+func checkPace(text string) error {
+	if !slices.Contains([]string{Cron, Outside, Chain, Watch}, text) {
+		return fmt.Errorf("%.40q is unknown; choose %s, %s, %s or %s", text, Cron, Outside, Chain, Watch)
+	}
+	return nil
+}
+
+// schedule is the part of mirror.yml that starts it by itself.
+var schedule = regexp.MustCompile(`(?m)^  schedule:\n(    .*\n)+`)
+
+// A workflow is a file of GitHub's, with what it does.
+type workflow struct {
+	path, does string
+	text       func(pin string) []byte
+	fate       string // what became of it
+}
+
+// workflows are the files that the plan needs, that of the mirror first.
+func (s *Setup) workflows() []workflow {
+	each := fmt.Sprintf("at minute %d of each hour", minuteOf(s.Repository))
+	if s.Pace != Chain {
+		return []workflow{{path: s.File, does: "runs the mirror " + each, text: s.Workflow}}
+	}
+	beside := func(name, does, text string) workflow {
+		return workflow{path: filepath.Join(filepath.Dir(s.File), name), does: does, text: func(pin string) []byte {
+			return []byte(ownUses.ReplaceAllString(s.atMinute(text), "${1}@"+pin))
+		}}
+	}
+	return []workflow{
+		{path: s.File, does: "runs the mirror when another workflow or a person starts it", text: s.Workflow},
+		beside(pace.PacerFile, "starts the mirror each 30 minutes", workflows.Pace),
+		beside("mend.yml", "restarts pace.yml if it stopped, "+each, workflows.Mend),
+	}
+}
+
+// atMinute gives a schedule the minute of the repository.
+func (p Plan) atMinute(text string) string {
+	return strings.Replace(text, `cron: "23 `, fmt.Sprintf(`cron: "%d `, minuteOf(p.Repository)), 1)
+}
+
+// checkFile refuses to pace a workflow that pace.yml would not find.
+func (s *Setup) checkFile() error {
+	if s.Pace == Chain && filepath.Base(s.File) != pace.MirrorFile {
+		return errors.New("pace.yml starts mirror.yml, so a workflow of another name has no chain; leave out workflow, or use another pace")
+	}
+	return nil
+}
+
+// paceSteps say how what paces the workflow is set up.
+func (s *Setup) paceSteps(*state) []step {
+	about := "What it gives, costs and risks: " + docs + "pace.md#" + s.Pace
+	switch s.Pace {
+	case Outside:
+		return []step{{
+			"Have a scheduler outside GitHub send this request each five minutes, with a token that has only \"Actions: Read and write\" on " + s.Repository + ":",
+			[]string{
+				"POST https://api.github.com/repos/" + s.Repository + "/actions/workflows/" + filepath.Base(s.File) + "/dispatches",
+				"Authorization: Bearer TOKEN",
+				`{"ref":"main"}`,
+			},
+			"Make the token at https://github.com/settings/personal-access-tokens/new. Ready for Amazon EventBridge, systemd and hosted crons: " + docs + "pace.md#outside",
+		}}
+	case Chain:
+		return []step{{
+			"Make the environment whose wait timer is the pace, in minutes (10 at least), and start the chain:",
+			[]string{
+				"gh api --method PUT repos/" + s.Repository + "/environments/pace -F wait_timer=30",
+				"gh workflow run pace.yml --repo " + s.Repository,
+			},
+			about,
+		}}
+	case Watch:
+		return []step{{
+			"Register a runner of your own for " + s.Repository + ", on which the mirror may stay. It needs bash, curl and git:",
+			nil,
+			"At https://github.com/" + s.Repository + "/settings/actions/runners/new. " + about,
+		}}
+	}
+	return nil
+}
