@@ -32,9 +32,9 @@ const (
 	// all are called side by side, and a call that says that the run began is
 	// given up after half of it once the run has ended.
 	callTime = 10 * time.Second
-	// hurried is how many times less that is when somebody asked the run to end:
-	// GitHub's runner kills ten seconds after that.
-	hurried = 4
+	// lastCallTime takes its place from when somebody asks the run to end: GitHub's
+	// runner kills ten seconds after that.
+	lastCallTime = 2500 * time.Millisecond
 	// maxPing bounds what a ping says, in bytes.
 	maxPing = 10_000
 	// maxPingLine bounds a line of it, so that there is room for others.
@@ -106,6 +106,7 @@ type caller struct {
 	env      Env
 	client   *http.Client
 	patience time.Duration // with all at the end of a run
+	hurry    time.Duration // the same, once somebody asked it to end
 	pings    []*outsider
 	notes    []*outsider
 	calls    errgroup.Group
@@ -113,7 +114,7 @@ type caller struct {
 
 // newCaller returns the caller of one run. A dry run is nobody's business.
 func newCaller(o *Options, env Env) *caller {
-	c := &caller{env: env, patience: cmp.Or(env.callTime, callTime), client: &http.Client{
+	c := &caller{env: env, patience: cmp.Or(env.callTime, callTime), hurry: lastCallTime, client: &http.Client{
 		Transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
 		},
@@ -146,10 +147,11 @@ func (c *caller) end(ctx context.Context, run *report.Run, change *change) (noti
 	var took atomic.Bool
 	patience := c.patience
 	if ctx.Err() != nil {
-		patience /= hurried
+		patience = c.hurry
 	}
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(c.hurry, cancel) })()
 	for _, o := range c.pings {
 		c.calls.Go(func() error { c.ping(limited, o, run, patience/2); return nil })
 	}
@@ -176,10 +178,13 @@ func (c *caller) end(ctx context.Context, run *report.Run, change *change) (noti
 // pass each other, or it would seem to go on for ever.
 func (c *caller) ping(ctx context.Context, o *outsider, run *report.Run, patience time.Duration) {
 	if o.begun != nil {
-		timer := time.AfterFunc(patience, o.giveUp)
-		<-o.begun
-		timer.Stop()
+		select {
+		case <-o.begun:
+		case <-time.After(patience):
+		case <-ctx.Done():
+		}
 		o.giveUp()
+		<-o.begun
 	}
 	address := o.address.String()
 	if run.Outcome != report.Done && run.Outcome != report.Degraded {

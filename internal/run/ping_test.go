@@ -2,6 +2,7 @@ package run
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"log"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -271,6 +273,30 @@ func TestCallsDoNotPassEachOther(t *testing.T) {
 	close(release)
 	<-over
 	s.hears(t, "")
+}
+
+// TestInterruptedWhileItTells: a signal that comes while a server hangs ends the
+// wait for it as well. If it did not, this test would last an hour.
+func TestInterruptedWhileItTells(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	var asked atomic.Bool
+	s := newOutside(t, func(_ http.ResponseWriter, r *http.Request) {
+		if asked.Swap(true) {
+			stop()
+		}
+		<-r.Context().Done()
+	})
+	env, _, stderr := testEnv(nil)
+	c := newCaller(&Options{PingURL: mustSecret(t, s.URL+pingPath+","+s.URL+pingPath, secretAddresses)}, env)
+	c.patience, c.hurry = time.Hour, time.Millisecond
+	c.begin(ctx)
+	over := make(chan struct{})
+	go func() { defer close(over); c.end(ctx, &report.Run{Outcome: report.Done}, nil) }()
+	<-over
+	if !strings.Contains(stderr.String(), "there was no answer in time") {
+		t.Errorf("it says %q", stderr)
+	}
 }
 
 func TestAddressesOfPings(t *testing.T) {
