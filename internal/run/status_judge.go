@@ -216,7 +216,7 @@ func (l *look) judgeTag(p *view) {
 			p.look("its tag is not signed")
 		}
 	case byFalse:
-		p.look("its tag is not as it was signed: %v", s.Unproven)
+		p.look("the signature of its tag does not hold: %v", s.Unproven)
 	}
 	switch kind, branch := string(s.State.Kind), s.State.Branch; {
 	case kind != "" && !strings.HasPrefix(p.kind, kind):

@@ -31,7 +31,7 @@ func TestStatusTellsWhoseATagIs(t *testing.T) {
 	w.says(said, "degraded", "signed by key "+w.signer+", which is none of trusted-keys", "unproven  lacks")
 	edited := strings.Replace(w.git(w.files(), "cat-file", "tag", "current-hackage"), "Root-Version: 1", "Root-Version: 2", 1)
 	w.setTag(w.files(), edited)
-	w.says(w.status(CodeDegraded, append(files, "--trusted-keys", w.signer)...), "its tag is not as it was signed")
+	w.says(w.status(CodeDegraded, append(files, "--trusted-keys", w.signer)...), "the signature of its tag does not hold")
 }
 
 // setTag puts a tag object in the place of the tag.

@@ -35,7 +35,11 @@ func TestStatusOfAFreshMirror(t *testing.T) {
 		"verified  signed by       key "+w.signer+", which is trusted",
 		"unsigned  ledger          nothing is owed")
 	w.saysNot(said, "!", "unproven")
+	asked := len(w.server.Requests("/"))
 	w.says(w.status(CodeDone, w.bucket()), "fresh", "bucket "+w.bucket())
+	if n := len(w.server.Requests("/")) - asked; n != 3 { // timestamp, snapshot, mirrors; the mirror has the root
+		t.Errorf("upstream is asked %d times", n)
+	}
 	for kind, path := range map[string]string{"files": w.files(), "hashes": w.hashes()} {
 		said := w.status(CodeDone, "--"+kind+"-repository", path)
 		w.says(said, "fresh", "unproven  lacks           nothing", "key "+w.signer+"; if it is the mirror's")

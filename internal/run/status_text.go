@@ -166,7 +166,7 @@ func (l *look) tagRows(p *view) []row {
 	case byNobody:
 		mark, signer = unsigned, "nobody"
 	case byFalse:
-		signer = "not as it was signed"
+		signer = "nobody whose signature holds"
 	}
 	rows := []row{
 		{mark, "lacks", p.lag.String()},
