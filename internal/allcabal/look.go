@@ -17,7 +17,8 @@ type Sight struct {
 	// Commit is the one that the tag names, and Head that of the branch, "" if
 	// there is no such branch.
 	Commit, Head string
-	// Line is the time in the commit's message, zero if it has none.
+	// Line is the time in the commit's message, or else in the tag's; zero if
+	// neither has one.
 	Line time.Time
 	// Older says that the tag is one of the older tools, which has no State.
 	Older bool
@@ -64,7 +65,10 @@ func (d *Repository) sight(ctx context.Context, tag gitrepo.Tag, whose owner) (S
 	if err != nil {
 		return s, fmt.Errorf("read tag %q: %w", d.o.Tag, err)
 	}
-	s.Line, _ = lineOf(c.Message)
+	var told bool
+	if s.Line, told = lineOf(c.Message); !told {
+		s.Line, _ = lineOf(tag.Message)
+	}
 	if whose == ours {
 		if s.State, err = state.ParseMessage(tag.Message); err != nil {
 			return s, fmt.Errorf("read tag %q: %w", d.o.Tag, err)

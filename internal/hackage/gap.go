@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
@@ -95,4 +96,84 @@ func measure(log *index.Log, from index.Position, finish func() error) (gap Gap,
 	err = finish()
 	gap.Proven = err == nil
 	return gap, err
+}
+
+// Since is Gap for who knows only the time of the newest entry that is there: it
+// looks for newer ones among the last bytes of the index, so many at most. Nothing
+// proves what it finds. ErrFarBack says that all of those are newer.
+func (u *Upstream) Since(ctx context.Context, m *Metadata, newest time.Time, most int64) (Gap, error) {
+	info, signed := m.Snapshot.IndexTar()
+	if !signed {
+		return Gap{}, ErrNoTar
+	}
+	at := max(0, info.Length-most) / tarBlock * tarBlock
+	var part bytes.Buffer
+	err := u.fetchPart(ctx, request{key: indexTarFile, offset: at, limit: info.Length - at, total: info.Length}, func() io.Writer {
+		part.Reset()
+		return &part
+	})
+	if err != nil {
+		return Gap{}, err
+	}
+	start := firstHeader(part.Bytes())
+	part.Next(start)
+	return newer(index.NewLog(&part, index.Position{Length: at + int64(start)}), newest)
+}
+
+// ErrFarBack says that the oldest entry that is missing lies further back than was
+// looked.
+var ErrFarBack = errors.New("more is missing than was looked for")
+
+// newer counts the entries of a log that are newer than a time. A log that does not
+// begin with the index must have an older one.
+func newer(log *index.Log, newest time.Time) (gap Gap, err error) {
+	older, from := false, int64(0)
+	for e, err := range log.Entries() {
+		switch {
+		case err != nil:
+			return gap, err
+		case !e.Time.After(newest):
+			older = true
+			continue
+		case gap.Entries == 0:
+			gap.First, from = e.Time, e.Offset
+		}
+		gap.Entries++
+		gap.Last = e.Time
+	}
+	if gap.Entries > 0 {
+		gap.Bytes = log.End().Length - from
+	}
+	if !older && from > 0 {
+		return gap, ErrFarBack
+	}
+	return gap, nil
+}
+
+// The parts of a tar file's header that tell it from other blocks.
+const (
+	tarBlock    = 512
+	tarSum      = 148 // where the sum of its bytes stands, in octal digits
+	tarSumWidth = 8
+)
+
+// firstHeader returns where the first header of a tar file begins in a part of one
+// that begins at a block; the length if there is none. The sum of a header's bytes
+// stands in it, as if the sum itself were blanks.
+func firstHeader(raw []byte) int {
+	for at := 0; at+tarBlock <= len(raw); at += tarBlock {
+		block := raw[at : at+tarBlock]
+		digits := bytes.Trim(block[tarSum:tarSum+tarSumWidth], " \x00")
+		said, err := strconv.ParseInt(string(digits), 8, 64)
+		sum := int64(tarSumWidth * ' ')
+		for i, b := range block {
+			if i < tarSum || i >= tarSum+tarSumWidth {
+				sum += int64(b)
+			}
+		}
+		if err == nil && said == sum {
+			return at
+		}
+	}
+	return len(raw)
 }

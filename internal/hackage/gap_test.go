@@ -81,6 +81,46 @@ func TestGap(t *testing.T) {
 	}
 }
 
+// Whoever knows only a time finds what is newer at the end of the index.
+func TestSince(t *testing.T) {
+	t.Parallel()
+	h := hackagetest.Small()
+	before := h.Now()
+	server := h.Serve()
+	t.Cleanup(server.Close)
+	u, err := hackage.Open(server.URL, hackage.Options{
+		Pinned: tuf.Pinned{KeyIDs: h.KeyIDs(), Threshold: h.Threshold()}, Now: h.Now, FirstWait: time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	since := func(newest time.Time, most int64) (hackage.Gap, error) {
+		m, err := u.Metadata(t.Context(), hackage.Seen{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.Since(t.Context(), m, newest, most)
+	}
+	for _, most := range []int64{1 << 20, 5000, 4096} {
+		if got, err := since(before, most); err != nil || got != (hackage.Gap{}) {
+			t.Errorf("nothing newer in %d bytes: %+v, %v", most, got, err)
+		}
+	}
+	from := endOf(t, h.Generation())
+	h.Upload("newer", "1", []byte("name: newer\nversion: 1\n"), nil)
+	first := h.Now()
+	h.Revise("newer", "1", []byte("name: newer\nversion: 1\nx-revision: 1\n"))
+	want := hackage.Gap{Bytes: endOf(t, h.Generation()).Length - from.Length, Entries: 3, First: first, Last: h.Now()}
+	for _, most := range []int64{1 << 20, 7777} {
+		if got, err := since(before, most); err != nil || got != want {
+			t.Errorf("in %d bytes: %+v, %v, want %+v", most, got, err, want)
+		}
+	}
+	if _, err := since(before.AddDate(-1, 0, 0), 4096); !errors.Is(err, hackage.ErrFarBack) {
+		t.Errorf("further back: %v", err)
+	}
+}
+
 func TestUnsigned(t *testing.T) {
 	t.Parallel()
 	h := hackagetest.Small()

@@ -218,12 +218,13 @@ func (p *view) compare(ctx context.Context, u upstreamView) {
 		p.lag = lag{known: true, Gap: hackage.Gap{Proven: true}}
 		return
 	}
-	position, ok := p.position()
-	if !ok {
-		p.lag.err = errors.New("its tag says no position")
-		return
+	var gap hackage.Gap
+	var err error
+	if position, ok := p.position(); ok {
+		gap, err = u.from.Gap(ctx, u.metadata, position, mostOfGap)
+	} else {
+		gap, err = u.from.Since(ctx, u.metadata, p.newest(), mostOfGap)
 	}
-	gap, err := u.from.Gap(ctx, u.metadata, position, mostOfGap)
 	p.lag = lag{known: err == nil, Gap: gap, err: explained(ctx, err)}
 	if p.lag.known && gap.Entries != 0 && gap.First.IsZero() {
 		p.lag.known, p.lag.err = false, errors.New("no entry follows its position")
