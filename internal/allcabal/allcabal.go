@@ -134,6 +134,10 @@ func (d *Repository) notify(format string, args ...any) {
 // State returns what Load read or Update pushed.
 func (d *Repository) State() state.State { return d.state }
 
+// Head returns the commit that the branch is at, in hexadecimal, as Load read or
+// Update pushed it; "" if there is no branch.
+func (d *Repository) Head() string { return d.head }
+
 // Adopting returns why the whole index is compared with the tree, or "".
 func (d *Repository) Adopting() string {
 	if !d.adopting {

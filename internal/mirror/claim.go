@@ -49,6 +49,11 @@ func (b *Bucket) claim(ctx context.Context) error {
 	claimed.Nonce, claimed.Seen.Index = b.state.Nonce, ""
 	// The others who wait here need not try for themselves.
 	b.claimed.err = b.putState(ctx, claimed)
+	if errors.Is(b.claimed.err, bucket.ErrConflict) && b.onlyTold(ctx) {
+		claimed.Told, b.state.Told = b.stored.Told, b.stored.Told
+		claimed.Notified, b.state.Notified = b.stored.Notified, b.stored.Notified
+		b.claimed.err = b.putState(ctx, claimed)
+	}
 	b.claimed.made = b.claimed.err == nil
 	return b.claimed.err
 }
@@ -75,24 +80,31 @@ func (b *Bucket) Pace(pause func(context.Context, time.Duration) error) { b.paus
 
 // putState puts a state in the place of the one that this run knows.
 func (b *Bucket) putState(ctx context.Context, s state.State) error {
+	size, err := b.writeState(ctx, s)
+	b.count(0, 0, size)
+	return err
+}
+
+// writeState is putState that is not counted as a change of the mirror. It returns
+// how many bytes were put.
+func (b *Bucket) writeState(ctx context.Context, s state.State) (int64, error) {
 	if wait := stateEvery - b.now().Sub(b.claimed.last); wait > 0 {
 		if err := b.pause(ctx, min(wait, stateEvery)); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	raw := state.File{State: s, Tool: b.tool, Updated: b.now()}.JSON()
 	info, err := b.store.Put(ctx, b.key, object(raw, typeJSON, briefly), bucket.IfMatch(b.etag))
 	b.claimed.last = b.now()
 	if errors.Is(err, bucket.ErrConflict) {
-		return b.overtaken(ctx, err)
+		return 0, b.overtaken(ctx, err)
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
-	b.count(0, 0, int64(len(raw)))
-	b.stored, b.etag = s, info.ETag
+	b.stored, b.etag, b.known = s, info.ETag, true
 	b.stored.Pointers = maps.Clone(s.Pointers) // the run goes on to change its own
-	return nil
+	return int64(len(raw)), nil
 }
 
 // ours returns an error if another run has claimed the bucket since this one did.

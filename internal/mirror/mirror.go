@@ -14,6 +14,8 @@
 //	packages/deprecated.json        upstream's list, which nothing signs
 //	hackage-mirror.json             the state of the bucket
 //
+// Beside them stand the files that tell people how the mirror is, see Tell.
+//
 // A run first puts what is immutable and then the pointers, timestamp.json as
 // the last of what a client reads; see Publish for what a reader may meet in
 // between, and claim for runs that meet. A tarball that is not available is entered
@@ -66,6 +68,7 @@ type Bucket struct {
 	root    readFile    // its root.json as the run began, if that was read
 	state   state.State // what the bucket is at by now
 	etag    string      // of the stored state
+	known   bool        // the store has a state that can be read
 	claimed claim
 	begin   index.Position           // where the run took the bucket up
 	share   func(index.Release) bool // the releases that are this run's business
@@ -146,6 +149,7 @@ func (b *Bucket) Load(ctx context.Context) (state.State, error) {
 	b.Forget("")
 	there, err := b.readState(ctx, b.key)
 	b.etag, b.stored = there.etag, there.file.State
+	b.known = err == nil && there.etag != ""
 	b.claimed.made, b.claimed.err, b.claimed.last = false, nil, time.Time{}
 	if err != nil {
 		return state.State{}, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
@@ -32,14 +33,14 @@ func looks(health status.Word) look {
 	return look{"unknown", "#59636e", "lightgrey"}
 }
 
-// message is the right half of the badge. It names the time of the last check,
+// message is the right half of the badge. It names the day of the last check,
 // because a badge stays as it is when a mirror's runs stop.
 func message(s *status.Status) string {
 	words := looks(s.Health).words
 	if s.Checked.IsZero() {
 		return words + ", never checked"
 	}
-	return words + ", checked " + when(s.Checked)
+	return words + ", checked " + s.Checked.UTC().Format(time.DateOnly)
 }
 
 // badgeSVG draws the badge. It has no script, no style and no link, so that it

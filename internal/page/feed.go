@@ -32,7 +32,7 @@ func feed(s *status.Status) ([]byte, error) {
 		f.Title, f.Id = "New on "+public, public+"feed.xml"
 		f.Link = &feeds.AtomLink{Href: public + "feed.xml", Rel: "self", Type: "application/atom+xml"}
 	}
-	updated := s.Changed
+	var updated time.Time // of the newest, so that a feed without news is the same
 	seen := map[string]bool{}
 	for _, item := range s.Recent {
 		entry := newEntry(item, upstream, public)

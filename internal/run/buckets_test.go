@@ -163,6 +163,16 @@ func (c *cloud) putsOf() *[]timed {
 // mirrors.json are among that only if they changed.
 func checkOrder(t *testing.T, puts []timed, changed ...string) time.Duration {
 	t.Helper()
+	told := slices.IndexFunc(puts, func(p timed) bool { return slices.Contains(tellsPeople, p.key) })
+	if told < 0 || puts[len(puts)-2].key != "status.json" || puts[len(puts)-1].key != "hackage-mirror.json" {
+		t.Fatalf("people are not told last: %v", puts)
+	}
+	for _, put := range puts[told : len(puts)-1] {
+		if !slices.Contains(tellsPeople, put.key) {
+			t.Errorf("%q was put while people were told", put.key)
+		}
+	}
+	puts = puts[:told]
 	pointers := slices.Concat(
 		[]string{"00-index.tar.gz", "01-index.tar", "01-index.tar.gz"}, changed,
 		[]string{"snapshot.json", "timestamp.json", "hackage-mirror.json"},

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
@@ -259,6 +260,7 @@ func (r *syncer) closeFeeds() {
 	r.each(fed, func(s *site) error {
 		err := cmp.Or(s.feed.Close(), s.bucket.Incomplete())
 		s.feed, s.took = nil, s.took+waiting.Sub(r.filling) // the rest is counted here
+		s.published = r.env.Now()
 		return err
 	})
 }
@@ -289,7 +291,23 @@ func (r *syncer) writeLegacy(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	return mirror.WriteLegacy(ctx, path, whole, r.take)
+	if err := mirror.WriteLegacy(ctx, path, whole, r.take); err != nil {
+		return err
+	}
+	return r.survey(whole)
+}
+
+// survey keeps what the whole index holds, for what readers are told of it.
+func (r *syncer) survey(whole *hackage.Index) (err error) {
+	for _, s := range r.sites {
+		if s.tail != nil && s.tail.From.IsZero() {
+			r.whole, r.wholeIndex = s.tail, s.index
+			return nil
+		}
+	}
+	r.whole, err = index.Scan(whole.Log(index.Position{}), r.take)
+	r.wholeIndex = whole
+	return err
 }
 
 // publishMetadata makes newer metadata known over an index that the buckets

@@ -127,7 +127,10 @@ func (o *Options) bucketOptions(env Env) (bucket.Options, error) {
 
 // openBucket makes a bucket ready.
 func (r *syncer) openBucket(ctx context.Context, text string, defaults bucket.Options) (*site, error) {
-	s := &site{kind: bucketKind, name: bucketName(text)}
+	s := &site{kind: bucketKind, name: bucketName(text), publicURL: r.o.PublicURL}
+	if address, err := bucket.ParseAddress(text); err == nil && address.PublicURL != "" {
+		s.publicURL = address.PublicURL
+	}
 	store, err := bucket.Open(ctx, text, defaults)
 	if err != nil {
 		return s, err

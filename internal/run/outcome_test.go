@@ -12,6 +12,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/page"
+	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
 
 // An outcome is all of the destinations that does not hang on the clock or on
@@ -35,6 +39,7 @@ var sinceDate = regexp.MustCompile(`since=[0-9TZ:-]+`)
 func (h *history) outcome(t *testing.T, dir string) outcome {
 	t.Helper()
 	there := &world{T: t, dir: dir}
+	there.look = there.inFolder
 	out := outcome{bucket: there.contents(there.bucket()), repos: map[string]repoOutcome{}}
 	for _, name := range pointers()[1:] {
 		if out.bucket[name] == "" {
@@ -42,6 +47,10 @@ func (h *history) outcome(t *testing.T, dir string) outcome {
 		}
 	}
 	out.bucket["hackage-mirror.json"] = normalState(t, out.bucket["hackage-mirror.json"])
+	out.bucket[status.Key] = there.normalStatus()
+	for _, key := range []string{"index.html", "badge.svg", "badge.json", "feed.xml", "metrics.txt"} {
+		delete(out.bucket, key) // normalStatus held them against the status
+	}
 	for _, repo := range []string{there.files(), there.hashes()} {
 		there.git(repo, "fsck", "--strict", "--no-dangling")
 		for _, line := range strings.Fields(there.gitKeyringOutput(h.gpg, repo, "log", "--format=%G?", "hackage")) {
@@ -93,12 +102,36 @@ func normalState(t *testing.T, raw string) string {
 	delete(fields, "updated")
 	if s, ok := fields["state"].(map[string]any); ok {
 		delete(s, "Nonce")
+		told, _ := s["Told"].(string)
+		_, s["Told"], _ = strings.Cut(told, " ") // the time
 	}
 	normal, err := json.MarshalIndent(fields, "", " ")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return sinceDate.ReplaceAllString(string(normal), "since=")
+}
+
+// normalStatus is status.json without what another run has otherwise. It checks
+// that all that is made of it shows it.
+func (w *world) normalStatus() string {
+	w.Helper()
+	s := w.told()
+	files, err := page.Render(s)
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, f := range files {
+		w.sameFile(f.Key, f.Body)
+	}
+	for i := range s.Repositories {
+		s.Repositories[i].Commit = ""
+	}
+	for i := range s.Ledger {
+		s.Ledger[i].Since = time.Time{}
+	}
+	s.Checked, s.Changed, s.Run, s.Upstream, s.Index.Lag = time.Time{}, time.Time{}, status.Run{}, "", 0
+	return string(s.JSON())
 }
 
 // differences says in what another outcome is not this one.

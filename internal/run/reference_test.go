@@ -276,7 +276,7 @@ func TestExpiredReferenceIsRefused(t *testing.T) {
 			w.referenceSync(CodeDone, set, good)
 			before := w.everything()
 			w.says(w.referenceSync(CodeError, set, expired), "expired", "2002-04-02")
-			if !maps.Equal(w.everything(), before) {
+			if !maps.Equal(untold(w.everything()), untold(before)) {
 				t.Error("an expired upstream changed something")
 			}
 		})
@@ -295,7 +295,7 @@ func TestReferenceGoesBack(t *testing.T) {
 	w.referenceSync(CodeDone, set, now)
 	all := w.everything()
 	w.says(w.referenceSync(CodeError, set, before), "version 2", "older than a destination has")
-	if !maps.Equal(w.everything(), all) {
+	if !maps.Equal(untold(w.everything()), untold(all)) {
 		t.Error("an older upstream changed something")
 	}
 }

@@ -114,8 +114,12 @@ func (c *cloud) checkHeaders(key string, raw []byte, header http.Header) {
 	if strings.HasSuffix(path.Dir(key), "/revision") || path.Dir(key) == "package" && path.Ext(key) == ".gz" {
 		want["Cache-Control"] = "public, no-transform, max-age=31536000, immutable"
 	}
+	if key == "names.json" {
+		want["Cache-Control"] = "public, max-age=3600"
+	}
 	want["Content-Type"] = map[string]string{
 		".gz": "application/gzip", ".tar": "application/x-tar", ".json": "application/json", ".cabal": "text/plain; charset=utf-8",
+		".html": "text/html; charset=utf-8", ".svg": "image/svg+xml", ".xml": "application/atom+xml; charset=utf-8", ".txt": "text/plain; charset=utf-8",
 	}[path.Ext(key)]
 	for name, value := range want {
 		if header.Get(name) != value {
@@ -167,7 +171,7 @@ func (c *cloud) checkDerived(key string, raw []byte, ix oldIndex, upstream strin
 	c.Helper()
 	release, isRecord := strings.CutSuffix(strings.TrimPrefix(key, "package/"), ".json")
 	switch {
-	case key == "hackage-mirror.json":
+	case key == "hackage-mirror.json", slices.Contains(tellsPeople, key):
 	case key == "00-index.tar.gz":
 		if !maps.EqualFunc(untar(c.T, raw), ix.newest, bytes.Equal) {
 			c.Error("00-index.tar.gz is not the newest of the index")

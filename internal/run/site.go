@@ -44,6 +44,14 @@ type site struct {
 	index  *hackage.Index // which has all that is behind its position
 	tail   *index.Tail    // what that is
 	commit allcabal.Result
+	// publicURL is where readers find a bucket, if its address or the option says,
+	// and published when this run brought it further.
+	publicURL string
+	published time.Time
+	// untold says that the readers of a bucket were not told of all that it holds,
+	// because a run was killed before it did, or an older version wrote there. Then
+	// the whole index is read, as all of it may have to be told.
+	untold bool
 	took   time.Duration
 	err    error
 }
@@ -123,7 +131,7 @@ func (s *site) atEnd(m *hackage.Metadata) bool {
 
 // due reports whether the site has something to write although the index says
 // nothing new.
-func (s *site) due() bool { return s.repo != nil && s.repo.Due() != "" }
+func (s *site) due() bool { return s.untold || s.repo != nil && s.repo.Due() != "" }
 
 // wants returns the tarballs that the site lacks.
 func (s *site) wants(ctx context.Context, now time.Time) ([]state.Want, error) {

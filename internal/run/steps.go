@@ -90,6 +90,9 @@ func (r *syncer) have() hackage.Have {
 		}
 	}
 	have.Tar = first(positions)
+	if slices.ContainsFunc(r.buckets(), func(s *site) bool { return s.untold }) {
+		have.Tar = index.Position{}
+	}
 	return have
 }
 

@@ -52,6 +52,11 @@ type syncer struct {
 	// deprecated brings upstream's list of deprecated packages, once.
 	deprecated func() ([]byte, error)
 
+	// checked is when upstream's metadata were read, zero if they could not be.
+	checked    time.Time
+	whole      *index.Tail // all of the index, if it was read for something
+	wholeIndex *hackage.Index
+
 	timeline *timeline
 	signer   *openpgp.Signer // nil without repositories
 	wanted   []need          // in a dry run: what would be fetched
@@ -86,11 +91,13 @@ func syncOnce(ctx context.Context, o *Options, env Env) (run *report.Run, seen h
 		defer func() { err = errors.Join(err, r.close(), folder.Close()) }()
 		err = r.begin(ctx)
 	}
-	run = r.facts(ctx, err)
-	if err == nil {
+	aborted := err
+	run = r.facts(ctx, aborted)
+	if aborted == nil {
 		err = r.verdict(run)
 	}
 	judge(ctx, run, err)
+	r.tellReaders(ctx, run, aborted)
 	r.call(ctx, outside, run)
 	return run, r.seen(), err
 }
@@ -141,6 +148,7 @@ func (r *syncer) run(ctx context.Context) error {
 	if err := r.readMetadata(ctx); err != nil {
 		return err
 	}
+	r.checked = r.env.Now()
 	r.warnOfExpiry()
 	settled, err := r.settled(ctx)
 	if err != nil {
@@ -165,6 +173,9 @@ func (r *syncer) readStates(ctx context.Context) {
 		r.each(sites, func(s *site) error { return s.load(ctx, r.packages, r.shard, r.o.Full) })
 	}
 	_ = group.Wait() // what went wrong is told where it is needed
+	for _, s := range r.buckets() {
+		s.untold = s.bucket.CanTell() && !r.dryRun && !s.before.Told.Is(s.before.Position)
+	}
 }
 
 // advance brings the sites to the end of the index. The buckets and the
@@ -228,6 +239,9 @@ func (r *syncer) canWrite(ctx context.Context) bool {
 // sayWhy says what makes a run more than an update.
 func (r *syncer) sayWhy() {
 	for _, s := range r.buckets() {
+		if s.untold {
+			r.progress.Note(fmt.Sprintf("%s %q: its readers were not told yet of all that it holds; the whole index is read for that", s.kind, s))
+		}
 		if s.unread != nil {
 			r.progress.Note(fmt.Sprintf("%s %q: its state could not be read (%v); everything is compared", s.kind, s, s.unread))
 		}

@@ -6,11 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,10 +57,13 @@ func newWorld(t *testing.T, h *hackagetest.Hackage) *world {
 	server := h.Serve()
 	t.Cleanup(server.Close)
 	w := &world{T: t, hackage: h, server: server, dir: t.TempDir(), key: key, env: map[string]string{}, now: time.Now, tune: hasty}
-	w.look = func(key string) ([]byte, error) {
-		return os.ReadFile(filepath.Join(w.bucket(), filepath.FromSlash(key)))
-	}
+	w.look = w.inFolder
 	return w
+}
+
+// inFolder reads an object of the bucket that is a folder.
+func (w *world) inFolder(key string) ([]byte, error) {
+	return os.ReadFile(filepath.Join(w.bucket(), filepath.FromSlash(key)))
 }
 
 // hasty makes a run try everything as often as ever, but wait hardly at all.
@@ -367,6 +373,26 @@ func (w *world) contents(dir string) map[string]string {
 	}
 	delete(files, ".hackage-mirror/lock")
 	return files
+}
+
+// tellsPeople are the keys of what tells people how the mirror is.
+var tellsPeople = []string{"status.json", "index.html", "badge.svg", "badge.json", "feed.xml", "metrics.txt", "names.json"}
+
+// toldFacts are what the state says of that.
+var toldFacts = regexp.MustCompile(`(?m)^ +"Told": "[^"]*",?\n|"updated": "[^"]*"`)
+
+// untold are contents without what tells people how the mirror is.
+func untold(contents map[string]string) map[string]string {
+	rest := maps.Clone(contents)
+	for name, content := range contents {
+		if slices.Contains(tellsPeople, path.Base(name)) {
+			delete(rest, name)
+		}
+		if path.Base(name) == "hackage-mirror.json" {
+			rest[name] = toldFacts.ReplaceAllString(content, "")
+		}
+	}
+	return rest
 }
 
 // serve puts a handler in front of the world's Hackage.

@@ -111,7 +111,7 @@ func ParseMessage(message string) (State, error) {
 		return State{}, fmt.Errorf("read tag message: it names no position: %w", ErrForm)
 	}
 	s, err := fromLines(in)
-	s.Held, s.Legacy, s.Nonce, s.Notified, s.Pointers = Held{}, time.Time{}, "", "", nil // a tag has none, whatever it says
+	s.Held, s.Legacy, s.Nonce, s.Notified, s.Pointers, s.Told = Held{}, time.Time{}, "", "", nil, Told{} // a tag has none, whatever it says
 	return s, err
 }
 

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -49,6 +50,7 @@ const (
 	keyPoints  = "Pointers"
 	keyNonce   = "Nonce"
 	keyNotify  = "Notified"
+	keyTold    = "Told"
 )
 
 // lines returns the written form of s. Empty values have no line.
@@ -106,6 +108,7 @@ func (s State) bucketLines() []line {
 		{keyPoints, formatPointers(s.Pointers)},
 		{keyNonce, s.Nonce},
 		{keyNotify, s.Notified},
+		{keyTold, formatTold(s.Told)},
 	} {
 		if l.value != "" {
 			out = append(out, l)
@@ -179,6 +182,7 @@ func (s *State) fill(values map[string]string) error {
 		return err
 	}
 	s.Pointers, s.Nonce, s.Notified = parsePointers(values[keyPoints]), values[keyNonce], values[keyNotify]
+	s.Told = parseTold(values[keyTold])
 	s.Position, err = index.NewPosition(length, last, values[keyMidstate])
 	return err
 }
@@ -237,6 +241,31 @@ func parsePointers(text string) map[string]string {
 		pointers[key] = etag
 	}
 	return pointers
+}
+
+// formatTold writes TIME HEALTH LENGTH MIDSTATE, and the zero Told as nothing.
+func formatTold(t Told) string {
+	if t == (Told{}) {
+		return ""
+	}
+	return fmt.Sprintf("%s %s %d %s", formatTime(t.When), cmp.Or(t.Health, "-"), t.At.Length, t.At.MidstateHex())
+}
+
+// parseTold reads what formatTold wrote. Of any other text nothing was told: then
+// it is told anew.
+func parseTold(text string) Told {
+	fields := strings.Fields(text)
+	if len(fields) != 4 {
+		return Told{}
+	}
+	when, err := time.Parse(time.RFC3339, fields[0])
+	length, err2 := parseSize(fields[2])
+	at, err3 := index.NewPosition(length, time.Time{}, fields[3])
+	health := strings.TrimPrefix(fields[1], "-")
+	if err != nil || err2 != nil || err3 != nil || strings.Trim(health, "abcdefghijklmnopqrstuvwxyz") != "" {
+		return Told{}
+	}
+	return Told{When: when.UTC(), Health: health, At: at}
 }
 
 // formatBeginning writes LENGTH:MIDSTATE:CRC64, without the last if it is not

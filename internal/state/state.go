@@ -59,6 +59,24 @@ type State struct {
 	// Notified is the word of health that those heard last who are notified of each
 	// change of it; "" if they heard none.
 	Notified string
+	// Told is what the readers of a bucket were told last.
+	Told Told
+}
+
+// Told is what a bucket's readers were told last of the mirror, in files beside
+// those of the mirror. Where it is not what is so, they are to be told anew. The
+// zero Told says that they were told nothing.
+type Told struct {
+	When time.Time
+	// Health is the word of it; "" says that another one was being written.
+	Health string
+	// At is how far into the index they were told the bucket is.
+	At index.Position
+}
+
+// Is reports whether the readers were told of a bucket that is at p.
+func (t Told) Is(p index.Position) bool {
+	return !t.When.IsZero() && t.At.Length == p.Length && t.At.Midstate == p.Midstate
 }
 
 // A Kind tells the two repositories apart.

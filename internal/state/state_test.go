@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +36,7 @@ func bucketFull() state.State {
 	s.Held.Tar = state.Beginning{Prefix: hackage.Prefix{Length: 531 << 20, Midstate: sha256.Sum256([]byte("tar"))}, CRC64: 0xfedcba}
 	s.Held.Gz.Prefix = hackage.Prefix{Length: 64 * 1001, Midstate: sha256.Sum256([]byte("gz"))}
 	s.Legacy, s.Nonce, s.Notified = at("2026-11-21T06:00:00Z"), "0123456789abcdef", "failed"
+	s.Told = state.Told{When: at("2026-11-22T06:01:00Z"), Health: "good", At: index.Position{Length: 531 << 20, Midstate: sha256.Sum256([]byte("told"))}}
 	s.Pointers = map[string]string{"01-index.tar": `"d41d8cd9-5"`, "packages/deprecated.json": `W/"a b=c%"`}
 	return s
 }
@@ -121,6 +124,29 @@ func TestBothFormsReadBackExactly(t *testing.T) {
 		if diff := cmp.Diff(tag, read); diff != "" {
 			t.Errorf("%s as a tag (-want +got):\n%s", name, diff)
 		}
+	}
+}
+
+// What was told is worth no refusal: what cannot be read is told anew.
+func TestToldThatCannotBeReadIsNothing(t *testing.T) {
+	t.Parallel()
+	good := string(file(bucketFull()).JSON())
+	line := regexp.MustCompile(`"Told": "[^"]*"`)
+	for _, told := range []string{
+		"", "2026", "2026-11-22T06:01:00Z good", "2026-11-22T06:01:00Z <b> 512 " + strings.Repeat("0", 64), "2026-11-22T06:01:00Z good 513 " + strings.Repeat("0", 64),
+		"2026-11-22T06:01:00Z good 99999999999999999999 " + strings.Repeat("0", 64), "99999-11-22T06:01:00Z good 512 " + strings.Repeat("0", 64),
+		"2026-11-22T06:01:00Z good 512 x",
+	} {
+		read, err := state.ParseFile([]byte(line.ReplaceAllLiteralString(good, fmt.Sprintf(`"Told": %q`, told))))
+		if err != nil || read.State.Told != (state.Told{}) || !read.State.Equal(bucketFull()) {
+			t.Errorf("%q is read as %+v, %v", told, read.State.Told, err)
+		}
+	}
+	writing := bucketFull()
+	writing.Told.Health = ""
+	read, err := state.ParseFile(file(writing).JSON())
+	if err != nil || read.State.Told != writing.Told || read.State.Told.Is(writing.Position) || !read.State.Told.Is(writing.Told.At) {
+		t.Errorf("what is being written is read as %+v, %v", read.State.Told, err)
 	}
 }
 

@@ -1,0 +1,185 @@
+package run
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/report"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
+	"github.com/hackage-mirror/hackage-mirror/internal/status"
+)
+
+// status collects what everybody may know of the mirror of one bucket. It goes on
+// from what was told before, if that can be read.
+func (r *syncer) status(ctx context.Context, st *standing, outcome report.Outcome) (*status.Status, error) {
+	s, now := st.site, r.env.Now().UTC().Truncate(time.Second)
+	former := cmp.Or(st.former, &status.Status{Index: status.Index{Lag: -1, Behind: -1}})
+	stored := s.bucket.Stored()
+	out := &status.Status{
+		Version: status.Version, Health: st.word, Sentence: st.sentence, Tool: program + " " + r.env.Version,
+		Upstream: webAddress(r.o.Upstream), PublicURL: webAddress(s.publicURL), Packages: r.packages,
+		Checked: notAfter(former.Checked, now), Changed: notAfter(former.Changed, now),
+		Run: status.Run{
+			Began: r.began.UTC().Truncate(time.Second), Seconds: math.Round(r.env.Now().Sub(r.began).Seconds()*1000) / 1000,
+			Outcome: string(outcome), Error: st.wrong, URL: report.RunPage(r.env.Getenv),
+		},
+		RootKeys: r.o.upstreamOptions(r.env).Pinned.KeyIDs, Threshold: r.o.KeyThreshold,
+		Repositories: r.publicRepositories(), Expiries: r.publicExpiries(s, former),
+		Owed: len(stored.Ledger), Ledger: publicLedger(stored.Ledger),
+	}
+	if !r.checked.IsZero() {
+		out.Checked = r.checked.UTC().Truncate(time.Second)
+	}
+	if s.changed() {
+		out.Changed = now
+	}
+	out.Index = r.publicIndex(s, former)
+	return out, r.chronicle(ctx, s, former, out, now)
+}
+
+// notAfter is a time that was told, unless nobody can have told it.
+func notAfter(told, now time.Time) time.Time {
+	if told.After(now) {
+		return time.Time{}
+	}
+	return told.UTC()
+}
+
+// webAddress returns an address of the web without what may be secret; "" for any
+// other, such as a folder of this machine.
+func webAddress(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return ""
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
+}
+
+// remoteAddress is webAddress for a repository, which may be one over ssh. A
+// user's name is left out.
+func remoteAddress(name string) string {
+	if address := webAddress(name); address != "" {
+		return address
+	}
+	if u, err := url.Parse(name); err == nil && u.Scheme == "ssh" && u.Host != "" {
+		return (&url.URL{Scheme: "ssh", Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
+	}
+	host, path, ok := strings.Cut(name, ":")
+	host = host[strings.LastIndex(host, "@")+1:]
+	if !ok || len(host) < 2 || strings.ContainsAny(host, `/\`) || strings.HasPrefix(path, "//") { // a folder, or a drive
+		return ""
+	}
+	return host + ":" + path
+}
+
+// publicIndex says how far a bucket is.
+func (r *syncer) publicIndex(s *site, former *status.Status) status.Index {
+	at := s.bucket.Stored().Position
+	out := status.Index{Length: at.Length, State: at.Time, Upstream: former.Index.Upstream, Lag: former.Index.Lag, Behind: -1}
+	if at.Length != former.Index.Length {
+		out.Lag = -1
+	}
+	if !s.published.IsZero() && at != s.before.Position {
+		out.Lag = secondsFrom(at.Time, s.published)
+	}
+	switch {
+	case r.checked.IsZero(): // nobody knows
+	case r.index == nil:
+		out.Upstream, out.Behind = at.Time, 0
+	default:
+		out.Upstream = r.end.Time
+		if at.Length >= r.end.Length {
+			out.Behind = 0
+		} else if s.index != nil {
+			out.Behind = secondsFrom(s.oldestMissing(at), r.env.Now())
+		}
+	}
+	return out
+}
+
+// secondsFrom returns how many seconds are between two times, -1 if one of them is
+// not known.
+func secondsFrom(from, to time.Time) int64 {
+	if from.IsZero() {
+		return -1
+	}
+	return max(0, int64(to.Sub(from)/time.Second))
+}
+
+// oldestMissing returns the time of the first entry behind a position, zero if it
+// cannot be read.
+func (s *site) oldestMissing(at index.Position) time.Time {
+	for e, err := range s.index.Log(at).Entries() {
+		if err == nil {
+			return e.Time
+		}
+		break
+	}
+	return time.Time{}
+}
+
+// publicRepositories says what the same run fills.
+func (r *syncer) publicRepositories() []status.Repository {
+	all := []status.Repository{}
+	for _, s := range r.sites {
+		if s.kind == bucketKind {
+			continue
+		}
+		kind, _, _ := strings.Cut(s.kind, "-")
+		one := status.Repository{Kind: kind, Address: remoteAddress(s.name), Branch: r.o.Branch, Tag: r.o.Tag}
+		if s.repo != nil {
+			one.Commit, one.State = s.repo.Head(), s.State().Position.Time
+		}
+		if r.signer != nil {
+			one.Fingerprint = r.signer.Fingerprint()
+		}
+		if s.err != nil {
+			one.Error = "The last run could not bring it up to date."
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// publicExpiries says when clients begin to refuse what a bucket holds. Of a bucket
+// that has nothing newer than before, that is as it was.
+func (r *syncer) publicExpiries(s *site, former *status.Status) []status.Expiry {
+	all := []status.Expiry{}
+	if m := r.metadata; m != nil && s.bucket.Stored().Seen == m.Seen() {
+		all = append(all,
+			status.Expiry{Of: "timestamp.json", When: m.Timestamp.Expires()}, status.Expiry{Of: "snapshot.json", When: m.Snapshot.Expires()},
+			status.Expiry{Of: "mirrors.json", When: m.Mirrors.Expires()}, status.Expiry{Of: "root.json", When: m.Root.Expires()})
+	} else {
+		for _, e := range former.Expiries {
+			if slices.Contains([]string{"timestamp.json", "snapshot.json", "mirrors.json", "root.json"}, e.Of) && len(all) < 4 {
+				all = append(all, e)
+			}
+		}
+	}
+	if r.signer != nil {
+		when, _ := r.signer.Expires()
+		all = append(all, status.Expiry{Of: "signing key " + r.signer.Fingerprint(), When: when})
+	}
+	return all
+}
+
+// publicLedger says what a bucket owes, what matters most first.
+func publicLedger(ledger state.Ledger) []status.Owed {
+	matters := []state.Reason{state.Mismatch, state.Failed, state.Missing, state.Unsigned, state.Withdrawn}
+	releases := ledger.Sorted()
+	slices.SortStableFunc(releases, func(a, b index.Release) int {
+		return cmp.Compare(slices.Index(matters, ledger[a].Reason), slices.Index(matters, ledger[b].Reason))
+	})
+	all := []status.Owed{}
+	for _, release := range releases[:min(len(releases), status.MaxLedger)] {
+		p := ledger[release]
+		all = append(all, status.Owed{Release: release.String(), Reason: string(p.Reason), Since: p.Since, Why: report.Advice(p.Reason)})
+	}
+	return all
+}
