@@ -298,7 +298,7 @@ func span(d time.Duration) string {
 	switch {
 	case d < time.Minute:
 		return "less than a minute"
-	case d < 2*time.Hour:
+	case d < 90*time.Minute:
 		return plural(int(d/time.Minute), "minute")
 	case d < 2*day:
 		return plural(int(d/time.Hour), "hour")

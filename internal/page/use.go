@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
@@ -61,16 +62,13 @@ func blocks(s *status.Status, public string) []block {
 	if public == "" {
 		public = somewhere
 	}
-	ids, threshold := keys(s), s.Threshold
-	if len(ids) == 0 {
-		ids = []string{"IDS-OF-THE-ROOT-KEYS"} // without any, cabal would believe whatever it finds
+	ids, threshold := keys(s), strconv.Itoa(s.Threshold)
+	if len(ids) == 0 || s.Threshold < 1 { // without any, cabal would believe whatever it finds
+		ids, threshold = []string{"IDS-OF-THE-ROOT-KEYS"}, "HOW-MANY-OF-THEM"
 	}
-	if threshold < 1 {
-		threshold = len(ids)
-	}
-	cabal := fmt.Sprintf("repository hackage.haskell.org\n  url: %s\n  secure: True\n  root-keys: %s\n  key-threshold: %d\n",
+	cabal := fmt.Sprintf("repository hackage.haskell.org\n  url: %s\n  secure: True\n  root-keys: %s\n  key-threshold: %s\n",
 		public, strings.Join(ids, "\n             "), threshold)
-	stack := fmt.Sprintf("package-index:\n  download-prefix: %s\n  hackage-security:\n    keyids:\n    - %s\n    key-threshold: %d\n    ignore-expiry: false\n",
+	stack := fmt.Sprintf("package-index:\n  download-prefix: %s\n  hackage-security:\n    keyids:\n    - %s\n    key-threshold: %s\n    ignore-expiry: false\n",
 		public, strings.Join(ids, "\n    - "), threshold)
 	all := []block{
 		{"cabal", "Put this in the place of the block of the same name. Newer versions of cabal have the file at ~/.config/cabal/config.", "~/.cabal/config", true, split(cabal)},

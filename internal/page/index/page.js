@@ -6,7 +6,7 @@ const onWeb = location.protocol.startsWith('http');
 
 // span says a length of time in the largest unit that fits.
 function span(ms) {
-  const [unit, n] = ms < 2 * minute ? ['minute', Math.round(ms / minute)] : ms < 2 * hour ? ['minute', Math.floor(ms / minute)]
+  const [unit, n] = ms < 2 * minute ? ['minute', Math.round(ms / minute)] : ms < 1.5 * hour ? ['minute', Math.floor(ms / minute)]
     : ms < 2 * day ? ['hour', Math.floor(ms / hour)] : ['day', Math.floor(ms / day)];
   return n.toLocaleString('en') + ' ' + unit + (n === 1 ? '' : 's');
 }
@@ -93,12 +93,15 @@ async function load() {
 // find returns the best names for what was typed, and how many there are.
 function find(text) {
   const ranks = [[], [], [], []];
+  let count = 0;
   for (const entry of names) {
     const i = entry.lower.indexOf(text);
-    if (i >= 0) ranks[entry.lower === text ? 0 : i === 0 ? 1 : entry.lower[i - 1] === '-' ? 2 : 3].push(entry);
+    if (i < 0) continue;
+    const rank = ranks[entry.lower === text ? 0 : i === 0 ? 1 : entry.lower[i - 1] === '-' ? 2 : 3];
+    if (rank.length < shown) rank.push(entry);
+    count++;
   }
-  const all = ranks.flat();
-  return [all.slice(0, shown), all.length];
+  return [ranks.flat().slice(0, shown), count];
 }
 function link(text, path) {
   const a = document.createElement('a');
