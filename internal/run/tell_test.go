@@ -199,7 +199,7 @@ func TestRunnerHearsOfWhatNeedsAPerson(t *testing.T) {
 	said := w.sync(CodeDegraded)
 	outputs, summary := w.afterStep()
 	w.holds(outputs, map[string]string{"changed": "true", "pending": "1"})
-	w.says(said, "\n::warning title=hackage-mirror::upstream's root.json expires at", "\n::warning title=hackage-mirror::up to date, but look at this: alpha-0.2: ")
+	w.says(said, "\n::warning title=hackage-mirror::upstream's root.json expires in 9 days, at", "\n::warning title=hackage-mirror::up to date, but look at this: alpha-0.2: ")
 	w.says(summary, "## ⚠️ Hackage mirror: up to date, but look at this", "### What needs you", "alpha-0&#46;2</code></a>: upstream has bytes", "expires in 9 days, ", "clients refuse it")
 }
 
