@@ -23,7 +23,6 @@ type modelRun struct {
 	file, by string
 	rest     int
 	takes    time.Duration
-	fails    bool
 	hangs    bool // its status never changes by itself
 	stubborn bool // only force ends it
 }
@@ -44,6 +43,7 @@ type world struct {
 	now    time.Time
 	events []event
 	runs   []*modelRun
+	going  []*modelRun // those that are not over
 
 	disabled map[string]bool
 	timer    time.Duration // of the environment; 0: none
@@ -82,10 +82,12 @@ func (w *world) violate(format string, args ...any) {
 
 func (w *world) after(d time.Duration, do func()) {
 	e := event{w.now.Add(d), do}
-	i := len(w.events)
-	for i > 0 && w.events[i-1].at.After(e.at) {
-		i--
-	}
+	i, _ := slices.BinarySearchFunc(w.events, e.at, func(other event, at time.Time) int {
+		if other.at.After(at) {
+			return 1
+		}
+		return -1
+	})
 	w.events = slices.Insert(w.events, i, e)
 }
 
@@ -116,9 +118,9 @@ func sameGroup(a, b string) bool { return (a == PacerFile) == (b == PacerFile) }
 
 // inGroup returns who holds a group and who is pending for it.
 func (w *world) inGroup(file string) (holder, pending *modelRun) {
-	for _, r := range w.runs {
+	for _, r := range w.going {
 		switch {
-		case r.over() || !sameGroup(r.file, file):
+		case !sameGroup(r.file, file):
 		case r.Status == "pending":
 			if pending != nil {
 				w.violate("two runs are pending in the group of %s", file)
@@ -154,7 +156,7 @@ func (w *world) start(file, by string, rest int) *modelRun {
 		w.end(pending, "cancelled")
 	}
 	r.Status = "pending"
-	w.runs = append(w.runs, r)
+	w.runs, w.going = append(w.runs, r), append(w.going, r)
 	if holder == nil && pending == nil && !w.wedged[file == PacerFile] {
 		w.begin(r)
 	}
@@ -210,6 +212,7 @@ func (w *world) end(r *modelRun, conclusion string) {
 	held := r.Status != "pending"
 	w.become(r, "completed")
 	r.Conclusion = conclusion
+	w.going = slices.DeleteFunc(w.going, func(g *modelRun) bool { return g == r })
 	if _, next := w.inGroup(r.file); held && next != nil && !w.wedged[r.file == PacerFile] {
 		w.begin(next)
 	}
@@ -245,15 +248,23 @@ func (h *hub) Timer(context.Context, string) (time.Duration, error) {
 	return h.w.timer, nil
 }
 
-func (h *hub) Active(_ context.Context, file string) ([]Run, error) { return h.runs(file, false, 500) }
-func (h *hub) Done(_ context.Context, file string) ([]Run, error)   { return h.runs(file, true, 100) }
+func (h *hub) Active(_ context.Context, file string) ([]Run, error) {
+	return h.list(h.w.going, file, false)
+}
 
-func (h *hub) runs(file string, over bool, most int) (runs []Run, err error) {
+func (h *hub) Done(_ context.Context, file string) ([]Run, error) {
+	return h.list(h.w.runs, file, true)
+}
+
+func (h *hub) list(all []*modelRun, file string, over bool) (runs []Run, err error) {
 	if err := h.answers(); err != nil {
 		return nil, err
 	}
-	for _, r := range slices.Backward(h.w.runs) {
-		if r.file == file && r.over() == over && len(runs) < most {
+	for _, r := range slices.Backward(all) {
+		if len(runs) == 100 {
+			break
+		}
+		if r.file == file && r.over() == over {
 			runs = append(runs, r.Run)
 		}
 	}

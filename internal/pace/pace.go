@@ -236,6 +236,9 @@ func (p *Pacer) arm(ctx context.Context, rest int) (err error) {
 		if err := p.Wait(ctx, pause); err != nil {
 			return err
 		}
+		if _, err := p.timer(ctx); err != nil { // it may have gone meanwhile
+			return fmt.Errorf("the chain ends here: %w", err)
+		}
 		var id int64
 		id, err = p.GitHub.Dispatch(ctx, PacerFile, rest)
 		switch {

@@ -311,8 +311,11 @@ func (s *Setup) badgeSteps(st *state) []step {
 func (s *Setup) startSteps(st *state) []step {
 	start := "gh workflow run mirror.yml --repo " + s.Repository
 	after := "After that it starts by itself each hour, and opens an issue when runs fail."
-	if s.Pace == Chain {
+	switch s.Pace {
+	case Chain:
 		after = "It opens an issue when runs fail."
+	case Cron:
+		after += "\n    GitHub's schedule is hours late at times. How to be on time: " + docs + "pace.md"
 	}
 	return []step{{
 		"Try it without writing anything, look at the run's summary, then start the first run:",
