@@ -13,6 +13,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/temp"
+	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
 // placePatience is how long the reading of one place may take as a whole: who may
@@ -177,7 +178,7 @@ func (l *look) verdict() error {
 		}
 	}
 	switch l.health() {
-	case unreachable:
+	case unverified, unreachable:
 		return errors.Join(unread...)
 	case fresh:
 		return nil
@@ -190,6 +191,7 @@ type health string
 
 // The words, the worst first.
 const (
+	unverified  health = "unverified"  // something is not as it was signed
 	unreachable health = "unreachable" // something cannot be read
 	stale       health = "stale"       // something is missing for too long
 	degraded    health = "degraded"    // a person should look
@@ -198,7 +200,7 @@ const (
 
 // health returns that of the worst place.
 func (l *look) health() health {
-	for _, word := range []health{unreachable, stale, degraded} {
+	for _, word := range []health{unverified, unreachable, stale, degraded} {
 		if slices.ContainsFunc(l.places, func(p *view) bool { return p.health() == word }) {
 			return word
 		}
@@ -208,7 +210,10 @@ func (l *look) health() health {
 
 // health returns the place's own.
 func (p *view) health() health {
+	refused := func(kind error) bool { return errors.Is(p.err, kind) }
 	switch {
+	case slices.ContainsFunc([]error{tuf.ErrSignature, tuf.ErrUnknownKey, tuf.ErrThreshold, tuf.ErrDigest, tuf.ErrLength, hackage.ErrTorn}, refused):
+		return unverified
 	case p.err != nil:
 		return unreachable
 	case slices.ContainsFunc(p.problems, func(problem problem) bool { return problem.stale }):

@@ -203,7 +203,7 @@ func TestStatusVerifies(t *testing.T) {
 	w := newLookout(t, hackagetest.Options{})
 	other := hackagetest.New(hackagetest.Options{Seed: "somebody"})
 	said := w.bare(CodeError, "status", w.web.URL, "--upstream", w.server.URL, "--root-keys", strings.Join(other.KeyIDs(), ","), "--key-threshold", "2")
-	w.says(said, "root.json does not match the pinned root keys")
+	w.says(said, "unverified: bucket "+w.web.URL+" is not as it was signed", "root.json does not match the pinned root keys")
 	raw := w.contents(w.bucket())["timestamp.json"]
 	for name, edit := range map[string][2]string{"version": {`"version":4`, `"version":5`}, "digest": {`"sha256":"`, `"sha256":"0`}} {
 		edited := strings.Replace(raw, edit[0], edit[1], 1)
@@ -211,8 +211,11 @@ func TestStatusVerifies(t *testing.T) {
 			t.Fatalf("%s: nothing to edit in %s", name, raw)
 		}
 		w.put("timestamp.json", edited)
-		w.says(w.status(CodeError, w.web.URL), "unreachable", "timestamp.json")
+		w.says(w.status(CodeError, w.web.URL), "unverified", "timestamp.json")
 	}
+	w.put("timestamp.json", raw)
+	w.put("snapshot.json", "{}")
+	w.says(w.status(CodeError, w.web.URL), "unverified", "files of the repository do not fit together")
 	tls := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(tls.Close)
 	w.says(w.status(CodeError, tls.URL), "check the address, the clock and the installed certificates")

@@ -50,6 +50,8 @@ func (l *look) sentence() string {
 	for _, p := range l.places {
 		switch {
 		case p.health() != word:
+		case word == unverified:
+			return fmt.Sprintf("%s: %s %s is not as it was signed%s", word, p.kind, p.name, l.more())
 		case word == unreachable:
 			return fmt.Sprintf("%s: %s %s cannot be read%s", word, p.kind, p.name, l.more())
 		case word == stale || word == degraded:
