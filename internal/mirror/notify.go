@@ -5,7 +5,7 @@ import "context"
 // Notified returns the word of health that those heard last who are notified of
 // each change, "" if they heard none, and whether the bucket has a state to say so.
 func (b *Bucket) Notified() (word string, known bool) {
-	return b.stored.Notified, b.etag != "" && b.key == StateKey && !b.stored.Position.IsZero()
+	return b.stored.Notified, b.CanTell()
 }
 
 // Notify says in the state what they have heard by now. No claim is made and nothing
@@ -13,5 +13,6 @@ func (b *Bucket) Notified() (word string, known bool) {
 func (b *Bucket) Notify(ctx context.Context, word string) error {
 	s := b.stored
 	s.Notified = word
-	return b.putState(ctx, s)
+	_, err := b.writeState(ctx, s)
+	return err
 }

@@ -18,8 +18,11 @@ import (
 type note struct {
 	Text, Content, Before, Health, Sentence string
 	Run                                     struct{ Outcome, Error, URL string }
-	Index                                   struct{ State string }
-	Mentions                                struct{ Parse []string } `json:"allowed_mentions"`
+	Index                                   struct {
+		State string
+		Lag   int64 `json:"lag-seconds"`
+	}
+	Mentions struct{ Parse []string } `json:"allowed_mentions"`
 }
 
 // notes returns what was told since the last call.
@@ -64,15 +67,16 @@ func TestNotesWithoutABucket(t *testing.T) {
 }
 
 // told checks what was told since the last call: the states, and what they were.
-func (s *outside) told(t *testing.T, want ...string) {
+func (s *outside) told(t *testing.T, want ...string) (all []note) {
 	t.Helper()
-	got := []string{}
-	for _, n := range s.notes(t) {
+	got, all := []string{}, s.notes(t)
+	for _, n := range all {
 		got = append(got, n.Before+" "+n.Health)
 	}
 	if !slices.Equal(got, append([]string{}, want...)) {
 		t.Errorf("told %q, want %q", got, want)
 	}
+	return all
 }
 
 // TestEachChangeIsToldOnce, also of runs that cannot read upstream.
@@ -101,7 +105,11 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 	w.server.Heal()
 	w.hackage.Upload("new", "1.0", nil, nil)
 	w.server.Fault("/package/new-1.0.tar.gz", hackagetest.Corrupt(7))
-	twice(CodeDegraded, "failed look")
+	w.sync(CodeDegraded)
+	if got := s.told(t, "failed look"); got[0].Index.Lag <= 0 || got[0].Index.State == "" {
+		t.Errorf("told %+v", got)
+	}
+	twice(CodeDegraded)
 	down()
 	twice(CodeError, "look failed")
 	w.server.Heal()

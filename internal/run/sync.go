@@ -18,6 +18,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
+	"github.com/hackage-mirror/hackage-mirror/internal/status"
 	"github.com/hackage-mirror/hackage-mirror/internal/temp"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
@@ -97,14 +98,21 @@ func syncOnce(ctx context.Context, o *Options, env Env) (run *report.Run, seen h
 		err = r.verdict(run)
 	}
 	judge(ctx, run, err)
-	r.tellReaders(ctx, run, aborted)
 	r.call(ctx, outside, run)
+	r.tellReaders(ctx, run, aborted)
 	return run, r.seen(), err
 }
 
-// call tells those who watch from outside how the run ended.
+// call tells those who watch from outside how the run ended, before anything that
+// may take long where a bucket is slow: a run that was interrupted has seconds.
 func (r *syncer) call(ctx context.Context, outside *caller, run *report.Run) {
 	now := statusOf(run, r.env)
+	for _, s := range r.sites {
+		if s.bucket != nil && s.bucket.CanTell() {
+			now.Index = r.publicIndex(s, &status.Status{Index: now.Index})
+			break
+		}
+	}
 	if outside.end(ctx, run, changed(r.notified(now.Health), now)) {
 		r.keepNotified(ctx, now.Health)
 	}
