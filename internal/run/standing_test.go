@@ -1,6 +1,20 @@
 package run
 
 import (
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3test"
+	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
 
@@ -12,4 +26,378 @@ func (w *world) told() *status.Status {
 		w.Fatal(err)
 	}
 	return s
+}
+
+// at lets the world's clock stand, soon after the Hackage's last upload, and returns
+// it.
+func (w *world) at() *time.Time {
+	now := time.Date(2026, 1, 5, 12, 0, 0, 0, time.UTC)
+	w.now = func() time.Time { return now }
+	return &now
+}
+
+// TestStatusGoesOn: what a status says is that of the whole index, whether a run
+// read all of it or only what is new.
+func TestStatusGoesOn(t *testing.T) {
+	t.Parallel()
+	for name, h := range map[string]*hackagetest.Hackage{"small": hackagetest.Small(), "tail": hackagetest.Wide(200 << 10)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, h)
+			now := w.at()
+			args := w.bucketArgs(w.bucket())
+			w.fill(CodeDone, args...)
+			first := w.told()
+			w.checkHolds(first, name)
+			*now = now.Add(10 * time.Minute)
+			h.Revise("alpha", "0.1.0.0", []byte("name: alpha\nversion: 0.1.0.0\nx-revision: 7\n"))
+			h.Upload("alpha", "0.3", nil, nil)
+			h.Revise("alpha", "0.3", []byte("name: alpha\nversion: 0.3\nx-revision: 1\n"))
+			w.fill(CodeDone, args...)
+			s := w.told()
+			w.checkHolds(s, name)
+			size := int64(len(h.Generation().Tarball(release("alpha", "0.3"))))
+			want := []status.Item{
+				{Package: "alpha", Version: "0.3", Revision: 1}, {Package: "alpha", Version: "0.3", Bytes: size}, {Package: "alpha", Version: "0.1.0.0", Revision: 2},
+			}
+			for i := range want {
+				want[i].Time = s.Recent[i].Time
+			}
+			if !reflect.DeepEqual(s.Recent[:3], want) || !reflect.DeepEqual(s.Recent[3:], first.Recent) {
+				t.Errorf("the newest are %+v", s.Recent)
+			}
+			if len(s.Days) != 1 || s.Days[0].Releases != first.Days[0].Releases+1 || s.Days[0].Revisions != first.Days[0].Revisions+2 {
+				t.Errorf("day by day it is %+v, and was %+v", s.Days, first.Days)
+			}
+			if s.Index.Lag <= 0 || s.Index.Behind != 0 || !s.Index.Upstream.Equal(s.Index.State) || !s.Changed.Equal(*now) || !s.Checked.Equal(*now) {
+				t.Errorf("it says %+v, checked %s, changed %s", s.Index, s.Checked, s.Changed)
+			}
+		})
+	}
+}
+
+// checkHolds holds the numbers against the Hackage.
+func (w *world) checkHolds(s *status.Status, name string) {
+	w.Helper()
+	var want status.Holds
+	packages := map[string]bool{}
+	for _, r := range w.hackage.Generation().Releases() {
+		packages[r.Package] = true
+		want.Releases++
+		want.Revisions += int64(len(w.hackage.Generation().Revisions(r)) - 1)
+		want.Bytes += int64(len(w.hackage.Generation().Tarball(r)))
+	}
+	want.Packages = int64(len(packages))
+	if s.Holds != want {
+		w.Errorf("%s: it says that the mirror holds %+v, want %+v", name, s.Holds, want)
+	}
+}
+
+// TestQuietRunsTellOnceAnHour: in between they ask for the state alone.
+func TestQuietRunsTellOnceAnHour(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	now := w.at()
+	c := w.cloud(s3test.Start(t))
+	args := w.bucketArgs(c.address())
+	w.fill(CodeDone, args...)
+	w.look = c.look
+	for range 3 {
+		for range 5 {
+			*now = now.Add(11 * time.Minute)
+			c.Reset()
+			w.says(w.fill(CodeDone, args...), "nothing new")
+			if spent := c.Counts(); !maps.Equal(spent, map[string]int{"GET": 1}) {
+				t.Errorf("a quiet run within the hour made the requests %v", spent)
+			}
+		}
+		*now = now.Add(6 * time.Minute)
+		c.Reset()
+		w.says(w.fill(CodeDone, args...), "nothing new")
+		if keys := c.keys(); !slices.Equal(keys, []string{"hackage-mirror.json", "index.html", "metrics.txt", "status.json"}) {
+			t.Errorf("after an hour a quiet run put %q", keys)
+		}
+		if spent := c.Counts(); !maps.Equal(spent, map[string]int{"GET": 2, "PUT": 4}) {
+			t.Errorf("after an hour a quiet run made the requests %v", spent)
+		}
+		if s := w.told(); !s.Checked.Equal(*now) || s.Changed.After(now.Add(-time.Hour)) || s.Health != status.Good {
+			t.Errorf("it says checked %s, changed %s", s.Checked, s.Changed)
+		}
+	}
+}
+
+// TestFailedRunsTellSo, whatever failed, and the next good run tells that at once.
+func TestFailedRunsTellSo(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		spoil, mend func(w *world)
+		code        int
+		health      status.Word
+		says        string
+	}{
+		"upstream": {
+			func(w *world) { w.server.Fault("/timestamp.json", hackagetest.Status(http.StatusForbidden)) },
+			func(w *world) { w.server.Heal() }, CodeError, status.Failed, "could not be read, or not be verified",
+		},
+		"a repository": {
+			func(w *world) { must(w, os.Rename(w.files(), w.files()+".away"), os.WriteFile(w.files(), nil, 0o600)) },
+			func(w *world) { must(w, os.Remove(w.files()), os.Rename(w.files()+".away", w.files())) },
+			CodeError, status.Failed, "the files repository could not be brought up to date",
+		},
+		"a mismatch": {
+			func(w *world) {
+				w.server.Fault("/package/new-1.0.tar.gz", hackagetest.Corrupt(9))
+				w.hackage.Upload("new", "1.0", nil, nil)
+			},
+			func(w *world) { w.server.Heal() }, CodeDegraded, status.Look, "the bytes of 1 release are not the signed ones",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, hackagetest.Small())
+			w.sync(CodeDone)
+			test.spoil(w)
+			for range 2 {
+				w.sync(test.code)
+				if s := w.told(); s.Health != test.health || !strings.Contains(s.Sentence, test.says) || s.Run.Error == "" {
+					t.Errorf("it says %s: %s (%s)", s.Health, s.Sentence, s.Run.Error)
+				}
+				w.normalStatus()
+				w.checkNothingOf(w.dir, w.server.URL+"/timestamp")
+			}
+			test.mend(w)
+			w.sync(CodeDone)
+			if s := w.told(); s.Health != status.Good || s.Run.Error != "" || s.Run.Outcome != "done" {
+				t.Errorf("once mended it says %s: %s (%s)", s.Health, s.Sentence, s.Run.Error)
+			}
+			w.normalStatus()
+		})
+	}
+}
+
+func must(w *world, errs ...error) {
+	for _, err := range errs {
+		if err != nil {
+			w.Fatal(err)
+		}
+	}
+}
+
+// checkNothingOf says that nothing that tells people has some texts in it.
+func (w *world) checkNothingOf(texts ...string) {
+	w.Helper()
+	for _, key := range tellsPeople {
+		raw, err := w.look(key)
+		for _, text := range texts {
+			if err == nil && strings.Contains(string(raw), text) {
+				w.Errorf("%s has %q in it, which is not everybody's business", key, text)
+			}
+		}
+	}
+}
+
+// TestWhatIsToldIsForEverybody: neither secrets nor paths nor other buckets are in it,
+// whatever fails and however much the error says.
+func TestWhatIsToldIsForEverybody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	server := s3test.Start(t)
+	one, two := w.cloud(server), w.cloud(server)
+	maps.Copy(w.env, map[string]string{
+		"GITHUB_SERVER_URL": "https://github.example", "GITHUB_REPOSITORY": "o/r", "GITHUB_RUN_ID": "7",
+		"INPUT_UPSTREAM-USER": "joe", "INPUT_UPSTREAM-PASSWORD": "hunter2hunter2",
+	})
+	args := append(w.bucketArgs(one.address(), two.address()+"&public-url=https://two.example/mirror"), "--files-repository", w.files())
+	w.fill(CodeDone, args...)
+	two.Hook = func(out http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/package/") {
+			http.Error(out, "no: "+r.URL.String(), http.StatusInternalServerError)
+			return true
+		}
+		return false
+	}
+	w.grow()
+	w.fill(CodeError, args...)
+	secrets := []string{w.dir, "hunter2", "joe", string(w.key[200:260]), w.env["AWS_ACCESS_KEY_ID"], w.env["AWS_SECRET_ACCESS_KEY"], "127.0.0.1:" + strings.Split(one.URL, ":")[2], two.name, one.name}
+	w.look = one.look
+	w.checkNothingOf(append(secrets, "two.example")...)
+	s := w.told()
+	if s.Health != status.Good || s.Run.Outcome != "failed" || s.Run.Error != "Another bucket of this mirror could not be brought up to date." {
+		t.Errorf("the bucket that is well says %s: %s, %+v", s.Health, s.Sentence, s.Run)
+	}
+	if s.Run.URL != "https://github.example/o/r/actions/runs/7" || s.PublicURL != "https://mirror.example/hackage" || s.Repositories[0].Address != "" || len(s.Repositories[0].Commit) != 40 {
+		t.Errorf("it says %+v, %q, %+v", s.Run, s.PublicURL, s.Repositories)
+	}
+	w.look = two.look
+	w.checkNothingOf(secrets...)
+	s = w.told()
+	if s.Health != status.Failed || s.Sentence != "Not up to date: this bucket could not be brought up to date." || s.Index.Behind <= 0 || s.PublicURL != "https://two.example/mirror" {
+		t.Errorf("the bucket that failed says %s: %s, %+v at %q", s.Health, s.Sentence, s.Index, s.PublicURL)
+	}
+}
+
+// TestStatusThatIsNone is begun anew, whoever wrote it, and never makes a run fail.
+func TestStatusThatIsNone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	now := w.at()
+	args := w.bucketArgs(w.bucket())
+	w.fill(CodeDone, args...)
+	good := w.told()
+	hostile := fmt.Sprintf(`{"version":1,"tool":%q,"checked":"9999-12-31T23:59:59Z","changed":"9999-12-31T23:59:59Z","index":{"length":%d},
+		"holds":{"packages":9223372036854775807,"releases":9223372036854775807,"revisions":1,"bytes":9223372036854775807},
+		"days":[{"day":"9999-01-01","releases":1},{"day":"<b>","releases":1},{"day":"2026-01-05","releases":-5,"revisions":9223372036854775807}],
+		"recent":[{"package":"../etc","version":"1"},{"package":"a","version":"<script>"},{"package":"a","version":"1","time":"9999-12-31T23:59:59Z"},
+		{"package":"a","version":"1","revision":-1},{"package":"a","version":"1","bytes":-1}],"expiries":[{"of":"<script>"},{"of":"root.json","when":"9999-12-31T23:59:59Z"}]}`,
+		good.Tool, good.Index.Length)
+	for name, raw := range map[string]string{
+		"garbage": "\x00<html>", "empty": "", "2 MB": strings.Repeat("[", 2<<20), "another version": `{"version":2}`, "hostile": hostile,
+		"beyond numbers": `{"version":1,"holds":{"bytes":99999999999999999999999}}`, "beyond times": `{"version":1,"checked":"99999-01-01T00:00:00Z"}`,
+	} {
+		writeFile(t, filepath.Join(w.bucket(), status.Key), []byte(raw))
+		*now = now.Add(time.Hour)
+		w.says(w.fill(CodeDone, args...), "nothing new")
+		s := w.told()
+		if s.Health != status.Good || s.Holds.Bytes != -1 || len(s.Recent)+len(s.Days) != 0 || !s.Checked.Equal(*now) || !s.Changed.IsZero() {
+			t.Errorf("%s: it says %s", name, s.JSON())
+		}
+		w.normalStatus()
+	}
+	w.hackage.Upload("later", "1", nil, nil) // so the whole index is read
+	w.fill(CodeDone, args...)
+	w.checkHolds(w.told(), "later")
+}
+
+// TestKilledBeforeItTold: the set is published and people were told nothing of it, or
+// some of it. The next run tells them all.
+func TestKilledBeforeItTold(t *testing.T) {
+	t.Parallel()
+	for at, after := range map[string]string{"index.html": "timestamp.json", "status.json": "timestamp.json", "hackage-mirror.json": "status.json"} {
+		t.Run(at, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, hackagetest.Wide(200<<10))
+			c := w.cloud(s3test.Start(t))
+			w.look = c.look
+			args := w.bucketArgs(c.address())
+			w.fill(CodeDone, args...)
+			w.grow()
+			stopped, published := false, false
+			c.Hook = func(out http.ResponseWriter, r *http.Request) bool {
+				key := strings.TrimPrefix(r.URL.Path, "/"+c.name+"/")
+				stopped = stopped || r.Method == http.MethodPut && published && key == at
+				published = published || r.Method == http.MethodPut && key == after
+				if stopped {
+					http.Error(out, "", http.StatusForbidden)
+				}
+				return stopped
+			}
+			said := w.fill(CodeDone, args...)
+			c.Hook = nil
+			if !stopped || strings.Count(said, "could not be written") != 1 {
+				t.Errorf("stopped %v: it says\n%s", stopped, said)
+			}
+			w.says(w.fill(CodeDone, args...), "nothing new")
+			s := w.told()
+			w.checkHolds(s, at)
+			w.normalStatus()
+			if s.Recent[0].Package != "new" || s.Recent[0].Version != "1.1" || s.Recent[1].Revision != 2 || s.Index.Length == 0 {
+				t.Errorf("the newest are %+v", s.Recent[:3])
+			}
+			c.Reset()
+			w.fill(CodeDone, args...)
+			if spent := c.Counts(); !maps.Equal(spent, map[string]int{"GET": 1}) {
+				t.Errorf("then a quiet run made the requests %v", spent)
+			}
+		})
+	}
+}
+
+// TestStoreThatTakesNoPage: it is said once in a run, changes no exit code, and is
+// tried again in the next hour only.
+func TestStoreThatTakesNoPage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	now := w.at()
+	c := w.cloud(s3test.Start(t))
+	args := w.bucketArgs(c.address())
+	c.Hook = func(out http.ResponseWriter, r *http.Request) bool {
+		refused := r.Method == http.MethodPut && slices.Contains(tellsPeople, strings.TrimPrefix(r.URL.Path, "/"+c.name+"/"))
+		if refused {
+			http.Error(out, "", http.StatusForbidden)
+		}
+		return refused
+	}
+	for _, hour := range []int{0, 1} {
+		*now = now.Add(time.Duration(hour) * time.Hour)
+		if n := strings.Count(w.fill(CodeDone, args...), "could not be written"); n != 1 {
+			t.Errorf("it is said %d times", n)
+		}
+		c.Reset()
+		w.fill(CodeDone, args...)
+		if spent := c.Counts(); !maps.Equal(spent, map[string]int{"GET": 1}) {
+			t.Errorf("a quiet run within the hour made the requests %v", spent)
+		}
+	}
+	w.check(c.look)
+}
+
+// TestShardsTellNothing: each fills a part, and the job that gathers them tells.
+func TestShardsTellNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	args := w.bucketArgs(w.bucket())
+	for _, shard := range []string{"1/2", "2/2"} {
+		w.fill(CodeDone, append(args, "--shard", shard)...)
+		for _, key := range tellsPeople {
+			if _, err := os.Stat(filepath.Join(w.bucket(), key)); err == nil {
+				t.Errorf("shard %s put %q", shard, key)
+			}
+		}
+	}
+	w.fill(CodeDone, append(args, "--shard", "0/2")...)
+	w.checkHolds(w.told(), "gathered")
+}
+
+// TestLongIndexIsToldInShort: of many more releases than are listed, only so many are
+// held.
+func TestLongIndexIsToldInShort(t *testing.T) {
+	t.Parallel()
+	h := hackagetest.New(hackagetest.Options{})
+	for i := range 450 {
+		h.Upload("many", fmt.Sprint(i), nil, nil)
+	}
+	w := newWorld(t, h)
+	now := w.at()
+	*now = now.Add(24 * time.Hour)
+	w.fill(CodeDone, w.bucketArgs(w.bucket())...)
+	s := w.told()
+	w.checkHolds(s, "long")
+	if len(s.Recent) != status.MaxRecent || s.Recent[0].Version != "449" || s.Recent[199].Version != "250" || s.Days[0].Releases != 450 {
+		t.Errorf("it lists %d of %+v", len(s.Recent), s.Days)
+	}
+}
+
+func TestAddressesForEverybody(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"https://github.com/o/r.git": "https://github.com/o/r.git", "https://joe:pw@h.example/r?x=y#z": "https://h.example/r",
+		"github.com:o/r.git": "github.com:o/r.git", "git@h.example:o/r": "h.example:o/r", "ssh://git@h.example:22/o/r": "ssh://h.example:22/o/r",
+		"/srv/mirror.git": "", "./x": "", `C:\mirror`: "", "file:///srv/x": "", "": "", "s3://bucket/x": "", "https://": "",
+	} {
+		if got := remoteAddress(name); got != want {
+			t.Errorf("%q is told as %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestHighestVersions(t *testing.T) {
+	t.Parallel()
+	tail := &index.Tail{News: map[index.Release]*index.News{}}
+	for _, v := range []string{"1.9", "1.10", "1.10.0", "0", "1.9.99"} {
+		tail.News[release("a", v)] = &index.News{Cabals: 1}
+	}
+	tail.News[release("a", "2")] = &index.News{} // without a .cabal file
+	if got := newestVersions(tail)["a"]; got != "1.10.0" {
+		t.Errorf("the highest version is %q", got)
+	}
 }
