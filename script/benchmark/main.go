@@ -38,8 +38,9 @@ func main() {
 // mirror beside an uploader.
 func commands() map[string]func(context.Context, []string, io.Writer) error {
 	return map[string]func(context.Context, []string, io.Writer) error{
-		scaleCommand: runScale,
-		pageCommand:  runPage,
+		scaleCommand:    runScale,
+		distanceCommand: runDistance,
+		pageCommand:     runPage,
 		// What this program starts itself as.
 		serveCommand: serve,
 		countCommand: countPack,
@@ -90,7 +91,7 @@ func run(ctx context.Context, arguments []string, stdout io.Writer) error {
 // parse reads the command line.
 func parse(arguments []string) (settings, error) {
 	var s settings
-	flags := flag.NewFlagSet("bench mirror", flag.ContinueOnError)
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.StringVar(&s.mirror, "mirror", "", "`path` of hackage-mirror")
 	flags.StringVar(&s.versitygw, "versitygw", "", "`path` of versitygw")
 	flags.StringVar(&s.s5cmd, "s5cmd", "", "`path` of s5cmd")
