@@ -189,6 +189,14 @@ func (d *Repository) reset() {
 	*d = Repository{o: d.o, full: d.full, state: state.State{Ledger: state.Ledger{}}}
 }
 
+// Prepare brings the folder that every update begins with. What goes wrong is for the
+// update to meet.
+func (d *Repository) Prepare(ctx context.Context) {
+	if d.ground.commit != "" && !d.adopting {
+		_, _ = d.o.Repo.Find(ctx, d.ground.commit, deprecatedPath) // which lies at the top
+	}
+}
+
 // see brings the commits and the tag that are there. Mostly all are, which one step
 // shows; else the remote is asked what it has.
 func (d *Repository) see(ctx context.Context) error {

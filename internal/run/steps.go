@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
@@ -23,8 +25,14 @@ import (
 func (r *syncer) readIndex(ctx context.Context) error {
 	r.progress.Start("index", "", 0)
 	defer r.progress.Done()
-	have := r.have()
-	m, ix, err := r.upstream.Read(ctx, r.metadata, r.dir, have)
+	var group errgroup.Group
+	for _, s := range r.repositories() {
+		if r.metadata == nil || !s.atEnd(r.metadata) {
+			group.Go(func() error { s.repo.Prepare(ctx); return nil })
+		}
+	}
+	m, ix, err := r.upstream.Read(ctx, r.metadata, r.dir, r.have())
+	_ = group.Wait() // it returns none
 	if err != nil {
 		return r.explain(err)
 	}
