@@ -37,8 +37,8 @@ func (p *Pacer) Mend(ctx context.Context) error {
 	return lost
 }
 
-// age returns how old the published data may be: for how long no run has compared
-// them with upstream.
+// age returns how old the published data may be: for how long no run has made them
+// equal to upstream. A dry run counts as one, because GitHub does not tell them apart.
 func (p *Pacer) age(mirrors []Run) time.Duration {
 	oldest := p.Now()
 	for _, run := range mirrors {

@@ -101,7 +101,7 @@ func (s *Setup) purpose(st *state, i int, k *key) string {
 func (s *Setup) steps(st *state) []step {
 	var all []step
 	for _, some := range []func(*state) []step{
-		s.pushSteps, s.repositorySteps, s.deployKeySteps, s.secretSteps, s.credentialSteps, s.variableSteps, s.badgeSteps, s.startSteps, s.paceSteps, s.safeSteps,
+		s.pushSteps, s.repositorySteps, s.deployKeySteps, s.secretSteps, s.credentialSteps, s.variableSteps, s.badgeSteps, s.runnerSteps, s.startSteps, s.paceSteps, s.unchainSteps, s.safeSteps,
 	} {
 		all = append(all, some(st)...)
 	}

@@ -70,7 +70,6 @@ func (s *Setup) checkFile() error {
 
 // paceSteps say how what paces the workflow is set up.
 func (s *Setup) paceSteps(*state) []step {
-	about := "What it gives, costs and risks: " + docs + "pace.md#" + s.Pace
 	switch s.Pace {
 	case Outside:
 		return []step{{
@@ -89,14 +88,37 @@ func (s *Setup) paceSteps(*state) []step {
 				"gh api --method PUT repos/" + s.Repository + "/environments/pace -F wait_timer=30",
 				"gh workflow run pace.yml --repo " + s.Repository,
 			},
-			about,
-		}}
-	case Watch:
-		return []step{{
-			"Register a runner of your own for " + s.Repository + ", on which the mirror may stay. It needs bash, curl and git:",
-			nil,
-			"At https://github.com/" + s.Repository + "/settings/actions/runners/new. " + about,
+			"What it gives, costs and risks: " + docs + "pace.md#" + Chain,
 		}}
 	}
 	return nil
+}
+
+// runnerSteps say where the runner of one's own comes from.
+func (s *Setup) runnerSteps(*state) []step {
+	if s.Pace != Watch {
+		return nil
+	}
+	return []step{{
+		"Register a runner of your own for " + s.Repository + ", on which the mirror may stay. It needs bash, curl and git:",
+		nil,
+		"At https://github.com/" + s.Repository + "/settings/actions/runners/new. What it gives, costs and risks: " + docs + "pace.md#" + Watch,
+	}}
+}
+
+// unchainSteps end a chain that was set up before.
+func (s *Setup) unchainSteps(*state) []step {
+	folder := filepath.Dir(s.File)
+	if there, err := readFile(filepath.Join(folder, pace.PacerFile)); s.Pace == Chain || err != nil || there == nil {
+		return nil
+	}
+	return []step{{
+		"End the chain that was set up before:",
+		[]string{
+			"gh workflow disable pace.yml --repo " + s.Repository,
+			"git rm " + shellQuote(filepath.Join(folder, pace.PacerFile)) + " " + shellQuote(filepath.Join(folder, "mend.yml")),
+			"gh variable delete PACE --repo " + s.Repository,
+		},
+		"Commit and push this as well.",
+	}}
 }
