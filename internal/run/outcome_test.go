@@ -12,9 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/page"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
 
@@ -110,28 +108,6 @@ func normalState(t *testing.T, raw string) string {
 		t.Fatal(err)
 	}
 	return sinceDate.ReplaceAllString(string(normal), "since=")
-}
-
-// normalStatus is status.json without what another run has otherwise. It checks
-// that all that is made of it shows it.
-func (w *world) normalStatus() string {
-	w.Helper()
-	s := w.told()
-	files, err := page.Render(s)
-	if err != nil {
-		w.Fatal(err)
-	}
-	for _, f := range files {
-		w.sameFile(f.Key, f.Body)
-	}
-	for i := range s.Repositories {
-		s.Repositories[i].Commit = ""
-	}
-	for i := range s.Ledger {
-		s.Ledger[i].Since = time.Time{}
-	}
-	s.Checked, s.Changed, s.Run, s.Upstream, s.Index.Lag = time.Time{}, time.Time{}, status.Run{}, "", 0
-	return string(s.JSON())
 }
 
 // differences says in what another outcome is not this one.

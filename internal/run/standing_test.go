@@ -15,6 +15,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3test"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/page"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
 
@@ -26,6 +27,28 @@ func (w *world) told() *status.Status {
 		w.Fatal(err)
 	}
 	return s
+}
+
+// normalStatus is status.json without what another run has otherwise. It checks
+// that all that is made of it shows it.
+func (w *world) normalStatus() string {
+	w.Helper()
+	s := w.told()
+	files, err := page.Render(s)
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, f := range files {
+		w.sameFile(f.Key, f.Body)
+	}
+	for i := range s.Repositories {
+		s.Repositories[i].Commit = ""
+	}
+	for i := range s.Ledger {
+		s.Ledger[i].Since = time.Time{}
+	}
+	s.Checked, s.Changed, s.Run, s.Upstream, s.Index.Lag = time.Time{}, time.Time{}, status.Run{}, "", 0
+	return string(s.JSON())
 }
 
 // at lets the world's clock stand, soon after the Hackage's last upload, and returns
