@@ -114,7 +114,7 @@ func (f *forge) notices(result, summary, number string, more ...string) {
 }
 
 // degraded is the summary of a run with exit code 3.
-const degraded = `{"outcome":"degraded","error":"","destinations":[],"messages":[{"level":"warning","text":"alpha-1.0 has other bytes"}],"put-right":[],"expiries":[],"ledger":[]}`
+const degraded = `{"outcome":"degraded","error":"","destinations":[],"messages":[{"level":"warning","text":"alpha-1.0 has other bytes"}],"repaired":[],"expiries":[],"ledger":[]}`
 
 func TestOneIssueForAllFailures(t *testing.T) {
 	t.Parallel()
@@ -255,7 +255,7 @@ func TestSummaryIsTold(t *testing.T) {
 		{"kind":"bucket","name":"s3://one/","error":"","index-state":"2026-11-22T06:00:00Z"},
 		{"kind":"bucket","name":"s3://two/","error":"access denied","index-state":""}],
 		"messages":[{"level":"notice","text":"a trifle"},{"level":"warning","text":"mind this"}],
-		"put-right":["package/a-1.tar.gz"],
+		"repaired":["package/a-1.tar.gz"],
 		"expiries":[{"of":"root.json","when":"2026-12-01T00:00:00Z","soon":true},{"of":"the key","when":"","soon":false}],
 		"ledger":[{"release":"a-1","reason":"mismatch","since":"2026-11-21","why":"upstream has 2 bytes where 1 are signed"},
 		{"release":"c-1","reason":"mismatch","since":"2026-11-21","accepted":true},{"release":"b-1","reason":"missing","since":"2026-11-21"}]}`, "1")
@@ -275,7 +275,7 @@ func TestSummaryIsTold(t *testing.T) {
 
 	f = newForge(t)
 	f.notices("failure", `{"outcome":"degraded","error":"a-1: upstream has 2 bytes where 1 are signed; it was not published","destinations":[],"messages":[],
-		"put-right":[],"expiries":[],"ledger":[{"release":"a-1","reason":"mismatch","since":"2026-11-21"}]}`, "1")
+		"repaired":[],"expiries":[],"ledger":[{"release":"a-1","reason":"mismatch","since":"2026-11-21"}]}`, "1")
 	body := f.issues()[0].Body
 	says(t, body, "The mirror is up to date", "- Needs a look since: ", "**What to do**: each line below",
 		"    up to date, but look at this:\n    a-1: upstream has 2 bytes where 1 are signed; it was not published")

@@ -42,6 +42,9 @@ type Result struct {
 	Commits, Files, Revisions int
 	// New are the releases that the repository did not list before.
 	New []index.Release
+	// Deprecated is the list of deprecated packages that a new one takes the place
+	// of; nil if there was none, or if it did not change.
+	Deprecated []byte
 	// Adopted says why the whole index was compared with the tree, "" if it
 	// was not.
 	Adopted string
@@ -146,7 +149,7 @@ func (r *replay) run(ctx context.Context) error {
 		r.count(e)
 	}
 	r.in.Done(r.counted)
-	if err := r.deprecated(); err != nil {
+	if err := r.deprecated(ctx); err != nil {
 		return err
 	}
 	return r.commit(ctx)
@@ -342,12 +345,17 @@ func (r *replay) write(path string, content []byte) error {
 const deprecatedPath = "deprecated.json"
 
 // deprecated takes upstream's list along if it changed.
-func (r *replay) deprecated() error {
+func (r *replay) deprecated(ctx context.Context) error {
 	if r.in.Deprecated == nil || !r.d.o.Hashes {
 		return nil
 	}
-	if id, ok := r.d.held(deprecatedPath); ok && id == gitrepo.BlobID(r.in.Deprecated) {
+	id, there := r.d.held(deprecatedPath)
+	if there && id == gitrepo.BlobID(r.in.Deprecated) {
 		return nil
+	}
+	if there {
+		// For people only: that it cannot be read changes nothing.
+		r.result.Deprecated, _ = r.d.o.Repo.BlobByID(ctx, id)
 	}
 	return r.write(deprecatedPath, r.in.Deprecated)
 }

@@ -57,7 +57,7 @@ func design() rules {
 			"internal/state":    {imports: internal("hackage", "hashes", "index", "tuf")},
 			"internal/mirror":   {imports: internal("bucket", "hackage", "hashes", "index", "state", "tuf")},
 			"internal/allcabal": {imports: internal("gitrepo", "hackage", "hashes", "index", "openpgp", "state")},
-			"internal/report":   {imports: internal("hackage", "index", "state", "tuf")},
+			"internal/report":   {imports: internal("hackage", "index", "state", "status", "tuf")},
 			"internal/setup":    {imports: append(internal("bucket", "gitrepo", "openpgp", "pace", "paste"), ".github/workflows")},
 			"internal/run": {imports: append(internal("allcabal", "bucket", "gitrepo", "hackage", "hashes",
 				"index", "mirror", "openpgp", "pace", "page", "paste", "report", "setup", "state", "status", "temp", "tuf"), "testdata/demo")},

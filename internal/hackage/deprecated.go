@@ -12,8 +12,8 @@ import (
 
 const (
 	deprecatedFile = "packages/deprecated.json"
-	// maxDeprecated is ten times what Hackage's has, in bytes.
-	maxDeprecated = 2 << 20
+	// MaxDeprecated is ten times what Hackage's list has, in bytes.
+	MaxDeprecated = 2 << 20
 )
 
 // errNotDeprecated says that a file is no list of deprecated packages.
@@ -28,41 +28,47 @@ var errNotDeprecated = errors.New("it is not a list of deprecated packages; a ca
 // else. The error is fs.ErrNotExist if upstream has none, as most mirrors, and
 // ErrTooLarge above 2 MiB.
 func (u *Upstream) Deprecated(ctx context.Context) ([]byte, error) {
-	raw, _, err := u.fetchBytes(ctx, request{key: deprecatedFile, limit: maxDeprecated, home: true})
+	raw, _, err := u.fetchBytes(ctx, request{key: deprecatedFile, limit: MaxDeprecated, home: true})
 	if err != nil {
 		return nil, err
 	}
-	if err := checkDeprecated(raw); err != nil {
+	if _, err := ParseDeprecated(raw); err != nil {
 		return nil, fmt.Errorf("read %s: %w: %w", u.src.name(deprecatedFile), errNotDeprecated, err)
 	}
 	return raw, nil
 }
 
-// checkDeprecated takes the list in exactly its form: encoding/json by itself would
-// take other keys along, and one key twice.
-func checkDeprecated(raw []byte) error {
+// ParseDeprecated returns the deprecated packages of a list, each with those that its
+// maintainers name in its place. It takes the list in exactly its form: encoding/json
+// by itself would accept other keys, and one key twice.
+func ParseDeprecated(raw []byte) (map[string][]string, error) {
 	if !json.Valid(raw) {
-		return errors.New("it is not JSON")
+		return nil, errors.New("it is not JSON")
 	}
 	r := jsonReader{json.NewDecoder(bytes.NewReader(raw))}
-	return r.list(func() error {
+	packages := map[string][]string{}
+	err := r.list(func() error {
 		var named, favoured int
+		var name string
+		var instead []string
 		err := r.object(func(key string) error {
 			switch key {
 			case "deprecated-package":
 				named++
-				return r.packageName()
+				return r.packageName(func(s string) { name = s })
 			case "in-favour-of":
 				favoured++
-				return r.list(r.packageName)
+				return r.list(func() error { return r.packageName(func(s string) { instead = append(instead, s) }) })
 			}
 			return errors.New("an unknown key")
 		})
 		if err == nil && (named != 1 || favoured != 1) {
 			err = errors.New("a key is missing or comes twice")
 		}
+		packages[name] = instead
 		return err
 	})
+	return packages, err
 }
 
 // A jsonReader reads valid JSON of a known form.
@@ -107,8 +113,8 @@ func (r jsonReader) object(value func(key string) error) error {
 	return r.delim('}')
 }
 
-// packageName reads a name.
-func (r jsonReader) packageName() error {
+// packageName reads a name and gives it to yield.
+func (r jsonReader) packageName(yield func(string)) error {
 	token, err := r.Token()
 	if err != nil {
 		return err
@@ -117,5 +123,6 @@ func (r jsonReader) packageName() error {
 	if !ok {
 		return errors.New("something else where a package name is expected")
 	}
+	yield(name)
 	return index.CheckPackage(name)
 }

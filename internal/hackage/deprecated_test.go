@@ -17,7 +17,7 @@ import (
 
 func TestDeprecated(t *testing.T) {
 	t.Parallel()
-	large := []byte("[" + strings.Repeat(" ", maxDeprecated) + "]")
+	large := []byte("[" + strings.Repeat(" ", MaxDeprecated) + "]")
 	entry := func(s string) []byte { return []byte("[" + s + "]") }
 	for name, test := range map[string]struct {
 		raw   []byte

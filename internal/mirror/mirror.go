@@ -34,6 +34,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
@@ -269,6 +270,16 @@ func (b *Bucket) Root(ctx context.Context) ([]byte, error) {
 	}
 	b.root = readFile{raw, etag}
 	return raw, err
+}
+
+// DeprecatedList returns the list of deprecated packages that the bucket holds; nil if it
+// has none, or if it cannot be read. Nothing signs it.
+func (b *Bucket) DeprecatedList(ctx context.Context) []byte {
+	raw, _, err := b.readSmall(ctx, deprecatedKey, hackage.MaxDeprecated)
+	if err != nil {
+		return nil
+	}
+	return raw
 }
 
 // A readFile is an object that was read; without an ETag there is none.

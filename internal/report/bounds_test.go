@@ -120,7 +120,7 @@ func TestLongestPhasesAreDrawn(t *testing.T) {
 		r.Phases = append(r.Phases, Phase{"metadata", begin, begin + 10*time.Millisecond}, Phase{fmt.Sprint("tarballs ", i), begin, begin + time.Duration(i)*time.Second/2})
 	}
 	got := r.phases()
-	if n := strings.Count(got, " : 2000-01-01 "); n != maxPhases || !strings.Contains(got, "tarballs 99, 49.5 s : 2000-01-01 01:39:00.000, ") {
+	if n := strings.Count(got, " : 2000-01-01 "); n != maxPhases || !strings.Contains(got, "tarballs 99, 50 seconds : 2000-01-01 01:39:00.000, ") {
 		t.Errorf("%d phases are drawn:\n%s", n, got)
 	}
 }

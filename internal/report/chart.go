@@ -34,7 +34,7 @@ func (r *Run) phases() string {
 	// looks, so it does not matter which day stands for the start.
 	fmt.Fprintf(&out, "gantt\n  dateFormat YYYY-MM-DD HH:mm:ss.SSS\n  axisFormat %s\n  todayMarker off\n", format)
 	for _, p := range phases {
-		fmt.Fprintf(&out, "  %s, %s : %s, %s\n", p.Name, took(p.End-p.Begin), sinceStart(p.Begin), sinceStart(max(p.End, p.Begin+time.Millisecond)))
+		fmt.Fprintf(&out, "  %s, %s : %s, %s\n", p.Name, Took(p.End-p.Begin), sinceStart(p.Begin), sinceStart(max(p.End, p.Begin+time.Millisecond)))
 	}
 	return fence(out.String())
 }
@@ -67,19 +67,36 @@ func sinceStart(d time.Duration) string {
 	return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(d).Format("2006-01-02 15:04:05.000")
 }
 
-// took writes a duration for people, without a colon.
-func took(d time.Duration) string {
-	if d < 100*time.Second {
-		return fmt.Sprintf("%.1f s", d.Seconds())
+// Took writes a duration for people: two units at most, in words.
+func Took(d time.Duration) string {
+	if d < 10*time.Second {
+		tenths := int(d.Round(100*time.Millisecond) / (100 * time.Millisecond))
+		if tenths%10 == 0 {
+			return Plural(tenths/10, "second")
+		}
+		return fmt.Sprintf("%d.%d seconds", tenths/10, tenths%10)
 	}
 	d = d.Round(time.Second)
-	if d < time.Hour {
-		return fmt.Sprintf("%d min %02d s", int(d.Minutes()), int(d.Seconds())%60)
+	switch {
+	case d < time.Minute:
+		return Plural(int(d.Seconds()), "second")
+	case d < time.Hour:
+		return units(int(d.Seconds()), 60, "minute", "second")
+	case d < 48*time.Hour:
+		return units(int(d.Minutes()), 60, "hour", "minute")
 	}
-	return fmt.Sprintf("%d h %02d min", int(d.Hours()), int(d.Minutes())%60)
+	return units(int(d.Hours()), 24, "day", "hour")
 }
 
-// ago writes a length of time in words, as one says how long ago something was.
+// units writes a number of small units as large and small ones.
+func units(n, each int, large, small string) string {
+	if n%each == 0 {
+		return Plural(n/each, large)
+	}
+	return Plural(n/each, large) + " " + Plural(n%each, small)
+}
+
+// ago is Took with one unit, as one says how long ago something was.
 func ago(d time.Duration) string {
 	switch d = max(d, time.Minute); {
 	case d < 2*time.Hour:

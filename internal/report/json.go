@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"math"
 	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
 
 // maxSummaryJSON is what an environment variable bears on every system, with
@@ -31,14 +33,17 @@ type (
 		Bytes        int64             `json:"bytes"`
 		Left         int               `json:"left"`
 		Pending      int               `json:"pending"`
-		PassedOver   int               `json:"passed-over"`
+		PassedOver   int               `json:"skipped"`
 		Destinations []destinationForm `json:"destinations"`
 		Phases       []phaseForm       `json:"phases"`
 		Expiries     []expiryForm      `json:"expiries"`
-		PutRight     []string          `json:"put-right"`
+		PutRight     []string          `json:"repaired"`
 		Messages     []messageForm     `json:"messages"`
 		Ledger       []owedForm        `json:"ledger"`
 		New          []releaseForm     `json:"new"`
+		Deprecations []deprecationForm `json:"deprecations"`
+		// Holds is null while nobody knows.
+		Holds *status.Holds `json:"holds"`
 		// Cut says that a list holds less than there was.
 		Cut bool `json:"cut"`
 	}
@@ -84,6 +89,11 @@ type (
 		Release string `json:"release"`
 		Time    string `json:"time"`
 		Bytes   int64  `json:"bytes"`
+	}
+	deprecationForm struct {
+		Package string   `json:"package"`
+		Instead []string `json:"in-favour-of"`
+		Ended   bool     `json:"ended"`
 	}
 )
 
@@ -141,6 +151,10 @@ func (r *Run) form(entries, text int) runForm {
 	f.New = list(&l, r.New, func(n Release) releaseForm {
 		return releaseForm{short(n.Release.String(), text), instant(n.Time), n.Size}
 	})
+	f.Deprecations = list(&l, r.Deprecations, func(d Deprecation) deprecationForm {
+		return deprecationForm{short(d.Package, text), list(&l, d.Instead, func(s string) string { return short(s, text) }), d.Ended}
+	})
+	f.Holds = r.Holds
 	f.Cut = l.cut
 	return f
 }

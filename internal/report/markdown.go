@@ -41,14 +41,16 @@ type markdown struct {
 }
 
 // render puts first what an operator looks for first: is it fresh, what came, what
-// needs me, where is it; and last what explains the rest.
+// needs me, how large is it, where is it; and last what explains the rest.
 func (m *markdown) render() string {
 	m.headline()
-	m.needsYou()
 	m.destinations()
 	m.releases()
 	m.revisions()
+	m.deprecations()
+	m.needsYou()
 	m.waiting()
+	m.size()
 	m.readers()
 	m.expiries()
 	m.skipped()
@@ -126,10 +128,10 @@ func (m *markdown) headline() {
 		m.add("%s\n", block(r.Error, maxError))
 	}
 	if r.Left > 0 && !r.DryRun {
-		m.add("**Still to come**: %s, because %s. The next run goes on from here.\n\n", Plural(r.Left, "release"), r.why())
+		m.add("**Still to come**: %s, because %s. The next run picks up from there.\n\n", Plural(r.Left, "release"), r.why())
 	}
 	if r.Outcome == Interrupted {
-		m.add("Readers of every destination find its old state or its new one.\n\n")
+		m.add("Readers see the old state of each destination or the new one, never a mixture.\n\n")
 	}
 }
 
@@ -164,12 +166,15 @@ func (r *Run) failed() int {
 	return n
 }
 
-// lead says how fresh the mirror is, what came, and how large it is.
+// lead says how fresh the mirror is and what came.
 func (m *markdown) lead() string {
 	r := m.run
 	var parts []string
 	if !r.Index.IsZero() {
 		parts = append(parts, fmt.Sprintf("The mirror has Hackage as of **%s ago** (%s).", ago(r.Began.Add(r.Took).Sub(r.Index.Time)), when(r.Index.Time)))
+	}
+	if r.Aborted && len(r.Destinations) == 0 {
+		return "The run stopped after " + Took(r.Took) + ", before it wrote anything."
 	}
 	came := "Nothing new came"
 	if len(r.New) > 0 || r.Revisions > 0 {
@@ -185,11 +190,7 @@ func (m *markdown) lead() string {
 	if r.ended() {
 		when = "; the run stopped after "
 	}
-	parts = append(parts, came+when+took(r.Took)+".")
-	if !r.Index.IsZero() {
-		parts = append(parts, "The index has "+size(r.Index.Length)+".")
-	}
-	return strings.Join(parts, " ")
+	return strings.Join(append(parts, came+when+Took(r.Took)+"."), " ")
 }
 
 // needsYou lists what a person should do something about, each thing once.
@@ -198,7 +199,7 @@ func (m *markdown) needsYou() {
 	var items []string
 	for _, d := range r.Destinations {
 		if d.Err != "" && r.Outcome != Interrupted { // what a signal stopped needs nobody
-			items = append(items, "❌ "+inline(d.Kind)+" "+m.name(d)+": "+code(d.Err)+inline(d.partial()))
+			items = append(items, "❌ "+m.name(d)+": "+code(d.Err)+inline(d.partial()))
 		}
 	}
 	for _, owed := range r.Ledger {
@@ -208,7 +209,7 @@ func (m *markdown) needsYou() {
 		}
 	}
 	for _, text := range r.PutRight {
-		items = append(items, "⚠️ Repaired: "+code(text)+". Somebody else can write there; find out who.")
+		items = append(items, "⚠️ Repaired: "+code(text))
 	}
 	for _, e := range r.Expiries {
 		if e.Soon {
@@ -281,7 +282,7 @@ func (m *markdown) destinations() {
 		if !t.room() {
 			continue
 		}
-		cells := []string{m.name(d), m.news(d), unbroken(took(d.Took))}
+		cells := []string{m.name(d), m.news(d), unbroken(Took(d.Took))}
 		if lags {
 			cells = append(cells, cmp.Or(when(d.At.Time), "nothing yet"))
 		}
@@ -313,7 +314,7 @@ func (m *markdown) news(d Destination) string {
 	case d.Err != "" && m.run.Outcome == Interrupted:
 		return "interrupted" + inline(d.partial())
 	case d.Err != "":
-		return "❌ failed, see above"
+		return "❌ failed, see below"
 	case d.Changed && d.Commit != "":
 		return unbroken(Plural(d.Commits, "commit")) + ", " + m.links.commit(d)
 	case d.Changed && d.Tarballs == 0 && d.Revisions == 0:
@@ -321,7 +322,7 @@ func (m *markdown) news(d Destination) string {
 	case d.Changed:
 		return unbroken(Plural(d.Tarballs, "tarball")) + ", " + unbroken(Plural(d.Revisions, "revision")) + ", " + unbroken(size(d.Bytes))
 	case m.run.DryRun && d.Adopting != "":
-		return Plural(d.Files, "file") + " in " + Plural(d.Commits, "commit") + "; compared with the whole index, because " + code(d.Adopting)
+		return Plural(d.Files, "file") + " in " + Plural(d.Commits, "commit") + " after a comparison with the whole index, because " + code(d.Adopting)
 	case m.run.DryRun && d.Entries > 0:
 		return Plural(d.Entries, "entry") + " of the index"
 	case m.run.DryRun:
@@ -361,7 +362,7 @@ func (m *markdown) releases() {
 	case len(r.New) > m.rows:
 		title = "Show the newest of " + Plural(len(r.New), "release")
 	}
-	m.add("%s\n", m.histogram+folded(title, t.String()))
+	m.add("%s\n", folded(title, m.histogram+"\n"+t.String()))
 }
 
 // revisions names what was revised.
@@ -381,8 +382,32 @@ func (m *markdown) revisions() {
 	m.add("%s\n", folded(title, strings.Join(names, ", ")+"\n"))
 }
 
-// waiting lists the releases that the mirror does not have, but for those that are
-// told of above.
+// deprecations names the packages that became deprecated, or no longer are.
+func (m *markdown) deprecations() {
+	lines := m.run.deprecated(code)
+	if len(lines) > m.rows {
+		lines = append(lines[:m.rows], "…")
+	}
+	if len(lines) > 0 {
+		m.add("**Deprecated**: %s\n\n", strings.Join(lines, " · "))
+	}
+}
+
+// size says how large the mirror is.
+func (m *markdown) size() {
+	var parts []string
+	if holds := m.run.holds(); holds != "" {
+		parts = append(parts, holds)
+	}
+	if !m.run.Index.IsZero() {
+		parts = append(parts, size(m.run.Index.Length)+" of index")
+	}
+	if len(parts) > 0 {
+		m.add("**Holds**: %s\n\n", strings.Join(parts, ", "))
+	}
+}
+
+// waiting lists the releases that the mirror lacks, except those that need a person.
 func (m *markdown) waiting() {
 	r := m.run
 	t, n := m.table("lll", "Release", "Since", "Why"), 0
@@ -398,7 +423,7 @@ func (m *markdown) waiting() {
 		}
 	}
 	if n > 0 {
-		m.add("%s\n", folded(Plural(n, "release")+" of Hackage not in the mirror", t.String()))
+		m.add("%s\n", folded(Plural(n, "release")+" missing from the mirror", t.String()))
 	}
 }
 
@@ -442,7 +467,7 @@ func (m *markdown) of(e Expiry) string {
 // skipped counts entries of the index that are no releases.
 func (m *markdown) skipped() {
 	if passed := m.run.Passed; passed.Count > 0 {
-		m.add("%s\n", folded("Skipped "+Plural(passed.Count, "entry"), "Not files of a package, such as "+code(strings.Join(passed.Samples, ", "))+"\n"))
+		m.add("%s\n", folded("Skipped "+Plural(passed.Count, "entry"), "They belong to no release, such as "+code(strings.Join(passed.Samples, ", "))+"\n"))
 	}
 }
 

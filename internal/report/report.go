@@ -30,6 +30,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
+	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
 
 // An Outcome says how a run ended.
@@ -65,6 +66,10 @@ type Run struct {
 	Bytes     int64           // of the tarballs
 	Left      int             // tarballs that are still to come, because the run ended before
 	Passed    index.Passed
+	// Deprecations are what changed in upstream's list of deprecated packages.
+	Deprecations []Deprecation
+	// Holds is how large the mirror is; nil while nobody knows.
+	Holds *status.Holds
 
 	// Where readers find the mirror, and what they check it by; each may be empty.
 	PublicURL, Tag, Fingerprint string
@@ -72,7 +77,7 @@ type Run struct {
 	Destinations []Destination
 	Phases       []Phase
 	Ledger       []Owed
-	PutRight     []string // what somebody else had written to a destination
+	PutRight     []string // what somebody else had written to a destination, and what to do about it
 	Expiries     []Expiry
 	Messages     []Message // what was said meanwhile that a person should know
 }
@@ -82,6 +87,13 @@ type Release struct {
 	index.Release
 	Time time.Time // of its entry in the index; zero if that was not read
 	Size int64     // of the tarball, in bytes
+}
+
+// A Deprecation is a change of the list of deprecated packages.
+type Deprecation struct {
+	Package string
+	Instead []string // the packages that its maintainers name in its place
+	Ended   bool     // it is no longer deprecated
 }
 
 // A Destination is what became of one.
@@ -187,17 +199,17 @@ func (r *Run) Pending() int {
 func Advice(reason state.Reason) string {
 	switch reason {
 	case state.Missing:
-		return "not available upstream yet; tried again in every run"
+		return "not available upstream yet; every run tries again"
 	case state.Withdrawn:
 		return "upstream has withdrawn it; nothing to do"
 	case state.Mismatch:
-		return "the bytes are not the signed ones, here or upstream; somebody has to look"
+		return "the bytes are not the signed ones, here or upstream; a person has to look"
 	case state.Unsigned:
-		return "the index has no package.json for it; taken as soon as there is one"
+		return "the index has no package.json for it yet; every run looks again"
 	case state.Failed:
-		return "it could not be fetched; tried again in every run"
+		return "the download failed; every run tries again"
 	}
-	return "tried again in every run"
+	return "every run tries again"
 }
 
 // reasons are in the order in which they matter.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
+	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
 
 // The golden files are written by: go test ./internal/report -run Golden -update
@@ -71,7 +72,9 @@ func daily(t testing.TB) *Run {
 			{Release: release(t, "fresh-0.1"), Reason: state.Missing, Since: began},
 			{Release: release(t, "fresh-0.2"), Reason: state.Missing, Since: began},
 		},
-		PutRight: []string{"bucket s3://my-hackage/mirror: package/alpha-0.2/revision/1.cabal held other bytes"},
+		PutRight:     []string{"bucket s3://my-hackage/mirror: package/alpha-0.2/revision/1.cabal held other bytes; find out who else can write there"},
+		Deprecations: []Deprecation{{Package: "haste", Instead: []string{"ghcjs", "miso"}}, {Package: "acme-now"}, {Package: "revived", Ended: true}},
+		Holds:        &status.Holds{Packages: 18_344, Releases: 150_217, Revisions: 303_521, Bytes: 12_884_901_888},
 		Expiries: []Expiry{
 			{Of: "upstream's timestamp.json", When: began.Add(68 * time.Hour)},
 			{Of: "upstream's root.json", When: began.AddDate(0, 0, 12), Soon: true, Do: "clients refuse it from then on. Only upstream can sign it anew: tell its operator"},
@@ -150,6 +153,7 @@ func first(t testing.TB) *Run {
 	}
 	r.Destinations[1].Changed, r.Destinations[1].Commits, r.Destinations[1].Commit = true, 6_804, "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567"
 	r.Destinations[1].Took = 11 * time.Minute
+	r.Holds = &status.Holds{Packages: 18_344, Releases: 150_217, Revisions: 303_521, Bytes: 12_884_901_888}
 	r.Expiries = []Expiry{{Of: "upstream's root.json", When: began.AddDate(0, 7, 0)}, {Of: "signing key", When: time.Time{}}}
 	return r
 }
@@ -184,6 +188,7 @@ func hostile() *Run {
 		Destinations: []Destination{{Kind: "files-repository", Name: attack, Err: attack, Commit: attack, Commits: 1, Adopting: attack}, {Kind: "hashes-repository", Name: "https://github.com/a/b", Changed: true, Commit: attack, Commits: 1}},
 		Ledger:       []Owed{{Release: r, Reason: state.Mismatch, Since: began}},
 		PutRight:     []string{attack},
+		Deprecations: []Deprecation{{Package: attack, Instead: []string{attack}}},
 		Expiries:     []Expiry{{Of: "signing key " + attack, When: began, Soon: true, Do: attack}},
 		Messages:     []Message{{Warning, attack}},
 	}

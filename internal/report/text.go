@@ -17,28 +17,34 @@ func (r *Run) Text() string {
 	}
 	t := &text{}
 	t.line("%s: %s, %s, %s in %s; index-state %s", r.verb(),
-		Plural(len(r.New), "release"), Plural(r.Revisions, "revision"), size(r.Bytes), took(r.Took), r.indexState())
+		Plural(len(r.New), "release"), Plural(r.Revisions, "revision"), size(r.Bytes), Took(r.Took), r.indexState())
 	for _, d := range r.Destinations {
 		t.line("  %-18s %s: %s", d.Kind, d.Name, r.account(&d))
 	}
 	if r.Passed.Count > 0 {
-		t.line("  skipped            %s of the index that are not files of a package, such as %s",
+		t.line("  skipped            %s of the index that belong to no release, such as %s",
 			Plural(r.Passed.Count, "entry"), strings.Join(r.Passed.Samples, ", "))
 	}
 	if r.Left > 0 {
-		t.line("  still to come      %s, because %s; the next run goes on from here", Plural(r.Left, "release"), r.why())
+		t.line("  still to come      %s, because %s; the next run picks up from there", Plural(r.Left, "release"), r.why())
 	}
 	if r.DryRun && r.Verbose {
 		for _, release := range r.New {
-			t.line("  would take         %s, %s", release.Release, size(release.Size))
+			t.line("  would bring        %s, %s", release.Release, size(release.Size))
 		}
+	}
+	for _, line := range r.deprecated(func(name string) string { return name }) {
+		t.line("  deprecated         %s", line)
+	}
+	if r.holds() != "" {
+		t.line("  holds              %s", r.holds())
 	}
 	for _, what := range r.PutRight {
 		t.line("  repaired           %s", what)
 	}
 	for i, owed := range r.Ledger {
 		if i == maxLines {
-			t.line("  pending            %s more; each destination's state lists all", count(len(r.Ledger)-i))
+			t.line("  pending            %s more; the state of each destination lists all", count(len(r.Ledger)-i))
 			break
 		}
 		why := owed.Advice()
@@ -65,9 +71,9 @@ func (r *Run) verb() string {
 	case r.Aborted:
 		return "stopped by an error"
 	case r.DryRun:
-		return "dry run, nothing was written; there are"
+		return "dry run, nothing was written; a run would bring"
 	case r.allFailed():
-		return "nothing was brought up to date"
+		return "failed"
 	}
 	return "done"
 }
@@ -93,29 +99,29 @@ func (r *Run) why() string {
 	case r.Aborted:
 		return "the run failed"
 	}
-	return "the time was up"
+	return "the time limit was reached"
 }
 
 // account says what the run did with a destination.
 func (r *Run) account(d *Destination) string {
 	switch {
 	case d.Err != "":
-		return "not brought up to date: " + d.Err + d.partial()
+		return "failed: " + d.Err + d.partial()
 	case r.DryRun && d.Entries > 0:
 		return d.forecast()
 	case r.DryRun:
-		return "nothing new to it, " + d.where()
+		return "nothing new for it, " + d.where()
 	case !d.Changed && r.ended():
 		return "left as it was"
 	case !d.Changed:
 		return "nothing new" + d.readBack()
 	case d.Kind != "bucket" && d.Commits == 0:
-		return fmt.Sprintf("no file differs; the tag was set in %s", took(d.Took)) + d.compared()
+		return fmt.Sprintf("no file changed; the tag was moved in %s", Took(d.Took)) + d.compared()
 	case d.Commit != "":
-		return fmt.Sprintf("%s, head %.12s, in %s", Plural(d.Commits, "commit"), d.Commit, took(d.Took)) + d.compared()
+		return fmt.Sprintf("%s, head %.12s, in %s", Plural(d.Commits, "commit"), d.Commit, Took(d.Took)) + d.compared()
 	}
-	return fmt.Sprintf("%s, %s, %s put in %s", Plural(d.Tarballs, "tarball"),
-		Plural(d.Revisions, "revision"), size(d.Bytes), took(d.Took)) + d.readBack()
+	return fmt.Sprintf("%s, %s, %s written in %s", Plural(d.Tarballs, "tarball"),
+		Plural(d.Revisions, "revision"), size(d.Bytes), Took(d.Took)) + d.readBack()
 }
 
 // readBack says how much of a bucket was read.
@@ -139,7 +145,7 @@ func (d *Destination) partial() string {
 	if d.Tarballs == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; it holds %s more than before", Plural(d.Tarballs, "tarball"))
+	return fmt.Sprintf("; %s were added all the same", Plural(d.Tarballs, "tarball"))
 }
 
 // where says how far a destination is.
@@ -152,10 +158,58 @@ func (d *Destination) where() string {
 
 // forecast says what a run that is not dry would begin with.
 func (d *Destination) forecast() string {
-	line := Plural(d.Entries, "entry") + " of the index are new to it, " + d.where()
+	line := Plural(d.Entries, "entry") + " of the index are new for it, " + d.where()
 	if d.Adopting != "" {
-		line = fmt.Sprintf("it would change %s in %s, since it would be compared with the whole index, because %s",
+		line = fmt.Sprintf("it would change %s in %s after a comparison with the whole index, because %s",
 			Plural(d.Files, "file"), Plural(d.Commits, "commit"), d.Adopting)
 	}
 	return line
+}
+
+// maxDeprecations is how many changes of deprecations are named.
+const maxDeprecations = 30
+
+// deprecated says in words which packages became deprecated, or no longer are.
+// Name writes the name of a package.
+func (r *Run) deprecated(name func(string) string) []string {
+	var lines []string
+	for i, d := range r.Deprecations {
+		if i == maxDeprecations {
+			return append(lines, "…and "+count(len(r.Deprecations)-i)+" more")
+		}
+		line := name(d.Package)
+		if len(d.Instead) > 0 {
+			instead := make([]string, min(len(d.Instead), maxDeprecations))
+			for j := range instead {
+				instead[j] = name(d.Instead[j])
+			}
+			line += " in favour of " + strings.Join(instead, ", ")
+		}
+		if d.Ended {
+			line = name(d.Package) + " is no longer deprecated"
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// holds says how large the mirror is, as far as that is known.
+func (r *Run) holds() string {
+	var parts []string
+	if h := r.Holds; h != nil {
+		for _, part := range []struct {
+			n    int64
+			text string
+		}{
+			{h.Packages, Plural(int(h.Packages), "package")},
+			{h.Releases, Plural(int(h.Releases), "release")},
+			{h.Revisions, Plural(int(h.Revisions), "revision")},
+			{h.Bytes, size(h.Bytes) + " of tarballs"},
+		} {
+			if part.n >= 0 {
+				parts = append(parts, part.text)
+			}
+		}
+	}
+	return strings.Join(parts, ", ")
 }

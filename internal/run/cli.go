@@ -7,13 +7,14 @@
 //
 //	0  done
 //	1  an error
-//	2  bad usage: nothing was begun
+//	2  bad usage; nothing was started
 //	3  up to date, but a person should look; of status: stale, or the same
 //	130  interrupted, by whatever signal
 //
-// Every option of sync has a flag, an Action input, a variable and a line of the
-// file of options, all of the same name; see Options. Nothing in this package but ProcessEnv touches the process's own
-// environment, streams or clock: they are handed in as an Env.
+// Every option of sync has a flag, an Action input, an environment variable and a
+// line of the file of options, all of the same name; see Options. Only ProcessEnv
+// touches the process's own environment, streams and clock: everything else gets
+// them as an Env.
 package run
 
 import (
@@ -26,6 +27,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,6 +39,9 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 )
+
+// helpWidth is how wide --help is at most, in columns.
+const helpWidth = 100
 
 // program is the command's name in usage and messages.
 const program = "hackage-mirror"
@@ -92,6 +97,10 @@ func programVersion() string {
 
 // ProcessEnv returns the Env of the running process.
 func ProcessEnv() Env {
+	// Kong writes help for 80 columns where it cannot ask a terminal.
+	if os.Getenv("COLUMNS") == "" && !term.IsTerminal(int(os.Stdout.Fd())) {
+		_ = os.Setenv("COLUMNS", strconv.Itoa(helpWidth)) // else it stays at 80
+	}
 	return Env{
 		Stdout: os.Stdout, Stderr: os.Stderr,
 		LookupEnv: os.LookupEnv, Unsetenv: os.Unsetenv, Environ: os.Environ,
@@ -142,10 +151,10 @@ type grammar struct {
 		Dir string `arg:"" optional:"" default:"./demo" help:"Folder to make."`
 	} `cmd:"" help:"Mirror a small Hackage that is built into this program, offline."`
 	Init       InitOptions `cmd:"" help:"Set up a GitHub repository to run the mirror: make the keys, write the workflow, and print or run the remaining commands. Run it in a clone; running it again changes nothing that exists."`
-	Key        KeyOptions  `cmd:"" help:"Make a signing key for a mirror that is not on GitHub, or read the one that is there; print its fingerprint and its public half."`
+	Key        KeyOptions  `cmd:"" help:"Make a signing key for a mirror outside GitHub, or read an existing one; print its fingerprint and its public half."`
 	Completion struct {
 		Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
-	} `cmd:"" help:"Print what makes a shell complete commands and options; for bash: source <(hackage-mirror completion bash)."`
+	} `cmd:"" help:"Print the script that lets a shell complete commands and options. For bash: source <(hackage-mirror completion bash)."`
 	Man     struct{}    `cmd:"" help:"Print the manual page: hackage-mirror man | man -l -"`
 	Version struct{}    `cmd:"" help:"Print the version, as --version does."`
 	Pace    PaceOptions `cmd:"" hidden:"" help:"For pace.yml and mend.yml: start the mirror and the next run of the chain."`
@@ -157,10 +166,10 @@ const exitCodes = `Exit codes:
 
   0    done
   1    an error
-  2    bad usage: nothing was begun
-  3    up to date, but a person should look: the message says at what;
-       of status: stale, or a person should look
-  130  interrupted, by whatever signal: the next run goes on from there`
+  2    bad usage; nothing was started
+  3    up to date, but a person should look; the message says at what
+       (status: stale, or a person should look)
+  130  interrupted by a signal; the next run picks up from there`
 
 // Help is what --help says beside the list of commands. See kong.HelpProvider.
 func (grammar) Help() string {
@@ -212,7 +221,7 @@ func (c commands) main(ctx context.Context, args []string, env Env) int {
 	}
 	// What asks for another code may have come before the signal did.
 	if ctx.Err() != nil && (!ok || errors.Is(err, context.Canceled)) {
-		exit = &ExitError{Code: CodeInterrupted, Err: exit.Err, Hint: "Interrupted; the next run goes on from what was reached."}
+		exit = &ExitError{Code: CodeInterrupted, Err: exit.Err, Hint: "The next run picks up from there."}
 	}
 	if exit.Err != nil {
 		env.fail(apparent(ctx, err), exit.Code)
@@ -345,10 +354,28 @@ func parse(args []string, env Env) (g *grammar, command string, err error) {
 		g.Sync.Wipe()
 		return g, "", nil
 	case err != nil:
-		return g, command, variables.rescue(&g.Sync, args, usage(err, command))
+		return g, command, variables.rescue(&g.Sync, args, usage(explainUsage(parser, args, err), command))
 	}
 	g.Sync.tidy()
 	return g, parsed.Selected().Name, nil
+}
+
+// explainUsage says of what kong refused what people meant.
+func explainUsage(parser *kong.Kong, args []string, err error) error {
+	if found, ok := errors.AsType[*configError](err); ok {
+		return found
+	}
+	if commandOf(parser, args) != "" || len(args) == 0 {
+		return err
+	}
+	flag, _, _ := strings.Cut(strings.TrimLeft(args[0], "-"), "=")
+	if flag != args[0] && (flag == "v" || slices.Contains(flagNames(parser, "sync"), flag)) {
+		return fmt.Errorf("the command is missing; write: %s sync %s", program, strings.Join(args, " "))
+	}
+	if rest, unknown := strings.CutPrefix(err.Error(), "unexpected argument "); unknown {
+		return errors.New("there is no command " + rest)
+	}
+	return err
 }
 
 // newParser returns a parser that fills g. Exit is called instead of os.Exit.
@@ -359,7 +386,7 @@ func newParser(g *grammar, env Env, exit func(int)) (*kong.Kong, error) {
 		kong.Writers(env.Stdout, env.Stderr),
 		kong.Exit(exit),
 		kong.ValueFormatter(helpText),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: helpWidth}),
 		kong.NamedMapper("list", listMapper{}),
 		kong.KindMapper(reflect.Bool, boolMapper{}),
 		kong.TypeMapper(reflect.TypeFor[Secret](), secretMapper{}),
@@ -401,7 +428,7 @@ func commandOf(parser *kong.Kong, args []string) string {
 // usage makes an error one of bad usage, with the way to help.
 func usage(err error, command string) error {
 	help := strings.TrimSpace(program+" "+command) + " --help"
-	return &ExitError{Code: CodeUsage, Err: err, Hint: fmt.Sprintf("Run %q to see what there is.", help)}
+	return &ExitError{Code: CodeUsage, Err: err, Hint: fmt.Sprintf("Run %q for help.", help)}
 }
 
 // say writes a message for people, each line with the program's name before it.

@@ -20,14 +20,18 @@ const maxConfig = 8 << 20
 func readConfig(path string, options []string) (map[string]string, error) {
 	raw, err := readLimited(path, maxConfig)
 	if err != nil {
-		return nil, fmt.Errorf("read config %q: %w", path, bare(err))
+		return nil, &configError{fmt.Errorf("read config %q: %w", path, bare(err))}
 	}
 	values, err := parseConfig(raw, options)
 	if err != nil {
-		return nil, fmt.Errorf("read config %q: %w", path, err)
+		return nil, &configError{fmt.Errorf("read config %q: %w", path, err)}
 	}
 	return values, nil
 }
+
+// A configError is about the whole file. Kong would put the flag before it whose
+// value it looked for first.
+type configError struct{ error }
 
 // parseConfig is readConfig for the text. Values keep the form in which they are
 // written, so that a key id of digits does not become a number.
@@ -35,7 +39,7 @@ func parseConfig(raw []byte, options []string) (map[string]string, error) {
 	nodes := map[string]yaml.Node{}
 	if err := yaml.Unmarshal(raw, &nodes); err != nil {
 		// Its words repeat the text, in which somebody may have put a secret.
-		return nil, errors.New("it is not YAML of the form OPTION: VALUE, an option a line")
+		return nil, errors.New("write it as YAML, one OPTION: VALUE on each line")
 	}
 	values := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(nodes)) {

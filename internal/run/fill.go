@@ -166,7 +166,7 @@ func (r *syncer) fill(ctx context.Context, needs []need) error {
 			s.end = s.needs[begun].offset
 		}
 		if begun == len(s.needs) && i == len(stretches)-1 {
-			return r.markEnd(s.end, legacy())
+			return r.markEnd(ctx, s.end, legacy())
 		}
 		r.mark(s.end, nil)
 		if r.timeIsUp() {
@@ -183,11 +183,12 @@ func (r *syncer) fetcher() *mirror.Fetcher {
 	return &mirror.Fetcher{
 		Upstream: r.upstream, Dir: r.dir, PublicURL: r.publicURL, Concurrency: r.o.Concurrency,
 		Done: func(release index.Release, size int64, err error) {
-			r.progress.Add(1, size, release.String())
 			if err != nil {
 				r.mismatches.note(err)
 				r.progress.Note(err.Error())
+				return // it did not come, so it does not count
 			}
+			r.progress.Add(1, size, release.String())
 		},
 	}
 }
@@ -228,12 +229,15 @@ func (r *syncer) mark(length int64, publish *mirror.Publication) {
 
 // markEnd ends the last stretch, and so makes known what the buckets hold. A
 // shard is only a part of that, so it notes its position alone.
-func (r *syncer) markEnd(length int64, legacy string) error {
+func (r *syncer) markEnd(ctx context.Context, length int64, legacy string) error {
 	var deprecated []byte
 	if r.shard.Number == 0 && len(r.buckets()) > 0 {
 		var err error
 		if deprecated, err = r.deprecated(); err != nil {
 			return err
+		}
+		if r.forPrograms() { // a hashes repository has its own word for it, for nothing
+			r.list = deprecatedList{r.buckets()[0].bucket.DeprecatedList(ctx), deprecated}
 		}
 	}
 	for _, s := range r.sites {

@@ -183,7 +183,8 @@ func TestDeprecatedListIsTakenAndLeftAlone(t *testing.T) {
 		{`["a"]`, first, "deprecated.json is left as it is"},
 		{`[{"deprecated-package":"b","in-favour-of":[],"token":"secret"}]`, first, "deprecated.json is left as it is"},
 		{"", first, ""},
-		{`[]`, `[]`, ""},
+		{`[{"deprecated-package":"b","in-favour-of":["c","d"]}]`, `[{"deprecated-package":"b","in-favour-of":["c","d"]}]`, "\n  deprecated         b in favour of c, d\n  deprecated         a is no longer deprecated\n"},
+		{`[]`, `[]`, "\n  deprecated         b is no longer deprecated\n"},
 	} {
 		h.Deprecate(nil)
 		if step.upstream != "" {
@@ -203,6 +204,26 @@ func TestDeprecatedListIsTakenAndLeftAlone(t *testing.T) {
 	h.Upload("last", "1", nil, nil)
 	w.says(w.sync(CodeDone), "deprecated.json is left as it is", "500")
 	w.checkAll()
+}
+
+// A bucket alone knows what changed as well, where somebody reads the summary.
+func TestDeprecationsOfABucketAreTold(t *testing.T) {
+	t.Parallel()
+	h := hackagetest.Small()
+	w := newWorld(t, h)
+	w.onGitHub()
+	h.Deprecate([]byte(`[{"deprecated-package":"a","in-favour-of":[]}]`))
+	sync := func() (summary string) {
+		w.sync(CodeDone, "--files-repository=", "--hashes-repository=")
+		_, summary = w.afterStep()
+		return summary
+	}
+	if summary := sync(); strings.Contains(summary, "Deprecated") {
+		t.Errorf("a first run tells of changes:\n%s", summary)
+	}
+	h.Deprecate([]byte(`[{"deprecated-package":"b","in-favour-of":["a"]}]`))
+	h.Upload("step", "1", nil, nil)
+	w.says(sync(), "**Deprecated**: <code>b</code> in favour of <code>a</code> · <code>a</code> is no longer deprecated")
 }
 
 // outcome is what a world's destinations hold, but for signatures and what

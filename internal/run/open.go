@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
@@ -17,6 +18,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
+	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -56,7 +58,7 @@ func (r *syncer) openUpstream() (err error) {
 	options.User, options.Password = r.o.UpstreamUser, r.o.UpstreamPassword.Bytes()
 	options.KnownRoots = r.knownRoots
 	options.Notify = func(retry hackage.Retry) {
-		r.progress.Note(fmt.Sprintf("%s: attempt %d: %v; again in %s", retry.What, retry.Attempt, retry.Err, wholeSeconds(retry.Wait)))
+		r.progress.Note(fmt.Sprintf("%s: attempt %d failed: %v; trying again in %s", retry.What, retry.Attempt, retry.Err, report.Took(retry.Wait.Round(time.Second))))
 	}
 	if r.env.tune != nil {
 		r.env.tune(&options)

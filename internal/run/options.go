@@ -24,7 +24,7 @@ type Options struct {
 	KeyThreshold int      `name:"key-threshold" group:"What to mirror:" default:"3" placeholder:"N" help:"How many of the root keys must have signed."`
 	Packages     []string `name:"packages" type:"list" group:"What to mirror:" placeholder:"PATTERN" help:"Packages to mirror, such as aeson or servant-*; !PATTERN excludes, and takes precedence; a list. Default: all."`
 
-	Bucket           []string `name:"bucket" type:"list" group:"Where to:" placeholder:"ADDRESS" help:"Bucket to fill with tarballs, .cabal files, index and signed metadata: s3://NAME/PREFIX or a folder; a list. Parameters may follow an s3 address: ?endpoint=URL&region=REGION&path-style=true&public-url=URL&storage-class=CLASS&acl=ACL."`
+	Bucket           []string `name:"bucket" type:"list" group:"Where to:" placeholder:"ADDRESS" help:"Bucket to fill with tarballs, .cabal files, index and signed metadata: s3://NAME/PREFIX or a folder; a list. Parameters may follow an s3 address, as in s3://NAME?region=REGION&public-url=URL; the others are endpoint=URL, path-style=true, storage-class=CLASS and acl=ACL."`
 	S3Endpoint       string   `name:"s3-endpoint" group:"Where to:" placeholder:"URL" help:"Server that speaks S3, for buckets whose address names none. Default: AWS."`
 	S3Region         string   `name:"s3-region" group:"Where to:" placeholder:"REGION" help:"Region of buckets whose address names none. Default: that of the environment or the AWS profile."`
 	S3PathStyle      bool     `name:"s3-path-style" group:"Where to:" help:"Put the bucket's name in the path of requests instead of the host name. Self-hosted servers often need this."`

@@ -262,10 +262,10 @@ func (m *meter) state(now time.Time) string {
 	}
 	if done > 0 && done < m.total {
 		left := time.Duration(float64(elapsed) / float64(done) * float64(m.total-done))
-		parts = append(parts, wholeSeconds(left)+" left")
+		parts = append(parts, report.Took(left)+" left")
 	}
 	if len(parts) == 0 {
-		parts = append(parts, wholeSeconds(elapsed))
+		parts = append(parts, report.Took(elapsed))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -273,7 +273,7 @@ func (m *meter) state(now time.Time) string {
 // summary says what the phase did.
 func (m *meter) summary(now time.Time) string {
 	done, bytes := m.counts()
-	parts := append(m.amounts(done, bytes), wholeSeconds(now.Sub(m.begun)))
+	parts := append(m.amounts(done, bytes), report.Took(now.Sub(m.begun)))
 	return strings.Join(parts, ", ")
 }
 
@@ -300,8 +300,6 @@ func releaseLine(name string, bytes int64) string {
 	}
 	return name + " " + humanize.IBytes(uint64(bytes))
 }
-
-func wholeSeconds(d time.Duration) string { return d.Round(time.Second).String() }
 
 // writeLine writes one line. There is nobody to tell if that does not work.
 func writeLine(w io.Writer, line string) { _, _ = io.WriteString(w, report.Line(line)+"\n") }

@@ -30,6 +30,9 @@ func printMan(env Env) error {
 	if err != nil {
 		return err
 	}
+	// The page's head has room for a few words only, and the rest is its description.
+	parser.Model.Detail = parser.Model.Help + "\n\n" + parser.Model.Detail
+	parser.Model.Help = "mirror Hackage, verified"
 	_, err = fmt.Fprintln(env.Stdout, mangokong.NewManPage(1, parser.Model).Build(roff.NewDocument()))
 	return err
 }

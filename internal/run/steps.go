@@ -290,6 +290,9 @@ func (r *syncer) rehearse(ctx context.Context, s *site) (err error) {
 		}
 	}
 	s.commit, err = s.repo.Update(ctx, r.input(s, deprecated))
+	if s.commit.Deprecated != nil {
+		r.list = deprecatedList{s.commit.Deprecated, deprecated}
+	}
 	return err
 }
 

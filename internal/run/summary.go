@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
@@ -63,11 +65,15 @@ func (r *syncer) facts(ctx context.Context, err error) *report.Run {
 		run.Ledger = append(run.Ledger, line)
 	}
 	run.New = r.arrived()
+	run.Deprecations = deprecations(r.list.before, r.list.after)
 	if r.outcomes != nil {
 		_, run.Bytes = r.outcomes.came()
 	}
 	if r.dryRun {
-		run.Left = 0
+		run.Left, run.Bytes = 0, 0
+		for _, release := range run.New {
+			run.Bytes += release.Size
+		}
 	}
 	r.date(ctx, run)
 	return run
@@ -97,7 +103,7 @@ func (r *syncer) addSite(ctx context.Context, run *report.Run, s *site) {
 			d.Read, d.ReadBytes = stats.Read, stats.ReadBytes
 		}
 		for _, text := range s.bucket.Alarms() {
-			run.PutRight = append(run.PutRight, fmt.Sprintf("%s %s: %s", s.kind, s, text))
+			run.PutRight = append(run.PutRight, fmt.Sprintf("%s %s: %s; find out who else can write there", s.kind, s, text))
 		}
 	}
 	if s.repo != nil {
@@ -182,13 +188,41 @@ func (r *syncer) arrived() []report.Release {
 // date enters when the new releases came to the index, if somebody wants to
 // know: that takes another reading of what is new of it.
 func (r *syncer) date(ctx context.Context, run *report.Run) {
-	if len(run.New) == 0 || !r.o.JSON && !report.WantsFiles(r.env.Getenv) {
+	if len(run.New) == 0 || !r.forPrograms() {
 		return
 	}
 	at := r.times(ctx, run.New)
 	for i := range run.New {
 		run.New[i].Time = at[run.New[i].Release]
 	}
+}
+
+// forPrograms reports whether somebody wants more than what the log says.
+func (r *syncer) forPrograms() bool { return r.o.JSON || report.WantsFiles(r.env.Getenv) }
+
+// A deprecatedList is upstream's list of deprecated packages, before the run and now.
+// Either may be nil.
+type deprecatedList struct{ before, after []byte }
+
+// deprecations says what changed between two lists of deprecated packages. Without
+// an earlier one that can be read, everything would be new, so nothing is.
+func deprecations(before, after []byte) (changes []report.Deprecation) {
+	was, err := hackage.ParseDeprecated(before)
+	now, err2 := hackage.ParseDeprecated(after)
+	if err != nil || err2 != nil {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		if _, already := was[name]; !already {
+			changes = append(changes, report.Deprecation{Package: name, Instead: now[name]})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(was)) {
+		if _, still := now[name]; !still {
+			changes = append(changes, report.Deprecation{Package: name, Ended: true})
+		}
+	}
+	return changes
 }
 
 // newestFirst puts releases in the order in which people look for them.
@@ -248,7 +282,7 @@ func (r *syncer) verdict(run *report.Run) error {
 func foreign(run *report.Run) []error {
 	var errs []error
 	for _, text := range run.PutRight {
-		errs = append(errs, fmt.Errorf("%s; somebody else can write there, so find out who", text))
+		errs = append(errs, errors.New(text))
 	}
 	return errs
 }

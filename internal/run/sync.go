@@ -52,6 +52,7 @@ type syncer struct {
 	mismatches *mismatches
 	// deprecated brings upstream's list of deprecated packages, once.
 	deprecated func() ([]byte, error)
+	list       deprecatedList
 
 	// checked is when upstream's metadata were read, zero if they could not be.
 	checked    time.Time

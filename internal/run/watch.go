@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -97,7 +98,7 @@ func waitForNews(ctx context.Context, o *Options, env Env, seen hackage.Seen, en
 // whether there is time left for another run.
 func afterFailure(ctx context.Context, o *Options, env Env, err error, times int, end time.Time) (bool, error) {
 	progress := newProgress(env, o.Verbose)
-	progress.Note(fmt.Sprintf("this run failed: %v; watching on, and trying again in %s", err, time.Duration(times)*watchEvery))
+	progress.Note(fmt.Sprintf("this run failed: %v; trying again in %s", err, report.Took(time.Duration(times)*watchEvery)))
 	for range times {
 		if env.Now().Add(watchEvery).After(end) {
 			return false, nil
@@ -136,7 +137,9 @@ func join(all, later *report.Run) {
 	all.Revised = append(all.Revised, later.Revised...)
 	all.Revisions += later.Revisions
 	all.Bytes += later.Bytes
+	all.Deprecations = append(all.Deprecations, later.Deprecations...)
 	all.PutRight = append(all.PutRight, later.PutRight...)
+	all.Holds = cmp.Or(later.Holds, all.Holds)
 	all.Index, all.Left, all.Passed = later.Index, later.Left, later.Passed
 	all.Ledger, all.Expiries, all.Aborted = later.Ledger, later.Expiries, later.Aborted
 	// A run that was ended early may not have come to all of them.
