@@ -54,7 +54,7 @@ func TestAdoptedRepositoryKeepsWhatIsRight(t *testing.T) {
 		t.Errorf("it changes %q, want %q", commits[len(commits)-1].changed, want)
 	}
 	r.git("merge-base", "--is-ancestor", head, "hackage")
-	r.wasTold("extra/1.0/extra.cabal as the tree has it is in no revision", "the index does not know alpha/0.1.0.0/Setup.hs, alpha/99/alpha.cabal")
+	r.wasTold("extra/1.0/extra.cabal: no revision in the index has these bytes", "not in the index, left as found and unverified: alpha/0.1.0.0/Setup.hs, alpha/99/alpha.cabal")
 	if _, result := r.mustRun(); result.Changed {
 		t.Error("it is adopted a second time")
 	}

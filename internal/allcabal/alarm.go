@@ -20,7 +20,7 @@ func (d *Repository) Alarms() []string {
 			all = append(all, d.foundForeign(a))
 			continue
 		}
-		all = append(all, fmt.Sprintf("commit %s on branch %q, found at %s, was not signed by this mirror, and what it had changed was put back. "+
+		all = append(all, fmt.Sprintf("commit %s on branch %q, found at %s, was not signed by this mirror, and its changes were undone. "+
 			"Find out who can push there; to see it: %s. %s",
 			a.Commit, d.o.Branch, a.Since.UTC().Format(time.RFC3339), d.show(a.Commit), acknowledge(a)))
 	}
@@ -29,7 +29,7 @@ func (d *Repository) Alarms() []string {
 
 // acknowledge says how an alarm ends.
 func acknowledge(a state.Alarm) string {
-	return fmt.Sprintf("This alarm ends at %s, or with one run with adopt, which also takes what is on the branch by then",
+	return fmt.Sprintf("The alarm ends at %s, or after one run with adopt, which also accepts what is on the branch by then",
 		a.Since.Add(state.AlarmStands).UTC().Format(time.RFC3339))
 }
 
@@ -47,12 +47,12 @@ func (d *Repository) foundForeign(a state.Alarm) string {
 	if n := len(g.foreign); n > 1 {
 		commits = fmt.Sprintf("%d commits, %s to %s,", n, g.first(), g.foreign[0])
 	}
-	what := "put back"
+	what := "undone"
 	if d.o.DryRun {
-		what = "a run would put back"
+		what = "a run would undo"
 	}
 	if paths.n == 0 {
-		paths.add("nothing, as they leave all as it was")
+		paths.add("nothing, because they change no data")
 	}
 	text := fmt.Sprintf("%s on branch %q: not signed by this mirror; %s: %s. Find out who can push there; to see it: %s.",
 		commits, d.o.Branch, what, paths, d.show(g.first()))
@@ -105,7 +105,7 @@ func shellWord(word string) string {
 // else committed. Only a person may set a branch back.
 func (d *Repository) refusedUndo(err error) error {
 	g := d.ground
-	return fmt.Errorf("commit %s on branch %q is not signed by this mirror, and the host does not let us put back what it changed: %w; "+
+	return fmt.Errorf("commit %s on branch %q is not signed by this mirror, and the host does not let this mirror undo its changes: %w; "+
 		"the tag stays where it is. Allow the push, or set the branch back yourself: "+
 		"git clone --bare %s data.git && git -C data.git push %s origin %s",
 		g.first(), d.o.Branch, err, d.address(),

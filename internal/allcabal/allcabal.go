@@ -267,7 +267,7 @@ func (d *Repository) checkKind(ctx context.Context) error {
 	switch {
 	case d.adopting:
 	case d.state.Kind == "":
-		d.due = "its tag does not say yet which repository it is"
+		d.due = "its tag does not name the kind of repository yet"
 	default:
 		return nil
 	}
@@ -311,7 +311,7 @@ func (d *Repository) Wants(ctx context.Context, tail *index.Tail) ([]state.Want,
 	}
 	d.judged = tail
 	if anew.n > 0 {
-		d.notify("%s: not what the index says of the tarball, or not in the form of a record; written anew", anew)
+		d.notify("%s: it differs from what the index says of the tarball, or is not a record of hashes; rewritten", anew)
 	}
 	return wants, nil
 }
@@ -381,12 +381,12 @@ func (d *Repository) judgeShape(look shape) error {
 		return nil
 	case d.owner == nobodys && !d.known && !look.isData():
 		return fmt.Errorf("adopt branch %q of %q: it has no tag %q, and its folders are not those of packages, NAME/VERSION/NAME.cabal: %w; "+
-			"nothing was written. Give another branch or repository; if it is the right one, run once with adopt",
+			"nothing was written. Name another branch or repository; if this is the right one, run once with adopt",
 			d.o.Branch, d, d.o.Tag, ErrBranch)
 	case d.o.Hashes && look.records == 0 && look.cabals > 0:
-		return d.otherKind("its tree has .cabal files and no JSON, as a files repository", "refs/heads/"+d.o.Branch, "refs/tags/"+d.o.Tag)
+		return d.otherKind("its tree has .cabal files and no JSON, like a files repository", "refs/heads/"+d.o.Branch, "refs/tags/"+d.o.Tag)
 	case !d.o.Hashes && look.records > 0:
-		return d.otherKind("its tree has JSON files of hashes, as a hashes repository", "refs/heads/"+d.o.Branch, "refs/tags/"+d.o.Tag)
+		return d.otherKind("its tree has JSON files of hashes, like a hashes repository", "refs/heads/"+d.o.Branch, "refs/tags/"+d.o.Tag)
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func TestTagThatCannotBeBuiltOn(t *testing.T) {
 		}, "", "the branch was set back"},
 		"no branch": {func(r *rig, _ string) {
 			r.git("update-ref", "-d", "refs/heads/hackage")
-		}, "", "the branch is gone"},
+		}, "", "the branch no longer exists"},
 		"foreign commits on top": {func(r *rig, _ string) {
 			r.commitByHand(map[string][]byte{"alpha/0.2/alpha.cabal": []byte("name: edited\n")})
 			r.commitByHand(map[string][]byte{"extra/1.0/extra.json": []byte("{}"), "extra/1.0/extra.cabal": nil})

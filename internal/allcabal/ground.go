@@ -55,7 +55,7 @@ func (d *Repository) findGround(ctx context.Context, tagged string) error {
 		d.Forget("adopt was asked for")
 		return nil
 	case d.owner == ours && d.head == "":
-		d.ground, d.due = standing(tagged), "the branch is gone"
+		d.ground, d.due = standing(tagged), "the branch no longer exists"
 		return nil
 	case d.owner != ours && d.head == "":
 		return nil
@@ -243,17 +243,17 @@ func (d *Repository) sayWhoSigned(ctx context.Context) {
 	c, err := d.o.Repo.ReadCommit(ctx, d.head)
 	unknown := (*openpgp.UnknownKeyError)(nil)
 	if err == nil && c.Signature != "" && errors.As(d.verify(c.Signed, c.Signature), &unknown) {
-		d.notify("its newest commit is signed by key %s, which is none of this mirror's; if it is a former one, name it by the option trusted-keys", unknown.Issuer)
+		d.notify("its newest commit is signed by key %s, which does not belong to this mirror; if it is a former key, name it with the option trusted-keys", unknown.Issuer)
 	}
 }
 
 // whyAdopted says why the whole index is needed.
 func (d *Repository) whyAdopted() string {
 	if d.edited {
-		return fmt.Sprintf("tag %q is not as it was signed", d.o.Tag)
+		return fmt.Sprintf("tag %q was changed after it was signed", d.o.Tag)
 	}
 	if d.owner == theirs {
-		return fmt.Sprintf("tag %q is one of an older tool and says no position", d.o.Tag)
+		return fmt.Sprintf("tag %q is one of an older tool and has no position", d.o.Tag)
 	}
 	return fmt.Sprintf("it has no tag %q", d.o.Tag)
 }
@@ -362,7 +362,7 @@ func (d *Repository) dropFolders(ctx context.Context, g *ground) error {
 	}
 	found, err := d.o.Repo.Find(ctx, g.commit, paths...)
 	if err != nil {
-		return fmt.Errorf("look up what is kept: %w", err)
+		return fmt.Errorf("look up kept files: %w", err)
 	}
 	kept := g.kept
 	g.kept = nil
@@ -386,7 +386,7 @@ func (d *Repository) needUndone(ctx context.Context) error {
 		}
 	}
 	if err := d.o.Repo.Need(ctx, ids...); err != nil {
-		return fmt.Errorf("fetch what is put back: %w", err)
+		return fmt.Errorf("fetch the files to restore: %w", err)
 	}
 	return nil
 }
@@ -421,7 +421,7 @@ func CheckKeep(pattern string) error {
 		return fmt.Errorf("read pattern %q: %w", pattern, err)
 	}
 	if plain := strings.TrimSuffix(pattern, "/"); isData(plain) || plain != pattern && !strings.HasPrefix(plain, ".") {
-		return fmt.Errorf("pattern %q names data, which only the mirror writes; files of the root, and folders that begin with a dot, can be kept", pattern)
+		return fmt.Errorf("pattern %q matches data, which only the mirror writes; only files of the root and folders that begin with a dot can be kept", pattern)
 	}
 	return nil
 }

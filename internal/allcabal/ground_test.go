@@ -164,7 +164,7 @@ func TestTagIsRefusedAlone(t *testing.T) {
 	}
 	h.Upload("new", "1", nil, nil)
 	for i := range 3 {
-		if _, _, err := r.run(); err == nil || strings.Contains(err.Error(), "put back") {
+		if _, _, err := r.run(); err == nil || strings.Contains(err.Error(), "undo its changes") {
 			t.Errorf("run %d: error %v", i, err)
 		}
 	}

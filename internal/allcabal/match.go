@@ -106,14 +106,14 @@ func (d *Repository) judge(in Input, newest time.Time) error {
 	}
 	if d.owner != ours && d.last.Sub(newest) > behindAtLeast && cabals.n > 0 {
 		return fmt.Errorf("adopt %q: its newest commit is of %s, upstream's index ends at %s and lacks %s: %w; "+
-			"nothing was written. Wait until upstream has caught up, or name an upstream that has",
+			"nothing was written. Wait until upstream has caught up, or name an upstream that has it it",
 			d, d.last.Format(time.RFC3339), newest.Format(time.RFC3339), cabals, ErrBehind)
 	}
 	if strange.n > 0 {
-		d.notify("%s as the tree has it is in no revision that the index has; the newest comes in its place", strange)
+		d.notify("%s: no revision in the index has these bytes; the newest revision replaces it", strange)
 	}
 	if unknown.n > 0 {
-		d.notify("the index does not know %s; it is left as it is, and nobody vouches for it", unknown)
+		d.notify("not in the index, left as found and unverified: %s", unknown)
 	}
 	return nil
 }

@@ -61,7 +61,7 @@ func (d *Repository) openTag(ctx context.Context) (gitrepo.Tag, owner, error) {
 	case err != nil:
 		return tag, nobodys, foreignTag(err.Error())
 	case tag.Type != "commit":
-		return tag, nobodys, foreignTag("it is one of a " + tag.Type)
+		return tag, nobodys, foreignTag("it belongs to a " + tag.Type)
 	case state.HasState(tag.Message):
 		return tag, ours, nil
 	case hasLine(tag.Message):
@@ -89,7 +89,7 @@ func (d *Repository) openLightweight(ctx context.Context, why error) (gitrepo.Ta
 
 // refuseTag is the error of a tag that is neither ours nor the older tools'.
 func (d *Repository) refuseTag(why string) error {
-	return fmt.Errorf("read tag %q of %q: %s: %w; if it may go, remove it with `%s`, or choose another name by the option tag",
+	return fmt.Errorf("read tag %q of %q: %s: %w; remove it with `%s` if nothing needs it, or choose another name with the option tag",
 		d.o.Tag, d, why, ErrTag, d.removal("refs/tags/"+d.o.Tag))
 }
 
@@ -104,8 +104,8 @@ func (d *Repository) readOurs(ctx context.Context, tag gitrepo.Tag) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("read tag %q of %q: %w: %w; if that is a former key of this mirror, give its public key by the option trusted-keys "+
-			"(of a repository that this program made its fingerprint does, while the branch display has the key). If the repository is one to take over, run once with adopt, which compares all of it with the index",
+		return fmt.Errorf("read tag %q of %q: %w: %w; if that is a former key of this mirror, give its public key with the option trusted-keys "+
+			"(its fingerprint is enough while the branch display has the key). To take the repository over, run once with adopt, which compares all of it with the index",
 			d.o.Tag, d, err, ErrTag)
 	}
 	d.owner = ours
@@ -160,13 +160,13 @@ func (d *Repository) learn(ctx context.Context) error {
 func (d *Repository) checkTag(read state.State, tagged string) error {
 	switch {
 	case read.Kind != "" && read.Kind != d.kind():
-		why := fmt.Sprintf("its tag %q is that of a %s repository", d.o.Tag, read.Kind)
+		why := fmt.Sprintf("its tag %q belongs to a %s repository", d.o.Tag, read.Kind)
 		if tagged != d.head && d.head != "" {
 			return d.otherKind(why, "refs/tags/"+d.o.Tag) // the branch may be as it should be
 		}
 		return d.otherKind(why, "refs/heads/"+d.o.Branch, "refs/tags/"+d.o.Tag)
 	case read.Branch != "" && read.Branch != d.o.Branch:
-		return fmt.Errorf("read tag %q of %q: it is of branch %q, and the option branch says %q: %w; give that branch, or another tag",
+		return fmt.Errorf("read tag %q of %q: it belongs to branch %q, and the option branch says %q: %w; give that branch, or another tag",
 			d.o.Tag, d, read.Branch, d.o.Branch, ErrTag)
 	}
 	return nil
@@ -175,13 +175,13 @@ func (d *Repository) checkTag(read state.State, tagged string) error {
 // otherKind is the error of a repository that is given as the other one.
 func (d *Repository) otherKind(why string, refs ...string) error {
 	return fmt.Errorf("read %q: it is given as %s-repository, but %s: %w; "+
-		"if the two addresses are exchanged, exchange them. If somebody pushed the one over the other, "+
-		"remove what is wrong with `%s`, and the next run makes it anew",
+		"if the two addresses are swapped, swap them back. If somebody pushed one repository over the other, "+
+		"remove the wrong data with `%s`, and the next run fills the repository again",
 		d, d.kind(), why, ErrKind, d.removal(refs...))
 }
 
 // ErrKind says that a repository is the other of the two.
-var ErrKind = errors.New("not the repository that it is given as")
+var ErrKind = errors.New("not the kind of repository that the option says")
 
 // kind returns which of the two repositories it is meant to be.
 func (d *Repository) kind() state.Kind {

@@ -64,7 +64,7 @@ func ParseAddress(address string) (Address, error) {
 	}
 	parse, ok := map[string]func(*url.URL) (Address, error){"s3": parseS3, "file": parseFile}[scheme]
 	if !ok {
-		return Address{}, fmt.Errorf("read address of a bucket: %q is not a way to write to one; "+
+		return Address{}, fmt.Errorf("read address of a bucket: %q is not the kind of address that can be written to; "+
 			"give s3://NAME/PREFIX (with ?endpoint=URL for a server other than AWS) or a folder", scheme+"://")
 	}
 	u, err := parseURL(address)
@@ -84,8 +84,8 @@ func parseURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil && strings.Contains(text, "@"), err == nil && u.User != nil:
-		return nil, errors.New("it must not hold credentials (what stands before an @); " +
-			"give them by the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+		return nil, errors.New("it must not contain credentials (the part before an @); " +
+			"give them in the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 	case err != nil:
 		var parsing *url.Error
 		if errors.As(err, &parsing) {
@@ -93,7 +93,7 @@ func parseURL(text string) (*url.URL, error) {
 		}
 		return nil, err
 	case u.Fragment != "" || strings.HasSuffix(text, "#"):
-		return nil, errors.New("it has a #; write %23")
+		return nil, errors.New("it contains a #; write %23")
 	}
 	return u, nil
 }
@@ -136,7 +136,7 @@ func parseS3(u *url.URL) (Address, error) {
 func (a *Address) read(u *url.URL, known ...string) error {
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return errors.New("what follows the ? is not of the form name=value&name=value")
+		return errors.New("the part after the ? is not of the form name=value&name=value")
 	}
 	for name, values := range query {
 		if !slices.Contains(known, name) {
@@ -190,7 +190,7 @@ func parseWebAddress(text string) (string, error) {
 		return "", err
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return "", errors.New("it is no http or https URL")
+		return "", errors.New("it is not an http or https URL")
 	}
 	if u.RawQuery != "" || u.ForceQuery {
 		return "", errors.New("it must not have a ?")
@@ -213,7 +213,7 @@ var storageClass = regexp.MustCompile(`^[A-Z0-9_]{1,64}$`)
 func checkStorageClass(value string) error {
 	switch types.StorageClass(value) {
 	case types.StorageClassGlacier, types.StorageClassDeepArchive:
-		return fmt.Errorf("objects of %s cannot be read at once, so no client could use them", value)
+		return fmt.Errorf("objects of class %s must be restored before they can be read, so no client could use them", value)
 	}
 	if !storageClass.MatchString(value) {
 		return fmt.Errorf("%q is not a storage class, such as STANDARD_IA or INTELLIGENT_TIERING", value)

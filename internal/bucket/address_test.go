@@ -79,7 +79,7 @@ func TestRefusedAddresses(t *testing.T) {
 		"s3://name?endpoint=https://x?y=z":     "must not have a ?",
 		"s3://name?path-style=maybe":           "neither true nor false",
 		"s3://name?storage-class=standard":     "not a storage class",
-		"s3://name?storage-class=DEEP_ARCHIVE": "cannot be read at once",
+		"s3://name?storage-class=DEEP_ARCHIVE": "must be restored before they can be read",
 		"s3://name?acl=everyone":               "public-read",
 		"s3://name?public-url=mirror":          "http",
 		"s3://name?a=%zz":                      "name=value",

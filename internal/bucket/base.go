@@ -39,7 +39,7 @@ func CRC64(sum uint64, more []byte) uint64 { return crc64.Update(sum, nvme, more
 // ErrBase: a put has nothing to build on. The object in place does not begin
 // with the Base, or nothing proves that it does, or the store cannot copy. The
 // bucket is as it was; put whole, the object may go in.
-var ErrBase = errors.New("the bucket holds nothing to build this object on")
+var ErrBase = errors.New("the bucket has nothing to build this object on")
 
 // The binary form of crypto/sha256's state: a magic word, the chaining words, a
 // partial block, the length.

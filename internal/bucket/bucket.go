@@ -110,13 +110,13 @@ func Holds(ctx context.Context, b Bucket, key string, content []byte) (bool, err
 // Errors that callers branch on.
 var (
 	// ErrDiffers: IfAbsent found other bytes under the key.
-	ErrDiffers = errors.New("the bucket holds other bytes under this key")
+	ErrDiffers = errors.New("the bucket has different bytes under this key")
 	// ErrConflict: IfMatch found another version of the object than named.
 	ErrConflict = errors.New("the object was changed by another writer")
 	// ErrBody: the body is not what the Object declares.
 	ErrBody = errors.New("the body is not the declared object")
 	// ErrLocked: another writer has the bucket.
-	ErrLocked = errors.New("the bucket is in use by another writer")
+	ErrLocked = errors.New("another writer uses the bucket")
 	// ErrKey: CheckKey refuses the key.
 	ErrKey = errors.New("not a key of a bucket")
 	// ErrRefused: the store does not take this object, now or later.

@@ -89,10 +89,10 @@ func (f *Folder) takeLock(root *os.Root) (*flock.Flock, error) {
 		return nil, fmt.Errorf("lock %q: %w", path, f.adviseWrite(privateFolder, err))
 	}
 	if !held {
-		return nil, fmt.Errorf("lock %q: another run is writing here; wait for it to end, or end it: %w", path, ErrLocked)
+		return nil, fmt.Errorf("lock %q: another run is writing here; wait until it ends, or stop it: %w", path, ErrLocked)
 	}
 	if locked, err := lock.Stat(); err != nil || !os.SameFile(locked, made) {
-		return nil, errors.Join(fmt.Errorf("lock %q: the folder was moved or replaced meanwhile; run again", path), err, lock.Close())
+		return nil, errors.Join(fmt.Errorf("lock %q: the folder was moved or replaced during the run; run again", path), err, lock.Close())
 	}
 	return lock, nil
 }

@@ -119,19 +119,19 @@ func (f *Folder) stage(ctx context.Context, root *os.Root, name string, o Object
 	}
 	from, have, err := read(ctx, root, name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("nothing is there: %w", ErrBase)
+		return "", fmt.Errorf("it does not exist: %w", ErrBase)
 	}
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = from.Close() }() // only read
 	if have.Size < o.Base.Length {
-		return "", fmt.Errorf("only %d bytes are there: %w", have.Size, ErrBase)
+		return "", fmt.Errorf("it has only %d bytes: %w", have.Size, ErrBase)
 	}
 	return f.stageBy(root, func(temp tempFile) error {
 		begins, err := o.Base.Begins(ctx, io.TeeReader(f.of(from), temp))
 		if err == nil && !begins {
-			err = fmt.Errorf("another beginning of %d bytes is there: %w", o.Base.Length, ErrBase)
+			err = fmt.Errorf("its first %d bytes are different: %w", o.Base.Length, ErrBase)
 		}
 		if err != nil {
 			return err
@@ -235,8 +235,8 @@ func (f *Folder) checkSpelling(root *os.Root, name string) error {
 			return err
 		}
 		if !slices.Contains(names, segment) {
-			return fmt.Errorf("%q is there in other letter case, which this file system takes for the same; "+
-				"use one that tells upper from lower case: %w", segment, ErrDiffers)
+			return fmt.Errorf("%q exists in another letter case, and this file system does not distinguish the two; "+
+				"use a file system that distinguishes upper and lower case: %w", segment, ErrDiffers)
 		}
 		dir = filepath.Join(dir, segment)
 	}

@@ -75,7 +75,7 @@ func (b *S3) learn(ctx context.Context, name string, o Object, c Condition, info
 	status, _, _ := answer(err)
 	switch {
 	case err == nil:
-		b.lackConditions("does not heed If-None-Match and If-Match")
+		b.lackConditions("ignores If-None-Match and If-Match")
 		return again, nil
 	case status == http.StatusPreconditionFailed:
 		b.conditions.state.Store(conditionsKept)
@@ -85,8 +85,8 @@ func (b *S3) learn(ctx context.Context, name string, o Object, c Condition, info
 
 func (b *S3) lackConditions(how string) {
 	if b.conditions.state.Swap(conditionsLacking) != conditionsLacking {
-		b.notify(fmt.Sprintf("%s: the server %s; a look before each put stands in for it, "+
-			"so see to it that only one run at a time writes there", b, how))
+		b.notify(fmt.Sprintf("%s: the server %s; instead, each object is looked up before it is put, "+
+			"so make sure that only one run at a time writes there", b, how))
 	}
 }
 

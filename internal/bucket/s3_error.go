@@ -137,9 +137,9 @@ func refusedForGood(err error) bool {
 func credentialAdvice(code string) string {
 	switch code {
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired":
-		return "check the credentials, and that they are for this endpoint"
+		return "check the credentials, and whether they belong to this endpoint"
 	case "RequestTimeTooSkewed":
-		return "set this machine's clock"
+		return "correct the clock of this machine"
 	}
 	return ""
 }
@@ -147,7 +147,7 @@ func credentialAdvice(code string) string {
 // advice says what the user can do, if that is known.
 func (b *S3) advice(action string, err error) string {
 	status, code, _ := answer(err)
-	elsewhere := "the bucket is in another region than " + b.client.Options().Region + ", or at another endpoint; name its own"
+	elsewhere := "the bucket is in another region than " + b.client.Options().Region + ", or at another endpoint; name the right one"
 	if text := credentialAdvice(code); text != "" {
 		return text
 	}
@@ -155,7 +155,7 @@ func (b *S3) advice(action string, err error) string {
 	case "NoSuchBucket":
 		return "make the bucket, or correct its name, region or endpoint"
 	case "AccessControlListNotSupported":
-		return "the bucket takes no ACL; leave out acl= and allow reading by the bucket's policy"
+		return "the bucket accepts no ACL; leave out acl= and allow reading in the bucket's policy"
 	case "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
 		return elsewhere
 	}
@@ -166,7 +166,7 @@ func (b *S3) advice(action string, err error) string {
 		return elsewhere
 	case 0:
 		if unknown := new(net.DNSError); errors.As(err, &unknown) && unknown.IsNotFound && !b.client.Options().UsePathStyle {
-			return "a server that has no names for its buckets needs path-style=true in the address, or s3-path-style"
+			return "a server without a host name for each bucket needs path-style=true in the address, or s3-path-style"
 		}
 		if strings.Contains(err.Error(), "get identity: get credentials") {
 			return "no credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a web identity or a profile"
@@ -180,8 +180,8 @@ func (b *S3) permission(action string) string {
 	objects := "arn:aws:s3:::" + b.address.Name + "/" + b.name("*")
 	text := fmt.Sprintf("the credentials must be allowed %s on %s", action, objects)
 	if action == actionGet {
-		text += fmt.Sprintf("; if they are, the object is missing, and that is hidden "+
-			"from those who are not allowed s3:ListBucket on arn:aws:s3:::%s", b.address.Name)
+		text += fmt.Sprintf("; if they are, the object is missing, and S3 hides that "+
+			"from users without s3:ListBucket on arn:aws:s3:::%s", b.address.Name)
 	}
 	return text
 }

@@ -53,7 +53,7 @@ func (b *S3) putOn(ctx context.Context, name string, o Object, c Condition) (Inf
 		return Info{}, noBase(err)
 	case status == http.StatusPreconditionFailed:
 	case errors.Is(err, errCopy), simpler(err):
-		b.copies.set(b.notify, fmt.Sprintf("%s: large objects are sent whole, for they are not built from parts in place: %v", b, err))
+		b.copies.set(b.notify, fmt.Sprintf("%s: large objects are sent whole, because the server does not build them from parts of the old ones: %v", b, err))
 		return Info{}, noBase(err)
 	}
 	return info, err
@@ -143,7 +143,7 @@ func (b *S3) compare(ctx context.Context, name string, base Base) error {
 		return err
 	}
 	if !bytes.Equal(have, want) {
-		return noBase(fmt.Errorf("of the object there, bytes %d to %d are others", at, at+int64(len(want))-1))
+		return noBase(fmt.Errorf("bytes %d to %d of the existing object differ", at, at+int64(len(want))-1))
 	}
 	return nil
 }

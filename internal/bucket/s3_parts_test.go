@@ -103,7 +103,7 @@ func TestRefusedUploadLeavesNothing(t *testing.T) {
 			if got, _ := fake.object("k"); !bytes.Equal(got.content, content) || fake.unfinished() != 0 || fake.begun > 1 {
 				t.Errorf("%d bytes are in place, %d of %d uploads are unfinished", len(got.content), fake.unfinished(), fake.begun)
 			}
-			n.expect(t, "no objects in parts")
+			n.expect(t, "no uploads in parts")
 			all = true
 			_, err := b.Put(t.Context(), "k", bucket.NewObject(content), bucket.Always())
 			explained(t, err, "s3:PutObject")

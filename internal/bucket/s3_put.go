@@ -68,7 +68,7 @@ func (b *S3) putUntilClear(ctx context.Context, name string, o Object, c Conditi
 		}
 		info, write, lookErr := b.decide(ctx, name, o, look)
 		if lookErr == nil && !write && errors.Is(err, errUnclear) {
-			b.etags.set(b.notify, fmt.Sprintf("%s: the server's answers to puts lack an ETag; what is in place is looked at instead", b))
+			b.etags.set(b.notify, fmt.Sprintf("%s: the server answers puts without an ETag; each object is looked up after it is put instead", b))
 		}
 		if lookErr != nil || !write {
 			return info, lookErr
@@ -147,7 +147,7 @@ func (b *S3) write(ctx context.Context, name string, o Object, c Condition) (Inf
 	if again != nil {
 		return Info{}, errors.Join(err, again)
 	}
-	b.multipart.set(b.notify, fmt.Sprintf("%s: the server takes no objects in parts (%v); they are sent by one request each", b, err))
+	b.multipart.set(b.notify, fmt.Sprintf("%s: the server accepts no uploads in parts (%v); each object is sent in one request", b, err))
 	return info, nil
 }
 

@@ -76,9 +76,9 @@ func TestLackIsToldOnce(t *testing.T) {
 	for name, want := range map[string][]string{
 		"all there":             nil,
 		"no conditions":         {"If-None-Match"},
-		"conditions ignored":    {"does not heed"},
-		"no ETags":              {"lack an ETag"},
-		"no parts":              {"no objects in parts"},
+		"conditions ignored":    {"ignores If-None-Match"},
+		"no ETags":              {"without an ETag"},
+		"no parts":              {"no uploads in parts"},
 		"no copies, even parts": nil, // until an object grows
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -58,7 +58,7 @@ func parseAddress(raw string) (address, error) {
 	case brokenURL.MatchString(raw):
 		return address{}, fmt.Errorf("read repository address: %s must be followed by :// (%w)", brokenURL.FindStringSubmatch(raw)[1], ErrURL)
 	case scpPassword.MatchString(raw):
-		return address{}, fmt.Errorf("read repository address: it holds a password before the @; give a token by the token option and a key by ssh-key: %w", ErrURL)
+		return address{}, fmt.Errorf("read repository address: it contains a password before the @; give a token with the option token, or a key with ssh-key: %w", ErrURL)
 	}
 	if runtime.GOOS == "windows" && drivePath.MatchString(raw) {
 		return folderAddress(raw)
@@ -71,7 +71,7 @@ func parseAddress(raw string) (address, error) {
 
 // errTokenOverSSH is also for the sake of the arguments of ssh, which others can
 // read, and in which the user stands.
-var errTokenOverSSH = fmt.Errorf("read repository address: its user is a token, which ssh has no use for; write https://HOST/PATH, and give the token by the token option: %w", ErrURL)
+var errTokenOverSSH = fmt.Errorf("read repository address: its user is a token, which ssh does not use; write https://HOST/PATH, and give the token with the option token: %w", ErrURL)
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
@@ -89,7 +89,7 @@ func scpAddress(raw, user, host, path string) (address, error) {
 	case strings.HasPrefix(user, "-") || strings.HasPrefix(host, "-"):
 		return address{}, fmt.Errorf("read repository address: its host or user starts with a dash: %w", ErrURL)
 	case strings.ContainsAny(user+host, " \t"):
-		return address{}, fmt.Errorf("read repository address: its host or user holds blanks; give the address alone: %w", ErrURL)
+		return address{}, fmt.Errorf("read repository address: its host or user contains blanks; give the address alone: %w", ErrURL)
 	case paste.IsToken(user):
 		return address{}, errTokenOverSSH
 	}
@@ -102,12 +102,12 @@ func parseURL(raw string) (address, error) {
 	if err != nil {
 		// The parser's error quotes the address, password and all.
 		if mixedForm.MatchString(raw) {
-			return address{}, fmt.Errorf("read repository address: behind ssh:// only a port follows the colon; write git@HOST:OWNER/REPO.git or ssh://git@HOST/OWNER/REPO.git: %w", ErrURL)
+			return address{}, fmt.Errorf("read repository address: after ssh:// only a port may follow the colon; write git@HOST:OWNER/REPO.git or ssh://git@HOST/OWNER/REPO.git: %w", ErrURL)
 		}
 		return address{}, fmt.Errorf("read repository address: it is not a well-formed URL; %s: %w", forms, ErrURL)
 	}
 	if _, has := u.User.Password(); has {
-		return address{}, fmt.Errorf("read repository address on %q: it holds a password, which would end up in logs; give a token by the token option and a key by ssh-key: %w", u.Host, ErrURL)
+		return address{}, fmt.Errorf("read repository address on %q: it contains a password, which would end up in logs; give a token with the option token, or a key with ssh-key: %w", u.Host, ErrURL)
 	}
 	if u.RawQuery != "" || u.Fragment != "" {
 		return address{}, fmt.Errorf("read repository address on %q: a repository has no query or fragment: %w", u.Host, ErrURL)

@@ -59,10 +59,10 @@ func TestRefusedAddressesSayWhatToWrite(t *testing.T) {
 	for raw, says := range map[string]string{
 		"ssh://git@github.com:me/x.git": "write git@HOST:OWNER/REPO.git or ssh://git@HOST/OWNER/REPO.git",
 		"ssh://github.com:me/x.git":     "write git@HOST:OWNER/REPO.git or ssh://git@HOST/OWNER/REPO.git",
-		"ssh://git@github.com:port/x":   "only a port follows the colon",
+		"ssh://git@github.com:port/x":   "only a port may follow the colon",
 		"[md](https://github.com/me/x)": forms,
 		"git+ssh://git@github.com/me/x": forms,
-		"git+ssh://git@github.com:me/x": "only a port follows the colon",
+		"git+ssh://git@github.com:me/x": "only a port may follow the colon",
 		"https://github.com:me/x.git":   forms,
 		"https:///me/x":                 forms,
 		"ext::sh -c x":                  forms,

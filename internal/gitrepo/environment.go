@@ -123,17 +123,17 @@ func (auth Auth) header(a address) (header string, secrets []string, err error) 
 	switch {
 	case a.user != "" && (token == "" || a.user == token || paste.IsToken(a.user)):
 		// A lone user name is how tokens are often put in URLs.
-		return "", nil, fmt.Errorf("use %q: the address holds a user or token; give a token by the token option, and its user by token-user: %w", a.display, ErrURL)
+		return "", nil, fmt.Errorf("use %q: the address contains a user or token; give a token with the option token, and its user with token-user: %w", a.display, ErrURL)
 	case a.user != "" && user != "" && a.user != user:
-		return "", nil, fmt.Errorf("use %q: the address has another user than token-user; leave one of them out: %w", a.display, ErrURL)
+		return "", nil, fmt.Errorf("use %q: the address and token-user name different users; leave one of them out: %w", a.display, ErrURL)
 	case token == "":
 		return "", nil, nil
 	case strings.ContainsFunc(token, blank):
-		return "", nil, fmt.Errorf("use token for %q: it holds spaces or characters that no token has", a.display)
+		return "", nil, fmt.Errorf("use token for %q: it contains spaces or characters that no token has", a.display)
 	case strings.ContainsFunc(user, blank) || strings.Contains(user, ":"):
-		return "", nil, fmt.Errorf("use token-user for %q: it holds characters that no user has", a.display)
+		return "", nil, fmt.Errorf("use token-user for %q: it contains characters that no user name has", a.display)
 	case !a.safeForToken():
-		return "", nil, fmt.Errorf("use token for %q: it would travel in the clear; use https: %w", a.display, ErrURL)
+		return "", nil, fmt.Errorf("use token for %q: it would be sent unencrypted; use https: %w", a.display, ErrURL)
 	}
 	coded := base64.StdEncoding.EncodeToString([]byte(cmp.Or(user, a.user, tokenUser) + ":" + token))
 	return "Authorization: Basic " + coded, []string{coded, token}, nil

@@ -15,11 +15,11 @@ var (
 	ErrRefused = errors.New("the remote refused")
 	// ErrHidden says that the remote does not show its tags, so that nobody
 	// could read what is pushed.
-	ErrHidden = errors.New("the remote hides its tags (uploadpack.hideRefs or transfer.hideRefs for refs/tags); have them shown there")
+	ErrHidden = errors.New("the remote hides its tags (uploadpack.hideRefs or transfer.hideRefs for refs/tags); allow them there")
 	// ErrAuth says that the remote does not take the key or the token.
-	ErrAuth = errors.New("the remote did not take our credentials")
+	ErrAuth = errors.New("the remote refused the credentials")
 	// ErrHostKey says that the remote's ssh host key is not a known one.
-	ErrHostKey = errors.New("the remote's host key is not a known one")
+	ErrHostKey = errors.New("the remote's host key is unknown")
 	// ErrNoRepository says that nothing at the address is a git repository
 	// that we may see.
 	ErrNoRepository = errors.New("no git repository at the address")

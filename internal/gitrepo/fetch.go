@@ -131,13 +131,13 @@ func (r *Repo) hint(err error) error {
 	words := err.Error()
 	switch {
 	case errors.Is(err, ErrHostKey):
-		return fmt.Errorf("%w (give the host's key lines as known hosts, taken from its operator, not from the network)", err)
+		return fmt.Errorf("%w (give the host's published keys with ssh-known-hosts; take them from its operator, not from the network)", err)
 	case strings.Contains(words, "could not read Username") && r.git.secrets == nil:
-		return fmt.Errorf("%w (it asks for a token: give one that may write there by the token option; hosts ask also where there is no such repository)", err)
+		return fmt.Errorf("%w (it asks for a token: give one that may write there with the option token; a host also asks if there is no such repository)", err)
 	case strings.Contains(words, "could not read Username"):
 		return fmt.Errorf("%w (the token is wrong or has expired, or is not for this repository)", err)
 	case strings.Contains(words, "unable to update url base from redirection"), strings.Contains(words, "returned error: 30"):
-		return fmt.Errorf("%w (the repository is at another address now; a token is not taken along, so use that address)", err)
+		return fmt.Errorf("%w (the repository has moved to another address; the token is not sent there, so use the new address)", err)
 	}
 	return err
 }

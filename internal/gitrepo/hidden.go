@@ -15,7 +15,7 @@ func (r *Repo) probeTags(ctx context.Context) error {
 	if r.showsTags {
 		return nil
 	}
-	const content = "This tag was made to see whether the host shows tags. It can be removed.\n"
+	const content = "This tag tested whether the host shows tags. You can remove it.\n"
 	if _, _, err := r.objects.add(object{"blob", []byte(content)}); err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func (r *Repo) probeTags(ctx context.Context) error {
 	}
 	refs, err := r.Refs(ctx)
 	if gone := r.push(ctx, "--no-atomic", []Update{{Ref: ref, Old: BlobID([]byte(content))}}); gone != nil && r.notify != nil {
-		r.notify(fmt.Sprintf("%s: tag %q, made to see whether tags are shown, cannot be removed again: %v", r.remote.display, ref, gone))
+		r.notify(fmt.Sprintf("%s: tag %q, made to see whether tags are shown, could not be removed: %v", r.remote.display, ref, gone))
 	}
 	if err != nil {
 		return err

@@ -103,7 +103,7 @@ func TestTagsThatCannotBeRemoved(t *testing.T) {
 	if err := errors.Join(err, r.Push(t.Context(), Update{Ref: "refs/tags/current", New: tag})); err != nil {
 		t.Fatal(err)
 	}
-	if len(said) != 1 || !strings.Contains(said[0], "cannot be removed again") {
+	if len(said) != 1 || !strings.Contains(said[0], "could not be removed") {
 		t.Errorf("it said %q", said)
 	}
 }

@@ -164,7 +164,7 @@ func TestHTTPWithoutTheRightToken(t *testing.T) {
 func TestHTTPSaysWhatTheTokenLacks(t *testing.T) {
 	t.Parallel()
 	host := newGitHost(t)
-	for token, says := range map[string]string{"": "by the token option", "ghs_wrongTOKENwrong": "the token is wrong or has expired"} {
+	for token, says := range map[string]string{"": "with the option token", "ghs_wrongTOKENwrong": "the token is wrong or has expired"} {
 		r := open(t, host.URL+"/r.git", Auth{Token: []byte(token)})
 		if _, err := r.Refs(t.Context()); !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), says) {
 			t.Errorf("refs with %q: %v", token, err)

@@ -221,7 +221,7 @@ func (r *Repo) judgePush(ctx context.Context, report []byte, err error) error {
 		return fmt.Errorf("%w: %w", ErrMoved, err)
 	}
 	if errors.Is(err, ErrAuth) && strings.Contains(err.Error(), "returned error: 403") {
-		return fmt.Errorf("%w: the token has no right to write: %w", ErrRefused, err)
+		return fmt.Errorf("%w: the token has no permission to write: %w", ErrRefused, err)
 	}
 	return err
 }

@@ -147,7 +147,7 @@ func (r *Repo) need(ctx context.Context, leaveOut sparseness, ids []string) erro
 			return err
 		}
 		if r.sparse == everything {
-			return fmt.Errorf("fetch %d objects (%s, ...) from %q: it has them no longer: %w", len(missing), missing[0], r.remote.display, ErrMoved)
+			return fmt.Errorf("fetch %d objects (%s, ...) from %q: the remote no longer has them: %w", len(missing), missing[0], r.remote.display, ErrMoved)
 		}
 		for some := range slices.Chunk(missing, idsAtOnce) {
 			err = r.fetch(ctx, min(leaveOut, r.sparse), []byte(strings.Join(some, "\n")+"\n"), remoteName)
@@ -175,7 +175,7 @@ func (r *Repo) widenIDs(ctx context.Context, refused error) error {
 			return err
 		}
 	}
-	r.widen("it gives no objects by id (uploadpack.allowAnySHA1InWant)")
+	r.widen("it sends no objects by id (uploadpack.allowAnySHA1InWant)")
 	return r.again(ctx)
 }
 

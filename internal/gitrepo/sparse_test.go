@@ -157,7 +157,7 @@ func TestRemotesThatGiveLess(t *testing.T) {
 			[2]string{"uploadpack.allowFilter", "true"},
 			[2]string{"protocol", "version = 0"},
 			everything,
-			[]string{"all folders of the newest commit are fetched: it gives no objects by id (uploadpack.allowAnySHA1InWant)", "all files of the newest commit are fetched: it gives no objects by id"},
+			[]string{"all folders of the newest commit are fetched: it sends no objects by id (uploadpack.allowAnySHA1InWant)", "all files of the newest commit are fetched: it sends no objects by id"},
 		},
 		"speaks the old protocol and gives all": {
 			[2]string{"uploadpack.allowAnySHA1InWant", "true"},

@@ -150,7 +150,7 @@ func parseBlock(block *pem.Block) (any, error) {
 		return nil, errSSHLocked
 	}
 	if block.Type == "DSA PRIVATE KEY" || err != nil && (strings.Contains(err.Error(), "ssh-dss") || strings.Contains(err.Error(), oidDSA)) {
-		return nil, errors.New("read ssh key: it is a DSA key, which ssh and hosts no longer take; make another (ssh-keygen -t ed25519 -N '')")
+		return nil, errors.New("read ssh key: it is a DSA key, which ssh and hosts no longer accept; make another (ssh-keygen -t ed25519 -N '')")
 	}
 	if err != nil {
 		// The parser's own words never quote the key.
@@ -166,11 +166,11 @@ func noSSHKey(text []byte) string {
 	case err == nil, bytes.Contains(text, []byte("BEGIN SSH2 PUBLIC")), bytes.Contains(text, []byte("BEGIN PUBLIC")):
 		return "this is a public key; the private one is needed (the file without .pub)"
 	case bytes.HasPrefix(text, []byte("PuTTY-User-Key-File")):
-		return "this is a key of PuTTY; have puttygen write it in OpenSSH's form (puttygen KEY.ppk -O private-openssh)"
+		return "this is a key of PuTTY; let puttygen write it in OpenSSH's form (puttygen KEY.ppk -O private-openssh)"
 	case bytes.Contains(text, []byte("BEGIN PGP ")):
 		return "this is an OpenPGP key, which is for signing; an ssh key is needed (ssh-keygen -t ed25519 -N '')"
 	case bytes.Contains(text, []byte("-----BEGIN ")):
-		return "not a private key: its block is damaged or cut off; copy it again, with both its marks"
+		return "not a private key: its block is damaged or cut off; copy it again, with its BEGIN and END lines"
 	}
 	return "not a private key in OpenSSH or PEM form"
 }

@@ -17,7 +17,7 @@ const (
 )
 
 // errNotDeprecated says that a file is no list of deprecated packages.
-var errNotDeprecated = errors.New("it is not a list of deprecated packages; a cache or login page may have answered in upstream's place")
+var errNotDeprecated = errors.New("it is not a list of deprecated packages; a cache or a login page may have answered instead of upstream")
 
 // Deprecated returns upstream's list of deprecated packages verbatim:
 //

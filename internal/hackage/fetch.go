@@ -132,7 +132,7 @@ func pour(w io.Writer, r io.Reader) (int64, error) {
 	guarded := &guardedWriter{w: w}
 	n, err := io.Copy(guarded, r)
 	if guarded.err != nil {
-		return n, backoff.Permanent(fmt.Errorf("keep what arrived: %w", guarded.err))
+		return n, backoff.Permanent(fmt.Errorf("store the downloaded bytes: %w", guarded.err))
 	}
 	return n, err
 }

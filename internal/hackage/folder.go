@@ -31,7 +31,7 @@ func openFolder(path string) (*folder, error) {
 		return nil, fmt.Errorf("open upstream %q: it is not a folder: %s", path, allowed)
 	}
 	if _, err := os.Stat(filepath.Join(path, rootFile)); err != nil {
-		return nil, fmt.Errorf("open upstream %q: the folder holds no readable %s, so it is no Hackage repository: %s", path, rootFile, allowed)
+		return nil, fmt.Errorf("open upstream %q: the folder holds no readable %s, so it is not a Hackage repository: %s", path, rootFile, allowed)
 	}
 	return &folder{path: path}, nil
 }

@@ -85,7 +85,7 @@ func (u *Upstream) fetchIndex(ctx context.Context, m *Metadata, root *os.Root) (
 	d := newDigester(Prefix{}, info.Length)
 	err = u.fetchMarked(ctx, indexGzFile, info, d, func() io.Writer { return &restarted{file: file} })
 	if errors.Is(err, ErrMismatch) {
-		err = fmt.Errorf("%s is not the one that %s version %d names, and if upstream has just published a newer index, the next run sees it whole: %w: %w",
+		err = fmt.Errorf("%s is not the one that %s version %d names; if upstream has just published a newer index, the next run will read all of it: %w: %w",
 			indexGzFile, snapshotFile, m.Snapshot.Version(), ErrTorn, err)
 	}
 	if err != nil {
@@ -201,8 +201,8 @@ func (ix *Index) section(offset, n int64) (*io.SectionReader, error) {
 	case offset < ix.From.Length:
 		return nil, fmt.Errorf("offset %d lies before offset %d, where what was fetched of the index begins", offset, ix.From.Length)
 	case n < 0:
-		return nil, fmt.Errorf("offset %d lies behind the end of the index, which has %d bytes; "+
-			"upstream has another history than the one followed so far: %w", offset, ix.info.Length, index.ErrLength)
+		return nil, fmt.Errorf("offset %d lies beyond the end of the index, which has %d bytes; "+
+			"upstream's history differs from the one that was followed so far: %w", offset, ix.info.Length, index.ErrLength)
 	}
 	return io.NewSectionReader(ix.tar, offset-ix.From.Length, n), nil
 }

@@ -99,7 +99,7 @@ func (u *Upstream) Metadata(ctx context.Context, seen Seen) (*Metadata, error) {
 	case errors.Is(err, ErrUnchanged):
 		return nil, ErrUnchanged
 	case errors.As(err, &r) && r.torn:
-		return nil, fmt.Errorf("%w after %d rounds: %w; upstream or a cache before it mixes files of different times: try again later",
+		return nil, fmt.Errorf("%w after %d rounds: %w; upstream, or a cache in front of it, mixes files of different times; try again later",
 			ErrTorn, round, r)
 	case errors.Is(err, ErrMissing):
 		return nil, fmt.Errorf("%w (check that this is the address of a Hackage repository)", err)
@@ -235,8 +235,8 @@ func (u *Upstream) timestamp(ctx context.Context, seen Seen, fresh bool) ([]byte
 		return raw, got.etag, nil
 	}
 	if !seen.Expires.IsZero() && u.asOf().After(seen.Expires) {
-		return nil, "", &refusal{err: fmt.Errorf("%s is still the one seen before, and what it stands for expired at %s; "+
-			"upstream must sign anew: %w", u.src.name(timestampFile), seen.Expires.UTC().Format(time.RFC3339), tuf.ErrExpired)}
+		return nil, "", &refusal{err: fmt.Errorf("%s has not changed, and what it signs expired at %s; "+
+			"upstream must renew it: %w", u.src.name(timestampFile), seen.Expires.UTC().Format(time.RFC3339), tuf.ErrExpired)}
 	}
 	return nil, "", ErrUnchanged
 }

@@ -16,7 +16,7 @@ import (
 
 // errPart says that the source did not give the part of a file that it was asked
 // for. Asking for the whole file may do better.
-var errPart = errors.New("another part of the file than was asked for")
+var errPart = errors.New("not the part of the file that was requested")
 
 // fetchPart fetches a part of a file, which is then what the caller must prove.
 // If the file has another length than was signed, an old copy or a newer one in a
@@ -66,7 +66,7 @@ func (w *web) checkPart(r request, resp *http.Response) error {
 		return backoff.Permanent(r.fits(total))
 	}
 	if first != r.offset || last != r.offset+r.limit-1 {
-		return backoff.Permanent(fmt.Errorf("bytes %d to %d were asked for and %d to %d come: %w",
+		return backoff.Permanent(fmt.Errorf("bytes %d to %d were requested, but %d to %d arrived: %w",
 			r.offset, r.offset+r.limit-1, first, last, errPart))
 	}
 	return nil

@@ -31,19 +31,19 @@ func (w *web) statusMeans(resp *http.Response) error {
 	case code == http.StatusGone, code == http.StatusUnavailableForLegalReasons:
 		return backoff.Permanent(fmt.Errorf("%s: %w", status, ErrWithdrawn))
 	case code == http.StatusForbidden && hides(resp):
-		return backoff.Permanent(fmt.Errorf("%s, as a bucket says of what it does not have to those who may not list it: %w", status, ErrMissing))
+		return backoff.Permanent(fmt.Errorf("%s, which a bucket also answers for a missing object to users who may not list it: %w", status, ErrMissing))
 	case code == http.StatusUnauthorized:
-		return backoff.Permanent(errors.New(status + ": upstream wants a user and a password, or not these: check upstream-user and upstream-password"))
+		return backoff.Permanent(errors.New(status + ": upstream wants a user and a password, or others: check upstream-user and upstream-password"))
 	case code == http.StatusForbidden:
-		return backoff.Permanent(errors.New(status + ": upstream turns this machine or user away: check the address, or ask its operator"))
+		return backoff.Permanent(errors.New(status + ": upstream refuses this machine or user: check the address, or ask its operator"))
 	case code == http.StatusProxyAuthRequired:
-		return backoff.Permanent(errors.New(status + ": the proxy wants credentials: put them into HTTPS_PROXY"))
+		return backoff.Permanent(errors.New(status + ": the proxy wants credentials: set them in HTTPS_PROXY"))
 	case code == http.StatusTooManyRequests:
-		return w.later(resp, errors.New(status+": upstream limits how often it is asked: lower the concurrency"))
+		return w.later(resp, errors.New(status+": upstream limits the rate of requests: lower the concurrency"))
 	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code >= 500:
-		return w.later(resp, errors.New(status+": upstream is unwell"))
+		return w.later(resp, errors.New(status+": upstream has a problem of its own"))
 	case code < 400:
-		return backoff.Permanent(errors.New(status + ", which is no answer to what was asked: check that the address is a Hackage repository"))
+		return backoff.Permanent(errors.New(status + ", which does not answer the request: check that the address is a Hackage repository"))
 	}
 	return backoff.Permanent(errors.New(status + ": check the address"))
 }
@@ -63,7 +63,7 @@ func (w *web) later(resp *http.Response, err error) error {
 		return err
 	}
 	if wait > w.patience {
-		return backoff.Permanent(fmt.Errorf("%w; it asks to come back after %s: try again then", err, wait))
+		return backoff.Permanent(fmt.Errorf("%w; upstream asks for a pause of %s: try again then", err, wait))
 	}
 	return &delayed{err: err, after: &backoff.RetryAfterError{Duration: wait}}
 }

@@ -60,7 +60,7 @@ var (
 	// they were asked for past all caches.
 	ErrMismatch = errors.New("bytes differ from the signed ones")
 	// ErrTorn says that upstream's files stayed at odds with each other.
-	ErrTorn = errors.New("files of the repository do not fit together")
+	ErrTorn = errors.New("the files of the repository do not match each other")
 	// ErrTooLarge says that a file whose length nothing signs exceeds its limit.
 	ErrTooLarge = errors.New("file is larger than allowed")
 )

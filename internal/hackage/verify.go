@@ -84,7 +84,7 @@ func (v verification) root(ctx context.Context, known []*tuf.Root) (*tuf.Root, e
 	root, err := accept(v.u.o.Pinned, known, raw, v.now)
 	if err != nil {
 		return nil, &refusal{err: fmt.Errorf("%s does not match the pinned root keys "+
-			"(if upstream has changed its keys, set the new ones): %w", rootFile, err)}
+			"(if upstream has changed its keys, set the new ones with root-keys): %w", rootFile, err)}
 	}
 	least := v.seen.Root
 	if len(known) > 0 {

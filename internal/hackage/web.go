@@ -90,7 +90,7 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 // checkHome is checkRedirect for what only upstream's own host may send.
 func checkHome(req *http.Request, via []*http.Request) error {
 	if from, to := origin(via[0].URL), origin(req.URL); from != to {
-		return backoff.Permanent(fmt.Errorf("redirected to %s, but nothing signs this file, so it is taken from upstream's own host only", shown(req.URL)))
+		return backoff.Permanent(fmt.Errorf("redirected to %s; this file is unsigned, so it is accepted only from upstream's own host", shown(req.URL)))
 	}
 	return checkRedirect(req, via)
 }
@@ -157,7 +157,7 @@ func (w *web) read(r request, req *http.Request, resp *http.Response) (*answer, 
 		return nil, w.statusError(resp)
 	}
 	if coding := resp.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return nil, backoff.Permanent(fmt.Errorf("sent with Content-Encoding %.40q, but signed bytes must come verbatim: "+
+		return nil, backoff.Permanent(fmt.Errorf("sent with Content-Encoding %.40q, but signed bytes must arrive verbatim: "+
 			"turn off compression in the server, proxy or cache that adds it", coding))
 	}
 	return &answer{

@@ -193,7 +193,7 @@ func (p parser) record() (Record, error) {
 		return Record{}, fmt.Errorf("no %s", nameSHA256)
 	}
 	if _, err := p.Token(); err != io.EOF {
-		return Record{}, errors.New("text behind the record")
+		return Record{}, errors.New("text after the record")
 	}
 	return r, nil
 }
@@ -201,7 +201,7 @@ func (p parser) record() (Record, error) {
 // object calls field at the value of each name of an object.
 func (p parser) object(field func(key string) error) error {
 	if t, err := p.Token(); err != nil || t != json.Delim('{') {
-		return errors.Join(errors.New("no object where one belongs"), err)
+		return errors.Join(errors.New("not an object"), err)
 	}
 	seen := make(map[string]bool)
 	for p.More() {

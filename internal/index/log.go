@@ -22,10 +22,10 @@ var (
 	// entry.
 	ErrDamaged = errors.New("index is damaged")
 	// ErrLength means that the index is not as long as it was signed.
-	ErrLength = errors.New("index has another length than the signed one")
+	ErrLength = errors.New("the index does not have the signed length")
 	// ErrDigest means that the index, or the prefix that its position
 	// stands for, is not the signed one.
-	ErrDigest = errors.New("index has another SHA-256 than the signed one")
+	ErrDigest = errors.New("the index does not have the signed SHA-256")
 )
 
 // A Log reads an index, or its tail behind a position, once from front to back.
@@ -238,7 +238,7 @@ func (l *Log) Finish(length int64, digest [sha256.Size]byte) error {
 		return l.err
 	}
 	if !l.done {
-		return errors.New("check index: its entries were not read to their end")
+		return errors.New("check index: its entries were not read to the end")
 	}
 	if err := l.drain(length); err != nil {
 		return err
@@ -265,7 +265,7 @@ func (l *Log) drain(length int64) error {
 			return l.explain(t.fail(err))
 		}
 		if i := firstNonZero(chunk); i < len(chunk) {
-			return fmt.Errorf("check index: %w: data at offset %d, behind its closing blocks", ErrDamaged, t.pos+int64(i))
+			return fmt.Errorf("check index: %w: data at offset %d, after its closing blocks", ErrDamaged, t.pos+int64(i))
 		}
 		t.pass(chunk)
 	}

@@ -180,7 +180,7 @@ func (b *Bucket) mend(ctx context.Context, c cabalFile) error {
 		return err
 	}
 	if !b.overwrite {
-		b.alarm(fmt.Sprintf("%s held other bytes than the signed index, and holds the index's now", key))
+		b.alarm(fmt.Sprintf("%s had other bytes than the signed index; the right ones were restored", key))
 	}
 	return b.replace(ctx, key, c.object())
 }

@@ -125,5 +125,5 @@ func (b *Bucket) overtaken(ctx context.Context, err error) error {
 	if there, readErr := b.readState(ctx, b.key); readErr == nil && there.etag != "" {
 		who = fmt.Sprintf("a run of %s, whose state is of %s, has claimed it", there.file.Tool, there.file.Updated.UTC().Format(time.RFC3339))
 	}
-	return fmt.Errorf("another run is writing to it: %s; this one stops before it undoes anything. Let the other end, then run again: %w", who, err)
+	return fmt.Errorf("another run is writing to it: %s; this run stopped before it could undo anything. Wait until the other one ends, then run again: %w", who, err)
 }

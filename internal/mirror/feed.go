@@ -104,7 +104,7 @@ func (f *Feed) Close() error {
 func (f *Feed) push(d delivery) {
 	behind := f.queue.len()
 	if f.bucket.Err() == nil && behind > tooFarBehind {
-		f.bucket.fail(fmt.Errorf("fill %q: it fell %d tarballs behind; the next run goes on from its last position", f.bucket, behind))
+		f.bucket.fail(fmt.Errorf("fill %q: it fell %d tarballs behind; the next run picks up from its last position", f.bucket, behind))
 	}
 	if f.bucket.Err() != nil {
 		d.drop()

@@ -182,7 +182,7 @@ func (b *Bucket) readState(ctx context.Context, key string) (stateFile, error) {
 	there := stateFile{file: state.File{State: state.State{Ledger: state.Ledger{}}}}
 	raw, etag, damaged, err := b.read(ctx, key, MaxState)
 	if errors.Is(err, errContent) {
-		err = fmt.Errorf("%w; if it stays so, remove it: the next run then goes through the whole index, and leaves in place what is right", err)
+		err = fmt.Errorf("%w; if this happens again, remove it: the next run then compares everything, and keeps what is right", err)
 	}
 	if err != nil {
 		return there, err
@@ -191,7 +191,7 @@ func (b *Bucket) readState(ctx context.Context, key string) (stateFile, error) {
 		return there, nil
 	}
 	if damaged {
-		return there, fmt.Errorf("read state %q: its bytes are others than were put: %w", key, state.ErrForm)
+		return there, fmt.Errorf("read state %q: its bytes are not the ones that were put: %w", key, state.ErrForm)
 	}
 	file, err := state.ParseFile(raw)
 	if err != nil {

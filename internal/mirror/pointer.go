@@ -19,7 +19,7 @@ func object(raw []byte, contentType, cache string) bucket.Object {
 }
 
 // errContent: an object is there, and its content does not come.
-var errContent = errors.New("it does not come whole")
+var errContent = errors.New("it arrives incomplete")
 
 // readSmall reads an object of at most so many bytes. One that is longer is cut.
 func (b *Bucket) readSmall(ctx context.Context, key string, limit int64) (content []byte, etag string, err error) {

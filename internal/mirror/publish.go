@@ -174,7 +174,7 @@ func (pub *publishing) takeBack(ctx context.Context) error {
 		}
 		_, err = pub.store.Put(ctx, p.key, object(p.before, typeJSON, briefly), bucket.IfMatch(pub.state.Pointers[p.key]))
 		if err != nil && !errors.Is(err, bucket.ErrConflict) {
-			return fmt.Errorf("put back %q in %q: %w", p.key, pub, err)
+			return fmt.Errorf("restore %q in %q: %w", p.key, pub, err)
 		}
 	}
 	return nil
@@ -264,8 +264,8 @@ func (pub *publishing) prepare(ctx context.Context) error {
 // place counts only if its signatures do.
 func (b *Bucket) notNewer(ctx context.Context, m *hackage.Metadata) error {
 	refuse := func(key string, there, ours int64) error {
-		return fmt.Errorf("publish in %q: it holds %s of version %d, signed by upstream, and upstream gave this run version %d: "+
-			"a cache before it is behind; the next run goes on", b, key, there, ours)
+		return fmt.Errorf("publish in %q: it already has %s of version %d, signed by upstream, and this run got version %d: "+
+			"a cache in front of upstream is behind; the next run picks up from there", b, key, there, ours)
 	}
 	raw, _, err := b.readSmall(ctx, "timestamp.json", tuf.MaxTimestamp)
 	if err != nil {

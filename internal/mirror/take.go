@@ -121,8 +121,8 @@ func (b *Bucket) Incomplete() error {
 	if b.refusals == 0 {
 		return nil
 	}
-	return fmt.Errorf("everything else is done, but %d of the objects are refused, the first: %w; "+
-		"see why the store does not take it, and then run once with --full", b.refusals, b.refusal)
+	return fmt.Errorf("everything else is done, but the store refuses %d of the objects, the first: %w; "+
+		"find out why, then run once with --full", b.refusals, b.refusal)
 }
 
 // alarm notes what a person should know of although it was put right.

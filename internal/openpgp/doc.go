@@ -46,7 +46,7 @@ type UnknownKeyError struct {
 
 // Error returns the message with the issuer.
 func (e *UnknownKeyError) Error() string {
-	return "it is by the key " + e.Issuer + ", which is none of the known ones"
+	return "it is by the key " + e.Issuer + ", which is not a known one"
 }
 
 // Unwrap returns ErrSignature.

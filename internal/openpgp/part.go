@@ -106,13 +106,13 @@ func (p part) unfit(at time.Time) string {
 	case p.revoked(at):
 		return "is revoked"
 	case p.public.CreationTime.After(at):
-		return "is made at " + p.public.CreationTime.UTC().Format(time.RFC3339) + ", which is still to come"
+		return "is made at " + p.public.CreationTime.UTC().Format(time.RFC3339) + ", which is in the future"
 	case p.self.FlagsValid && !p.self.FlagSign, !p.public.PubKeyAlgo.CanSign():
 		return "is not for signing"
 	case !verifiable(p.public):
 		return "has an algorithm that not every gpg can verify"
 	case !p.crossed:
-		return "has no signature by which it belongs to the key (gpg's cross-certification)"
+		return "has no signature that ties it to the key (gpg's cross-certification)"
 	}
 	return ""
 }

@@ -104,7 +104,7 @@ func unpack(text []byte, kinds ...string) ([][]byte, error) {
 		case !slices.Contains(kinds, block.Type):
 			continue
 		case err != nil:
-			return nil, fmt.Errorf("the block %s is damaged or cut off (%w); copy it again, with both its marks", block.Type, err)
+			return nil, fmt.Errorf("the block %s is damaged or cut off (%w); copy it again, with its BEGIN and END lines", block.Type, err)
 		}
 		blocks = append(blocks, raw)
 	}
@@ -137,7 +137,7 @@ func noBlock(plain []byte, kind string) error {
 	case strings.TrimSpace(text) == "":
 		return errors.New("it is empty")
 	case found == kind || found == blockPublicKey:
-		return fmt.Errorf("the block %s is cut off; copy it again, with both its marks", found)
+		return fmt.Errorf("the block %s is cut off; copy it again, with its BEGIN and END lines", found)
 	case strings.HasSuffix(found, "PRIVATE KEY"), strings.HasPrefix(text, "ssh-"):
 		return errors.New("it is an ssh or TLS key; an OpenPGP key is needed, as gpg makes it")
 	case found != "":
@@ -221,7 +221,7 @@ func readKey(packets []*packet.OpaquePacket) (*key, error) {
 		return nil, fmt.Errorf("its user id has no signature of the key itself by a digest that is known here; "+
 			"gpg --quick-set-expire FINGERPRINT never makes a new one: %w", err)
 	case err != nil:
-		return nil, fmt.Errorf("it has no user id, and gpg takes no such key: %w", err)
+		return nil, fmt.Errorf("it has no user id, and gpg refuses such a key: %w", err)
 	}
 	return k, nil
 }

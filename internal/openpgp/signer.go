@@ -118,7 +118,7 @@ func (k *key) signing(now time.Time) (part, error) {
 	case best.secret != nil:
 		return best, nil
 	case !ended.IsZero():
-		return part{}, fmt.Errorf("%w on %s; extend it (gpg --quick-set-expire) and give its new export", ErrKeyExpired, ended.Format(time.RFC3339))
+		return part{}, fmt.Errorf("%w on %s; extend it (gpg --quick-set-expire) and export it again", ErrKeyExpired, ended.Format(time.RFC3339))
 	}
 	return part{}, fmt.Errorf("%w: %s", ErrCannotSign, strings.Join(why, "; "))
 }

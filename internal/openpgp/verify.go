@@ -108,7 +108,7 @@ func readFingerprint(text string) (string, error) {
 	case m != nil && len(m[1]) == fingerprintDigits:
 		return strings.ToUpper(m[1]), nil
 	case m != nil && len(m[1]) <= keyIDDigits:
-		return "", fmt.Errorf("that is a key id, and others can make a key with the same one; give the whole fingerprint of %d digits (gpg --fingerprint)", fingerprintDigits)
+		return "", fmt.Errorf("that is a key id, which others can imitate; give the whole fingerprint of %d digits (gpg --fingerprint)", fingerprintDigits)
 	case m != nil:
 		return "", fmt.Errorf("a fingerprint has %d hexadecimal digits, this has %d", fingerprintDigits, len(m[1]))
 	}
@@ -122,7 +122,7 @@ func readFingerprint(text string) (string, error) {
 func (k Keys) Verify(signed []byte, signature string, now time.Time) (fingerprint string, err error) {
 	sig, err := readSignature(signature)
 	if err == nil && after(sig.CreationTime, sig.SigLifetimeSecs) != (time.Time{}) && !now.Before(after(sig.CreationTime, sig.SigLifetimeSecs)) {
-		err = errors.New("it was to end before now")
+		err = errors.New("the time limit was reached")
 	}
 	if err != nil {
 		return "", fmt.Errorf("verify signature: %w: %w", ErrSignature, err)
@@ -180,7 +180,7 @@ func readSignature(text string) (*packet.Signature, error) {
 	case slices.Contains([]crypto.Hash{crypto.MD5, crypto.SHA1, crypto.RIPEMD160}, sig.Hash):
 		return nil, fmt.Errorf("its hash %s is broken", sig.Hash)
 	case slices.ContainsFunc(sig.Notations, func(n *packet.Notation) bool { return n.IsCritical }):
-		return nil, errors.New("it asks for what is not known here")
+		return nil, errors.New("it requires something that this program does not know")
 	}
 	return sig, nil
 }
@@ -199,17 +199,17 @@ func issuer(sig *packet.Signature) string {
 func (p part) verify(signed []byte, sig *packet.Signature) error {
 	hash, err := sig.PrepareVerify()
 	if err != nil {
-		return fmt.Errorf("cannot check it: %w", err)
+		return fmt.Errorf("the key the key cannot check it: %w", err)
 	}
 	_, _ = hash.Write(signed) // never fails
 	if err := p.public.VerifySignature(hash, sig); err != nil {
-		return fmt.Errorf("did not make it: %w", err)
+		return fmt.Errorf("the key the key did not make it: %w", err)
 	}
 	if why := p.unfit(sig.CreationTime); why != "" {
 		return errors.New(why)
 	}
 	if p.expired(sig.CreationTime) {
-		return fmt.Errorf("ended on %s, and the signature is of %s; if it was extended, give its newer public key",
+		return fmt.Errorf("ended on %s, and the signature is of %s; if the key was extended, give its newer public key",
 			p.expires.Format(time.RFC3339), sig.CreationTime.UTC().Format(time.RFC3339))
 	}
 	return nil

@@ -55,7 +55,7 @@ func TestEndOfAKeyMoves(t *testing.T) {
 			}{
 				"early, old copy":   {shortPublic, early, ""},
 				"early, new copy":   {longPublic, early, ""},
-				"late, old copy":    {shortPublic, late, "ended on 2020-12-31T00:00:00Z, and the signature is of 2024-06-01T00:00:00Z; if it was extended"},
+				"late, old copy":    {shortPublic, late, "ended on 2020-12-31T00:00:00Z, and the signature is of 2024-06-01T00:00:00Z; if the key was extended"},
 				"late, new copy":    {longPublic, late, ""},
 				"late, both copies": {shortPublic.And(longPublic), late, ""},
 				"late, other order": {longPublic.And(shortPublic), late, ""},

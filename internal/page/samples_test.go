@@ -84,8 +84,8 @@ func degraded() *status.Status {
 	s.Owed = 4
 	s.Ledger = []status.Owed{
 		{Release: "hw-json-simd-0.1.1.3", Reason: "mismatch", Since: at.AddDate(0, 0, -2), Why: "upstream serves 48,213 bytes, and the index has signed 48,190"},
-		{Release: "reanimate-svg-0.13.0.1", Reason: "missing", Since: at.Add(-3 * time.Hour), Why: "not available upstream yet; tried again in every run"},
-		{Release: "wai-middleware-static-caching-0.4.0", Reason: "failed", Since: at.Add(-50 * time.Minute), Why: "it could not be fetched; tried again in every run"},
+		{Release: "reanimate-svg-0.13.0.1", Reason: "missing", Since: at.Add(-3 * time.Hour), Why: "not available upstream yet; every run tries again"},
+		{Release: "wai-middleware-static-caching-0.4.0", Reason: "failed", Since: at.Add(-50 * time.Minute), Why: "it could not be fetched; every run tries again"},
 		{Release: "eigen-3.3.7.0", Reason: "withdrawn", Since: at.AddDate(-1, -2, 0), Why: "upstream has withdrawn it; nothing to do"},
 	}
 	s.Expiries[2].When = at.AddDate(0, 0, 6)

@@ -78,7 +78,7 @@ func TestBrokenS3BucketLagsAndTheOthersArePublished(t *testing.T) {
 				return true
 			}
 			said := w.fill(CodeError, args...)
-			w.says(said, "s3://"+broken.name, strconv.Itoa(fault.status), "not brought up to date")
+			w.says(said, "s3://"+broken.name, strconv.Itoa(fault.status), ": failed: ")
 			if puts := broken.Counts()["PUT"] - filled; (puts < 1) != fault.reads || puts > 24 {
 				t.Errorf("%d puts were tried into a bucket that takes none", puts)
 			}

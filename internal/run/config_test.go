@@ -103,7 +103,7 @@ func TestPackagesThatMatchNothingWarn(t *testing.T) {
 	for _, pattern := range []string{"alpah", "zz*"} {
 		w.says(said, `warning: packages: nothing on upstream is called "`+pattern+`"`)
 	}
-	if n := strings.Count(said, "packages: nothing"); n != 2 {
+	if n := strings.Count(said, "packages: upstream has nothing"); n != 2 {
 		t.Errorf("%d warnings, want 2:\n%s", n, said)
 	}
 }

@@ -31,7 +31,7 @@ const (
 func runDemo(ctx context.Context, dir string, env Env) error {
 	entries, err := os.ReadDir(dir)
 	if err == nil && len(entries) > 0 {
-		return &ExitError{Code: CodeUsage, Err: fmt.Errorf("demo folder %q is not empty; name another one, or remove it", dir)}
+		return &ExitError{Code: CodeUsage, Err: fmt.Errorf("demo folder %q is not empty; remove it or name another one", dir)}
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make demo folder: %w", err)
@@ -55,9 +55,9 @@ func runDemo(ctx context.Context, dir string, env Env) error {
 
 // demoRun mirrors one generation. The key lives in memory only.
 func demoRun(ctx context.Context, dir string, generation int, key []byte, env Env) error {
-	occasion := "a first run"
+	occasion := "the first run"
 	if generation > 1 {
-		occasion = "Hackage has grown; a second run takes what is new"
+		occasion = "Hackage has grown; the second run mirrors what is new"
 	}
 	if _, err := fmt.Fprintf(env.Stdout, "== %s\n", occasion); err != nil {
 		return err
@@ -113,7 +113,7 @@ func demoPublicKey(ctx context.Context, dir string, key []byte, env Env) (finger
 	// has been shown all the same.
 	gpg := exec.CommandContext(ctx, "gpg", "--homedir", keyring, "--no-autostart", "--batch", "--quiet", "--import", path)
 	if out, err := gpg.CombinedOutput(); err != nil && !errors.Is(err, exec.ErrNotFound) {
-		env.warn(fmt.Sprintf("gpg does not take the public key into %q: %v: %s; to check the signatures, import %q into a keyring of yours",
+		env.warn(fmt.Sprintf("gpg cannot import the public key into %q: %v: %s; to check the signatures, import %q into your own keyring",
 			keyring, err, strings.TrimSpace(string(out)), path))
 	}
 	return signer.Fingerprint(), nil

@@ -126,7 +126,7 @@ func (d *demonstration) leavesNothingSecret() {
 		}
 		raw, err := os.ReadFile(path)
 		if bytes.Contains(raw, []byte("PRIVATE KEY")) {
-			d.Errorf("%q holds a private key", path)
+			d.Errorf("%q contains a private key", path)
 		}
 		return err
 	})
@@ -162,7 +162,7 @@ func TestDemoRefusesAFolderThatIsInUse(t *testing.T) {
 	if err == nil || again.ProcessState.ExitCode() != CodeUsage {
 		t.Fatalf("the second demo ended with %v:\n%s", err, out)
 	}
-	d.says(string(out), "is not empty; name another one, or remove it")
+	d.says(string(out), "is not empty; remove it or name another one")
 	if !maps.Equal(d.contents(d.dir), before) {
 		t.Error("the second demo changed the first one's folder")
 	}

@@ -188,7 +188,7 @@ func TestForeignCommitMeanwhileIsUndoneAndNothingIsLost(t *testing.T) {
 				}
 			})
 			said := w.sync(CodeDegraded)
-			w.says(said, "was changed by somebody else", "put back: LICENSE", "keep: LICENSE")
+			w.says(said, "somebody else changed", "undone: LICENSE", "keep: LICENSE")
 			for _, repository := range repositories {
 				w.checkTree(repository, nil)
 				theirs := w.git(repository, "log", "--format=%H", "--author=Somebody", "hackage")
@@ -226,7 +226,7 @@ func TestAnotherRunGotFurtherMeanwhile(t *testing.T) {
 		after = w.everything()
 	})
 	said := slow.sync(CodeError)
-	slow.says(said, "was brought further by another run", "another run is writing")
+	slow.says(said, "another run has updated", "another run is writing")
 	if !maps.Equal(w.everything(), after) {
 		t.Error("the slower run changed what the other one published")
 	}

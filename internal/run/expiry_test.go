@@ -95,7 +95,7 @@ func TestExpiryIsSaidDaysBefore(t *testing.T) {
 			}
 		}
 		w.now = func() time.Time { return end.Add(time.Hour) }
-		w.says(w.sync(CodeError), "upstream", "must sign anew")
+		w.says(w.sync(CodeError), "upstream", "must renew it")
 	}
 }
 
@@ -129,5 +129,5 @@ func TestUpstreamThatDoesNotSignAnew(t *testing.T) {
 		w.says(quiet, "the first of upstream's signed files "+at.says, "It is upstream that has not signed anew in time")
 	}
 	w.hackage.SetExpiry(hackagetest.Timestamp, time.Now().Add(-time.Hour))
-	w.says(w.sync(CodeError), "upstream has not signed anew")
+	w.says(w.sync(CodeError), "upstream has not renewed it")
 }

@@ -150,7 +150,7 @@ func (r *syncer) fill(ctx context.Context, needs []need) error {
 		fetcher.Stop = func(want int) bool { return want > 0 && s.needs[want].offset > 0 && r.timeIsUp() }
 		outcomes, err := fetcher.Fetch(ctx, r.wantsOf(s))
 		if errors.Is(err, mirror.ErrOutage) {
-			err = fmt.Errorf("%w; nothing was published, and the next run tries again", err)
+			err = fmt.Errorf("%w; nothing was published; the next run tries again", err)
 		}
 		if err != nil {
 			legacy()
@@ -282,7 +282,7 @@ func (r *syncer) startLegacy(ctx context.Context) (wait func() string) {
 	go func() { done <- r.writeLegacy(ctx, path) }() // awaited by the caller
 	return func() string {
 		if err := <-done; err != nil && ctx.Err() == nil {
-			r.progress.Note(fmt.Sprintf("00-index.tar.gz, which only old clients read, stays as it is: %v", err))
+			r.progress.Note(fmt.Sprintf("00-index.tar.gz, which only old clients read, was not renewed: %v", err))
 			return ""
 		}
 		return path

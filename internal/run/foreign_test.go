@@ -24,7 +24,7 @@ func TestForeignRevisionIsPutRightWithAnAlarm(t *testing.T) {
 		t.Fatal(err)
 	}
 	said := w.sync(CodeDegraded)
-	w.says(said, "repaired", "package/alpha-0.2/revision/1.cabal", "somebody else can write there")
+	w.says(said, "repaired", "package/alpha-0.2/revision/1.cabal", "find out who else can write there")
 	w.checkAll()
 	w.sync(CodeDone)
 }

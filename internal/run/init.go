@@ -44,7 +44,7 @@ const dataBranch = "hackage"
 // runInit sets up a repository that runs the mirror.
 func runInit(ctx context.Context, o *InitOptions, env Env) error {
 	if below, err := runTool(ctx, nil, "git", "rev-parse", "--show-prefix"); err == nil && len(bytes.TrimSpace(below)) > 0 && filepath.IsLocal(o.Workflow) {
-		return usage(fmt.Errorf("GitHub looks for workflows in the top folder of a repository, and this is its folder %q; go to the top folder and run this again", bytes.TrimSpace(below)), "init")
+		return usage(fmt.Errorf("this is the folder %q of a repository, and GitHub looks for workflows in the top folder; go there and run this again", bytes.TrimSpace(below)), "init")
 	}
 	remembered, err := setup.Remembered(o.Keys)
 	if err != nil {
@@ -82,7 +82,7 @@ func checkBranch(ctx context.Context, p setup.Plan) error {
 	if err != nil || !fills || string(bytes.TrimSpace(branch)) != dataBranch {
 		return nil // no repository is fine, too
 	}
-	return usage(errors.New("the branch "+dataBranch+" holds the data; put the workflow on another one (git switch --orphan main) "+
+	return usage(errors.New("the branch "+dataBranch+" is for the data; put the workflow on another one (git switch --orphan main) "+
 		"and make that the default branch on GitHub, because schedules run only there"), "init")
 }
 
@@ -132,7 +132,7 @@ func (o *InitOptions) fill(s *setup.Setup, suggest func(string) setup.Answers, n
 		answers.Repository = suggest("").Repository
 	}
 	if answers.Repository == "" {
-		return usage(errors.New("this folder is no clone of a repository on GitHub; say which repository runs the workflow: --repository OWNER/REPO"), "init")
+		return usage(errors.New("this folder is not a clone of a repository on GitHub; name the repository that runs the workflow: --repository OWNER/REPO"), "init")
 	}
 	s.Answers = answers.Or(suggest(answers.Repository))
 	if s.Plan, err = s.Answers.Plan(now); err != nil {

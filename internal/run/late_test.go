@@ -39,7 +39,7 @@ func TestUnsignedReleaseWaitsForItsPackageJSON(t *testing.T) {
 	r := h.Upload("early", "0.1", nil, nil, hackagetest.Unsigned())
 	w := newWorld(t, h)
 	now := w.stop()
-	w.says(w.sync(CodeDone), "early-0.1 unsigned", "taken as soon as there is one")
+	w.says(w.sync(CodeDone), "early-0.1 unsigned", "every run looks again")
 	w.checkAll(r)
 	w.owes("unsigned", now, r)
 	later := h.Upload("later", "0.1", nil, nil, hackagetest.Unsigned())

@@ -121,7 +121,7 @@ func TestMissingTarballWaitsAndTheRestIsDone(t *testing.T) {
 	w := newWorld(t, hackagetest.Small())
 	now := w.stop()
 	w.hackage.Withdraw("alpha", "0.2", 404)
-	w.says(w.sync(CodeDone), "alpha-0.2 missing", "tried again in every run")
+	w.says(w.sync(CodeDone), "alpha-0.2 missing", "every run tries again")
 	w.checkAll(alpha())
 	w.owes("missing", now, alpha())
 	before := w.holdings()

@@ -26,7 +26,7 @@ type logWriter struct {
 	rest   []byte // a line that is not whole yet
 }
 
-// set chooses the form, and reports whether it is one of a log.
+// set chooses the form, and reports whether it belongs to a log.
 func (l *logWriter) set(format string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

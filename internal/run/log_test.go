@@ -16,17 +16,17 @@ func TestLogFormats(t *testing.T) {
 	t.Parallel()
 	now := func() time.Time { return time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC) }
 	for format, want := range map[string]string{
-		"plain": "index: 0s\nhackage-mirror: warning: w\nhackage-mirror: e\n::group::x\n",
-		"text": "2026-11-22T06:00:00Z index: 0s\n2026-11-22T06:00:00Z hackage-mirror: warning: w\n" +
+		"plain": "index: 0 seconds\nhackage-mirror: warning: w\nhackage-mirror: e\n::group::x\n",
+		"text": "2026-11-22T06:00:00Z index: 0 seconds\n2026-11-22T06:00:00Z hackage-mirror: warning: w\n" +
 			"2026-11-22T06:00:00Z hackage-mirror: e\n::group::x\n",
-		"json": `{"time":"2026-11-22T06:00:00Z","level":"info","message":"index: 0s"}` + "\n" +
+		"json": `{"time":"2026-11-22T06:00:00Z","level":"info","message":"index: 0 seconds"}` + "\n" +
 			`{"time":"2026-11-22T06:00:00Z","level":"warning","message":"w"}` + "\n" +
 			`{"time":"2026-11-22T06:00:00Z","level":"error","message":"e"}` + "\n::group::x\n",
 	} {
 		var out bytes.Buffer
 		l := &logWriter{w: &out, now: now}
 		l.set(format)
-		for _, part := range []string{"index: ", "0s\nhackage-mirror: warning: w\n", "hackage-mirror: e\n::group::x\n"} {
+		for _, part := range []string{"index: ", "0 seconds\nhackage-mirror: warning: w\n", "hackage-mirror: e\n::group::x\n"} {
 			if n, err := l.Write([]byte(part)); n != len(part) || err != nil {
 				t.Errorf("%s: %d, %v", format, n, err)
 			}
@@ -76,7 +76,7 @@ func TestWhatCannotBeWrittenIsToldFirst(t *testing.T) {
 		if n := w.server.Count("/package/"); code != CodeError || n != 0 {
 			t.Errorf("exit code %d, %d tarballs:\n%s", code, n, said)
 		}
-		w.says(said, "not brought up to date", "it is not a folder; remove it")
+		w.says(said, ": failed: ", "it is not a folder; remove it")
 	})
 	t.Run("repository", func(t *testing.T) {
 		t.Parallel()
@@ -89,7 +89,7 @@ func TestWhatCannotBeWrittenIsToldFirst(t *testing.T) {
 		if n := w.server.Count("/package/"); code != CodeError || n != 0 {
 			t.Errorf("exit code %d, %d tarballs:\n%s", code, n, said)
 		}
-		w.says(said, "no right to write")
+		w.says(said, "no permission to write")
 		host.readOnly.Store(false)
 		if code, said = w.run(append(w.upstreamArgs(), "--hashes-repository", host.URL+"/hashes.git")...); code != CodeDone {
 			t.Errorf("exit code %d:\n%s", code, said)

@@ -76,10 +76,10 @@ func (m *mismatches) tell(owed *report.Owed, sites []*site) {
 	})
 	switch {
 	case holder >= 0:
-		owed.Why = fmt.Sprintf("%s %s holds other bytes under %s than those that are signed", sites[holder].kind, sites[holder], owed.Release.TarballKey())
-		owed.Do = "find out who can write there, and delete the object; the next run puts the signed one"
+		owed.Why = fmt.Sprintf("%s %s has other bytes than the signed ones at %s", sites[holder].kind, sites[holder], owed.Release.TarballKey())
+		owed.Do = "find out who else can write there, and delete the object; the next run puts the signed one"
 	case found == nil:
-		owed.Why = "upstream had other bytes than those that are signed"
+		owed.Why = "upstream had other bytes than the signed ones"
 		owed.Accepted = slices.ContainsFunc(m.accepted, func(a accepted) bool { return a.release == owed.Release })
 	default:
 		served := accepted{owed.Release, found.Served.SHA256}

@@ -178,10 +178,10 @@ func TestDeprecatedListIsTakenAndLeftAlone(t *testing.T) {
 		{"", "", ""},
 		{first, first, ""},
 		{"", first, ""},
-		{"<html>login</html>", first, "deprecated.json is left as it is"},
-		{`{"a":1}`, first, "deprecated.json is left as it is"},
-		{`["a"]`, first, "deprecated.json is left as it is"},
-		{`[{"deprecated-package":"b","in-favour-of":[],"token":"secret"}]`, first, "deprecated.json is left as it is"},
+		{"<html>login</html>", first, "deprecated.json was not updated"},
+		{`{"a":1}`, first, "deprecated.json was not updated"},
+		{`["a"]`, first, "deprecated.json was not updated"},
+		{`[{"deprecated-package":"b","in-favour-of":[],"token":"secret"}]`, first, "deprecated.json was not updated"},
 		{"", first, ""},
 		{`[{"deprecated-package":"b","in-favour-of":["c","d"]}]`, `[{"deprecated-package":"b","in-favour-of":["c","d"]}]`, "\n  deprecated         b in favour of c, d\n  deprecated         a is no longer deprecated\n"},
 		{`[]`, `[]`, "\n  deprecated         b is no longer deprecated\n"},
@@ -202,7 +202,7 @@ func TestDeprecatedListIsTakenAndLeftAlone(t *testing.T) {
 	}
 	w.server.Fault("/packages/deprecated.json", hackagetest.Status(500))
 	h.Upload("last", "1", nil, nil)
-	w.says(w.sync(CodeDone), "deprecated.json is left as it is", "500")
+	w.says(w.sync(CodeDone), "deprecated.json was not updated", "500")
 	w.checkAll()
 }
 
@@ -219,7 +219,7 @@ func TestDeprecationsOfABucketAreTold(t *testing.T) {
 		return summary
 	}
 	if summary := sync(); strings.Contains(summary, "Deprecated") {
-		t.Errorf("a first run tells of changes:\n%s", summary)
+		t.Errorf("the first run tells of changes:\n%s", summary)
 	}
 	h.Deprecate([]byte(`[{"deprecated-package":"b","in-favour-of":["a"]}]`))
 	h.Upload("step", "1", nil, nil)

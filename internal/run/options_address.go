@@ -93,19 +93,19 @@ func (o *Options) checkUpstream(c *checker) {
 		c.claim(folderAt("upstream", o.Upstream))
 	case err != nil:
 		// The error of url.Parse repeats the address, password and all.
-		c.refuse("upstream is not an address; write it as https://HOST/PATH or as a path")
+		c.refuse("upstream is not an address; write https://HOST/PATH or the path of a folder")
 	case u.User != nil:
 		c.refuse("upstream has a user or password in its address, which would end up in logs; " +
-			"give the user by upstream-user, and the password by upstream-password: as a file, or in the environment")
+			"give the user with upstream-user, and the password with upstream-password: as a file, or in the environment")
 	case u.RawQuery != "" || u.ForceQuery || strings.Contains(o.Upstream, "#"):
-		c.refuse("upstream has a query or fragment, behind which no path can stand and which would end up in logs; " +
-			"write https://HOST/PATH, and give a password by upstream-user and upstream-password")
+		c.refuse("upstream has a query or fragment, which no path can follow and which would end up in logs; " +
+			"write https://HOST/PATH, and give a password with upstream-user and upstream-password")
 	case paste.HasAddress(u.Path):
 		c.refuse("upstream has another address, or a user and password, in its path, which would end up in logs; write https://HOST/PATH")
 	case scheme == "http" && secret && !loopback(u.Hostname()):
-		c.refuse("upstream-password would cross the network in the clear; use https for upstream")
+		c.refuse("upstream-password would be sent unencrypted; use https for upstream")
 	case scheme == "http":
-		c.warn("upstream is read over http: what comes is verified, but anyone on the way can see it or hold it back")
+		c.warn("upstream is read over http: everything is verified, but anyone on the network path can see it or hold it back")
 	case scheme == "file":
 		if there, err := gitrepo.PlaceOf(o.Upstream); err == nil {
 			c.claim(folderAt("upstream", there.Folder))
@@ -116,10 +116,10 @@ func (o *Options) checkUpstream(c *checker) {
 	if err == nil && (u.Scheme == "http" || u.Scheme == "https") {
 		c.web = webPlace(u)
 	} else if secret {
-		c.refuse("upstream-user and upstream-password are for a server, and upstream is none; leave them out")
+		c.refuse("upstream-user and upstream-password are for a server, and upstream is a folder; leave them out")
 	}
 	if o.UpstreamPassword.IsSet() && o.UpstreamUser == "" {
-		c.refuse("upstream-password needs the user that it belongs to; give it by upstream-user")
+		c.refuse("upstream-password needs a user; give it with upstream-user")
 	}
 }
 
@@ -151,7 +151,7 @@ func (o *Options) checkDestinations(c *checker) {
 			c.claim(place{option: "bucket", name: bucketName(text), store: address.String()})
 		default:
 			if address.Folder == text {
-				c.folder("bucket", text, "for a bucket of S3 write s3://NAME, for a folder ./NAME")
+				c.folder("bucket", text, "write s3://NAME for a bucket on S3, ./NAME for a folder")
 			}
 			c.claim(folderAt("bucket", address.Folder))
 		}
@@ -167,11 +167,11 @@ func (o *Options) checkPublicURL(c *checker) {
 	u, err := url.Parse(public)
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		c.refuse("public-url is not an http(s) address; write it as https://HOST/PATH")
+		c.refuse("public-url is not an http(s) address; write https://HOST/PATH")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || paste.HasAddress(u.Path):
 		c.refuse("public-url has more than a host and a path; it is published, and package/NAME-VERSION.tar.gz is added to it")
 	case webPlace(u) == c.web:
-		c.refuse("upstream is the mirror's own address, public-url; a mirror of itself never has anything new")
+		c.refuse("upstream and public-url are the same address; a mirror of itself never gets anything new")
 	}
 }
 
@@ -180,7 +180,7 @@ func (o *Options) checkRepositories(c *checker) {
 		return
 	}
 	if !o.SigningKey.IsSet() && !o.DryRun {
-		c.refuse("the repositories need a signing-key; `gpg --export-secret-keys --armor KEYID` writes one, or leave the repositories out")
+		c.refuse("the repositories need a signing-key; `hackage-mirror key` makes one, `gpg --export-secret-keys --armor KEYID` exports one; or leave the repositories out")
 	}
 	_, warnings, _ := o.KnownHosts() // whose error Check tells
 	c.warnings = append(c.warnings, warnings...)
@@ -190,7 +190,7 @@ func (o *Options) checkRepositories(c *checker) {
 		name, err := r.Check()
 		if u, _ := url.Parse(name); o.Token.IsSet() && u != nil && strings.HasPrefix(u.Scheme, "http") {
 			if asks != "" && asks != u.Hostname() {
-				c.refuse("one token would be shown to both %s and %s; give one of the repositories over ssh", asks, u.Hostname())
+				c.refuse("both %s and %s would get the same token; give the address of one of them over ssh", asks, u.Hostname())
 			}
 			asks = u.Hostname()
 		}
@@ -201,7 +201,7 @@ func (o *Options) checkRepositories(c *checker) {
 			c.refuse("%s: %w", r.kind, err)
 		case filepath.IsAbs(name):
 			if !strings.Contains(r.URL, "://") {
-				c.folder(r.kind, r.URL, "for a repository of GitHub write git@github.com:OWNER/REPO.git or https://github.com/OWNER/REPO, for a folder ./NAME")
+				c.folder(r.kind, r.URL, "write git@github.com:OWNER/REPO.git or https://github.com/OWNER/REPO for a repository on GitHub, ./NAME for a folder")
 			}
 		}
 		if err == nil {
@@ -217,16 +217,16 @@ func (o *Options) passing(getenv func(string) string) (warnings []string) {
 		return nil
 	}
 	warn := func(option, folder, remedy string) {
-		warnings = append(warnings, fmt.Sprintf("%s %q is a folder, and a folder on GitHub's machines is gone after the run, unless a later step keeps it; %s", option, folder, remedy))
+		warnings = append(warnings, fmt.Sprintf("%s %q is a folder, and GitHub's machines are deleted after the run, so it is lost unless a later step keeps it; %s", option, folder, remedy))
 	}
 	for _, text := range o.Bucket {
 		if address, err := bucket.ParseAddress(text); err == nil && address.Folder != "" {
-			warn("bucket", address.Folder, "for a bucket of S3 write s3://NAME")
+			warn("bucket", address.Folder, "write s3://NAME for a bucket on S3")
 		}
 	}
 	for _, r := range []struct{ kind, address string }{{filesKind, o.FilesRepository}, {hashesKind, o.HashesRepository}} {
 		if there, err := gitrepo.PlaceOf(r.address); err == nil && there.Folder != "" {
-			warn(r.kind, there.Folder, "for a repository of GitHub write OWNER/REPO")
+			warn(r.kind, there.Folder, "write OWNER/REPO for a repository on GitHub")
 		}
 	}
 	return warnings
@@ -243,11 +243,11 @@ func (c *checker) folder(option, path, remedy string) {
 	switch {
 	case c.comment(option, path):
 	case strings.HasPrefix(path, "~"):
-		c.refuse("%s %q begins with ~, which only a shell reads, and none has read this; write the whole path", option, shown)
+		c.refuse("%s %q begins with ~, which only a shell expands; write the whole path", option, shown)
 	case brokenScheme.MatchString(path):
 		c.refuse("%s %q is neither a path nor a URL, which has :// in it; %s", option, shown, remedy)
 	case !saysPath(path) && !exists(path):
-		c.refuse("%s %q is not there, and a folder that is to be made must begin with a slash or a dot: %s", option, shown, remedy)
+		c.refuse("%s %q does not exist, and a folder to be made must begin with a slash or a dot: %s", option, shown, remedy)
 	}
 }
 
@@ -283,7 +283,7 @@ func (c *checker) comment(option, text string) bool {
 		if shown == "" {
 			shown = text
 		}
-		c.refuse("%s %q has a comment in it; in a text of several lines a # does not begin one, so take it out", option, paste.Shown(shown))
+		c.refuse("%s %q contains a comment; in a text of several lines a # does not begin one, so remove it", option, paste.Shown(shown))
 	}
 	return noted
 }

@@ -26,26 +26,26 @@ func TestSlipsOfThePen(t *testing.T) {
 		args []string
 		says string
 	}{
-		{"a bucket's name", []string{"--bucket=my-bucket"}, `bucket "my-bucket" is not there, and a folder that is to be made must begin with a slash or a dot: for a bucket of S3 write s3://NAME`},
+		{"a bucket's name", []string{"--bucket=my-bucket"}, `bucket "my-bucket" is not there, and a folder that is to be made must begin with a slash or a dot: write s3://NAME for a bucket on S3`},
 		{"one slash", []string{"--bucket=s3:/my-bucket"}, "neither a path nor a URL"},
 		{"no colon", []string{"--bucket=s3//my-bucket"}, "neither a path nor a URL"},
-		{"home", []string{"--bucket=~/mirror"}, "only a shell reads"},
-		{"somebody's home", []string{"--bucket=~me"}, "only a shell reads"},
-		{"a comment", []string{"--bucket=./a\n# the other one\n./b"}, `"# the other one" has a comment in it`},
-		{"a comment behind", []string{"--bucket=./a # first"}, "has a comment in it"},
-		{"a comment behind S3", []string{"--bucket=s3://name # first"}, "has a comment in it"},
+		{"home", []string{"--bucket=~/mirror"}, "only a shell expands"},
+		{"somebody's home", []string{"--bucket=~me"}, "only a shell expands"},
+		{"a comment", []string{"--bucket=./a\n# the other one\n./b"}, `"# the other one" contains a comment`},
+		{"a comment behind", []string{"--bucket=./a # first"}, "contains a comment"},
+		{"a comment behind S3", []string{"--bucket=s3://name # first"}, "contains a comment"},
 		{"OWNER/REPO elsewhere", repository("me/all-cabal-files"), `files-repository "me/all-cabal-files" is not there`},
-		{"home of a repository", repository("~/r.git"), "only a shell reads"},
-		{"a comment at a repository", repository("./r.git # ours"), "has a comment in it"},
+		{"home of a repository", repository("~/r.git"), "only a shell expands"},
+		{"a comment at a repository", repository("./r.git # ours"), "contains a comment"},
 		{"a repository with one slash", repository("https:/github.com/me/r"), "https must be followed by ://"},
 		{"token in scp's form", repository("x-access-token:hunter2@github.com:me/r"), "a password before the @"},
-		{"token over https", repository("https://hunter2@github.com/me/r"), "holds a user or token"},
-		{"password over ssh", repository("ssh://git:hunter2@github.com/me/r"), "holds a password"},
+		{"token over https", repository("https://hunter2@github.com/me/r"), "contains a user or token"},
+		{"password over ssh", repository("ssh://git:hunter2@github.com/me/r"), "contains a password"},
 		{"something with an @", []string{"--bucket=me:hunter2@host/x"}, `"…@host/x"`},
-		{"home of upstream", []string{"--upstream=~/hackage", "--bucket=./b"}, "only a shell reads"},
+		{"home of upstream", []string{"--upstream=~/hackage", "--bucket=./b"}, "only a shell expands"},
 		{"upstream that is no folder", []string{"--upstream=hackage", "--bucket=./b"}, `upstream "hackage" is not there`},
-		{"upstream with a token", []string{"--upstream=https://hunter2@host", "--bucket=./b"}, "give the user by upstream-user"},
-		{"upstream with a password", []string{"--upstream=https://me:hunter2@host", "--bucket=./b"}, "the password by upstream-password"},
+		{"upstream with a token", []string{"--upstream=https://hunter2@host", "--bucket=./b"}, "give the user with upstream-user"},
+		{"upstream with a password", []string{"--upstream=https://me:hunter2@host", "--bucket=./b"}, "the password with upstream-password"},
 		{"upstream with a query", []string{"--upstream=http://127.0.0.1:1/?token=hunter2", "--bucket=./b"}, "upstream has a query or fragment"},
 		{"upstream with a fragment", []string{"--upstream=https://host/x#hunter2", "--bucket=./b"}, "upstream has a query or fragment"},
 		{"a folder's URL with a query", []string{"--upstream=file://" + there + "?token=hunter2", "--bucket=./b"}, "upstream has a query or fragment"},
@@ -53,20 +53,20 @@ func TestSlipsOfThePen(t *testing.T) {
 		{"upstream behind a password", []string{"--upstream=https://x/me:hunter2@h/", "--bucket=./b"}, "or a user and password, in its path"},
 		{"a repository in an address", repository("https://x/https://me:hunter2@h/r"), "another address, or a user and password, is in its path"},
 		{"no scheme, and a query", []string{"--upstream=host:8080/?token=hunter2", "--bucket=./b"}, `"host:8080/…"`},
-		{"a comment behind scp's form", repository("git@github.com:me/x.git # ours"), `"…@github.com:me/x.git" has a comment in it`},
-		{"a comment behind https", repository("https://github.com/me/x.git # ours"), "has a comment in it"},
-		{"a comment behind a tab", repository("https://github.com/me/x.git\t# ours"), "has a comment in it"},
-		{"a comment behind upstream", []string{"--upstream=https://host # hunter2", "--bucket=./b"}, `upstream "https://host" has a comment in it`},
+		{"a comment behind scp's form", repository("git@github.com:me/x.git # ours"), `"…@github.com:me/x.git" contains a comment`},
+		{"a comment behind https", repository("https://github.com/me/x.git # ours"), "contains a comment"},
+		{"a comment behind a tab", repository("https://github.com/me/x.git\t# ours"), "contains a comment"},
+		{"a comment behind upstream", []string{"--upstream=https://host # hunter2", "--bucket=./b"}, `upstream "https://host" contains a comment`},
 		{"upstream is the bucket", []string{"--upstream=" + there, "--bucket=" + link + "/."}, "is upstream itself"},
 		{"upstream is the bucket, as a URL", []string{"--upstream=" + there, "--bucket=file://" + link}, "is upstream itself"},
-		{"upstream is the mirror", []string{"--upstream=https://Mirror.example/x", "--public-url=http://mirror.example/x/", "--bucket=s3://name"}, "a mirror of itself"},
-		{"upstream is the mirror, by the bucket", []string{"--upstream=https://mirror.example", "--bucket=s3://name?public-url=https://mirror.example/"}, "a mirror of itself"},
+		{"upstream and public-url are the same", []string{"--upstream=https://Mirror.example/x", "--public-url=http://mirror.example/x/", "--bucket=s3://name"}, "a mirror of itself"},
+		{"upstream and public-url are the same, by the bucket", []string{"--upstream=https://mirror.example", "--bucket=s3://name?public-url=https://mirror.example/"}, "a mirror of itself"},
 		{"two in one folder", append(repository("./b"), "--bucket=./b"), "are the same"},
 		{"two repositories in one", append(repository("git@host:me/r"), "--hashes-repository=git@host:me/r.git"), "are the same"},
 		{"one token for two hosts", append(repository("https://one.example/r"), "--hashes-repository=https://two.example/r", "--token", token), "shown to both one.example and two.example"},
-		{"password without a user", []string{"--bucket=./b", "--upstream-password", key}, "needs the user"},
-		{"password in the clear", []string{"--bucket=./b", "--upstream=http://host", "--upstream-user=me", "--upstream-password", key}, "in the clear"},
-		{"password of a folder", []string{"--bucket=./b", "--upstream=" + there, "--upstream-user=me"}, "upstream is none"},
+		{"password without a user", []string{"--bucket=./b", "--upstream-password", key}, "needs a user"},
+		{"password sent unencrypted", []string{"--bucket=./b", "--upstream=http://host", "--upstream-user=me", "--upstream-password", key}, "sent unencrypted"},
+		{"password of a folder", []string{"--bucket=./b", "--upstream=" + there, "--upstream-user=me"}, "upstream is a folder"},
 		{"an ssh key that is none", append(repository("git@host:r"), "--ssh-key", key), "read ssh key: "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -188,7 +188,7 @@ func TestCommentsAreNamed(t *testing.T) {
 		"s3-region": "us-east-1", "branch": "data", "tag": "current", "bucket": "s3://name", "upstream": "https://host", "files-repository": "git@host:r", "hashes-repository": "git@host:r",
 	} {
 		got := refused(t, map[string]string{inputVariables(option)[0]: value + " # ours"})
-		if !strings.Contains(got, fmt.Sprintf("%s %q has a comment in it", option, paste.Shown(value))) {
+		if !strings.Contains(got, fmt.Sprintf("%s %q contains a comment", option, paste.Shown(value))) {
 			t.Errorf("%s: %s", option, got)
 		}
 	}

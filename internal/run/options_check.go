@@ -42,7 +42,7 @@ func (o *Options) Check() (warnings []string, err error) {
 	c.ref("branch", o.Branch)
 	c.ref("tag", o.Tag)
 	if o.Branch == "display" {
-		c.refuse(`branch "display" is where the README is kept; choose another name for the data`)
+		c.refuse(`branch "display" is for the README; choose another name for the data`)
 	}
 	if o.Concurrency < 1 || o.Concurrency > maxConcurrency {
 		c.refuse("concurrency %d is out of range; use 1 to %d", o.Concurrency, maxConcurrency)
@@ -50,10 +50,10 @@ func (o *Options) Check() (warnings []string, err error) {
 	if shard, err := o.shard(); err != nil {
 		c.refuse("%w", err)
 	} else if shard.Of > 0 && len(o.Bucket) == 0 {
-		c.refuse("shard is for buckets, and there is none; leave it out")
+		c.refuse("shard is for buckets, and none is given; leave it out")
 	}
 	if o.TimeLimit < 0 {
-		c.refuse("time-limit %s is over already; use a longer one", o.TimeLimit)
+		c.refuse("time-limit %s is not a positive time; use a longer one", o.TimeLimit)
 	}
 	o.checkWatch(c)
 	if _, err := Select(o.Packages); err != nil {
@@ -81,14 +81,14 @@ func (o *Options) Check() (warnings []string, err error) {
 
 func (o *Options) checkWatch(c *checker) {
 	if o.Watch < 0 {
-		c.refuse("watch %s is over already; use a longer one", o.Watch)
+		c.refuse("watch %s is not a positive time; use a longer one", o.Watch)
 	}
 	for _, once := range []struct {
 		option string
 		set    bool
 	}{{"dry-run", o.DryRun}, {"full", o.Full}, {"adopt", o.Adopt}, {"shard", o.Shard != ""}} {
 		if o.Watch > 0 && once.set {
-			c.refuse("watch runs again and again, and %s is for one run; leave one of them out", once.option)
+			c.refuse("watch makes many runs, and %s is for one run; leave one of them out", once.option)
 		}
 	}
 }
@@ -105,7 +105,7 @@ func (o *Options) KnownHosts() (lines []byte, warnings []string, err error) {
 			return nil, nil, fmt.Errorf("read ssh-known-hosts %q: %w", value, err)
 		}
 	case !bytes.ContainsAny(paste.Lines(text), " \t"):
-		return nil, nil, fmt.Errorf("ssh-known-hosts %.200q is neither a file nor lines of one; ssh-keyscan prints such lines, to be compared with what the host publishes", value)
+		return nil, nil, fmt.Errorf("ssh-known-hosts %.200q is neither a file nor the lines of one; ssh-keyscan prints such lines: compare them with the keys that the host publishes", value)
 	}
 	lines, warnings, err = gitrepo.KnownHosts(text)
 	if err != nil {
@@ -156,7 +156,7 @@ func (o *Options) shard() (mirror.Shard, error) {
 	n, err := strconv.Atoi(number)
 	count, err2 := strconv.Atoi(of)
 	if err != nil || err2 != nil || n < 0 || n > count || count < 1 || count > maxShards {
-		return mirror.Shard{}, fmt.Errorf("shard %.40q is not a share; write 1/8 to 8/8 for eight jobs, and 0/8 for the last one, which publishes", o.Shard)
+		return mirror.Shard{}, fmt.Errorf("shard %.40q is not of the form N/OF; write 1/8 to 8/8 for eight jobs, and 0/8 for the last one, which publishes", o.Shard)
 	}
 	return mirror.Shard{Number: n, Of: count}, nil
 }
@@ -187,13 +187,13 @@ func (o *Options) checkRootKeys(c *checker) {
 			c.refuse("root key %.80q is not a key id; give all %d hexadecimal digits", id, keyIDDigits)
 		}
 		if slices.Contains(o.RootKeys[:i], id) {
-			c.refuse("root key %.80q is there twice; name each key once", id)
+			c.refuse("root key %.80q is given twice; name each key once", id)
 		}
 	}
 	if o.KeyThreshold < 1 {
 		c.refuse("key-threshold %d would trust anyone; use 1 or more", o.KeyThreshold)
 	} else if o.KeyThreshold > keys {
-		c.refuse("key-threshold %d can never be met by %d root keys; lower it or name more keys", o.KeyThreshold, keys)
+		c.refuse("key-threshold %d cannot be met by %d root keys; lower it or name more keys", o.KeyThreshold, keys)
 	}
 }
 
@@ -207,7 +207,7 @@ func (c *checker) ref(option, name string) {
 		bad = bad || part == "" || strings.HasPrefix(part, ".") || strings.HasSuffix(part, ".lock")
 	}
 	if bad {
-		c.refuse("%s %q is not a name that git takes; use letters, digits and dashes", option, name)
+		c.refuse("%s %q is not a valid name for git; use letters, digits and dashes", option, name)
 	}
 }
 
@@ -220,7 +220,7 @@ func (o *Options) warnOfFiles(c *checker) {
 	secrets := o.secrets()
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
 		if file, mode := secrets[name].file(); mode&0o077 != 0 {
-			c.warn("%s: other users can read %q; chmod 600 takes that away", name, file)
+			c.warn("%s: other users can read %q; run chmod 600 on it", name, file)
 		}
 	}
 }

@@ -63,7 +63,7 @@ func (m *matcher) add(glob string) error {
 		return fmt.Errorf("it is empty; write a package name or a pattern such as servant-*")
 	}
 	if rest := strings.Trim(glob, nameCharacters+globCharacters); rest != "" {
-		return fmt.Errorf("no package name has %q; write names without versions", rest)
+		return fmt.Errorf("no package name contains %q; write names without versions", rest)
 	}
 	if !strings.ContainsAny(glob, globCharacters) {
 		if m.names == nil {

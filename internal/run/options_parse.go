@@ -123,8 +123,8 @@ func (e *environment) check(options []string) error {
 
 // misplaced is the error of an option that holds a secret and is for none.
 func misplaced(option string) error {
-	return fmt.Errorf("%s holds a private key or a token, which would end up in logs; "+
-		"give it by the option that is for it, such as signing-key, ssh-key or token, and replace it if others could see it", option)
+	return fmt.Errorf("%s contains a private key or a token, which would end up in logs; "+
+		"give it with the right option, such as signing-key, ssh-key or token, and replace it if others could see it", option)
 }
 
 // value returns an option's first variable that is not blank.
@@ -245,7 +245,7 @@ func (timeMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 		if strings.Trim(text, "0123456789") == "" && text != "" {
 			example = text + "m"
 		}
-		return fmt.Errorf("%.40q is not a length of time; write %s", token, example)
+		return fmt.Errorf("%.40q is not a duration; write %s", token, example)
 	}
 	target.Set(reflect.ValueOf(d))
 	return nil
@@ -277,7 +277,7 @@ func checkArguments(args []string) error {
 	for i, arg := range args {
 		if strings.Contains(arg, strings.TrimSpace(armorMark)) || looksSecret(arg) {
 			return fmt.Errorf("argument %d looks like a key or a token, and other users of this machine can read arguments; "+
-				"give the path of a file, or the text by environment (INPUT_SIGNING_KEY and so on), and replace this one if the machine is shared", i+1)
+				"give the path of a file, or the text in the environment (HACKAGE_MIRROR_SIGNING_KEY and so on), and replace this one if the machine is shared", i+1)
 		}
 	}
 	return nil

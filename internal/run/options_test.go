@@ -179,7 +179,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"threshold of nobody", []string{"--bucket=./b", "--key-threshold=0"}, "would trust anyone"},
 		{"short root key", []string{"--bucket=./b", "--root-keys=" + id[1:]}, "all 64 hexadecimal digits"},
 		{"root key of other letters", []string{"--bucket=./b", "--root-keys=" + id[1:] + "x"}, "all 64 hexadecimal digits"},
-		{"root key twice", []string{"--bucket=./b", "--key-threshold=1", "--root-keys=" + id + "," + id}, "is there twice"},
+		{"root key twice", []string{"--bucket=./b", "--key-threshold=1", "--root-keys=" + id + "," + id}, "is given twice"},
 		{"bad pattern", []string{"--bucket=./b", "--packages=a[b"}, `pattern "a[b"`},
 		{"pattern with a version", []string{"--bucket=./b", "--packages=aeson-2.2"}, "names without versions"},
 		{"too few at once", []string{"--bucket=./b", "--concurrency=0"}, "use 1 to 64"},
@@ -188,24 +188,24 @@ func TestCheckRefuses(t *testing.T) {
 		{"unknown upstream", []string{"--bucket=./b", "--upstream=ftp://h"}, `by "ftp"`},
 		{"empty upstream", []string{"--bucket=./b", "--upstream="}, "upstream is empty"},
 		{"bucket elsewhere", []string{"--bucket=gs://name/prefix"}, `"gs://" is not a way to write`},
-		{"bucket with a password", []string{"--bucket=s3://id:word@name"}, "must not hold credentials"},
+		{"bucket with a password", []string{"--bucket=s3://id:word@name"}, "must not contain credentials"},
 		{"bucket with an unknown parameter", []string{"--bucket=s3://name?size=big"}, `unknown parameter "size"`},
 		{"endpoint", []string{"--bucket=s3://name", "--s3-endpoint=ftp://host"}, "s3-endpoint: "},
 		{"endpoint of a bucket", []string{"--bucket=./b,s3://name/p?endpoint=https://host/name/p"}, "give that of the service, https://host"},
 		{"endpoint of a bucket, as an option", []string{"--bucket=s3://name", "--s3-endpoint=https://host/Name/x"}, "give that of the service, https://host"},
-		{"shard", []string{"--bucket=./b", "--shard=9/8"}, "is not a share"},
+		{"shard", []string{"--bucket=./b", "--shard=9/8"}, "is not of the form N/OF"},
 		{"shard without a bucket", []string{"--files-repository=./r", "--signing-key", key, "--shard=1/8"}, "shard is for buckets"},
-		{"watch is over", []string{"--bucket=./b", "--watch=-1s"}, "is over already"},
+		{"watch is over", []string{"--bucket=./b", "--watch=-1s"}, "is not a positive time"},
 		{"time limit without a unit", []string{"--bucket=./b", "--time-limit=5"}, `"5" is not a length of time; write 5m`},
 		{"time limit of words", []string{"--bucket=./b", "--time-limit=soon"}, `"soon" is not a length of time; write 5h30m`},
-		{"time limit", []string{"--bucket=./b", "--time-limit=-1s"}, "is over already"},
-		{"bucket twice", []string{"--bucket=./b,././b/"}, "is there twice"},
+		{"time limit", []string{"--bucket=./b", "--time-limit=-1s"}, "is not a positive time"},
+		{"bucket twice", []string{"--bucket=./b,././b/"}, "is given twice"},
 		{"repository elsewhere", []string{"--files-repository=git://h/r", "--signing-key", key}, `nothing is pushed by "git"`},
 		{"branch of the README", []string{"--bucket=./b", "--branch=display"}, "choose another name"},
 		{"bad branch", []string{"--bucket=./b", "--branch=a..b"}, "branch"},
 		{"bad tag", []string{"--bucket=./b", "--tag=-a"}, "tag"},
 		{"bad history", []string{"--bucket=./b", "--history=all"}, `must be one of "daily","snapshot"`},
-		{"known hosts that are nothing", []string{"--bucket=./b", "--ssh-known-hosts=no/such"}, "neither a file nor lines"},
+		{"known hosts that are nothing", []string{"--bucket=./b", "--ssh-known-hosts=no/such"}, "neither a file nor the lines"},
 		{"missing signing key", []string{"--bucket=./b", "--signing-key=no/such"}, "there is no such file"},
 		{"argument that is no option", []string{"--bucket=./b", "extra"}, "unexpected argument extra"},
 	} {
@@ -261,7 +261,7 @@ func TestCheckWarns(t *testing.T) {
 		t.Errorf("repository over http: %q, %v; want no warning", warnings, err)
 	}
 	o.Token = mustSecret(t, "abc", secretLine)
-	if _, err := o.Check(); err == nil || !strings.Contains(err.Error(), "in the clear") {
+	if _, err := o.Check(); err == nil || !strings.Contains(err.Error(), "sent unencrypted") {
 		t.Errorf("token over http: %v; want a refusal", err)
 	}
 }

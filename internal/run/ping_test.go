@@ -334,7 +334,7 @@ func TestRefusedAddressesOfPings(t *testing.T) {
 				t.Errorf("%s: %s", text, got)
 			}
 			got = refused(t, nil, "--bucket=./b", "--"+option, "https://a/hunter2")
-			if !strings.Contains(got, "takes the path of a file") || strings.Contains(got, "hunter2") {
+			if !strings.Contains(got, "take the path of a file") || strings.Contains(got, "hunter2") {
 				t.Errorf("%s by flag: %s", option, got)
 			}
 		}

@@ -27,15 +27,15 @@ func (c *checker) claim(p place) {
 		name, other := paste.Shown(p.name), paste.Shown(q.name)
 		switch {
 		case p.same(q) && p.option == q.option:
-			c.refuse("%s %q is there twice; name each once", p.option, name)
+			c.refuse("%s %q is given twice; name each once", p.option, name)
 		case p.same(q) && q.option == "upstream":
 			c.refuse("%s %q is upstream itself; a mirror must not write into what it reads", p.option, name)
 		case p.same(q):
-			c.refuse("%s and %s are the same, %q; each needs a place of its own", q.option, p.option, name)
+			c.refuse("%s and %s are the same, %q; each needs its own place", q.option, p.option, name)
 		case p.inside(q):
-			c.refuse("%s %q is inside %s %q; each needs a place of its own", p.option, name, q.option, other)
+			c.refuse("%s %q is inside %s %q; each needs its own place", p.option, name, q.option, other)
 		case q.inside(p):
-			c.refuse("%s %q is inside %s %q; each needs a place of its own", q.option, other, p.option, name)
+			c.refuse("%s %q is inside %s %q; each needs its own place", q.option, other, p.option, name)
 		}
 	}
 	c.places = append(c.places, p)

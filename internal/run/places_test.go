@@ -41,7 +41,7 @@ func TestPlacesAreToldApart(t *testing.T) {
 		{files: "one.git", bucket: "./one.git/public", says: "is inside files-repository"},
 		{hashes: "./public/hashes.git", bucket: "./public", says: "is inside bucket"},
 		{hashes: "./here/public", bucket: "./public", says: "bucket and hashes-repository are the same"},
-		{bucket: "./public,./here/public", says: "is there twice"},
+		{bucket: "./public,./here/public", says: "is given twice"},
 		{bucket: "./public,./public/deeper", says: "is inside bucket"},
 		{bucket: "./public/copy", upstream: "public", says: "is inside upstream"},
 		{bucket: "file://" + in("public"), upstream: "public", says: "is upstream itself"},

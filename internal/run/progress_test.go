@@ -75,10 +75,10 @@ func TestLogProgress(t *testing.T) {
 	p.Add(1, 1, "between phases")
 	p.Note("a retry")
 
-	want := `index: 5s
-index: 5s
-tarballs: 1,000 of 3,000 releases, 10 MiB, 2.0 MiB/s, 10s left
-tarballs: 3,000 of 3,000 releases, 20 MiB, 10s
+	want := `index: 5 seconds
+index: 5 seconds
+tarballs: 1,000 of 3,000 releases, 10 MiB, 2.0 MiB/s, 10 seconds left
+tarballs: 3,000 of 3,000 releases, 20 MiB, 10 seconds
 a retry
 `
 	if out.String() != want {
@@ -95,7 +95,7 @@ func TestLogProgressVerbose(t *testing.T) {
 	p.Add(1, 0, "lens-5.3")
 	p.Add(1, 1024, "")
 	p.Done()
-	if want := "aeson-2.2.1.0 2.0 KiB\nlens-5.3\ntarballs: 3 releases, 3.0 KiB, 0s\n"; out.String() != want {
+	if want := "aeson-2.2.1.0 2.0 KiB\nlens-5.3\ntarballs: 3 releases, 3.0 KiB, 0 seconds\n"; out.String() != want {
 		t.Errorf("log %q, want %q", out.String(), want)
 	}
 }
@@ -118,14 +118,14 @@ func TestBarProgress(t *testing.T) {
 
 	got := out.String()
 	for _, want := range []string{
-		"before\n", "index: 0s\n", "aeson-2.2.1.0 2.0 MiB\n", "a retry\n",
-		"tarballs [", "1 of 4 releases, 2.0 MiB, 1.0 MiB/s, 6s left",
+		"before\n", "index: 0 seconds\n", "aeson-2.2.1.0 2.0 MiB\n", "a retry\n",
+		"tarballs [", "1 of 4 releases, 2.0 MiB, 1.0 MiB/s, 6 seconds left",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("terminal shows %q, which lacks %q", got, want)
 		}
 	}
-	if want := "tarballs: 1 of 4 releases, 2.0 MiB, 2s\n"; !strings.HasSuffix(got, want) {
+	if want := "tarballs: 1 of 4 releases, 2.0 MiB, 2 seconds\n"; !strings.HasSuffix(got, want) {
 		t.Errorf("terminal ends in %q, want %q", got, want)
 	}
 }
@@ -141,7 +141,7 @@ func TestBarProgressGoesOnWhenFull(t *testing.T) {
 	p.Add(1, 0, "")
 	p.Note("a late note")
 	p.Done()
-	for _, want := range []string{"a late note\n", "tarballs: 2 of 2 releases, 0s\n"} {
+	for _, want := range []string{"a late note\n", "tarballs: 2 of 2 releases, 0 seconds\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("terminal shows %q, which lacks %q", out.String(), want)
 		}
@@ -170,7 +170,7 @@ func TestProgressIsSafeForConcurrentUse(t *testing.T) {
 			}
 			workers.Wait()
 			p.Done()
-			if want := "tarballs: 200 of 200 releases, 200 B, 0s\n"; !strings.HasSuffix(out.String(), want) {
+			if want := "tarballs: 200 of 200 releases, 200 B, 0 seconds\n"; !strings.HasSuffix(out.String(), want) {
 				t.Errorf("ends in %.200q, want %q", out.String()[max(0, len(out.String())-200):], want)
 			}
 			if got := strings.Count(out.String(), "note\n"); got != 200 {

@@ -294,7 +294,7 @@ func TestReferenceGoesBack(t *testing.T) {
 	set.materialize(t, "s1", before)
 	w.referenceSync(CodeDone, set, now)
 	all := w.everything()
-	w.says(w.referenceSync(CodeError, set, before), "version 2", "older than a destination has")
+	w.says(w.referenceSync(CodeError, set, before), "version 2", "older files than a destination has seen")
 	if !maps.Equal(untold(w.everything()), untold(all)) {
 		t.Error("an older upstream changed something")
 	}

@@ -129,11 +129,11 @@ func fileSecret(path string, kind secretKind) (Secret, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return Secret{}, errors.New("there is no such file; a flag takes the path of a file, the text itself goes by environment")
+		return Secret{}, errors.New("there is no such file; a flag and a file of options take the path of a file, only the environment takes the text itself")
 	case err != nil:
 		return Secret{}, fmt.Errorf("the file cannot be read: %w", bare(err))
 	case info.IsDir():
-		return Secret{}, errors.New("that is a folder; give the path of a file")
+		return Secret{}, errors.New("it is a folder; give the path of a file")
 	}
 	text, err := readLimited(path, maxSecret)
 	if err != nil {
@@ -149,7 +149,7 @@ func environmentSecret(value string, kind secretKind) (Secret, error) {
 		return fileSecret(path, kind)
 	}
 	if kind == secretKey && !looksKey(value) {
-		return Secret{}, errors.New("that is neither the path of a file nor the text of a key, which has a line -----BEGIN ...-----")
+		return Secret{}, errors.New("it is neither the path of a file nor the text of a key, which has a line -----BEGIN ...-----")
 	}
 	return newSecret([]byte(value), kind, "", 0)
 }

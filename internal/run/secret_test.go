@@ -113,8 +113,8 @@ func TestSecretRefusals(t *testing.T) {
 		args      []string
 		says      string
 	}{
-		{"passphrase by flag", nil, []string{"--signing-passphrase", "hunter2"}, "takes the path of a file"},
-		{"passphrase by flag with a dash", nil, []string{"--signing-passphrase", "-hunter2"}, "takes the path of a file"},
+		{"passphrase by flag", nil, []string{"--signing-passphrase", "hunter2"}, "take the path of a file"},
+		{"passphrase by flag with a dash", nil, []string{"--signing-passphrase", "-hunter2"}, "take the path of a file"},
 		{"key by flag", nil, []string{"--signing-key", "-----BEGIN hunter2"}, "argument 3 looks like a key"},
 		{"key by flag and sign", nil, []string{"--ssh-key=-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2"}, "argument 2 looks like a key"},
 		{"key split by a shell", nil, []string{"--ssh-key", "-----BEGIN", "hunter2", "PRIVATE", "KEY-----"}, "argument 3 looks like a key"},
@@ -162,15 +162,15 @@ func TestSecretsInOtherOptions(t *testing.T) {
 				continue
 			}
 			got := refused(t, map[string]string{inputVariables(option)[0]: text})
-			if !strings.Contains(got, option+" holds a private key or a token") || strings.Contains(got, "hunter2") || strings.Contains(got, "aHVudGVy") {
+			if !strings.Contains(got, option+" contains a private key or a token") || strings.Contains(got, "hunter2") || strings.Contains(got, "aHVudGVy") {
 				t.Errorf("%s: %s", option, got)
 			}
 		}
 		config := writeSecret(t, fmt.Sprintf("bucket: %q", text), 0o600)
-		if got := refused(t, nil, "--config", config); !strings.Contains(got, "bucket holds a private key or a token") || strings.Contains(got, "hunter2") {
+		if got := refused(t, nil, "--config", config); !strings.Contains(got, "bucket contains a private key or a token") || strings.Contains(got, "hunter2") {
 			t.Errorf("in a file of options: %s", got)
 		}
-		if got := refused(t, nil, "--bucket=./b", "--trusted-keys", file); !strings.Contains(got, "trusted-keys holds a private key") || strings.Contains(got, "hunter2") {
+		if got := refused(t, nil, "--bucket=./b", "--trusted-keys", file); !strings.Contains(got, "trusted-keys contains a private key") || strings.Contains(got, "hunter2") {
 			t.Errorf("in a file of keys: %s", got)
 		}
 	}

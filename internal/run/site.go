@@ -90,7 +90,7 @@ func (s *site) load(ctx context.Context, packages string, shard mirror.Shard, fu
 	case full && !read.Position.IsZero():
 		s.Forget("a full comparison was asked for")
 	case read.Packages != packages && !read.Position.IsZero():
-		s.Forget("it was made with other packages")
+		s.Forget("it was filled with other packages")
 		// Older metadata than it has seen stays refused.
 	}
 	s.before = read
@@ -107,7 +107,7 @@ func (s *site) rewritten(end index.Position) error {
 	if s.bucket != nil {
 		damaged = mirror.StateKey + ", which says so, may be damaged, or "
 	}
-	return fmt.Errorf("it was built from %d bytes of index, to %s, and upstream's index, of %d bytes to %s, does not go on from there: %s%w: %w",
+	return fmt.Errorf("it was built from the first %d bytes of the index, up to %s, and upstream's index, of %d bytes up to %s, does not continue that: %s%w: %w",
 		position.Length, position.Time.Format(time.RFC3339), end.Length, end.Time.Format(time.RFC3339), damaged, errRewritten, why)
 }
 

@@ -262,7 +262,7 @@ func (l *look) ago(t time.Time) string {
 	case t.IsZero():
 		return "not known"
 	case age < 0:
-		return instant(t) + ", which is still to come"
+		return instant(t) + ", which is in the future"
 	default:
 		return instant(t) + ", " + span(age) + " ago"
 	}

@@ -58,7 +58,7 @@ func (r *syncer) warnOfUnmatched() {
 		packages[release.Package] = true
 	}
 	for _, pattern := range unmatched(r.o.Packages, packages) {
-		r.warn(fmt.Sprintf("packages: nothing on upstream is called %q; look for a slip of the pen, upper and lower case count", pattern))
+		r.warn(fmt.Sprintf("packages: upstream has nothing called %q; check the spelling, including upper and lower case", pattern))
 	}
 }
 
@@ -75,7 +75,7 @@ func (r *syncer) checkAhead(ctx context.Context, s *site) error {
 	if err != nil || len(lacks) == 0 {
 		return err
 	}
-	s.bucket.Rewind(signed.From, fmt.Sprintf("%s said that the bucket has the index up to %s, and it lacks %s of it, such as %s; what is missing is put now",
+	s.bucket.Rewind(signed.From, fmt.Sprintf("%s says that the bucket has the index up to %s, but %s before that are missing, such as %s; they are put now",
 		mirror.StateKey, at.Time.Format(time.RFC3339), report.Plural(len(lacks), "release"), lacks[0]))
 	s.tail = signed
 	return nil
@@ -236,7 +236,7 @@ func (r *syncer) update(ctx context.Context, s *site) error {
 		err := r.updateOnce(ctx, s)
 		switch {
 		case errors.Is(err, gitrepo.ErrMoved) && try < tries && ctx.Err() == nil:
-			r.progress.Note(fmt.Sprintf("%s %q was changed by somebody else; reading it again", s.kind, s))
+			r.progress.Note(fmt.Sprintf("somebody else changed %s %q; reading it again", s.kind, s))
 			err = s.load(ctx, r.packages, r.shard, r.o.Full)
 		case errors.Is(err, state.ErrForm) && try < tries:
 			r.progress.Note(fmt.Sprintf("%s %q: %v; comparing all of it with the index", s.kind, s, err))
@@ -249,7 +249,7 @@ func (r *syncer) update(ctx context.Context, s *site) error {
 			return err
 		}
 		if s.State().Position.Length > r.reached {
-			r.progress.Note(fmt.Sprintf("%s %q was brought further by another run", s.kind, s))
+			r.progress.Note(fmt.Sprintf("another run has updated %s %q further", s.kind, s))
 			return nil
 		}
 		if err := r.scanAgain(ctx, s); err != nil {
@@ -314,7 +314,7 @@ func (r *syncer) readDeprecated(ctx context.Context) ([]byte, error) {
 		return nil, nil
 	}
 	if err != nil && ctx.Err() == nil {
-		r.warn(fmt.Sprintf("deprecated.json is left as it is: %v", err))
+		r.warn(fmt.Sprintf("deprecated.json was not updated: %v", err))
 		return nil, nil
 	}
 	return raw, ctx.Err()
@@ -371,10 +371,10 @@ func (r *syncer) explain(err error) error {
 	hint := "; nothing was changed"
 	switch {
 	case errors.Is(err, tuf.ErrExpired):
-		hint = "; upstream has not signed anew, or the clock of this machine is wrong. Nothing was changed"
+		hint = "; upstream has not renewed it, or the clock of this machine is wrong. Nothing was changed"
 	case errors.Is(err, tuf.ErrRollback):
-		hint = "; upstream shows something older than a destination has, as " + farthest(r.sites).witness(r.o.Tag) +
-			" says. Nothing was changed; if it stays so, ask upstream, or if that is wrong, remove it"
+		hint = "; upstream shows older files than a destination has seen, as " + farthest(r.sites).witness(r.o.Tag) +
+			" says. Nothing was changed. If this happens again, ask upstream's operator; if what it says is wrong, remove it"
 	case errors.Is(err, hackage.ErrTorn):
 		hint = "; nothing was changed, and the next run tries again"
 	}

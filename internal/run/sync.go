@@ -324,8 +324,8 @@ func (r *syncer) rereadMetadata(ctx context.Context) error {
 // upstream has.
 func (s *site) fromTheFuture(m *hackage.Metadata, tag string) error {
 	said, seen := s.before.Seen, m.Seen()
-	return fmt.Errorf("upstream shows metadata of versions %d, %d, %d and %d (root, timestamp, snapshot, mirrors), and %s says that %d, %d, %d and %d were seen: %w; "+
-		"nothing was changed here. If upstream stays so, ask its operator; if the file is wrong, remove it, and the next run compares everything",
+	return fmt.Errorf("upstream shows metadata of versions %d, %d, %d and %d (root, timestamp, snapshot, mirrors), but %s says that versions %d, %d, %d and %d were seen: %w; "+
+		"nothing was changed here. If this happens again, ask upstream's operator; if the file is wrong, remove it, and the next run compares everything",
 		seen.Root, seen.Timestamp, seen.Snapshot, seen.Mirrors, s.witness(tag), said.Root, said.Timestamp, said.Snapshot, said.Mirrors, tuf.ErrRollback)
 }
 

@@ -184,7 +184,7 @@ func TestRunnerHearsOfEachDestinationThatFailed(t *testing.T) {
 	if got := strings.Count(said, "\nhackage-mirror: bucket "); got != 2 {
 		t.Errorf("%d errors are only in the log, want 2:\n%s", got, said)
 	}
-	if got := strings.Count(summary, "❌ bucket "); got != 12 {
+	if got := strings.Count(summary, "❌ "); got != 12 {
 		t.Errorf("the summary has %d of 12 errors", got)
 	}
 	w.says(summary, "## ❌ Hackage mirror: 12 of 15 destinations failed")
@@ -216,7 +216,7 @@ func TestTimeLimitIsInTheOutputs(t *testing.T) {
 		"changed": "true", "releases": "3",
 		"pending": fmt.Sprint(left + 1), // one was reached and is not signed yet
 	})
-	w.says(summary, fmt.Sprintf("**Still to come**: %d releases, because the time was up.", left))
+	w.says(summary, fmt.Sprintf("**Still to come**: %d releases, because the time limit was reached.", left))
 }
 
 func TestDryRunIsToldAsOne(t *testing.T) {

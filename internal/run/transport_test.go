@@ -117,7 +117,7 @@ func TestRepositoriesOverHTTPSWithAToken(t *testing.T) {
 	w.checkAll()
 	w.grow()
 	host.readOnly.Store(true)
-	step(CodeError, "files-repository", "no right to write")
+	step(CodeError, "files-repository", "no permission to write")
 	w.checkBucket(w.hackage.Generation(), nil)
 	host.readOnly.Store(false)
 	step(CodeDone)
@@ -129,9 +129,9 @@ func TestRepositoriesOverHTTPSWithAToken(t *testing.T) {
 	}
 	w.hackage.Upload("last", "1", nil, nil)
 	w.env["INPUT_TOKEN"] = "ghs_wrongTOKENwrong0123456789"
-	step(CodeError, "did not take our credentials")
+	step(CodeError, "refused the credentials")
 	delete(w.env, "INPUT_TOKEN")
-	step(CodeError, "did not take our credentials")
+	step(CodeError, "refused the credentials")
 	w.hides(all.String(), append(tokenForms(hostToken), tokenForms("ghs_wrongTOKENwrong0123456789")...)...)
 	w.hides(all.String(), string(w.key))
 }
@@ -282,7 +282,7 @@ func TestRepositoriesOverSSH(t *testing.T) {
 	refs := w.refs(w.files()) + w.refs(w.hashes())
 	other, _ := keygen(t, w.path("other"))
 	w.env["INPUT_SSH-KEY"] = other
-	step(CodeError, "did not take our credentials", "files-repository", "hashes-repository")
+	step(CodeError, "refused the credentials", "files-repository", "hashes-repository")
 	w.env["INPUT_SSH-KEY"] = host.key
 	delete(w.env, "INPUT_SSH-KNOWN-HOSTS")
 	step(CodeError, "host key is not a known one")

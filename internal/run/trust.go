@@ -57,7 +57,7 @@ func (o *Options) trusted() (openpgp.Keys, []string, error) {
 		text = strings.Join(items, "\n")
 	}
 	if looksSecret(text) {
-		return openpgp.Keys{}, nil, errors.New("trusted-keys holds a private key or a token; give the key's public half (gpg --export --armor), and replace the key if others could read it")
+		return openpgp.Keys{}, nil, errors.New("trusted-keys contains a private key or a token; give the key's public half (gpg --export --armor), and replace the key if others could read it")
 	}
 	keys, fingerprints, err := openpgp.ReadTrusted([]byte(text))
 	if err != nil {

@@ -246,7 +246,7 @@ func TestPositionMovedForwardSkipsNothing(t *testing.T) {
 	w.hackage.Revise("alpha", "0.2", revision(alpha(), "skipped, too"))
 	ahead := w.ahead()
 	w.forge(func(f *stateFile) { *f = ahead })
-	w.says(w.sync(CodeDegraded), "skipped-1", "is put now", "look at this")
+	w.says(w.sync(CodeDegraded), "skipped-1", "they are put now", "look at this")
 	w.checkAll()
 	w.hackage.Upload("later", "1", nil, nil)
 	w.sync(CodeDone)

@@ -181,7 +181,7 @@ func TestMetadataThatExpiresWhereItIsIsTold(t *testing.T) {
 	w := newWorld(t, h)
 	w.sync(CodeDone)
 	w.now = func() time.Time { return time.Now().Add(48 * time.Hour) }
-	w.refused("timestamp.json is still the one seen before", "expired", "upstream must sign anew")
+	w.refused("timestamp.json is still the one seen before", "expired", "upstream must renew it")
 }
 
 func TestOtherRootKeysAreRefused(t *testing.T) {
@@ -231,8 +231,8 @@ func TestUpstreamThatIsDownIsTold(t *testing.T) {
 		fault         hackagetest.Fault
 		says          []string
 	}{
-		{"500", "/", hackagetest.Status(500), []string{"timestamp.json", "500", "upstream is unwell", "6 attempts"}},
-		{"503", "/snapshot.json", hackagetest.Status(503).RetryAfter("0"), []string{"snapshot.json", "503", "upstream is unwell"}},
+		{"500", "/", hackagetest.Status(500), []string{"timestamp.json", "500", "upstream has a problem of its own", "6 attempts"}},
+		{"503", "/snapshot.json", hackagetest.Status(503).RetryAfter("0"), []string{"snapshot.json", "503", "upstream has a problem of its own"}},
 		{"503 for a day", "/", hackagetest.Status(503).RetryAfter("86400"), []string{"503", "try again then"}},
 		{"429", "/01-index.tar.gz", hackagetest.Status(429), []string{"01-index.tar.gz", "429", "lower the concurrency"}},
 		{"403", "/", hackagetest.Status(403), []string{"403", "ask its operator"}},

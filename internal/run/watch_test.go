@@ -73,7 +73,7 @@ func TestWatchGoesOnAfterAFailure(t *testing.T) {
 		if first {
 			fail()
 		}
-		w.says(w.sync(CodeDone, "--watch", "20m"), "this run failed", "403", "trying again in 2m0s")
+		w.says(w.sync(CodeDone, "--watch", "20m"), "this run failed", "403", "trying again in 2 minutes")
 		w.checkAll()
 		if *minute != 20 {
 			t.Errorf("it ended after %d minutes", *minute)
@@ -136,7 +136,7 @@ func TestWatchIsNotForOneRun(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, hackagetest.Small())
 	for _, flags := range [][]string{{"--dry-run"}, {"--full"}, {"--adopt"}, {"--shard", "1/2"}} {
-		w.says(w.sync(CodeUsage, append(flags, "--watch", "1h")...), "watch runs again and again, and "+flags[0][2:]+" is for one run")
+		w.says(w.sync(CodeUsage, append(flags, "--watch", "1h")...), "watch makes many runs, and "+flags[0][2:]+" is for one run")
 	}
 }
 

@@ -54,7 +54,7 @@ func TestPlanRefuses(t *testing.T) {
 		{"quotes", func(a *Answers) { a.Hashes = "git@h:it's" }, "contains a blank, a quote"},
 		{"folder as a bucket", func(a *Answers) { a.Buckets = []string{"./bucket"} }, "write s3://NAME"},
 		{"two lines of buckets", func(a *Answers) { a.Buckets = []string{"s3://one-bucket\ns3://two"} }, "contains a blank, a quote"},
-		{"bucket with a key", func(a *Answers) { a.Buckets = []string{"s3://id:hunter2@name"} }, "must not hold credentials"},
+		{"bucket with a key", func(a *Answers) { a.Buckets = []string{"s3://id:hunter2@name"} }, "must not contain credentials"},
 		{"public-url", func(a *Answers) { a.PublicURL = "hackage.example.org" }, "https://HOST/PATH"},
 		{"role", func(a *Answers) { a.Role = "mirror" }, "arn:aws:iam::ACCOUNT:role/NAME"},
 		{"role without a bucket", func(a *Answers) { a.Role = role }, "leave out role-to-assume"},

@@ -135,7 +135,7 @@ func (t *Talk) Ask(ctx context.Context, flags Answers, suggest func(repository s
 	signs := func(answer string) error { _, err := parseSigner(answer); return err }
 	err := t.each(ctx,
 		question{&a.Access, "How the workflow pushes: " + strings.Join(Accesses(), ", "), defaults.Access, true, fits},
-		question{&a.Signer, "Name and address of the signing key, best those of an account on GitHub", defaults.Signer, true, signs})
+		question{&a.Signer, "Name and address of the signing key, preferably those of an account on GitHub", defaults.Signer, true, signs})
 	return a.Or(defaults), err
 }
 

@@ -63,7 +63,7 @@ func (s *Setup) found(st *state) []string {
 // fate says what became of a key.
 func (s *Setup) fate(st *state, k *key) string {
 	if k.elsewhere {
-		return "no longer here, so no new one was made. If it is lost, remove " + shellQuote(k.public) + " and the secret " + k.secret + ", and run this again"
+		return "no longer here, and no new one was made. If it is lost, remove " + shellQuote(k.public) + " and the secret " + k.secret + ", and run this again"
 	}
 	words := "kept"
 	switch {

@@ -17,11 +17,11 @@ const newMark = ".hackage-mirror-new-"
 // maxKey bounds a file that is read, in bytes.
 const maxKey = 1 << 20
 
-// openKeys makes the folder of the keys, which git is told to leave out before
+// openKeys makes the folder for the keys, which git is told to leave out before
 // there is anything in it.
 func openKeys(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make the folder of the keys: %w", err)
+		return fmt.Errorf("make the folder for the keys: %w", err)
 	}
 	if err := clean(dir); err != nil {
 		return err
@@ -78,7 +78,7 @@ func createBeside(path string, content []byte) error {
 	}
 	made, err := create(path, content, 0o644)
 	if err == nil && !made {
-		err = fmt.Errorf("write %q: another program has just made it; run this again", path)
+		err = fmt.Errorf("write %q: another program has just created it; run this again", path)
 	}
 	return err
 }

@@ -59,7 +59,7 @@ func (s *Setup) signingKey(held bool) (*key, error) {
 	}
 	if !found {
 		if s.Plan.Signer == (gitrepo.Identity{}) {
-			return nil, errors.New("the signing key needs a name and an address; give --signer 'NAME <ADDRESS>', best those of an account on GitHub")
+			return nil, errors.New("the signing key needs a name and an address; give --signer 'NAME <ADDRESS>', preferably those of an account on GitHub")
 		}
 		text, err := openpgp.Generate(s.Plan.Signer.Name, s.Plan.Signer.Email, s.Passphrase, s.Now(), s.Plan.Expires)
 		if err != nil {
@@ -91,7 +91,7 @@ func (k *key) openSigning(passphrase []byte, now func() time.Time) error {
 	case errors.Is(err, openpgp.ErrKeyExpired):
 		return fmt.Errorf("open %q: %w", k.path, err)
 	case err != nil:
-		return fmt.Errorf("open %q: %w; replace the file, or move it away to get a new key", k.path, err)
+		return fmt.Errorf("open %q: %w; replace the file, or move it elsewhere to get a new key", k.path, err)
 	}
 	return nil
 }
@@ -119,11 +119,11 @@ func (s *Setup) sshKey(d destination, held bool) (*key, error) {
 	}
 	private, err := gitrepo.ParseSSHKey(k.private)
 	if err != nil {
-		return nil, fmt.Errorf("open %q: %w; replace the file, or move it away to get a new key", k.path, err)
+		return nil, fmt.Errorf("open %q: %w; replace the file, or move it elsewhere to get a new key", k.path, err)
 	}
 	signer, err := ssh.NewSignerFromKey(private)
 	if err != nil {
-		return nil, fmt.Errorf("open %q: %w; replace it by a private key of OpenSSH without a passphrase, or move it away to get a new key", k.path, err)
+		return nil, fmt.Errorf("open %q: %w; replace it with an OpenSSH private key without a passphrase, or move it elsewhere to get a new key", k.path, err)
 	}
 	k.line = string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(signer.PublicKey())))
 	return k, k.keepPublic([]byte(k.line + " " + comment + "\n"))
@@ -166,7 +166,7 @@ func (k *key) keep(text []byte) error {
 		return err
 	}
 	if !made {
-		return fmt.Errorf("write %q: another program has just made it; run this again", k.path)
+		return fmt.Errorf("write %q: another program has just created it; run this again", k.path)
 	}
 	k.private, k.made = text, true
 	return nil
@@ -183,7 +183,7 @@ func (k *key) keepPublic(text []byte) error {
 		_, err = create(k.public, text, 0o644)
 		return err
 	case !samePublic(there, text):
-		return fmt.Errorf("%q is not the public half of %q; remove it, and it is written again", k.public, k.path)
+		return fmt.Errorf("%q is not the public half of %q; remove it and run this again to rewrite it", k.public, k.path)
 	}
 	return nil
 }

@@ -316,9 +316,9 @@ func TestRefusesDamagedKeys(t *testing.T) {
 		name, file, content string
 		says                string
 	}{
-		{"half a signing key", private[0], foreign[private[0]][:200], "move it away"},
-		{"an empty signing key", private[0], "", "move it away"},
-		{"a public signing key", private[0], foreign["keys/signing-key.pub.asc"], "move it away"},
+		{"half a signing key", private[0], foreign[private[0]][:200], "move it elsewhere"},
+		{"an empty signing key", private[0], "", "move it elsewhere"},
+		{"a public signing key", private[0], foreign["keys/signing-key.pub.asc"], "move it elsewhere"},
 		{"half an ssh key", private[1], foreign[private[1]][:200], "cut off"},
 		{"a public ssh key", private[2], foreign[private[2]+".pub"], "this is a public key"},
 		{"the public half of another signing key", "keys/signing-key.pub.asc", foreign["keys/signing-key.pub.asc"], "is not the public half"},

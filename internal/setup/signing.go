@@ -37,7 +37,7 @@ func MakeSigningKey(dir, signer, expires string, passphrase []byte, now func() t
 	}
 	defer func() { clear(k.private) }()
 	if k.signer == nil {
-		return SigningKey{}, fmt.Errorf("read %q: it is not there, but its public half %q is; bring it back, or remove the other to get a new key", k.path, k.public)
+		return SigningKey{}, fmt.Errorf("read %q: it does not exist, but its public half %q does; restore it, or remove the public half to get a new key", k.path, k.public)
 	}
 	return SigningKey{Path: k.path, Made: k.made, Fingerprint: k.signer.Fingerprint(), Public: k.signer.PublicKey()}, nil
 }

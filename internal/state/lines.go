@@ -129,13 +129,13 @@ func fromLines(in []line) (State, error) {
 				return State{}, err
 			}
 			if _, twice := s.Ledger[r]; twice {
-				return State{}, fmt.Errorf("read ledger line %.200q: its release stands twice: %w", l.value, ErrForm)
+				return State{}, fmt.Errorf("read ledger line %.200q: its release appears twice: %w", l.value, ErrForm)
 			}
 			s.Ledger[r] = p
 			continue
 		}
 		if _, twice := first[l.key]; twice {
-			return State{}, fmt.Errorf("read state line %q: it stands twice: %w", l.key, ErrForm)
+			return State{}, fmt.Errorf("read state line %q: it appears twice: %w", l.key, ErrForm)
 		}
 		first[l.key] = l.value
 	}

@@ -142,7 +142,7 @@ type Beginning struct {
 }
 
 // ErrForm is wrapped by every refusal to read a state.
-var ErrForm = errors.New("not a state that this version writes")
+var ErrForm = errors.New("not a state that this version can read")
 
 // Equal reports whether two states say the same of the releases of an index:
 // position, selection and ledger. The metadata seen is left aside, because it

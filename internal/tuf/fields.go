@@ -10,7 +10,7 @@ import (
 func as[T any](v Value) (T, error) {
 	data, ok := v.data.(T)
 	if !ok {
-		return data, fmt.Errorf("%s where %s belongs: %w", kindOf(v.data), kindOf(data), ErrShape)
+		return data, fmt.Errorf("%s instead of %s: %w", kindOf(v.data), kindOf(data), ErrShape)
 	}
 	return data, nil
 }

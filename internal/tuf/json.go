@@ -40,7 +40,7 @@ func ParseJSON(raw []byte) (Value, error) {
 		return Value{}, err
 	}
 	if p.at < len(raw) {
-		return Value{}, p.refuse("something behind the value")
+		return Value{}, p.refuse("more text after the value")
 	}
 	return v, nil
 }
