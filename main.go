@@ -10,7 +10,7 @@ import (
 )
 
 // memoryLimit is where the collector begins to work harder, in bytes. Without it
-// the heap of the first run, of which half is dead at most times, would grow to
+// the heap of a first run, of which half is dead at most times, would grow to
 // twice what is needed. GOMEMLIMIT in the environment takes precedence.
 const memoryLimit = 110 << 20
 

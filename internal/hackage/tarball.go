@@ -30,7 +30,7 @@ type MismatchError struct {
 func (e *MismatchError) Error() string {
 	switch {
 	case e.Served == tuf.FileInfo{}:
-		return fmt.Sprintf("%s: upstream has %s bytes, as signed, but different ones", e.Release, humanize.Comma(e.Signed.Length))
+		return fmt.Sprintf("%s: upstream has other bytes than the %s that are signed", e.Release, humanize.Comma(e.Signed.Length))
 	case e.Served.Length != e.Signed.Length:
 		return fmt.Sprintf("%s: upstream has %s bytes where %s are signed", e.Release, humanize.Comma(e.Served.Length), humanize.Comma(e.Signed.Length))
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
-// whole is the first run of all of Hackage, in which all went wrong that can. Tests
+// whole is a first run of all of Hackage, in which all went wrong that can. Tests
 // only read it.
 var whole = sync.OnceValue(func() *Run {
 	r := &Run{Tool: "hackage-mirror v1", Upstream: "https://hackage.haskell.org", Outcome: Failed, Error: strings.Repeat("a|<b>\n", 10_000), Began: began}

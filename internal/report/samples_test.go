@@ -122,7 +122,7 @@ func failed() *Run {
 	}
 }
 
-// interrupted is the first run that a signal ended.
+// interrupted is a first run that a signal ended.
 func interrupted(t testing.TB) *Run {
 	r := &Run{
 		Tool: "hackage-mirror v1.2.3", Upstream: "https://hackage.haskell.org", Packages: "servant*", Outcome: Interrupted, Aborted: true,
@@ -142,7 +142,7 @@ func interrupted(t testing.TB) *Run {
 	return r
 }
 
-// first is the first run of all of Hackage that came to its end.
+// first is a first run of all of Hackage that came to its end.
 func first(t testing.TB) *Run {
 	r := interrupted(t)
 	r.Outcome, r.Aborted, r.Left, r.Packages = Done, false, 0, ""

@@ -180,7 +180,7 @@ func TestStatusOfWhatCannotBeRead(t *testing.T) {
 		w.front = test.front
 		said := w.status(CodeError, w.web.URL)
 		w.says(said, "unreachable: bucket "+w.web.URL+" cannot be read", "hackage-mirror: read bucket", test.says)
-		w.saysNot(said, "hunter2", "upstream turns", "upstream does")
+		w.saysNot(said, "hunter2", "upstream refuses", "upstream does")
 		if t.Failed() {
 			t.Fatal(name)
 		}
@@ -237,7 +237,7 @@ func TestStatusWithoutUpstream(t *testing.T) {
 	w.put("status.json", `{"version":1,"health":"good","checked":"2026-11-22T06:00:00Z"}`)
 	w.says(w.status(CodeDone, w.web.URL), "fresh")
 	w.put("status.json", `{"version":1,"health":"good","checked":"2126-11-22T06:00:00Z"}`)
-	w.says(w.status(CodeDegraded, w.web.URL), "stale", "which is still to come")
+	w.says(w.status(CodeDegraded, w.web.URL), "stale", "which is in the future")
 }
 
 func TestStatusOfAMirrorThatComplains(t *testing.T) {
@@ -309,7 +309,7 @@ func TestStatusRefusesWhatItCannotAsk(t *testing.T) {
 		{"https://mirror.example --stale-after=-1h", "stale-after -1h0m0s"},
 		{"https://mirror.example --stale-after 5", "write 5m"},
 		{"https://mirror.example --upstream https://joe:hunter2@up.example", "upstream has a user or password"},
-		{"https://mirror.example --key-threshold 9", "can never be met"},
+		{"https://mirror.example --key-threshold 9", "cannot be met"},
 		{"https://mirror.example --trusted-keys ABCD", "that is a key id"},
 		{"https://mirror.example --files-repository https://joe:hunter2@git.example/x", "files-repository"},
 		{"https://mirror.example --tag -x", "tag"},

@@ -83,7 +83,7 @@ func TestParseTargetsRefuses(t *testing.T) {
 	}
 }
 
-// One for every release of Hackage is read on the first run.
+// One for every release of Hackage is read on a first run.
 func BenchmarkParseTargets(b *testing.B) {
 	raw := []byte(targetsHead + `"` + fooTarball + `":` + infoJSON([]byte("foo")) + targetsTail)
 	b.ReportAllocs()
