@@ -353,7 +353,7 @@ func (r *replay) deprecated(ctx context.Context) error {
 	if there && id == gitrepo.BlobID(r.in.Deprecated) {
 		return nil
 	}
-	if there {
+	if there && r.d.o.Repo.Need(ctx, id) == nil {
 		// For people only: that it cannot be read changes nothing.
 		r.result.Deprecated, _ = r.d.o.Repo.BlobByID(ctx, id)
 	}

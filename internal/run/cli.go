@@ -221,7 +221,7 @@ func (c commands) main(ctx context.Context, args []string, env Env) int {
 	}
 	// What asks for another code may have come before the signal did.
 	if ctx.Err() != nil && (!ok || errors.Is(err, context.Canceled)) {
-		exit = &ExitError{Code: CodeInterrupted, Err: exit.Err, Hint: "The next run picks up from there."}
+		exit = &ExitError{Code: CodeInterrupted, Err: exit.Err, Hint: "Interrupted; the next run picks up from there."}
 	}
 	if exit.Err != nil {
 		env.fail(apparent(ctx, err), exit.Code)

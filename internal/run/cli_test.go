@@ -133,7 +133,7 @@ func TestInterrupted(t *testing.T) {
 		if code := c.main(ctx, []string{"demo"}, env); code != CodeInterrupted {
 			t.Errorf("exit code %d, want %d", code, CodeInterrupted)
 		}
-		if !strings.Contains(stderr.String(), "Interrupted") {
+		if !strings.Contains(stderr.String(), "Interrupted; the next run picks up from there.\n") {
 			t.Errorf("stderr %q does not say that it was interrupted", stderr)
 		}
 	}

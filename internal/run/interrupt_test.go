@@ -50,7 +50,7 @@ func TestInterruptedRunEndsAndSaysSo(t *testing.T) {
 			if code := p.cmd.ProcessState.ExitCode(); code != CodeInterrupted {
 				t.Fatalf("exit code %d, want %d:\n%s", code, CodeInterrupted, p.said)
 			}
-			h.says(p.said.String(), "The next run picks up from there.", "\n::error title=hackage-mirror::interrupted\n", "\ninterrupted: ")
+			h.says(p.said.String(), "Interrupted; the next run picks up from there.", "\n::error title=hackage-mirror::interrupted\n", "\ninterrupted: ")
 			h.says(watcher.hears(t, "/start", "/fail"), ": interrupted\n", "because the run was interrupted")
 			outputs, summary := h.afterStep()
 			h.holds(outputs, map[string]string{"files-commit": "", "hashes-commit": "", "index-state": "", "pending": fmt.Sprint(len(g.Releases()))})

@@ -184,7 +184,7 @@ func TestForeignTarballInTheBucketIsAnAlarm(t *testing.T) {
 		t.Fatal(err)
 	}
 	said := w.sync(CodeDegraded)
-	w.says(said, "new-1.0 mismatch", "up to date, but look at this: new-1.0: bucket "+w.bucket()+" holds other bytes under package/new-1.0.tar.gz", "delete the object")
+	w.says(said, "new-1.0 mismatch", "up to date, but look at this: new-1.0: bucket "+w.bucket()+" has other bytes than the signed ones at package/new-1.0.tar.gz", "delete the object")
 	w.sameFile(r.TarballKey(), []byte("somebody else's"))
 	g := h.Generation()
 	w.checkFiles(g)

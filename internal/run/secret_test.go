@@ -122,10 +122,10 @@ func TestSecretRefusals(t *testing.T) {
 		{"token by flag and sign", nil, []string{"--token=github_pat_hunter2"}, "argument 2 looks like a key"},
 		{"key in a wrong option", nil, []string{"--branch", "-----BEGIN hunter2"}, "argument 3 looks like a key"},
 		{"nothing by flag", nil, []string{"--token"}, "expected the path of a file"},
-		{"folder", nil, []string{"--token", t.TempDir()}, "that is a folder"},
+		{"folder", nil, []string{"--token", t.TempDir()}, "it is a folder"},
 		{"large", nil, []string{"--token", large}, "longer than"},
 		{"blank", nil, []string{"--token", blank}, "the secret is empty"},
-		{"not a key", map[string]string{"INPUT_SIGNING-KEY": "hunter2"}, nil, "--signing-key: that is neither"},
+		{"not a key", map[string]string{"INPUT_SIGNING-KEY": "hunter2"}, nil, "--signing-key: it is neither"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -169,9 +169,9 @@ func TestStatusOfWhatCannotBeRead(t *testing.T) {
 		says  string
 	}{
 		"nothing":     {http.NotFoundHandler(), "404 Not Found: the mirror does not have it"},
-		"forbidden":   {answer(403, "X", "y", "no"), "403 Forbidden: the mirror turns this machine or user away"},
-		"password":    {answer(401, "X", "y", "no"), "the mirror wants a user and a password, or not these, and status asks without"},
-		"unwell":      {answer(500, "X", "y", "no"), "(3 attempts): status 500 Internal Server Error: the mirror is unwell"},
+		"forbidden":   {answer(403, "X", "y", "no"), "403 Forbidden: the mirror refuses this machine or user"},
+		"password":    {answer(401, "X", "y", "no"), "the mirror wants a user and a password"},
+		"unwell":      {answer(500, "X", "y", "no"), "(3 attempts): status 500 Internal Server Error: the mirror has a problem of its own"},
 		"a page":      {answer(200, "Content-Type", "text/html", "<!doctype html><title>\x1b[31mlog in</title>"), "not canonical JSON"},
 		"too much":    {answer(200, "X", "y", strings.Repeat("{", 1<<20)), "where 4096 are the limit"},
 		"in circles":  {http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { http.Redirect(rw, r, r.URL.Path, http.StatusFound) }), "more than 5 redirects"},
