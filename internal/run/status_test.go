@@ -215,7 +215,7 @@ func TestStatusVerifies(t *testing.T) {
 	}
 	w.put("timestamp.json", raw)
 	w.put("snapshot.json", "{}")
-	w.says(w.status(CodeError, w.web.URL), "unverified", "files of the repository do not fit together")
+	w.says(w.status(CodeError, w.web.URL), "unverified", "files of the repository do not match each other")
 	tls := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(tls.Close)
 	w.says(w.status(CodeError, tls.URL), "check the address, the clock and the installed certificates")
