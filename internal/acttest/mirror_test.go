@@ -143,7 +143,7 @@ func (s *stage) failing() {
 	}
 	s.forge.ran("failure")
 	s.mirror(false, "workflow_dispatch")
-	s.unchanged(before)
+	s.published(before)
 	issues := s.forge.issues()
 	if len(issues) != 1 || issues[0].State != "open" || issues[0].Title != "Mirror Hackage fails" {
 		s.T.Fatalf("after two runs that failed the issues are %+v", issues)
