@@ -49,7 +49,7 @@ func startBrowser(t testing.TB) context.Context {
 		unable(t, errors.New("chromium is not installed; script/bootstrap installs it"))
 	}
 	// Pages of the tests are our own, and root cannot have a sandbox.
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox)
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU)
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, leave := chromedp.NewContext(allocator)
 	t.Cleanup(func() {
@@ -76,9 +76,9 @@ func unable(t testing.TB, err error) {
 
 // A reader is somebody before a window of the browser.
 type reader struct {
-	dark, noScript bool
-	width          int64         // of the window; 0 for that of a desktop
-	later          time.Duration // by the reader's clock, since the last check of the sample
+	noScript bool
+	width    int64         // of the window; 0 for that of a desktop
+	later    time.Duration // by the reader's clock, since the last check of the sample
 }
 
 // A tab is where a reader looks at a page.
@@ -99,15 +99,11 @@ func (r reader) open(t testing.TB, window context.Context, address string) *tab 
 	ctx, end := context.WithTimeout(ctx, time.Minute)
 	t.Cleanup(func() { end(); leave() })
 	b.ctx = ctx
-	scheme := "light"
-	if r.dark {
-		scheme = "dark"
-	}
 	clock := fmt.Sprintf("{ const now = Date.now.bind(Date), far = %d - now(); window.later = 0; Date.now = () => now() + far + window.later; }",
 		at.Add(r.later).UnixMilli())
 	tell(b, log.Enable, cdp.Empty{})
 	tell(b, network.Enable, network.EnableParams{})
-	tell(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+	b.light(true)
 	tell(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: r.noScript})
 	tell(b, cdpage.AddScriptToEvaluateOnNewDocument, cdpage.AddScriptToEvaluateOnNewDocumentParams{Source: clock})
 	b.do(chromedp.EmulateViewport(cmp.Or(r.width, 1280), 900), chromedp.Navigate(address))
@@ -397,6 +393,7 @@ func testClock(t *testing.T, window context.Context, base string) {
 func testPolicy(t *testing.T, window context.Context, base string) {
 	elsewhere := httptest.NewServer(http.NotFoundHandler())
 	defer elsewhere.Close()
+	b := reader{}.open(t, window, base)
 	for kind, attempt := range map[string]string{
 		"script":  "{ const s = document.createElement('script'); s.textContent = 'window.pwned = 1'; document.body.append(s); }",
 		"style":   "{ const s = document.createElement('style'); s.textContent = 'body { color: red }'; document.body.append(s); }",
@@ -404,8 +401,7 @@ func testPolicy(t *testing.T, window context.Context, base string) {
 		"connect": "fetch('" + elsewhere.URL + "').catch(() => {});",
 		"form":    "{ const f = document.createElement('form'); f.action = '" + elsewhere.URL + "'; document.body.append(f); f.submit(); }",
 	} {
-		b := reader{}.open(t, window, base)
-		violated := ask[string](b, "new Promise(done => { document.addEventListener('securitypolicyviolation', e => done(e.effectiveDirective)); "+attempt+" setTimeout(() => done('nothing'), 3000); })")
+		violated := ask[string](b, "new Promise(done => { document.addEventListener('securitypolicyviolation', e => done(e.effectiveDirective), {once: true}); "+attempt+" setTimeout(() => done('nothing'), 3000); })")
 		if !strings.HasPrefix(violated, kind) {
 			t.Errorf("%s violates %s", kind, violated)
 		}
@@ -453,8 +449,10 @@ func testFile(t *testing.T, window context.Context) {
 // one: nothing runs out of the screen, and axe finds nothing serious.
 func testSample(t *testing.T, window context.Context, s *status.Status, axe string) {
 	base := place(t, s)
+	b := reader{width: 360, later: time.Minute}.open(t, window, base)
 	for _, dark := range []bool{false, true} {
-		b := reader{dark: dark, width: 360, later: time.Minute}.open(t, window, base)
+		b.light(!dark)
+		b.do(chromedp.EmulateViewport(360, 900))
 		if wide := ask[int](b, "document.documentElement.scrollWidth"); wide > 360 {
 			t.Errorf("on a screen of 360 pixels it is %d wide", wide)
 		}
@@ -472,8 +470,17 @@ func testSample(t *testing.T, window context.Context, s *status.Status, axe stri
 		if dark {
 			rules = `{runOnly: ["color-contrast"]}` // nothing else differs
 		}
-		b.accessible(axe, rules)
+		if len(s.Ledger) < status.MaxLedger { // of long lists axe would say the same, again and again
+			b.accessible(axe, rules)
+		}
 	}
+}
+
+// light says whether the system is set to light or to dark.
+func (b *tab) light(is bool) {
+	b.Helper()
+	scheme := map[bool]string{true: "light", false: "dark"}[is]
+	tell(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
 }
 
 // accessible fails if axe-core finds anything that keeps people out.

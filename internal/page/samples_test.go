@@ -38,6 +38,7 @@ func sample() *status.Status {
 
 // fill gives a mirror its 90 days and newest items.
 func fill(s *status.Status) *status.Status {
+	s.Days, s.Recent = nil, nil
 	for i := status.MaxDays - 1; i >= 0; i-- {
 		day := at.AddDate(0, 0, -i)
 		busy := 24 + i*i*31%17
@@ -79,6 +80,7 @@ func samples() map[string]*status.Status {
 // degraded is a mirror at which somebody should look.
 func degraded() *status.Status {
 	s := sample()
+	s.Recent = s.Recent[:20]
 	s.Health, s.Sentence = status.Look, "Up to date, but look at this: the bytes of 1 release are not the signed ones, and are not published."
 	s.Run.Error = "The bytes of 1 release are not the signed ones, and are not published. The mirrors.json expires at 2026-12-02T06:00:00Z."
 	s.Owed = 4
@@ -95,6 +97,7 @@ func degraded() *status.Status {
 // failed is a mirror whose last run failed.
 func failed() *status.Status {
 	s := sample()
+	s.Recent = s.Recent[:20]
 	s.Health, s.Sentence = status.Failed, "Not up to date: what upstream has could not be read, or not be verified."
 	s.Checked, s.Index.Behind = at.Add(-2*time.Hour), 7200
 	s.Run.Outcome, s.Run.Seconds = "failed", 81.2
@@ -115,7 +118,7 @@ func firstFill() *status.Status {
 
 // full has all lists as long as they may be.
 func full() *status.Status {
-	s := degraded()
+	s := fill(degraded())
 	s.Ledger = nil
 	s.Owed = 1200
 	s.Recent[1] = s.Recent[0]
