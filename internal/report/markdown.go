@@ -282,7 +282,7 @@ func (m *markdown) destinations() {
 		if !t.room() {
 			continue
 		}
-		cells := []string{m.name(d), m.news(d), unbroken(Took(d.Took))}
+		cells := []string{m.name(d), m.news(d), Took(d.Took)}
 		if lags {
 			cells = append(cells, cmp.Or(when(d.At.Time), "nothing yet"))
 		}
