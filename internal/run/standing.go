@@ -61,6 +61,12 @@ func (r *syncer) tellReaders(ctx context.Context, run *report.Run, aborted error
 		}
 	}
 	_ = group.Wait() // which says what went wrong
+	for _, st := range all {
+		if st.now != nil && counted(st.now.Holds) {
+			run.Holds = &st.now.Holds
+			return
+		}
+	}
 }
 
 // due reports whether a bucket's readers are to be told: of anything new, of a

@@ -1,0 +1,105 @@
+package mirror
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/buckettest"
+	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+)
+
+// opened is a bucket over the rig's store, loaded.
+func (r *rig) opened() *Bucket {
+	r.Helper()
+	b := New(r.store, "test", noon)
+	if _, err := b.Load(r.Context()); err != nil {
+		r.Fatal(err)
+	}
+	return b
+}
+
+// A run that only tells takes nothing from one that meets it and has something new,
+// and tells nothing over one that came before it.
+func TestTellingIsNoClaim(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, hackagetest.Small())
+	r.mustRun()
+	news, quiet := r.opened(), r.opened()
+	page := []File{{Key: "status.json", Type: typeJSON, CacheControl: briefly, Body: []byte("{}")}}
+	if !quiet.CanTell() {
+		t.Fatal("the bucket has a state, and nobody can be told of it")
+	}
+	if err := quiet.Tell(t.Context(), page, "good", quiet.Stored().Position); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(r.store.Contents()["status.json"], page[0].Body) || quiet.Stats().Bytes != 0 {
+		t.Errorf("%d bytes of the mirror were put", quiet.Stats().Bytes)
+	}
+	late := r.opened()
+	if err := news.Begin(t.Context()); err != nil {
+		t.Errorf("a run that met one that only told ends with %v", err)
+	}
+	if told := news.Stored().Told; told.Health != "good" || !told.Is(news.Stored().Position) {
+		t.Errorf("what was told is forgotten: %+v", told)
+	}
+	if err := late.Tell(t.Context(), nil, "failed", late.Stored().Position); !errors.Is(err, bucket.ErrConflict) {
+		t.Errorf("telling beside a run at work ends with %v", err)
+	}
+	if err := quiet.Begin(t.Context()); !errors.Is(err, bucket.ErrConflict) {
+		t.Errorf("claiming beside a run at work ends with %v", err)
+	}
+}
+
+// Stopped at any put, the state says that something is to be told.
+func TestStoppedWhileItTellsTheStateSaysSo(t *testing.T) {
+	t.Parallel()
+	for nth := 1; nth <= 4; nth++ {
+		for _, persisted := range []bool{false, true} {
+			r := newRig(t, hackagetest.Small())
+			r.mustRun()
+			b := r.opened()
+			at := b.Stored().Position
+			if err := b.Tell(t.Context(), nil, "good", at); err != nil {
+				t.Fatal(err)
+			}
+			any := func(string) bool { return true }
+			hook, hit := stopAt(stage{fits: any, nth: nth}, persisted)
+			r.store.Hook = hook
+			files := []File{{Key: "index.html", Body: []byte("1")}, {Key: "status.json", Body: []byte("2")}}
+			if err := r.opened().Tell(t.Context(), files, "failed", at); !errors.Is(err, errStopped) || !hit() {
+				t.Fatalf("it ends with %v", err)
+			}
+			r.store.Hook = nil
+			told, changed := r.opened().Stored().Told, r.store.Contents()["status.json"] != nil
+			if changed && told.Health == "good" {
+				t.Errorf("stopped at put %d (persisted %v): the state says %q, and a file was changed", nth, persisted, told.Health)
+			}
+			if !told.Is(at) {
+				t.Errorf("stopped at put %d: what was told is not known", nth)
+			}
+		}
+	}
+}
+
+// A bucket without a state, or with one that cannot be read, is none to tell of.
+func TestBucketsToTellOf(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, hackagetest.Small())
+	r.store = buckettest.NewMemory(t, buckettest.Rules{})
+	if r.opened().CanTell() {
+		t.Error("an empty bucket is told of")
+	}
+	r.mustRun()
+	shard := New(r.store, "test", noon)
+	shard.Restrict(Shard{Number: 1, Of: 2})
+	if _, err := shard.Load(t.Context()); err != nil || shard.CanTell() {
+		t.Errorf("a shard is told of, or %v", err)
+	}
+	r.store.Set(StateKey, []byte("garbage"))
+	b := New(r.store, "test", noon)
+	if _, err := b.Load(t.Context()); err == nil || b.CanTell() {
+		t.Errorf("a bucket whose state is %v is told of", err)
+	}
+}
