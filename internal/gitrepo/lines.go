@@ -247,6 +247,10 @@ func socketFrom(dir, socket string) string {
 // alone begins what ssh says when it cannot share the line, and goes on by itself.
 var alone = regexp.MustCompile(`(?m)^(mux_client|Control ?[Ss]ocket).*`)
 
+// hollow are lines by which git says that a step broke off, and nothing of why. A host
+// that refuses something mostly says what.
+var hollow = regexp.MustCompile(`(?m)^(fatal: |error: )?(.*hung up unexpectedly.*|early EOF|.*unexpected disconnect.*|.*index-pack failed.*|fetch-pack: .*|failed to push some refs.*|Could not read from remote repository\.|Please make sure you have the correct access rights|and the repository exists\.|Connection to .* closed.*)?\s*$`)
+
 // contact runs a step of git that talks to the remote, over the shared line if there
 // is one. Where the line is lost meanwhile, the step is made once more without it:
 // all of them can be, and a push that came through finds that everything is there.
@@ -267,8 +271,8 @@ func (r *Repo) contact(ctx context.Context, env []string, stdin []byte, args ...
 	if why := alone.FindString(said); shared && why != "" {
 		r.line.leave(r.git.clean(why))
 	}
-	if shared && err != nil && !r.line.there() && ctx.Err() == nil {
-		r.line.leave("the host ended the shared connection in the middle of a step")
+	if shared && err != nil && ctx.Err() == nil && (!r.line.there() || strings.TrimSpace(hollow.ReplaceAllString(said, "")) == "") {
+		r.line.leave("the shared connection broke off in the middle of a step")
 		out, said, err = r.step(ctx, nil, env, stdin, args...)
 	}
 	if err != nil {

@@ -164,15 +164,19 @@ func (c *caller) saidOnce(word string) {
 // TestHostsThatShareNoConnection: each step then has its own, as without lines.
 func TestHostsThatShareNoConnection(t *testing.T) {
 	t.Parallel()
-	script := filepath.Join(t.TempDir(), "once")
 	// $PPID is the process of the connection.
-	const once = "#!/bin/sh\nif [ -e \"$0.$PPID\" ]; then kill $PPID; sleep 5; exit 1; fi\n: >\"$0.$PPID\"\nexec sh -c \"$SSH_ORIGINAL_COMMAND\"\n"
-	if err := os.WriteFile(script, []byte(once), 0o700); err != nil {
-		t.Fatal(err)
+	once := func(then string) string {
+		script := filepath.Join(t.TempDir(), "once")
+		text := "#!/bin/sh\nif [ -e \"$0.$PPID\" ]; then " + then + "; fi\n: >\"$0.$PPID\"\nexec sh -c \"$SSH_ORIGINAL_COMMAND\"\n"
+		if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		return "ForceCommand " + script + "\n"
 	}
 	for more, word := range map[string]string{
-		"ForceCommand " + script + "\n": "in the middle",
-		"MaxSessions 1\n":               "refused by peer",
+		once("kill $PPID; sleep 5; exit 1"): "in the middle",
+		once("exit 1"):                      "in the middle",
+		"MaxSessions 1\n":                   "refused by peer",
 	} {
 		c := newCaller(t, more)
 		r := c.open(nil, t.TempDir(), c.remote())
