@@ -256,7 +256,7 @@ func TestReplacedTarballRewritesItsRecord(t *testing.T) {
 	r.lost[extra] = hackage.ErrMismatch
 	d, _ := r.mustRun()
 	if d.State().Ledger[extra].Reason != state.Mismatch || r.git("cat-file", "blob", "hackage:"+extra.JSONPath()) != old {
-		t.Errorf("while it cannot be had the release keeps its old record; ledger %+v", d.State().Ledger)
+		t.Errorf("while it is not available the release keeps its old record; ledger %+v", d.State().Ledger)
 	}
 	delete(r.lost, extra)
 	if d, _ = r.mustRun(); len(d.State().Ledger) != 0 {

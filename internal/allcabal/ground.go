@@ -24,7 +24,7 @@ type ground struct {
 
 	// foreign are the commits of somebody else above it, the newest first.
 	foreign []string
-	undo    bool             // they are undone, and not only passed over
+	undo    bool             // they are undone, and not only skipped
 	undone  []gitrepo.Change // what of them is put back
 	kept    []gitrepo.Change // what the owner wants to keep of them
 }

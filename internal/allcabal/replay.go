@@ -156,7 +156,7 @@ func (r *replay) run(ctx context.Context) error {
 }
 
 // source returns the index and where to begin in it: at the position, or at its
-// start if all revisions of a release that was owed are to be had.
+// start if all revisions of a release that was owed are needed.
 func (r *replay) source(ctx context.Context) (*hackage.Index, index.Position, error) {
 	if len(r.plan.early) == 0 {
 		return r.in.Index, r.d.state.Position, nil

@@ -36,7 +36,7 @@ type rig struct {
 	full    bool     // records are recomputed
 	said    []string // what Notify was told
 	now     time.Time
-	// lost are the tarballs that cannot be had, each with the reason.
+	// lost are the tarballs that are not available, each with the reason.
 	lost map[index.Release]error
 	// between, if set, is called once between reading the remote and pushing.
 	between func()

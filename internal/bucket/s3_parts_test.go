@@ -37,7 +37,7 @@ func TestLargeObjectGoesInParts(t *testing.T) {
 	t.Parallel()
 	content := noise(12*mebi + 1)
 	for name, hide := range map[string]func(io.ReadSeeker) io.ReadSeeker{
-		"side by side": func(r io.ReadSeeker) io.ReadSeeker { return r },
+		"concurrently": func(r io.ReadSeeker) io.ReadSeeker { return r },
 		"in turn":      func(r io.ReadSeeker) io.ReadSeeker { return onlySeeks{r} },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,7 +33,7 @@ const asyncBytes = 256 << 10
 // gitformat-pack: "PACK", version, count, the objects, and the SHA-1 over all
 // that; and beside it an index. git sees the objects of a pack when it is
 // finished. Blobs are packed by several goroutines. All its methods but
-// addLater may be called side by side.
+// addLater may be called concurrently.
 type packer struct {
 	folder string // objects/pack
 

@@ -113,7 +113,7 @@ func FuzzDelta(f *testing.F) {
 	})
 }
 
-// TestBlobsAreDeltas writes many versions of files side by side and holds the packs
+// TestBlobsAreDeltas writes many versions of files concurrently and holds the packs
 // against git: whole, strict, no chain too long, every content to be read back, and
 // small.
 func TestBlobsAreDeltas(t *testing.T) {

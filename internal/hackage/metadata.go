@@ -163,7 +163,7 @@ func (r *refusal) Error() string { return r.err.Error() }
 
 func (r *refusal) Unwrap() error { return r.err }
 
-// refuse makes a refusal that says which file was held against which. A wrong
+// refuse makes a refusal that says which file was compared with which. A wrong
 // length or digest means another edition of the file than its signer saw; a
 // wrong signature, by keys that a root names, may mean another root.
 func refuse(file, against string, err error) error {

@@ -19,7 +19,7 @@ type Files interface {
 	String() string
 }
 
-// OpenFiles is Open for the files of a store. Parts of them cannot be had.
+// OpenFiles is Open for the files of a store. Parts of them are not available.
 func OpenFiles(files Files, o Options) *Upstream {
 	return &Upstream{src: store{files}, o: o.withDefaults()}
 }

@@ -36,7 +36,7 @@ const (
 // from the midstate and must come to the digest that the snapshot names, so what
 // is returned is as good as the whole.
 //
-// Where a part cannot be had or does not prove itself, the whole is fetched, as
+// Where a part is not available or does not prove itself, the whole is fetched, as
 // Index does: the server gives no parts, upstream has rewritten its index, or
 // what have says is wrong. Options.Notify is told why. Then From is zero, and the
 // log tells which positions are true. Only the packed index is fetched whole if

@@ -40,7 +40,7 @@ func digestBytes(name string) (int, bool) {
 	return 0, false
 }
 
-// JSON returns the record of a tarball that can be had at the locations, in the
+// JSON returns the record of a tarball that the locations offer, in the
 // form that the package comment shows.
 func (d Digests) JSON(locations ...string) []byte {
 	if locations == nil {
@@ -74,7 +74,7 @@ func (d Digests) fields() any {
 	}
 }
 
-// Locations returns where the tarball of a release can be had: at Hackage, and
+// Locations returns where the tarball of a release is available: at Hackage, and
 // at the mirror whose public address is given, if it is not empty.
 func Locations(r index.Release, mirror string) []string {
 	locations := []string{"https://hackage.haskell.org/package/" + r.String() + "/" + r.String() + ".tar.gz"}

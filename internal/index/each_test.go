@@ -19,7 +19,7 @@ import (
 )
 
 // motley is an index of a few releases that are uploaded, revised, replaced and
-// passed over in every order, the same each time.
+// skipped in every order, the same each time.
 func motley() []file {
 	random := rand.New(rand.NewPCG(1, 2))
 	files := []file{{name: "z/preferred-versions"}}
@@ -107,7 +107,7 @@ func checkTail(t *testing.T, raw []byte, from index.Position, got *index.Tail) {
 		t.Errorf("no tail from %d", from.Length)
 		return
 	}
-	// Malformed ones are passed over by Scan only.
+	// Malformed ones are skipped by Scan only.
 	some := *got
 	some.Passed.ByReason = maps.Clone(got.Passed.ByReason)
 	delete(some.Passed.ByReason, "malformed package.json")

@@ -17,7 +17,7 @@ const (
 )
 
 // MaxEntry is the largest content in bytes that is taken; a larger entry is
-// passed over. The largest .cabal file on Hackage has 262 kB.
+// skipped. The largest .cabal file on Hackage has 262 kB.
 const MaxEntry = 16 << 20
 
 // The last part of the paths that are not named after their package.
@@ -77,7 +77,7 @@ const (
 	reasonMalformed = "malformed package.json"
 )
 
-// parsePath says what the path of an entry is about, or why it is passed over.
+// parsePath says what the path of an entry is about, or why it is skipped.
 func parsePath(path string) (kind Kind, r Release, reason string) {
 	if !clean(path) {
 		return 0, Release{}, reasonUnclean
@@ -118,7 +118,7 @@ func clean(path string) bool {
 	return true
 }
 
-// Passed tells of entries that were passed over.
+// Passed tells of entries that were skipped.
 type Passed struct {
 	// Count is how many there were, and ByReason how many for each reason.
 	Count    int
@@ -130,7 +130,7 @@ type Passed struct {
 // maxSamples bounds Passed.Samples.
 const maxSamples = 10
 
-// An oddity is an entry that is passed over.
+// An oddity is an entry that is skipped.
 type oddity struct{ path, reason string }
 
 // add counts an entry. The path is an uploader's text, so it is quoted and cut.

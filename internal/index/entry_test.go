@@ -13,7 +13,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
 
-// TestPathTricks puts each odd path between two good entries: it is passed over
+// TestPathTricks puts each odd path between two good entries: it is skipped
 // for the reason given, and the good ones are read as if it were not there.
 func TestPathTricks(t *testing.T) {
 	t.Parallel()
@@ -107,7 +107,7 @@ func checkPassed(t *testing.T, odd file, reason string) {
 	}
 	p := l.Passed()
 	if strings.Join(got, ",") != "first,last" || p.Count != 1 || p.ByReason[reason] != 1 {
-		t.Errorf("%q: entries are %q, passed over %+v; want one by reason %q", odd.name, got, p, reason)
+		t.Errorf("%q: entries are %q, skipped %+v; want one by reason %q", odd.name, got, p, reason)
 	}
 	if len(p.Samples) != 1 || len(p.Samples[0]) > 1000 || strings.ContainsFunc(p.Samples[0], func(c rune) bool { return c < 0x20 || c == utf8.RuneError }) {
 		t.Errorf("%q: samples %q are not quoted and short", odd.name, p.Samples)
@@ -128,7 +128,7 @@ func TestNULInPath(t *testing.T) {
 	fixChecksum(raw[:512])
 	l := index.NewLog(bytes.NewReader(raw), index.Position{})
 	if got := mustRun(t, l); len(got) != 0 || l.Passed().Count != 1 {
-		t.Errorf("entries are %q, passed over %+v", got, l.Passed())
+		t.Errorf("entries are %q, skipped %+v", got, l.Passed())
 	}
 	long := strings.Repeat("a", 280) + "/1/X.cabal"
 	raw, _ = pack(t, file{name: long, format: tar.FormatPAX})
@@ -152,7 +152,7 @@ func TestTrailingSlash(t *testing.T) {
 		fixChecksum(block)
 		l := index.NewLog(bytes.NewReader(block), index.Position{})
 		if got := mustRun(t, l); len(got) != 0 || l.Passed().Count != 1 || l.End().Length != 512 {
-			t.Errorf("type %q: entries are %q, passed over %+v, end %d", kind, got, l.Passed(), l.End().Length)
+			t.Errorf("type %q: entries are %q, skipped %+v, end %d", kind, got, l.Passed(), l.End().Length)
 		}
 	}
 }
@@ -177,7 +177,7 @@ func TestSamplesAreBounded(t *testing.T) {
 	mustRun(t, l)
 	p := l.Passed()
 	if p.Count != 30 || len(p.Samples) != 10 {
-		t.Errorf("passed over %d with %d samples, want 30 with 10", p.Count, len(p.Samples))
+		t.Errorf("skipped %d with %d samples, want 30 with 10", p.Count, len(p.Samples))
 	}
 	for _, s := range p.Samples {
 		if len(s) > 1000 {
@@ -213,7 +213,7 @@ func TestHugeEntry(t *testing.T) {
 		t.Errorf("entries are %q", got)
 	}
 	if p := l.Passed(); p.ByReason["too large"] != 1 {
-		t.Errorf("passed over %+v, want one too large", p)
+		t.Errorf("skipped %+v, want one too large", p)
 	}
 	if n := after.TotalAlloc - before.TotalAlloc; n > 4<<20 {
 		t.Errorf("reading past 1 GB allocated %d bytes", n)

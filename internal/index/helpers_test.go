@@ -74,7 +74,7 @@ func packageJSON(r index.Release, body, md5 string) string {
 }
 
 // small is an index with every kind of entry in both writers' forms, and some
-// that are passed over.
+// that are skipped.
 func small() []file {
 	foo := index.Release{Package: "foo", Version: "1.0"}
 	long := strings.Repeat("long-", 30) + "name"
@@ -84,7 +84,7 @@ func small() []file {
 		{name: "foo/preferred-versions", body: "foo <2", second: 1001},
 		{name: "Foo/1.0/Foo.cabal", body: strings.Repeat("x", 512), second: 1002, format: tar.FormatGNU},
 		{name: long + "/2/" + long + ".cabal", body: "long, by GNU", second: 1003, format: tar.FormatGNU},
-		{name: "foo/1.0/extra.txt", body: "passed over", second: 1004},
+		{name: "foo/1.0/extra.txt", body: "skipped", second: 1004},
 		{name: long + "/3/" + long + ".cabal", body: "long, by PAX", second: 1005, format: tar.FormatPAX},
 		{kind: tar.TypeXGlobalHeader, records: map[string]string{"comment": "no entry at all"}},
 		{name: "foo/preferred-versions", second: 1006},

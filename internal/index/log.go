@@ -39,7 +39,7 @@ type Log struct {
 	plain  tar.Header // the plain header read last
 	buf    bytes.Buffer
 	passed Passed
-	odd    oddity // the entry that was passed over last
+	odd    oddity // the entry that was skipped last
 	done   bool
 	err    error
 }
@@ -71,7 +71,7 @@ func (l *Log) entries(want func(Entry) bool) iter.Seq2[Entry, error] {
 	}
 }
 
-// steps is entries with those that are passed over, which have no Kind; odd
+// steps is entries with those that are skipped, which have no Kind; odd
 // tells of them.
 func (l *Log) steps(want func(Entry) bool) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
@@ -92,7 +92,7 @@ func (l *Log) steps(want func(Entry) bool) iter.Seq2[Entry, error] {
 	}
 }
 
-// next reads one entry. One that is passed over has no Kind.
+// next reads one entry. One that is skipped has no Kind.
 func (l *Log) next(want func(Entry) bool) (Entry, error) {
 	h, err := l.header()
 	if err != nil {
@@ -163,7 +163,7 @@ func (l *Log) explain(err error) error {
 	return fmt.Errorf("read index entry at offset %d: %w: %w", l.tape.edge.Length, ErrDamaged, err)
 }
 
-// classify says what an entry is, or why it is passed over.
+// classify says what an entry is, or why it is skipped.
 func classify(h *tar.Header) (Kind, Release, string) {
 	switch {
 	case isSparse(h):
@@ -210,7 +210,7 @@ func (l *Log) time(h *tar.Header) time.Time {
 }
 
 // End returns the position behind the newest entry that was read whole, also of
-// one that was passed over. After a full run that is the end of the log.
+// one that was skipped. After a full run that is the end of the log.
 func (l *Log) End() Position { return l.tape.edge }
 
 // At returns the position at a checkpoint, and whether that length is a
@@ -221,7 +221,7 @@ func (l *Log) At(length int64) (Position, bool) {
 	return p, ok
 }
 
-// Passed tells of the entries that were passed over so far.
+// Passed tells of the entries that were skipped so far.
 func (l *Log) Passed() Passed {
 	p := l.passed
 	p.ByReason = maps.Clone(p.ByReason)

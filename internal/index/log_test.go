@@ -40,7 +40,7 @@ func TestEntriesOfBothForms(t *testing.T) {
 	}
 	reasons := map[string]int{"other file name": 1, "not a regular file": 2}
 	if p := l.Passed(); p.Count != 3 || !maps.Equal(p.ByReason, reasons) {
-		t.Errorf("passed over %+v, want %v", p, reasons)
+		t.Errorf("skipped %+v, want %v", p, reasons)
 	}
 	if err := l.Finish(int64(len(raw)), sha256.Sum256(raw)); err != nil {
 		t.Error(err)

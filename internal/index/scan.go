@@ -46,7 +46,7 @@ type Tail struct {
 
 // Scan reads the log to its end and sums it up for the packages that take
 // wants, or for all if take is nil; take is asked once for each package. A
-// malformed package.json is counted as passed over, and its release has no
+// malformed package.json is counted as skipped, and its release has no
 // Target then. Some 200 bytes are held for each release.
 func Scan(l *Log, take func(pkg string) bool) (*Tail, error) {
 	tails, err := ScanEach(l, take, l.from)

@@ -57,7 +57,7 @@ func TestScan(t *testing.T) {
 		t.Errorf("newest preferred-versions are at %v, want a's at %d", tail.NewestPreferred, start(8))
 	}
 	if p := tail.Passed; p.Count != 2 || p.ByReason["malformed package.json"] != 1 || p.ByReason["other file name"] != 1 {
-		t.Errorf("passed over %+v", p)
+		t.Errorf("skipped %+v", p)
 	}
 	if !tail.From.IsZero() || tail.To != l.End() || tail.To.Length != ends[len(ends)-1] {
 		t.Errorf("tail is from %+v to %+v", tail.From, tail.To)

@@ -101,14 +101,14 @@ func followGenerations(t *testing.T, steps []step) {
 			t.Errorf("generation %d: position at %d is %+v, want %+v", i, from.Length, p, from)
 		}
 		if len(known) != s.packages || tail.Passed.Count != 0 {
-			t.Errorf("generation %d has %d releases, want %d; passed over %+v", i, len(known), s.packages, tail.Passed)
+			t.Errorf("generation %d has %d releases, want %d; skipped %+v", i, len(known), s.packages, tail.Passed)
 		}
 		from = tail.To
 	}
 }
 
 // TestRealHistory scans a hundredth of Hackage's true history, in the Hackage
-// server's form: nothing in it may be passed over.
+// server's form: nothing in it may be skipped.
 func TestRealHistory(t *testing.T) {
 	t.Parallel()
 	f, err := os.Open(shared(t, "scale/small-01-index.tar.zst"))
@@ -132,7 +132,7 @@ func TestRealHistory(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(tail.News) != 2033 || tail.Entries != 4456 || tail.Passed.Count != 0 {
-		t.Errorf("%d releases in %d entries, passed over %+v; want 2033 in 4456, none passed over", len(tail.News), tail.Entries, tail.Passed)
+		t.Errorf("%d releases in %d entries, skipped %+v; want 2033 in 4456, none skipped", len(tail.News), tail.Entries, tail.Passed)
 	}
 	for r, n := range tail.News {
 		if n.Cabals == 0 || n.TargetOffset < 0 {

@@ -266,7 +266,7 @@ func (b *Bucket) counted(c cabalFile) (int, error) {
 	return earlier[c.release] + c.behind, err
 }
 
-// maxAsked bounds how many revisions of a release are read side by side.
+// maxAsked bounds how many revisions of a release are read concurrently.
 const maxAsked = 32
 
 // nextNumber asks the bucket for the number of the first revision behind its
@@ -293,7 +293,7 @@ func (b *Bucket) nextNumber(ctx context.Context, c cabalFile, more int) (int, er
 	}
 }
 
-// askRevisions reads some revisions of a release from a number on, side by side.
+// askRevisions reads some revisions of a release from a number on, concurrently.
 // It returns how many are there without a gap, and whether one of them is c.
 func (b *Bucket) askRevisions(ctx context.Context, c cabalFile, from, count int) (there int, same bool, err error) {
 	found, equal := make([]bool, count), make([]bool, count)

@@ -36,7 +36,7 @@ type Feed struct {
 	published bool // all that was asked for is done
 }
 
-// A delivery is a tarball for a bucket, or the news that it cannot be had.
+// A delivery is a tarball for a bucket, or the news that it is not available.
 type delivery struct {
 	want state.Want
 	err  error

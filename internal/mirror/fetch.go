@@ -26,7 +26,7 @@ type Upstream interface {
 // A Want is one tarball to fetch and who takes it.
 type Want struct {
 	state.Tarball
-	// Owed says that all who want it were told before that it cannot be had.
+	// Owed says that all who want it were told before that it is not available.
 	Owed bool
 	// Digests says that the digests are wanted in any case, for the hashes
 	// repository. Otherwise a tarball that no bucket takes any more is left
@@ -48,7 +48,7 @@ func (w Want) idle() bool {
 }
 
 // ErrOutage is returned when so many tarballs failed in a row that upstream,
-// or the way to it, is down, or when of so many not one could be had, whatever
+// or the way to it, is down, or when of so many not one was available, whatever
 // upstream said of them. One that gives others is never given up for a few
 // releases; one that gives none should not fill the ledger.
 var ErrOutage = errors.New("upstream gives no tarballs")
@@ -83,7 +83,7 @@ type Fetcher struct {
 	mu       sync.Mutex
 	outcomes map[state.Tarball]state.Outcome
 	failures int // in a row
-	refused  int // tarballs that could not be had, the last because of last
+	refused  int // tarballs that could not be downloaded, the last because of last
 	last     error
 	had      bool  // one was
 	waiting  int64 // bytes of memory in use of those above
@@ -102,7 +102,7 @@ const (
 // of the buckets that want it. It does not wait for the buckets, except that it
 // never runs far ahead of the fastest.
 //
-// A tarball that cannot be had is an outcome, not an error; the errors are a
+// A tarball that is not available is an outcome, not an error; the errors are a
 // context that ended, a full disk here, or ErrOutage.
 func (f *Fetcher) Fetch(ctx context.Context, wants []Want) (map[state.Tarball]state.Outcome, error) {
 	f.outcomes = make(map[state.Tarball]state.Outcome, len(wants))

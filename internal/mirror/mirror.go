@@ -90,7 +90,7 @@ type Bucket struct {
 	refused  map[index.Release]error // tarballs the bucket holds with other bytes
 	refusal  error                   // the first of an object that the store does not take
 	refusals int                     // how many
-	alarms   []string                // other foreign bytes, put right
+	alarms   []string                // other foreign bytes, repaired
 	unsigned []index.Release         // releases that came without a package.json
 	broken   error                   // the first error that is not of one release
 	stats    Stats

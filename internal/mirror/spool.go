@@ -22,7 +22,7 @@ type spool struct {
 }
 
 // Write adds to the spool. An error stays: it is of this machine, not of the
-// download, so it must not be taken for a tarball that could not be had.
+// download, so it must not be taken for a tarball that could not be downloaded.
 func (s *spool) Write(p []byte) (int, error) {
 	n, err := s.write(p)
 	if err != nil {

@@ -94,7 +94,7 @@ func (b *Bucket) passOver(err error) {
 	b.without(err)
 }
 
-// unless returns an error, unless it is of an object to be passed over.
+// unless returns an error, unless it is of an object to be skipped.
 func (b *Bucket) unless(err error) error {
 	if errors.Is(err, bucket.ErrRefused) {
 		b.passOver(err)
@@ -125,7 +125,7 @@ func (b *Bucket) Incomplete() error {
 		"find out why, then run once with --full", b.refusals, b.refusal)
 }
 
-// alarm notes what a person should know of although it was put right.
+// alarm notes what a person should know of although it was repaired.
 func (b *Bucket) alarm(text string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

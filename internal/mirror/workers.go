@@ -2,7 +2,7 @@ package mirror
 
 import "golang.org/x/sync/errgroup"
 
-// workers do tasks side by side, up to a number at a time. They stay for the
+// workers do tasks concurrently, up to a number at a time. They stay for the
 // next task, for the stack that a put takes is grown by copying it, and a put is
 // short.
 type workers struct {
@@ -17,7 +17,7 @@ func newWorkers(limit int) *workers {
 }
 
 // do hands a task to a worker, and waits while all are busy. It must not be
-// called side by side.
+// called concurrently.
 func (w *workers) do(task func()) {
 	select {
 	case w.tasks <- task:

@@ -123,7 +123,7 @@ type Destination struct {
 	Entries int
 }
 
-// A Phase is a part of the run. Some go on side by side.
+// A Phase is a part of the run. Some go on concurrently.
 type Phase struct {
 	Name  string // of the program's own words
 	Begin time.Duration

@@ -19,7 +19,7 @@ import (
 // alone.
 type need struct {
 	state.Tarball
-	// owed says that all of them were told before that it cannot be had.
+	// owed says that all of them were told before that it is not available.
 	owed bool
 	// offset is where the index asks for it; 0 for what was owed before.
 	offset int64

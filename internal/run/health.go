@@ -47,7 +47,7 @@ func (r *syncer) health(ctx context.Context, s *site, run *report.Run, err error
 	case len(look) > 0:
 		h.word, h.sentence = status.Look, "Up to date, but look at this: "+uncapital(look[0])
 	case owed > 0:
-		h.sentence = fmt.Sprintf("Up to date, but for %s that could not be had yet.", report.Plural(owed, "release"))
+		h.sentence = fmt.Sprintf("Up to date, but for %s that could not be downloaded yet.", report.Plural(owed, "release"))
 	}
 	return h
 }
@@ -112,7 +112,7 @@ func (r *syncer) concerns(s *site, run *report.Run) (all []string) {
 		}
 	}
 	if len(s.bucket.Alarms()) > 0 {
-		all = append(all, "Somebody else had written to this bucket, which was put right.")
+		all = append(all, "Somebody else had written to this bucket, which was repaired.")
 	}
 	for _, other := range r.sites {
 		if other.repo != nil && other.err == nil && len(other.repo.Alarms()) > 0 {

@@ -41,7 +41,7 @@ func (a accepted) String() string { return fmt.Sprintf("%s@%x", a.release, a.sha
 type mismatches struct {
 	accepted []accepted
 
-	mu     sync.Mutex // tarballs come side by side
+	mu     sync.Mutex // tarballs come concurrently
 	served map[index.Release]*hackage.MismatchError
 }
 

@@ -25,11 +25,11 @@ type StatusOptions struct {
 	S3Region         string   `name:"s3-region" group:"What to look at:" placeholder:"REGION" help:"Region of buckets whose address names none. Default: that of the environment or the AWS profile."`
 	S3PathStyle      bool     `name:"s3-path-style" group:"What to look at:" help:"Put the bucket's name in the path of requests instead of the host name."`
 
-	Upstream     string   `name:"upstream" group:"What it is held against:" default:"https://hackage.haskell.org" placeholder:"ADDRESS" help:"Hackage repository that the mirror copies: an http(s) address or a folder in the same layout."`
-	UpstreamUser string   `name:"upstream-user" group:"What it is held against:" placeholder:"NAME" help:"User of an upstream that wants a password (HTTP Basic)."`
-	RootKeys     []string `name:"root-keys" type:"list" group:"What it is held against:" placeholder:"KEYID" help:"Full ids of the root keys to trust, 64 hexadecimal digits each; a list. Default: Hackage's own six."`
-	KeyThreshold int      `name:"key-threshold" group:"What it is held against:" default:"3" placeholder:"N" help:"How many of the root keys must have signed."`
-	TrustedKeys  string   `name:"trusted-keys" group:"What it is held against:" placeholder:"KEYS" help:"Keys that may have signed a repository's tag: fingerprints, public keys or files of them; a list. Without any, the tag's signer is told and not judged."`
+	Upstream     string   `name:"upstream" group:"What it is compared with:" default:"https://hackage.haskell.org" placeholder:"ADDRESS" help:"Hackage repository that the mirror copies: an http(s) address or a folder in the same layout."`
+	UpstreamUser string   `name:"upstream-user" group:"What it is compared with:" placeholder:"NAME" help:"User of an upstream that wants a password (HTTP Basic)."`
+	RootKeys     []string `name:"root-keys" type:"list" group:"What it is compared with:" placeholder:"KEYID" help:"Full ids of the root keys to trust, 64 hexadecimal digits each; a list. Default: Hackage's own six."`
+	KeyThreshold int      `name:"key-threshold" group:"What it is compared with:" default:"3" placeholder:"N" help:"How many of the root keys must have signed."`
+	TrustedKeys  string   `name:"trusted-keys" group:"What it is compared with:" placeholder:"KEYS" help:"Keys that may have signed a repository's tag: fingerprints, public keys or files of them; a list. Without any, the tag's signer is told and not judged."`
 
 	UpstreamPassword Secret `name:"upstream-password" secret:"phrase" group:"For what not everybody can read (a file; in the environment also the text itself):" placeholder:"FILE" help:"Password of upstream-user."`
 	SSHKey           Secret `name:"ssh-key" secret:"key" group:"For what not everybody can read (a file; in the environment also the text itself):" placeholder:"FILE" help:"Private key for repositories over ssh. Default: your own ssh settings."`

@@ -21,7 +21,7 @@ import (
 // What goes into the hashes repository is asked for with the target that the
 // repository knows. What a bucket wanted by another target is only told of.
 type outcomes struct {
-	mu      sync.Mutex // repositories ask and add side by side
+	mu      sync.Mutex // repositories ask and add concurrently
 	file    *os.File
 	records int32                   // in the file
 	places  map[index.Release]int32 // which record

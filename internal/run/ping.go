@@ -29,7 +29,7 @@ import (
 // the network says, which may.
 const (
 	// callTime bounds a call. It is also what servers that hang may add to a run:
-	// all are called side by side, and a call that says that the run began is
+	// all are called concurrently, and a call that says that the run began is
 	// given up after half of it once the run has ended.
 	callTime = 10 * time.Second
 	// lastCallTime takes its place from when somebody asks the run to end: GitHub's

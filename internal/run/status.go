@@ -71,7 +71,7 @@ func runStatus(ctx context.Context, l *look) (err error) {
 	return l.tell()
 }
 
-// read reads the places side by side, then upstream, whose root the mirror may have
+// read reads the places concurrently, then upstream, whose root the mirror may have
 // already, and then what each place lacks.
 func (l *look) read(ctx context.Context) error {
 	if err := l.list(); err != nil {

@@ -113,7 +113,7 @@ func (l *look) sane(t time.Time) time.Time {
 	return t
 }
 
-// checked is when a mirror says it was held against upstream last, zero if it does
+// checked is when a mirror says it was compared with upstream last, zero if it does
 // not say so.
 func (p *view) checked() time.Time {
 	if p.said == nil {

@@ -199,7 +199,7 @@ func (r *syncer) acceptRewrite(s *site, end index.Position) error {
 	return nil
 }
 
-// fillRepositories commits and pushes, all repositories side by side.
+// fillRepositories commits and pushes, all repositories concurrently.
 func (r *syncer) fillRepositories(ctx context.Context) {
 	r.each(r.repositories(), func(s *site) error { return r.limit(s) })
 	if len(r.repositories()) == 0 {

@@ -53,7 +53,7 @@ func (w *world) checkAllOnce() {
 	}
 }
 
-// shards runs some shards of three side by side.
+// shards runs some shards of three concurrently.
 func (w *world) shards(c *cloud, more func(shard int) []string, numbers ...int) {
 	w.Helper()
 	var group errgroup.Group

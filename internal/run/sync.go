@@ -188,7 +188,7 @@ func (r *syncer) readStates(ctx context.Context) {
 }
 
 // advance brings the sites to the end of the index. The buckets and the
-// repositories go on side by side once all tarballs have come.
+// repositories go on concurrently once all tarballs have come.
 func (r *syncer) advance(ctx context.Context) error {
 	end := r.timeline.begin("index")
 	err := r.readIndex(ctx)
@@ -264,7 +264,7 @@ func (r *syncer) sayWhy() {
 	}
 }
 
-// each does one step for several sites side by side. An error stays with its
+// each does one step for several sites concurrently. An error stays with its
 // site; if the context ended the run as a whole says so.
 func (r *syncer) each(sites []*site, step func(*site) error) {
 	var group errgroup.Group
@@ -352,7 +352,7 @@ func (r *syncer) allAt(seen hackage.Seen) bool {
 }
 
 // settled reports whether no site has anything to gain from the index: each is
-// at its end, and what they owe is still not to be had.
+// at its end, and what they owe is still not available.
 func (r *syncer) settled(ctx context.Context) (bool, error) {
 	if r.metadata != nil {
 		for _, s := range live(r.sites) {

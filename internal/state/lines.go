@@ -117,7 +117,7 @@ func (s State) bucketLines() []line {
 	return out
 }
 
-// fromLines reads what lines wrote. Unknown keys are passed over, so that an
+// fromLines reads what lines wrote. Unknown keys are skipped, so that an
 // older program can read what a newer one added.
 func fromLines(in []line) (State, error) {
 	first := map[string]string{}

@@ -235,7 +235,7 @@ func TestEditedStatesAreRefused(t *testing.T) {
 	}
 }
 
-// What only a bucket's file has is held to the same rules, and passed over in a
+// What only a bucket's file has is held to the same rules, and skipped in a
 // tag.
 func TestEditedFilesAreRefused(t *testing.T) {
 	t.Parallel()

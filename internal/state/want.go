@@ -22,7 +22,7 @@ type Want struct {
 	Tarball
 	// Replaced says that the signed index itself replaces an older tarball.
 	Replaced bool
-	// Owed says that the tarball could not be had before.
+	// Owed says that the tarball could not be downloaded before.
 	Owed bool
 }
 
@@ -73,7 +73,7 @@ func (s State) WantsInTurn(tail *index.Tail, turn Turn) []Want {
 	return wants
 }
 
-// ReasonOf says for what reason a tarball that could not be had is owed.
+// ReasonOf says for what reason a tarball that could not be downloaded is owed.
 func ReasonOf(err error) Reason {
 	switch {
 	case errors.Is(err, hackage.ErrMissing):

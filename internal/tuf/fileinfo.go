@@ -47,7 +47,7 @@ func (f fileMap) get(name string) (FileInfo, error) {
 
 // parseFiles reads a map of files. Without a SHA-256, or with a length below
 // zero, no file could ever fit; such an entry is left out. MD5 and hashes not
-// known are passed over.
+// known are skipped.
 func parseFiles(o object) (fileMap, error) {
 	files := make(fileMap, len(o))
 	for _, m := range o {

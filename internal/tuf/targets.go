@@ -15,7 +15,7 @@ type Targets struct {
 	Files map[string]FileInfo
 }
 
-// ParseTargets reads a package.json. Fields it does not know are passed over. A
+// ParseTargets reads a package.json. Fields it does not know are skipped. A
 // date of expiry and signatures, which no package.json of Hackage has, must have
 // the right form and are then not looked into. The error wraps ErrSyntax,
 // ErrShape, ErrType or ErrKeyType.
