@@ -29,7 +29,7 @@ type chronicle struct {
 // until the whole index is read again.
 func (r *syncer) chronicle(ctx context.Context, s *site, former, out *status.Status, now time.Time) error {
 	ix, tail, to := s.index, s.tail, s.bucket.Stored().Position
-	if r.whole != nil {
+	if r.hasWhole(s) {
 		ix, tail = r.wholeIndex, r.whole
 	}
 	c := &chronicle{days: map[string]status.Day{}, since: now.AddDate(0, 0, 1-status.MaxDays).Truncate(24 * time.Hour)}
@@ -62,6 +62,10 @@ func (r *syncer) chronicle(ctx context.Context, s *site, former, out *status.Sta
 	out.Days, out.Recent = c.newest()
 	return nil
 }
+
+// hasWhole reports whether the whole index was read, and is one that a bucket's goes
+// on in.
+func (r *syncer) hasWhole(s *site) bool { return r.whole != nil && s.tail != nil }
 
 // read takes in what the index holds up to a length for the packages of a tail.
 // First has the number of the first revision of a release that the tail mentions.

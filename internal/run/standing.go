@@ -111,7 +111,7 @@ func (r *syncer) tellOne(ctx context.Context, st *standing, outcome report.Outco
 // toldOf returns how far into the index a bucket's readers are told that it is. What
 // an earlier run did not tell, this one did only if it read the whole index.
 func (r *syncer) toldOf(s *site) index.Position {
-	if s.untold && r.whole == nil {
+	if s.untold && !r.hasWhole(s) {
 		return s.bucket.Stored().Told.At
 	}
 	return s.bucket.Stored().Position
@@ -156,7 +156,7 @@ func (r *syncer) render(st *standing) ([]mirror.File, error) {
 			changed = append(changed, mirror.File(f))
 		}
 	}
-	if at := st.site.bucket.Stored().Position; r.whole != nil && r.whole.To.Length == at.Length {
+	if at := st.site.bucket.Stored().Position; r.hasWhole(st.site) && r.whole.To.Length == at.Length {
 		changed = append(changed, mirror.File(page.Names(newestVersions(r.whole))))
 	}
 	return append(changed, mirror.File{Key: status.Key, Type: "application/json", CacheControl: "public, no-transform, max-age=60", Body: st.now.JSON()}), nil

@@ -381,6 +381,32 @@ func TestShardsTellNothing(t *testing.T) {
 	w.checkHolds(w.told(), "gathered")
 }
 
+// TestBucketOfAnotherIndexIsToldOf: beside one that is well, and by nothing of the
+// index that it does not have.
+func TestBucketOfAnotherIndexIsToldOf(t *testing.T) {
+	t.Parallel()
+	h := hackagetest.Small()
+	other := h.Clone()
+	w, second := newWorld(t, h), newWorld(t, other)
+	for version := range 9 {
+		other.Upload("elsewhere", fmt.Sprint(version), nil, nil)
+		h.Revise("alpha", "0.2", fmt.Appendf(nil, "name: alpha\nversion: 0.2\nx-revision: %d\n", version+1))
+	}
+	second.fill(CodeDone, second.bucketArgs(second.bucket())...)
+	before := second.told()
+	w.fill(CodeDone, w.bucketArgs(w.bucket())...)
+	w.hackage.Upload("later", "1", nil, nil)
+	w.fill(CodeError, w.bucketArgs(w.bucket(), second.bucket())...)
+	w.checkHolds(w.told(), "the one that is well")
+	s := second.told()
+	if s.Health != status.Failed || !strings.Contains(s.Sentence, "does not go on from the one that this mirror has") || s.Index.Length != before.Index.Length {
+		t.Errorf("it says %s: %s", s.Health, s.Sentence)
+	}
+	if !reflect.DeepEqual(s.Recent, before.Recent) || s.Holds != before.Holds {
+		t.Errorf("it tells of another index: %+v", s.Holds)
+	}
+}
+
 // TestLongIndexIsToldInShort: of many more releases than are listed, only so many are
 // held.
 func TestLongIndexIsToldInShort(t *testing.T) {
