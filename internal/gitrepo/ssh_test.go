@@ -182,6 +182,10 @@ func TestSSHWithDeployKey(t *testing.T) {
 			if err != nil || !strings.Contains(string(said), "-o BatchMode=yes") {
 				t.Fatalf("the notes do not hold what ran: %q, %v", said, err)
 			}
+			// Killed, we leave a connection behind for a minute at most.
+			if n := strings.Count(string(said), "-o ControlPersist=60 "); n != 1 || r.steps != 6 {
+				t.Errorf("%d lines for %d steps:\n%s", n, r.steps, said)
+			}
 			line := strings.Split(string(key), "\n")[2]
 			noSecrets(t, dir, string(said)+strings.Join(r.git.env, "\n"), line)
 		})

@@ -51,10 +51,7 @@ func runDistance(ctx context.Context, arguments []string, stdout io.Writer) (err
 	}
 	targets := b.judge()
 	text := b.markdown(targets)
-	if _, err := io.WriteString(stdout, text); err != nil {
-		return err
-	}
-	if b.write != "" {
+	if _, err = io.WriteString(stdout, text); err == nil && b.write != "" {
 		err = writePart(b.write, distanceCommand, text)
 	}
 	if n := missed(targets); err == nil && n > 0 {
@@ -207,6 +204,7 @@ for name in files hashes; do
 done
 mkdir -p "$2/$(basename "$1")" "$2/copy-of-$(basename "$1")"
 git init --quiet --bare "$1/hand"
+export GIT_AUTHOR_NAME=x GIT_AUTHOR_EMAIL=x GIT_COMMITTER_NAME=x GIT_COMMITTER_EMAIL=x
 git -C "$1/hand" update-ref HEAD "$(git -C "$1/hand" commit-tree -m x 4b825dc642cb6eb9a060e54bf8d69288fbee4904)"
 printf '[127.0.0.1]:%s ' "$3" | cat - host.pub >"$1/known"`
 
@@ -215,9 +213,6 @@ func (w *farWorld) prepare(ctx context.Context) error {
 	port := w.lines[2].Addr().String()
 	port = port[strings.LastIndex(port, ":")+1:]
 	w.env = append(w.gateway.environment(), "HOME="+w.distance.dir, "GIT_SSH_COMMAND=ssh -F none -i "+filepath.Join(w.distance.dir, "client")+" -o UserKnownHostsFile="+w.dir+"/known")
-	for _, who := range []string{"AUTHOR", "COMMITTER"} {
-		w.env = append(w.env, "GIT_"+who+"_NAME=x", "GIT_"+who+"_EMAIL=x")
-	}
 	made := exec.CommandContext(ctx, "sh", "-euc", farFolders, "sh", w.dir, w.gateway.folder, port)
 	made.Dir, made.Env = w.distance.dir, w.env
 	if said, err := made.CombinedOutput(); err != nil {
