@@ -285,7 +285,7 @@ func TestRepositoriesOverSSH(t *testing.T) {
 	step(CodeError, "refused the credentials", "files-repository", "hashes-repository")
 	w.env["INPUT_SSH-KEY"] = host.key
 	delete(w.env, "INPUT_SSH-KNOWN-HOSTS")
-	step(CodeError, "host key is not a known one")
+	step(CodeError, "host key is unknown")
 	if w.refs(w.files())+w.refs(w.hashes()) != refs {
 		t.Error("a run without the right keys moved something")
 	}
