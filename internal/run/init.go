@@ -60,6 +60,7 @@ func runInit(ctx context.Context, o *InitOptions, env Env) error {
 			return usage(err, "init")
 		}
 	}
+	fmt.Fprintf(env.Stderr, "This makes keys in %s and writes %s, then lists what is left to do. It changes nothing on GitHub unless you let it use gh.\n", o.Keys, o.Workflow)
 	suggest := o.suggestions(git.Or(remembered), env.asks && !o.Yes)
 	if env.asks && !o.Yes {
 		err = o.ask(ctx, s, suggest, env)
@@ -109,7 +110,6 @@ func (o *InitOptions) suggestions(known setup.Answers, asks bool) func(repositor
 
 // ask asks for what flags did not say.
 func (o *InitOptions) ask(ctx context.Context, s *setup.Setup, suggest func(string) setup.Answers, env Env) error {
-	fmt.Fprintf(env.Stderr, "This makes keys in %s and writes %s, then lists what is left to do. It changes nothing on GitHub unless you let it use gh.\n", o.Keys, o.Workflow)
 	talk := setup.NewTalk(env.stdin, env.Stderr)
 	answers, err := talk.Ask(ctx, o.answers(), suggest, env.Now())
 	if err != nil {

@@ -168,7 +168,7 @@ func TestInitIsInterruptedAtATerminal(t *testing.T) {
 func TestInitAsksNothingWithYes(t *testing.T) {
 	t.Parallel()
 	c := converse(t, "--yes")
-	if code := c.end(); code != CodeDone || c.seen.Len() > 0 {
+	if code := c.end(); code != CodeDone || strings.Count(c.seen.String(), "\n") != 1 || !strings.HasPrefix(c.seen.String(), "This makes keys in ") {
 		t.Errorf("exit code %d:\n%s", code, c.seen.String())
 	}
 }

@@ -131,7 +131,7 @@ func (a Answers) buckets() []string {
 }
 
 func (a Answers) remote(text string) (Remote, error) {
-	if text = given(text); text == "" {
+	if text = pasted(given(text)); text == "" {
 		return Remote{}, nil
 	}
 	if err := plain(text); err != nil {

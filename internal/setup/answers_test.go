@@ -24,7 +24,7 @@ func TestParseRemote(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"", "me", "me/", "/me/x", "./x", "me/x/y", "me/..", "-me/x", "me/x y", "file:///x", "http://github.com/me/x", "git://h/x",
+		"", "me", "me/", "/me/x", "./x", "me/x/y", "me/..", "-me/x", "me/x y", "file:///x", "http://h/me/x", "git://h/x",
 		"https://me:hunter2@h/x", "https://token@h/x", "https://h", "https://h/x?y", "https://me:hunter2@h/%zz", "-o@h:x",
 	} {
 		got, err := ParseRemote(text)
@@ -32,6 +32,44 @@ func TestParseRemote(t *testing.T) {
 			t.Errorf("%q is taken for %+v", text, got)
 		} else if strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%q repeats the password", err)
+		}
+	}
+}
+
+// People copy the address of the page that they see, or the line that clones it.
+func TestParseRemotePasted(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"https://github.com/me/x/tree/main", "https://github.com/me/x/settings/secrets/actions", "github.com/me/x", "GitHub.com/me/x/",
+		"https://www.github.com/me/x", "http://github.com/me/x", "https://github.com/me/x#readme", "https://github.com/me/x?tab=readme-ov-file#x",
+		"https://github.com/me/x/actions?query=branch%3Amain", "git clone https://github.com/me/x.git", "git clone git@github.com:me/x.git",
+		"gh repo clone me/x", "git remote add origin git@github.com:me/x.git", "ssh://git@ssh.github.com:443/me/x.git", "https://github.com:443/me/x",
+		"git://github.com/me/x.git", "git clone  https://github.com/me/x",
+	} {
+		if got, err := parseRepository(text); err != nil || got != "me/x" {
+			t.Errorf("repository %q is %q, %v", text, got, err)
+		}
+		a := usual()
+		a.Files = text
+		if plan, err := a.Plan(noon()); err != nil || plan.Files.Slug != "me/x" {
+			t.Errorf("files-repository %q is %+v, %v", text, plan.Files, err)
+		}
+	}
+	for text, says := range map[string]string{
+		"https://github.com/me":                    "not of a repository; write OWNER/REPO",
+		"https://github.com/":                      "not of a repository; write OWNER/REPO",
+		"https://github.com/orgs/me/repositories":  "not of a repository; write OWNER/REPO",
+		"https://github.com/settings/tokens":       "not of a repository; write OWNER/REPO",
+		"git@github.com:me":                        "not of a repository; write OWNER/REPO",
+		"https://me:hunter2@github.com/me/x":       "leave that out",
+		"https://hunter2@github.com/me/x/tree/x":   "leave that out",
+		"http://hunter2@github.com/me/x":           "leave that out",
+		"https://gitlab.com/me/x":                  "a repository at gitlab.com cannot run the workflow",
+		"https://gitlab.com/me/x?ref=a":            "ends before the ? or #",
+		"git clone --depth 1 https://example.org/": "write OWNER/REPO",
+	} {
+		if _, err := parseRepository(text); err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q: %v; want %q", text, err, says)
 		}
 	}
 }
@@ -153,6 +191,14 @@ func TestStandard(t *testing.T) {
 		if a := Standard(repository); a.Files != want[0] || a.Hashes != want[1] || a.Access != want[2] {
 			t.Errorf("%q: %+v", repository, a)
 		}
+	}
+}
+
+// What stands beside a repository is known by its address, too.
+func TestStandardOfAnAddress(t *testing.T) {
+	t.Parallel()
+	if got := Standard("https://github.com/me/mirror/settings"); !reflect.DeepEqual(got, Standard("me/mirror")) {
+		t.Errorf("%+v", got)
 	}
 }
 

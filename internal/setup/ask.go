@@ -109,7 +109,7 @@ func (t *Talk) Ask(ctx context.Context, flags Answers, suggest func(repository s
 	a := flags
 	a.Repository = or(a.Repository, suggest("").Repository)
 	slug := func(answer string) error { _, err := parseRepository(answer); return err }
-	if err := t.each(ctx, question{&a.Repository, "Repository on GitHub that runs the workflow: OWNER/REPO or its address", "", true, slug}); err != nil {
+	if err := t.each(ctx, question{&a.Repository, "Repository on GitHub that runs the workflow (OWNER/REPO or its address)", "", true, slug}); err != nil {
 		return a, err
 	}
 	if name, err := parseRepository(given(a.Repository)); err == nil {

@@ -43,8 +43,11 @@ func (s *Setup) words(st *state) string {
 
 // found says of each file what it is for and whether it was made.
 func (s *Setup) found(st *state) []string {
-	width := 0
-	for _, w := range st.workflows {
+	width, files := 0, st.workflows
+	if st.dependabot != nil {
+		files = append(slices.Clone(files), *st.dependabot)
+	}
+	for _, w := range files {
 		width = max(width, len(w.path))
 	}
 	for _, k := range st.keys {
@@ -54,7 +57,7 @@ func (s *Setup) found(st *state) []string {
 	for i, k := range st.keys {
 		lines = append(lines, fmt.Sprintf("%-*s  %s; %s", width, k.path, s.purpose(st, i, k), s.fate(st, k)))
 	}
-	for _, w := range st.workflows {
+	for _, w := range files {
 		lines = append(lines, fmt.Sprintf("%-*s  %s; %s", width, w.path, w.does, w.fate))
 	}
 	return lines
@@ -120,8 +123,8 @@ func (s *Setup) pushSteps(st *state) []step {
 	for _, w := range st.workflows {
 		add += " " + shellQuote(w.path)
 	}
-	if st.dependabot != "" {
-		add += " " + shellQuote(st.dependabot)
+	if st.dependabot != nil {
+		add += " " + shellQuote(st.dependabot.path)
 	}
 	commands = append(commands, add, "git commit -m 'Mirror Hackage'")
 	push := "git push -u origin HEAD"
@@ -286,6 +289,9 @@ func (s *Setup) variableSteps(st *state) []step {
 			also = "Variables that are set already keep their value until you run their command."
 		}
 		commands = append(commands, "gh variable set "+v.name+" --repo "+s.Repository+" --body "+shellQuote(v.value))
+	}
+	if bucket := s.unplaced(); bucket != "" && !st.held["S3_REGION"] {
+		also += "\n    Say in which region " + bucket + " is: gh variable set S3_REGION --repo " + s.Repository + " --body REGION"
 	}
 	if len(commands) == 0 {
 		return nil

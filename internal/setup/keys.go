@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -100,11 +101,14 @@ func (k *key) openSigning(passphrase []byte, now func() time.Time) error {
 func (s *Setup) sshKey(d destination, held bool) (*key, error) {
 	path := filepath.Join(s.Keys, d.option+"-ssh-key")
 	k := &key{secret: sshSecret(d.option), path: path, public: path + ".pub"}
+	if err := k.checkOpens(d.remote, s.Repository); err != nil {
+		return nil, err
+	}
 	found, err := k.find(held)
 	if err != nil {
 		return nil, err
 	}
-	comment := "hackage-mirror-" + d.option
+	comment := "hackage-mirror-" + d.option + opens + d.remote.String()
 	switch {
 	case !found && k.elsewhere:
 		return k, k.readLine()
@@ -127,6 +131,26 @@ func (s *Setup) sshKey(d destination, held bool) (*key, error) {
 	}
 	k.line = string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(signer.PublicKey())))
 	return k, k.keepPublic([]byte(k.line + " " + comment + "\n"))
+}
+
+// opens stands in the comment of an ssh key before the repository that it is for.
+const opens = " for "
+
+// checkOpens refuses a key that was made for another repository on GitHub, which lets
+// a deploy key into one only.
+func (k *key) checkOpens(remote Remote, workflow string) error {
+	raw, err := readFile(k.public)
+	if err != nil {
+		return err
+	}
+	_, comment, _, _, err := ssh.ParseAuthorizedKey(raw)
+	_, before, known := strings.Cut(comment, opens)
+	if _, other := ParseSlug(before); err != nil || !known || other != nil || remote.Slug == "" || strings.EqualFold(before, remote.Slug) {
+		return nil // damaged ones are told of where they are read
+	}
+	return fmt.Errorf("%q is the deploy key of %s, and GitHub lets a deploy key into one repository only; to get another one for %s, run: rm -f %s %s; "+
+		"if %s has the secret %s, also run: gh secret delete %s --repo %s; then run this again. If %s is the new name of the same repository, write it at the end of %q instead",
+		k.public, before, remote.Slug, shellQuote(k.path), shellQuote(k.public), workflow, k.secret, k.secret, workflow, remote.Slug, k.public)
 }
 
 // readLine reads the public half of an ssh key whose private half is elsewhere.

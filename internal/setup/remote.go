@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
@@ -42,9 +43,27 @@ func parseRepository(text string) (slug string, err error) {
 	return remote.Slug, err
 }
 
-// ParseRemote reads OWNER/REPO or an address over ssh or https. Errors do not
-// repeat an address that may hold a password.
+// pasted returns what of a line that people copied names a repository: a command
+// that clones it, or an address of GitHub from which its scheme is missing.
+func pasted(text string) string {
+	words := strings.Fields(text)
+	if len(words) > 2 && slices.Contains(cloners, strings.Join(words[:len(words)-1], " ")) {
+		text = words[len(words)-1]
+	}
+	if host, _, more := strings.Cut(text, "/"); more && onGitHub(host) {
+		return "https://" + text
+	}
+	return text
+}
+
+// cloners are the commands that GitHub's pages and manual show.
+var cloners = []string{"git clone", "gh repo clone", "git remote add origin"}
+
+// ParseRemote reads OWNER/REPO, an address over ssh or https, or the address of any
+// page of a repository on GitHub. Errors do not repeat an address that may hold a
+// password.
 func ParseRemote(text string) (Remote, error) {
+	text = pasted(text)
 	switch {
 	case strings.Contains(text, "://"):
 		return parseURL(text)
@@ -52,7 +71,7 @@ func ParseRemote(text string) (Remote, error) {
 		return Remote{}, fmt.Errorf("a workflow cannot push to the folder %.200q; write OWNER/REPO or an address over ssh or https", text)
 	}
 	if m := scpForm.FindStringSubmatch(text); m != nil && !strings.HasPrefix(text, "-") {
-		return onHost(m[1], m[2], text), nil
+		return onHost(m[1], m[2], text)
 	}
 	slug, err := ParseSlug(text)
 	return Remote{Slug: slug, Host: githubHost}, err
@@ -64,25 +83,43 @@ func parseURL(text string) (Remote, error) {
 		return Remote{}, errors.New("it is not an address; write OWNER/REPO or https://HOST/PATH")
 	}
 	_, password := u.User.Password()
+	github := onGitHub(u.Hostname())
 	switch {
-	case password || u.Scheme == "https" && u.User != nil:
+	case password || u.Scheme != "ssh" && u.User != nil:
 		return Remote{}, errors.New("the address contains a user or password, and the workflow is public; leave that out")
-	case u.Scheme != "https" && u.Scheme != "ssh":
+	case u.Scheme != "https" && u.Scheme != "ssh" && !github:
 		return Remote{}, fmt.Errorf("a workflow cannot push by %.20q; write OWNER/REPO or an address over ssh or https", u.Scheme)
-	case u.Host == "" || strings.Trim(u.Path, "/") == "" || u.RawQuery != "" || u.Fragment != "":
+	case github:
+		return onHost(githubHost, u.Path, text)
+	case u.Host == "" || strings.Trim(u.Path, "/") == "":
 		return Remote{}, errors.New("it is not the address of a repository; write https://HOST/PATH")
+	case u.RawQuery != "" || u.Fragment != "":
+		return Remote{}, errors.New("the address of a repository ends before the ? or #; leave out what follows")
 	}
-	return onHost(u.Host, u.Path, text), nil
+	return onHost(u.Host, u.Path, text)
 }
 
-// onHost returns the remote at an address, by its name where that is GitHub.
-func onHost(host, path, address string) Remote {
-	slug, err := ParseSlug(strings.TrimSuffix(strings.Trim(path, "/"), ".git"))
-	if strings.EqualFold(host, githubHost) && err == nil {
-		return Remote{Slug: slug, Host: githubHost}
-	}
-	return Remote{Host: host, Address: address}
+// onGitHub reports whether a host is GitHub, by any of its names.
+func onGitHub(host string) bool {
+	return slices.Contains([]string{githubHost, "www." + githubHost, "ssh." + githubHost}, strings.ToLower(host))
 }
+
+// onHost returns the remote at an address. On GitHub a name says it all: the first
+// two parts of the path, whatever page of the repository follows.
+func onHost(host, path, address string) (Remote, error) {
+	if !onGitHub(host) {
+		return Remote{Host: host, Address: address}, nil
+	}
+	parts := strings.SplitN(strings.Trim(path, "/")+"//", "/", 3)
+	slug, err := ParseSlug(parts[0] + "/" + parts[1])
+	if err != nil || slices.Contains(notOwners, strings.ToLower(parts[0])) {
+		return Remote{}, errors.New("this page of " + githubHost + " is not of a repository; write OWNER/REPO")
+	}
+	return Remote{Slug: slug, Host: githubHost}, nil
+}
+
+// notOwners are the pages of GitHub that look like an owner's.
+var notOwners = []string{"orgs", "organizations", "settings", "users", "enterprises", "topics"}
 
 // IsZero reports whether there is no remote.
 func (r Remote) IsZero() bool { return r == Remote{} }

@@ -37,7 +37,7 @@ type state struct {
 	admitted   map[string]bool   // ssh keys that may write, by the destination's option
 	troubles   []error           // what gh could not do
 	workflows  []workflow        // with what became of them
-	dependabot string            // file that keeps the pins up to date
+	dependabot *workflow         // not one, but a file that keeps the pins up to date; nil: another does
 	pin        string            // why the workflow names no release, "" if it does
 	removed    map[string]bool   // private files that were handed over
 }

@@ -371,6 +371,37 @@ func TestPrivateKeyIsElsewhere(t *testing.T) {
 	y.same(before)
 }
 
+// GitHub refuses a deploy key that another repository has.
+func TestDeployKeyOfAnotherRepository(t *testing.T) {
+	t.Parallel()
+	y := newTry(t)
+	y.must()
+	y.says(y.contents()["keys/files-ssh-key.pub"], " hackage-mirror-files for me/all-cabal-files\n")
+	y.answers.Files = "me/others"
+	for range 2 {
+		before := y.contents()
+		said, err := y.do()
+		if err == nil {
+			t.Fatalf("the key was taken for two repositories:\n%s", said)
+		}
+		y.says(err.Error(), "is the deploy key of me/all-cabal-files", "for me/others", "gh secret delete FILES_SSH_KEY --repo me/mirror")
+		delete(before, "keys/answers.json")
+		after := y.contents()
+		for name, text := range before {
+			if after[name] != text {
+				t.Errorf("%s was changed", name)
+			}
+		}
+		_ = os.Remove(y.path("keys/files-ssh-key")) // as after it was handed to gh
+	}
+	if err := os.Remove(y.path("keys/files-ssh-key.pub")); err != nil {
+		t.Fatal(err)
+	}
+	y.says(y.must(), "opens me/others; made", "opens me/all-cabal-hashes; kept")
+	y.answers.Files = "git@git.example.org:me/files.git"
+	y.says(y.must(), "opens git@git.example.org:me/files.git; kept")
+}
+
 func TestWorkflowThatDiffers(t *testing.T) {
 	t.Parallel()
 	y := newTry(t)
@@ -408,7 +439,7 @@ func TestBucketAloneNeedsNoKeys(t *testing.T) {
 	y := newTry(t)
 	y.answers = Answers{Repository: "me/mirror", Buckets: []string{"s3://my-hackage"}, Role: "arn:aws:iam::123456789012:role/mirror", Access: string(DeployKeys)}
 	said := y.must()
-	y.says(said, "Let the role trust this workflow")
+	y.says(said, "Let the role trust this workflow", "Say in which region s3://my-hackage is: gh variable set S3_REGION --repo me/mirror --body REGION")
 	if files := y.contents(); len(files) != 4 {
 		t.Errorf("files: %d, want the workflow, dependabot.yml, and the answers in a folder that git leaves out", len(files))
 	}

@@ -104,6 +104,9 @@ func withoutUser(address string) string {
 // the workflow, each with a deploy key of its own; or, if the workflow runs in
 // one of these two, that one alone, which needs no key.
 func Standard(repository string) Answers {
+	if slug, err := parseRepository(given(repository)); err == nil {
+		repository = slug
+	}
 	owner, name, _ := strings.Cut(repository, "/")
 	a := Answers{Access: string(DeployKeys)}
 	if owner == "" {

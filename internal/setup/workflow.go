@@ -16,9 +16,6 @@ import (
 // actionAddress is where the Action's releases are tags.
 const actionAddress = "https://github.com/hackage-mirror/hackage-mirror"
 
-// defaultRegion is that of buckets for which nobody said another one.
-const defaultRegion = "us-east-1"
-
 // lookupTime is how long the release is looked for.
 const lookupTime = 20 * time.Second
 
@@ -131,11 +128,13 @@ func (s *Setup) writeDependabot(st *state) error {
 	if there, err := readFile(filepath.Join(github, "dependabot.yaml")); err != nil || there != nil {
 		return err
 	}
-	st.dependabot = filepath.Join(github, "dependabot.yml")
-	if there, err := readFile(st.dependabot); err != nil || there != nil {
+	d := &workflow{path: filepath.Join(github, "dependabot.yml"), does: "proposes newer releases of the actions", fate: "kept"}
+	st.dependabot = d
+	if there, err := readFile(d.path); err != nil || there != nil {
 		return err
 	}
-	return createBeside(st.dependabot, []byte(dependabot))
+	d.fate = written
+	return createBeside(d.path, []byte(dependabot))
 }
 
 // unpinned is a workflow without the releases of actions, which others bring up
@@ -177,27 +176,29 @@ func (p Plan) variables() []variable {
 	return all
 }
 
-// region is the one to name beside the buckets: for those of AWS whose address
-// names none, and for a role.
+// region is the one to name beside the buckets: the one that was given, or for a
+// role that of a bucket.
 func (p Plan) region() string {
-	if p.Region != "" {
+	if p.Region != "" || p.Role == "" || p.unplaced() != "" {
 		return p.Region
 	}
 	named := ""
 	for _, text := range p.Buckets {
-		address, err := bucket.ParseAddress(text)
-		switch {
-		case err != nil || address.Endpoint != "":
-		case address.Region == "":
-			return defaultRegion
-		default:
+		if address, err := bucket.ParseAddress(text); err == nil && address.Endpoint == "" {
 			named = address.Region
 		}
 	}
-	if p.Role == "" {
-		return ""
-	}
 	return named
+}
+
+// unplaced returns a bucket of AWS whose region nobody named, "" if there is none.
+func (p Plan) unplaced() string {
+	for _, text := range p.Buckets {
+		if address, err := bucket.ParseAddress(text); err == nil && p.Region+address.Region+address.Endpoint == "" {
+			return text
+		}
+	}
+	return ""
 }
 
 // appRepositories returns whose repositories an App's token is for, and which.

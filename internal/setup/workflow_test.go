@@ -96,8 +96,8 @@ func TestVariables(t *testing.T) {
 			"BUCKET": "s3://my-hackage?region=eu-central-1", "S3_REGION": "eu-central-1", "PUBLIC_URL": "https://hackage.example.org", "AWS_ROLE": role,
 			"FILES_REPOSITORY": "git@github.com:me/files.git", "HASHES_REPOSITORY": "git@github.com:me/hashes.git",
 		},
-		"bucket-key":   {"BUCKET": "s3://my-hackage,s3://second/a?endpoint=https://s3.example.org&region=auto", "S3_REGION": "us-east-1"},
-		"notice-step":  {"BUCKET": "s3://my-hackage", "S3_REGION": "us-east-1", "AWS_ROLE": role, "NOTICE": "step", "HASHES_REPOSITORY": "git@github.com:me/hashes.git"},
+		"bucket-key":   {"BUCKET": "s3://my-hackage,s3://second/a?endpoint=https://s3.example.org&region=auto"},
+		"notice-step":  {"BUCKET": "s3://my-hackage", "AWS_ROLE": role, "NOTICE": "step", "HASHES_REPOSITORY": "git@github.com:me/hashes.git"},
 		"github-token": {"FILES_REPOSITORY": "git@github.com:me/all-cabal-files.git", "HASHES_REPOSITORY": "https://github.com/me/all-cabal-hashes.git"},
 		"app": {
 			"APP_OWNER": "us", "APP_REPOSITORIES": "all-cabal-files,all-cabal-hashes",
@@ -175,13 +175,14 @@ func TestReleaseIsPinned(t *testing.T) {
 func TestDependabot(t *testing.T) {
 	t.Parallel()
 	y := newTry(t)
-	y.must()
+	said := y.must()
 	const file = ".github/dependabot.yml"
+	y.says(said, "dependabot.yml", "proposes newer releases of the actions; written")
 	if y.contents()[file] != dependabot {
 		t.Errorf("it is %q", y.contents()[file])
 	}
 	y.write(file, "version: 2\n")
-	y.must()
+	y.says(y.must(), "dependabot.yml", "proposes newer releases of the actions; kept")
 	if y.contents()[file] != "version: 2\n" {
 		t.Error("one that was there was changed")
 	}
