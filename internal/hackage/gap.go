@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"time"
 
@@ -48,16 +47,12 @@ func (u *Upstream) Gap(ctx context.Context, m *Metadata, from index.Position, mo
 	case size <= 0:
 		return Gap{}, fmt.Errorf("%d bytes where %d are signed: %w", from.Length, info.Length, index.ErrLength)
 	}
-	var part bytes.Buffer
 	r := request{key: indexTarFile, offset: from.Length, limit: min(size, most), total: info.Length}
-	err := u.fetchPart(ctx, r, func() io.Writer {
-		part.Reset()
-		return &part
-	})
+	part, err := u.part(ctx, r)
 	if err != nil {
 		return Gap{}, err
 	}
-	log := index.NewLog(&part, from)
+	log := index.NewLog(bytes.NewReader(part), from)
 	if r.limit < size {
 		return beginning(log, size)
 	}
@@ -107,17 +102,12 @@ func (u *Upstream) Since(ctx context.Context, m *Metadata, newest time.Time, mos
 		return Gap{}, ErrNoTar
 	}
 	at := max(0, info.Length-most) / tarBlock * tarBlock
-	var part bytes.Buffer
-	err := u.fetchPart(ctx, request{key: indexTarFile, offset: at, limit: info.Length - at, total: info.Length}, func() io.Writer {
-		part.Reset()
-		return &part
-	})
+	part, err := u.part(ctx, request{key: indexTarFile, offset: at, limit: info.Length - at, total: info.Length})
 	if err != nil {
 		return Gap{}, err
 	}
-	start := firstHeader(part.Bytes())
-	part.Next(start)
-	return newer(index.NewLog(&part, index.Position{Length: at + int64(start)}), newest)
+	start := firstHeader(part)
+	return newer(index.NewLog(bytes.NewReader(part[start:]), index.Position{Length: at + int64(start)}), newest)
 }
 
 // ErrFarBack says that the oldest entry that is missing lies further back than was

@@ -57,7 +57,8 @@ Examples:
 Exit codes:
 
   0    fresh
-  1    a bucket or a repository could not be read, or is not as it was signed
+  1    a bucket or a repository could not be read, is not as it was signed, or is
+       in its first fill
   2    bad usage: nothing was asked
   3    stale, or something that a person should look at
   130  interrupted`

@@ -178,7 +178,7 @@ func (l *look) verdict() error {
 		}
 	}
 	switch l.health() {
-	case unverified, unreachable:
+	case unverified, unreachable, filling:
 		return errors.Join(unread...)
 	case fresh:
 		return nil
@@ -193,6 +193,7 @@ type health string
 const (
 	unverified  health = "unverified"  // something is not as it was signed
 	unreachable health = "unreachable" // something cannot be read
+	filling     health = "filling"     // the first fill of a bucket goes on
 	stale       health = "stale"       // something is missing for too long
 	degraded    health = "degraded"    // a person should look
 	fresh       health = "fresh"
@@ -200,7 +201,7 @@ const (
 
 // health returns that of the worst place.
 func (l *look) health() health {
-	for _, word := range []health{unverified, unreachable, stale, degraded} {
+	for _, word := range []health{unverified, unreachable, filling, stale, degraded} {
 		if slices.ContainsFunc(l.places, func(p *view) bool { return p.health() == word }) {
 			return word
 		}
@@ -214,6 +215,8 @@ func (p *view) health() health {
 	switch {
 	case slices.ContainsFunc([]error{tuf.ErrSignature, tuf.ErrUnknownKey, tuf.ErrThreshold, tuf.ErrDigest, tuf.ErrLength, hackage.ErrTorn}, refused):
 		return unverified
+	case refused(errFilling):
+		return filling
 	case p.err != nil:
 		return unreachable
 	case slices.ContainsFunc(p.problems, func(problem problem) bool { return problem.stale }):

@@ -32,6 +32,9 @@ func (l *look) judge(p *view) {
 	}
 	l.judgeLag(p)
 	l.judgeExpiry(p)
+	for _, a := range p.absent {
+		p.look("the tarball of %s is not as it should be: %v", a.release, a.err)
+	}
 	if n := p.state.Ledger.Count(state.Mismatch); n > 0 {
 		p.look("upstream serves other bytes of %s than it signed", report.Plural(n, "release"))
 	}

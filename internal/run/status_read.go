@@ -29,6 +29,8 @@ type view struct {
 	err        error // why it cannot be read
 
 	metadata *hackage.Metadata // of a bucket; verified, expired or not
+	served   hackage.Served    // what there is of the index that they sign
+	absent   []absence         // tarballs that should be there
 	// state is what a bucket's hackage-mirror.json says, or a tag.
 	state    state.State
 	stated   bool      // there is one that can be read
@@ -79,15 +81,55 @@ func (l *look) readBucket(ctx context.Context, p *view, text string) error {
 		return ofMirror(err)
 	}
 	defer func() { _ = closer.Close() }() // it was only read
-	p.metadata, err = from.Metadata(ctx, hackage.Seen{})
-	if err != nil && !errors.Is(err, hackage.ErrMissing) {
+	p.metadata, p.served, err = from.Served(ctx)
+	if err != nil && (p.metadata != nil || !errors.Is(err, hackage.ErrMissing)) {
 		return ofMirror(err)
 	}
 	p.readUnsigned(ctx, from)
-	if err != nil && p.stated {
-		return fmt.Errorf("its first fill has not come to its end: %w", ofMirror(err))
+	switch {
+	case err != nil && p.stated:
+		return errFilling
+	case err == nil:
+		err = p.lookForTarballs(ctx, from)
 	}
 	return ofMirror(err)
+}
+
+// errFilling is why a bucket that has a state, and nothing signed, cannot be read.
+var errFilling = errors.New("its first fill has not come to its end, so clients cannot use it yet")
+
+// mostTarballs bounds how many of the newest tarballs are looked for.
+const mostTarballs = 5
+
+// An absence is a tarball that a bucket should have, and why it does not.
+type absence struct {
+	release index.Release
+	err     error
+}
+
+// lookForTarballs looks for those of the newest releases, but for those that the
+// bucket says it leaves out or owes.
+func (p *view) lookForTarballs(ctx context.Context, from *hackage.Upstream) error {
+	take, err := Select(listed(p.state.Packages))
+	if err != nil {
+		take = func(string) bool { return true } // it is the bucket's own word
+	}
+	asked := 0
+	for _, upload := range p.served.Newest {
+		_, owed := p.state.Ledger[upload.Release]
+		if owed || !take(upload.Release.Package) {
+			continue
+		}
+		if asked++; asked > mostTarballs {
+			break
+		}
+		if err := from.Has(ctx, upload); ctx.Err() != nil {
+			return err
+		} else if err != nil {
+			p.absent = append(p.absent, absence{upload.Release, ofMirror(err)})
+		}
+	}
+	return nil
 }
 
 // readUnsigned reads what a bucket says of itself.
@@ -119,6 +161,9 @@ func (l *look) openBucket(ctx context.Context, text string) (*hackage.Upstream, 
 	scheme, _, isURL := strings.Cut(text, "://")
 	if !isURL || isWeb(scheme) {
 		from, err := hackage.Open(text, l.patience())
+		if err != nil && !isURL && exists(filepath.Join(text, mirror.StateKey)) {
+			err = errFilling
+		}
 		return from, io.NopCloser(nil), err
 	}
 	options, err := l.sync.bucketOptions(l.env)

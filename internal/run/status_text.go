@@ -21,6 +21,7 @@ const (
 	verified = "verified" // keys that are trusted
 	unproven = "unproven" // nobody whom the reader named
 	unsigned = "unsigned" // nobody
+	sampled  = "sampled"  // nobody, but we have looked at a part
 )
 
 // textWidth is how wide the text is, in characters.
@@ -52,6 +53,8 @@ func (l *look) sentence() string {
 		case p.health() != word:
 		case word == unverified:
 			return fmt.Sprintf("%s: %s %s is not as it was signed%s", word, p.kind, p.name, l.more())
+		case word == filling:
+			return fmt.Sprintf("%s: the first fill of %s %s has not come to its end%s", word, p.kind, p.name, l.more())
 		case word == unreachable:
 			return fmt.Sprintf("%s: %s %s cannot be read%s", word, p.kind, p.name, l.more())
 		case word == stale || word == degraded:
@@ -142,7 +145,7 @@ func (l *look) rows(p *view) []row {
 		mark = unproven
 	}
 	rows := slices.Concat([]row{{mark, "lacks", p.lag.String()}},
-		l.signedRows(p.metadata.Snapshot.IndexTar()), l.fileRows(filesOf(p.metadata)))
+		l.signedRows(p.metadata.Snapshot.IndexTar()), l.servedRows(p), l.fileRows(filesOf(p.metadata)))
 	if p.stated {
 		rows = append(rows, row{unsigned, "newest entry", l.ago(p.newest())}, row{unsigned, "ledger", ledgerLine(p.state.Ledger)})
 	}
@@ -187,7 +190,16 @@ func (*look) signedRows(info tuf.FileInfo, signed bool) []row {
 	if !signed {
 		return nil
 	}
-	return []row{{verified, "index", humanize.Comma(info.Length) + " bytes"}}
+	return []row{{verified, "index signed", humanize.Comma(info.Length) + " bytes"}}
+}
+
+// servedRows tell what there is of the index.
+func (*look) servedRows(p *view) []row {
+	value := "of that length, with the beginning and the end of one"
+	if !p.served.End {
+		value = "of that length, with the beginning of one; the end could not be looked at"
+	}
+	return []row{{sampled, "index there", value}}
 }
 
 // firstToExpire returns the signed file that expires first, nothing if none does.
