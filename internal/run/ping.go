@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -110,6 +111,14 @@ type caller struct {
 	pings    []*outsider
 	notes    []*outsider
 	calls    errgroup.Group
+	mu       sync.Mutex // for the log
+}
+
+// warn tells of what went wrong with one of several calls that are under way.
+func (c *caller) warn(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.env.warn(text)
 }
 
 // newCaller returns the caller of one run. A dry run is nobody's business.
@@ -164,7 +173,7 @@ func (c *caller) end(ctx context.Context, run *report.Run, change *change) (noti
 			if err == nil {
 				took.Store(true)
 			} else {
-				c.env.warn(fmt.Sprintf("%s was not told that the state is now %q: %v", o.name, change.Health, err))
+				c.warn(fmt.Sprintf("%s was not told that the state is now %q: %v", o.name, change.Health, err))
 			}
 			return nil
 		})
@@ -191,9 +200,9 @@ func (c *caller) ping(ctx context.Context, o *outsider, run *report.Run, patienc
 		address = below(o.address, "fail")
 	}
 	if err := c.post(ctx, address, "text/plain; charset=utf-8", account(run, c.env)); err != nil {
-		c.env.warn(fmt.Sprintf("%s was not told how the run ended: %v", o.name, err))
+		c.warn(fmt.Sprintf("%s was not told how the run ended: %v", o.name, err))
 	} else if o.atBegin != nil {
-		c.env.warn(fmt.Sprintf("%s was not told that the run began: %v", o.name, o.atBegin))
+		c.warn(fmt.Sprintf("%s was not told that the run began: %v", o.name, o.atBegin))
 	}
 }
 
