@@ -90,7 +90,7 @@ func (u *Upstream) Metadata(ctx context.Context, seen Seen) (*Metadata, error) {
 		return u.round(ctx, known, seen, round > 1)
 	}, func(round int, err error) bool {
 		var r *refusal
-		return errors.As(err, &r) && (r.torn || round == 1) || turnedAway(round, err)
+		return errors.As(err, &r) && (r.torn || round == 1 && !r.final) || turnedAway(round, err)
 	})
 	var r *refusal
 	switch {
@@ -157,6 +157,8 @@ type refusal struct {
 	err error
 	// torn says that files of different times would explain it.
 	torn bool
+	// final says that no cache explains it: another copy would be the same.
+	final bool
 }
 
 func (r *refusal) Error() string { return r.err.Error() }

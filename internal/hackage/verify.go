@@ -82,9 +82,11 @@ func (v verification) root(ctx context.Context, known []*tuf.Root) (*tuf.Root, e
 		return nil, err
 	}
 	root, err := accept(v.u.o.Pinned, known, raw, v.now)
+	if errors.Is(err, tuf.ErrThreshold) {
+		return nil, &refusal{err: fmt.Errorf("%w. If its operator publishes those keys as the repository's own, set them with root-keys and key-threshold", err), final: true}
+	}
 	if err != nil {
-		return nil, &refusal{err: fmt.Errorf("%s does not match the pinned root keys "+
-			"(if upstream has changed its keys, set the new ones with root-keys): %w", rootFile, err)}
+		return nil, &refusal{err: err}
 	}
 	least := v.seen.Root
 	if len(known) > 0 {

@@ -150,7 +150,7 @@ func TestRootKeysThatNobodyVouchesForAreRefused(t *testing.T) {
 	w.sync(CodeDone)
 	w.hackage.RotateRoot()
 	w.hackage.RotateRoot()
-	w.refused("root.json does not match the pinned root keys", "set the new ones")
+	w.refused("verify root.json with pinned keys", "set them with root-keys")
 	args := strings.Join(w.args(), "\n")
 	args = strings.Replace(args, strings.Join(w.hackage.KeyIDs(), ","), strings.Join(w.hackage.RootKeyIDs(), ","), 1)
 	if code, said := w.run(strings.Split(args, "\n")...); code != CodeDone {

@@ -203,7 +203,7 @@ func TestStatusVerifies(t *testing.T) {
 	w := newLookout(t, hackagetest.Options{})
 	other := hackagetest.New(hackagetest.Options{Seed: "somebody"})
 	said := w.bare(CodeError, "status", w.web.URL, "--upstream", w.server.URL, "--root-keys", strings.Join(other.KeyIDs(), ","), "--key-threshold", "2")
-	w.says(said, "unverified: bucket "+w.web.URL+" is not as it was signed", "root.json does not match the pinned root keys")
+	w.says(said, "unverified: bucket "+w.web.URL+" is not as it was signed", "verify root.json with pinned keys")
 	raw := w.contents(w.bucket())["timestamp.json"]
 	for name, edit := range map[string][2]string{"version": {`"version":4`, `"version":5`}, "digest": {`"sha256":"`, `"sha256":"0`}} {
 		edited := strings.Replace(raw, edit[0], edit[1], 1)

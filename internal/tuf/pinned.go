@@ -54,8 +54,8 @@ func (p Pinned) Check() error {
 // and at the time now it must not be expired. With a zero now an expired one is
 // taken: it can be the start of a chain of roots.
 //
-// The error wraps one of this package's sentinels; ErrThreshold says which
-// pinned keys signed and which did not.
+// The error wraps one of this package's sentinels; ErrThreshold says who
+// signed.
 func (p Pinned) VerifyRoot(raw []byte, now time.Time) (*Root, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
@@ -74,32 +74,30 @@ func (p Pinned) VerifyRoot(raw []byte, now time.Time) (*Root, error) {
 }
 
 func (p Pinned) checkSigners(signers []string) error {
-	var signed, absent, others []string
+	signed := 0
 	for _, id := range p.KeyIDs {
 		if slices.Contains(signers, id) {
-			signed = append(signed, id)
-		} else {
-			absent = append(absent, id)
+			signed++
 		}
 	}
-	for _, id := range signers {
-		if !slices.Contains(p.KeyIDs, id) {
-			others = append(others, id)
-		}
-	}
-	if len(signed) >= p.Threshold {
+	if signed >= p.Threshold {
 		return nil
 	}
-	return fmt.Errorf("%d of %d pinned keys signed and %d must "+
-		"(signed: %s; did not sign: %s; signed but are not pinned: %s; "+
-		"if the repository's keys are others, the option root-keys sets them): %w",
-		len(signed), len(p.KeyIDs), p.Threshold,
-		listed(signed), listed(absent), listed(others), ErrThreshold)
+	var ids []string
+	for i, id := range signers {
+		if i == maxListed {
+			ids = append(ids, fmt.Sprintf("%d more", len(signers)-i))
+			break
+		}
+		ids = append(ids, id[:min(len(id), shortID)]+"…")
+	}
+	if len(ids) == 0 {
+		ids = []string{"nobody"}
+	}
+	return fmt.Errorf("%w: %d of %d pinned keys signed and %d must; it is signed by %s",
+		ErrThreshold, signed, len(p.KeyIDs), p.Threshold, strings.Join(ids, ", "))
 }
 
-func listed(ids []string) string {
-	if len(ids) == 0 {
-		return "none"
-	}
-	return strings.Join(ids, ", ")
-}
+// An error names so many signers, by so many digits: enough to find them in the list
+// that an operator publishes, which is where a person takes the whole ids from.
+const maxListed, shortID = 6, 12

@@ -52,9 +52,9 @@ func TestFirstRootRefused(t *testing.T) {
 		{"expiry with fractions", sign(t, w.edit(w.root, `00:00:00Z`, `00:00:00.5Z`), w.root1, w.root2), tuf.ErrShape, []string{`"expires"`, "00.5Z"}},
 		{"no signature", sign(t, w.root), tuf.ErrThreshold, []string{"0 of 3"}},
 		{"one signature", sign(t, w.root, w.root2), tuf.ErrThreshold, []string{
-			"1 of 3 pinned keys signed and 2 must", "signed: " + w.root2.id, "did not sign: " + w.root1.id + ", " + w.root3.id, "option root-keys",
+			"1 of 3 pinned keys signed and 2 must; it is signed by " + w.root2.id[:12] + "…",
 		}},
-		{"one signature and one by another key", sign(t, w.root, w.root1, w.online), tuf.ErrThreshold, []string{"not pinned: " + w.online.id}},
+		{"one signature and one by another key", sign(t, w.root, w.root1, w.online), tuf.ErrThreshold, []string{"1 of 3", w.root1.id[:12] + "…", w.online.id[:12] + "…"}},
 		{"expired", sign(t, w.edit(w.root, "2027-01-01T00:00:00Z", "2026-11-22T05:59:59Z"), w.root1, w.root2), tuf.ErrExpired, []string{"root.json", "2026-11-22T05:59:59Z"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
