@@ -205,7 +205,7 @@ func (m *markdown) needsYou() {
 	for _, owed := range r.Ledger {
 		if owed.Reason == state.Mismatch && !owed.Accepted {
 			why := cmp.Or(owed.Why, "the bytes are not the signed ones")
-			items = append(items, "⚠️ "+m.links.release(r.Upstream, Release{Release: owed.Release})+": "+inline(why)+"; "+toPaste(owed.Advice()))
+			items = append(items, "⚠️ "+m.links.release(r.Upstream, Release{Release: owed.Release})+": "+inline(why)+"; "+advice(owed))
 		}
 	}
 	for _, text := range r.PutRight {
@@ -224,14 +224,12 @@ func (m *markdown) needsYou() {
 	m.list("What needs you", items)
 }
 
-// toPaste sets off the option that an advice ends with, so that it can be copied.
-func toPaste(advice string) string {
-	const option = "accept-mismatch: "
-	before, value, ok := strings.Cut(advice, option)
-	if !ok {
-		return inline(advice)
+// advice is what to do about a release, with what is to be pasted set off.
+func advice(owed Owed) string {
+	if owed.Paste != "" {
+		return inline(owed.Do) + ": " + code(owed.Paste)
 	}
-	return inline(before) + code(option+value)
+	return inline(owed.Advice())
 }
 
 // toldOf reports whether a message says again what the summary has by itself.

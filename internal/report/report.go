@@ -138,12 +138,19 @@ type Owed struct {
 
 	// Why and Do say of a mismatch what differs, and what a person can do.
 	Why, Do string
+	// Paste is the command or option that Do ends with, if it does.
+	Paste string
 	// Accepted says that a person has acknowledged the mismatch.
 	Accepted bool
 }
 
 // Advice returns what becomes of the release, and what to do about it.
-func (o Owed) Advice() string { return cmp.Or(o.Do, Advice(o.Reason)) }
+func (o Owed) Advice() string {
+	if o.Paste != "" {
+		return o.Do + ": " + o.Paste
+	}
+	return cmp.Or(o.Do, Advice(o.Reason))
+}
 
 // An Expiry is the day when clients begin to refuse a file or a signature.
 type Expiry struct {

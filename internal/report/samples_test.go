@@ -66,7 +66,7 @@ func daily(t testing.TB) *Run {
 			{Release: release(t, "acme-missiles-0.3"), Reason: state.Withdrawn, Since: began.AddDate(0, -3, 0)},
 			{
 				Release: release(t, "broken-1.0"), Reason: state.Mismatch, Since: began.AddDate(0, 0, -2), Why: "upstream has 47,230 bytes where 47,229 are signed",
-				Do: "it was not published; ask upstream, or acknowledge exactly these bytes with accept-mismatch: broken-1.0@0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+				Do: "it was not published; ask upstream, or acknowledge exactly these bytes with", Paste: "gh variable set ACCEPT_MISMATCH --body 'broken-1.0@0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'",
 			},
 			{Release: release(t, "odd-2.0"), Reason: state.Mismatch, Since: began.AddDate(0, 0, -9), Do: "acknowledged; it is not published", Accepted: true},
 			{Release: release(t, "fresh-0.1"), Reason: state.Missing, Since: began},

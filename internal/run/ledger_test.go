@@ -102,7 +102,7 @@ func TestTamperedTarballIsNamedAndTheRestIsDone(t *testing.T) {
 			w.server.Fault("/"+alpha().TarballKey(), fault)
 			said := w.sync(CodeDegraded)
 			w.says(said, "done: 8 releases", "alpha-0.2 mismatch since "+now.UTC().Format(time.DateOnly),
-				"hackage-mirror: up to date, but look at this: alpha-0.2: upstream has ", "accept-mismatch: alpha-0.2@")
+				"hackage-mirror: up to date, but look at this: alpha-0.2: upstream has ", "with: --accept-mismatch alpha-0.2@")
 			w.checkAll(alpha())
 			w.owes("mismatch", now, alpha())
 			before := w.holdings()

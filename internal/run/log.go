@@ -15,6 +15,9 @@ const (
 	logJSON = "json"
 )
 
+// errorMark begins a line about an error that does not end the run at once.
+const errorMark = "error: "
+
 // A logWriter gives each line of the log the form that was asked for. It is plain
 // until set is called. All methods are safe for concurrent use.
 type logWriter struct {
@@ -68,8 +71,9 @@ func (l *logWriter) line(text string) string {
 	}
 	level := "info"
 	message, ours := strings.CutPrefix(text, program+": ")
-	if ours {
-		level = "error"
+	early, soon := strings.CutPrefix(message, errorMark)
+	if ours || soon {
+		level, message = "error", early
 	}
 	for _, mark := range []string{"warning: ", lookAtThis} {
 		if rest, marked := strings.CutPrefix(message, mark); marked {

@@ -15,6 +15,9 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
+// acceptMismatch is the option's name.
+const acceptMismatch = "accept-mismatch"
+
 // An accepted mismatch is one that a person has looked at: upstream serves these
 // bytes of a release, and signed others.
 type accepted struct {
@@ -22,9 +25,11 @@ type accepted struct {
 	sha256  [32]byte
 }
 
-// parseAccepted reads NAME-VERSION@SHA256.
+// parseAccepted reads NAME-VERSION@SHA256, also with the name of the option before it,
+// as a message or somebody's notes have it.
 func parseAccepted(text string) (accepted, error) {
-	name, digest, _ := strings.Cut(text, "@")
+	line := strings.TrimPrefix(strings.TrimLeft(text, "- "), acceptMismatch)
+	name, digest, _ := strings.Cut(strings.Trim(line, ":= '\""), "@")
 	release, err := index.ParseRelease(name)
 	raw, err2 := hex.DecodeString(digest)
 	if err != nil || err2 != nil || len(raw) != len(accepted{}.sha256) {
@@ -40,13 +45,14 @@ func (a accepted) String() string { return fmt.Sprintf("%s@%x", a.release, a.sha
 // ones. The ledgers only say that there are such.
 type mismatches struct {
 	accepted []accepted
+	runner   bool // the options come from the variables of a workflow
 
 	mu     sync.Mutex // tarballs come concurrently
 	served map[index.Release]*hackage.MismatchError
 }
 
-func newMismatches(o *Options) *mismatches {
-	m := &mismatches{served: map[index.Release]*hackage.MismatchError{}}
+func newMismatches(o *Options, env Env) *mismatches {
+	m := &mismatches{runner: env.Getenv("GITHUB_ACTIONS") == "true", served: map[index.Release]*hackage.MismatchError{}}
 	for _, text := range o.AcceptMismatch {
 		if a, err := parseAccepted(text); err == nil { // else Check refused it
 			m.accepted = append(m.accepted, a)
@@ -86,13 +92,27 @@ func (m *mismatches) tell(owed *report.Owed, sites []*site) {
 		_, owed.Why, _ = strings.Cut(found.Error(), ": ")
 		owed.Do = "it was not published; ask upstream"
 		if found.Served.Length > 0 {
-			owed.Do += ", or acknowledge exactly these bytes with accept-mismatch: " + served.String()
+			owed.Do += ", or acknowledge exactly these bytes with"
+			owed.Paste = m.toPaste(served)
 		}
 		owed.Accepted = slices.Contains(m.accepted, served)
 	}
 	if owed.Accepted {
-		owed.Do = "acknowledged; it is not published"
+		owed.Do, owed.Paste = "acknowledged; it is not published", ""
 	}
+}
+
+// toPaste is what acknowledges one more mismatch where the run was started: in the
+// workflow, whose variable has the earlier ones too, or in a command line.
+func (m *mismatches) toPaste(more accepted) string {
+	if !m.runner {
+		return "--" + acceptMismatch + " " + more.String()
+	}
+	var all []string
+	for _, a := range append(slices.Clone(m.accepted), more) {
+		all = append(all, a.String())
+	}
+	return fmt.Sprintf("gh variable set ACCEPT_MISMATCH --body '%s'", strings.Join(all, ","))
 }
 
 // alarms are the mismatches that nobody has acknowledged.

@@ -83,7 +83,7 @@ func syncOnce(ctx context.Context, o *Options, env Env) (run *report.Run, seen h
 		o: o, env: env, progress: newProgress(env, o.Verbose), began: now,
 		publicURL: o.publicURL(),
 		packages:  strings.Join(o.Packages, ","), dryRun: o.DryRun,
-		timeline: &timeline{now: env.Now, began: now}, mismatches: newMismatches(o),
+		timeline: &timeline{now: env.Now, began: now}, mismatches: newMismatches(o, env),
 	}
 	outside := newCaller(o, env)
 	outside.begin(ctx)
@@ -208,6 +208,9 @@ func (r *syncer) advance(ctx context.Context) error {
 	if err != nil || r.dryRun || len(live(r.sites)) == 0 {
 		return err
 	}
+	if len(needs) > 0 {
+		r.sayFailed()
+	}
 	end = r.timeline.begin("tarballs")
 	err = r.fill(ctx, needs)
 	end()
@@ -243,6 +246,16 @@ func (r *syncer) canWrite(ctx context.Context) bool {
 		return nil
 	})
 	return len(live(r.sites)) == len(before)
+}
+
+// sayFailed says, before the tarballs of the others come, which destinations have
+// failed already: a first fill may go on for hours. The run ends with their errors.
+func (r *syncer) sayFailed() {
+	for _, s := range r.sites {
+		if s.err != nil {
+			r.progress.Note(fmt.Sprintf("%s%s %q: %v; the other destinations go on without it", errorMark, s.kind, s.place(), s.err))
+		}
+	}
 }
 
 // sayWhy says what makes a run more than an update.

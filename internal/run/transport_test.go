@@ -136,6 +136,25 @@ func TestRepositoriesOverHTTPSWithAToken(t *testing.T) {
 	w.hides(all.String(), string(w.key))
 }
 
+// A repository that cannot be read, or read and not written, is told of before the
+// first tarball of those that go on without it.
+func TestRefusedRepositoryIsToldOfBeforeTheTarballs(t *testing.T) {
+	t.Parallel()
+	for token, says := range map[string]string{hostToken: "no permission to write", "ghs_wrongTOKENwrong0123456789": "refused the credentials"} {
+		w := newWorld(t, hackagetest.Small())
+		host := w.tokenHost()
+		args := append(w.over(host.URL), "--verbose")
+		w.env["INPUT_TOKEN"] = token
+		host.readOnly.Store(true)
+		code, said := w.run(args...)
+		early, rest, _ := strings.Cut(said, "alpha-0.2")
+		if code != CodeError || !strings.Contains(early, `error: files-repository "`) || !strings.Contains(early, says) || !strings.Contains(rest, says) {
+			t.Errorf("exit code %d, and %q is not told before the tarballs:\n%s", code, says, said)
+		}
+		w.checkBucket(w.hackage.Generation(), nil)
+	}
+}
+
 // An sshHost is a real sshd on a loopback port that takes one key.
 type sshHost struct {
 	base  string // as an address begins
