@@ -16,7 +16,8 @@ const maxConfig = 8 << 20
 
 // readConfig reads a file of options: YAML, an option a line, as in the with: of a
 // workflow. A list may be one of YAML's. What is not an option is refused: a slip of
-// the pen must not turn into a mirror without it.
+// the pen must not turn into a mirror without it. With an error come the values that
+// could be read.
 func readConfig(path string, options []string) (map[string]string, error) {
 	raw, err := readLimited(path, maxConfig)
 	if err != nil {
@@ -24,7 +25,7 @@ func readConfig(path string, options []string) (map[string]string, error) {
 	}
 	values, err := parseConfig(raw, options)
 	if err != nil {
-		return nil, &configError{fmt.Errorf("read config %q: %w", path, err)}
+		return values, &configError{fmt.Errorf("read config %q: %w", path, err)}
 	}
 	return values, nil
 }
@@ -42,27 +43,41 @@ func parseConfig(raw []byte, options []string) (map[string]string, error) {
 		return nil, errors.New("write it as YAML, one OPTION: VALUE on each line")
 	}
 	values := map[string]string{}
+	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(nodes)) {
-		node := nodes[name]
-		switch {
-		case name == configOption || !slices.Contains(options, name):
-			return nil, fmt.Errorf("%.80q is not an option of sync%s", name, meant(name, options, strings.ToLower))
-		case node.Kind == yaml.ScalarNode && node.Tag != "!!null":
-			values[name] = node.Value
-		case node.Kind == yaml.SequenceNode:
-			var items []string
-			for _, item := range node.Content {
-				if item.Kind != yaml.ScalarNode {
-					return nil, fmt.Errorf("option %q: an item of the list is not a text", name)
-				}
-				items = append(items, item.Value)
-			}
-			values[name] = strings.Join(items, "\n")
-		case node.Kind != yaml.ScalarNode:
-			return nil, fmt.Errorf("option %q: write a text or a list", name)
+		if name == configOption || !slices.Contains(options, name) {
+			errs = append(errs, fmt.Errorf("%.80q is not an option of sync%s", name, meant(name, options, strings.ToLower)))
+			continue
+		}
+		text, err := valueOf(nodes[name])
+		if err != nil {
+			errs = append(errs, fmt.Errorf("option %q: %w", name, err))
+		} else if text != "" {
+			values[name] = text
 		}
 	}
-	return values, nil
+	return values, errors.Join(errs...)
+}
+
+// valueOf returns a value as a variable would have it; "" for none.
+func valueOf(node yaml.Node) (string, error) {
+	if node.Kind == yaml.ScalarNode && node.Tag == "!!null" {
+		return "", nil
+	}
+	if node.Kind == yaml.ScalarNode {
+		return node.Value, nil
+	}
+	if node.Kind != yaml.SequenceNode {
+		return "", errors.New("write a text or a list")
+	}
+	var items []string
+	for _, item := range node.Content {
+		if item.Kind != yaml.ScalarNode {
+			return "", errors.New("an item of the list is not a text")
+		}
+		items = append(items, item.Value)
+	}
+	return strings.Join(items, "\n"), nil
 }
 
 // configOption names the file of options; it cannot stand in one.

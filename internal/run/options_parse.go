@@ -77,7 +77,7 @@ func (e *environment) refuse(parser *kong.Kong, args []string, command string) e
 // returns the error that says so: they are to hear of it.
 func (e *environment) rescue(o *Options, args []string, err error) error {
 	if path := cmp.Or(argument(args, "--"+configOption), e.value(configOption)); e.file == nil && path != "" {
-		e.file, _ = readConfig(path, e.options) // if that is what is wrong, it is told already
+		e.file, _ = readConfig(path, e.options) // what is wrong there is told already
 	}
 	for option, to := range map[string]*Secret{pingOption: &o.PingURL, notifyOption: &o.NotifyURL} {
 		text, given := e.secrets[option]
@@ -172,6 +172,9 @@ func (e *environment) readFile(ctx *kong.Context) (err error) {
 	if path != "" && ctx.Selected() != nil && slices.Contains([]string{"sync", "status"}, ctx.Selected().Name) {
 		e.file, err = readConfig(path, e.options)
 	}
+	if err != nil {
+		e.file = nil
+	}
 	return err
 }
 
@@ -263,6 +266,10 @@ func (secretMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error 
 		secret, err = fileSecret(value, kind)
 	default:
 		err = errors.New("expected the path of a file")
+	}
+	if err != nil && kind == secretAddresses {
+		h := &held{err: err}
+		secret, err = Secret{reveal: func() *held { return h }}, nil
 	}
 	if err != nil {
 		return err

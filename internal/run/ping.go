@@ -54,15 +54,18 @@ type outsider struct {
 
 // outsiders returns those of an option.
 func outsiders(option string, secret Secret) (all []*outsider, err error) {
-	lines := strings.Fields(string(secret.Bytes()))
+	if err := secret.problem(); err != nil {
+		return nil, fmt.Errorf("%s: %w", option, err)
+	}
+	lines := strings.FieldsFunc(string(secret.Bytes()), func(r rune) bool { return r == '\n' })
 	for i, line := range lines {
 		o := &outsider{name: option}
 		if len(lines) > 1 {
 			o.name = fmt.Sprintf("%s (address %d of %d)", option, i+1, len(lines))
 		}
 		u, parseErr := url.Parse(line)
-		if parseErr != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.Fragment != "" {
-			err = errors.Join(err, fmt.Errorf("%s is not an http(s) address; write https://HOST/PATH, with %%2C for a comma", o.name))
+		if parseErr != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.Fragment != "" || strings.ContainsAny(line, ", \t") {
+			err = errors.Join(err, fmt.Errorf("%s is not an http(s) address; write https://HOST/PATH, one on each line, with %%2C for a comma and %%20 for a blank", o.name))
 			continue
 		}
 		o.address = u
@@ -71,12 +74,14 @@ func outsiders(option string, secret Secret) (all []*outsider, err error) {
 	return all, err
 }
 
-// checkOutsiders refuses what is no address.
+// checkOutsiders warns of what is no address. It is no reason not to mirror.
 func (o *Options) checkOutsiders(c *checker) {
 	for option, secret := range map[string]Secret{pingOption: o.PingURL, notifyOption: o.NotifyURL} {
 		all, err := outsiders(option, secret)
 		if err != nil {
-			c.refuse("%w", err)
+			for _, problem := range parts(err) {
+				c.warn("%v; it is told nothing", problem)
+			}
 		}
 		for _, o := range all {
 			if o.address.Scheme == "http" && !loopback(o.address.Hostname()) {
@@ -219,7 +224,7 @@ func (c *caller) post(ctx context.Context, address, kind string, body []byte) er
 		return errors.New(reason(err))
 	}
 	defer func() { _ = response.Body.Close() }()
-	_, _ = io.CopyN(io.Discard, response.Body, 4096) // so that the connection can be used again
+	// What it says beyond the code is not read: it may take its time for that.
 	switch code := response.StatusCode; {
 	case code/100 == 3:
 		return fmt.Errorf("the answer is a redirect (%d), and none is followed; give the address that it leads to", code)

@@ -136,7 +136,7 @@ func TestPingsOfWhatIsNotBegun(t *testing.T) {
 		"secret in a flag":   {nil, []string{"--branch=ghp_hunter2"}},
 		"secret in a place":  {map[string]string{"INPUT_BRANCH": "ghp_hunter2"}, nil},
 		"value that is none": {nil, []string{"--concurrency=many"}},
-		"another address":    {map[string]string{"INPUT_NOTIFY_URL": "none"}, nil},
+		"another secret":     {map[string]string{"INPUT_TOKEN": " "}, []string{"--token", "/nowhere"}},
 	} {
 		for place, give := range map[string]func(variables map[string]string) []string{
 			"environment": func(v map[string]string) []string { v["INPUT_PING-URL"] = s.URL + pingPath; return nil },
@@ -144,6 +144,9 @@ func TestPingsOfWhatIsNotBegun(t *testing.T) {
 			"sign":        func(map[string]string) []string { return []string{"--ping-url=" + file} },
 			"config": func(map[string]string) []string {
 				return []string{"--config", writeSecret(t, "ping-url: "+file+"\nbucket: ./b\n", 0o600)}
+			},
+			"config that is wrong": func(map[string]string) []string {
+				return []string{"--config", writeSecret(t, "buckets: ./b\nping-url: "+file+"\nzzz: 1\ntag: {a: b}\n", 0o600)}
 			},
 		} {
 			variables := map[string]string{}
@@ -194,7 +197,7 @@ func TestPingsThatFail(t *testing.T) {
 			w.Header().Set("Content-Length", "100")
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
-		}, ""},
+		}, ""}, // and it costs nothing
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -325,20 +328,43 @@ func TestAddressesOfPings(t *testing.T) {
 	}
 }
 
-func TestRefusedAddressesOfPings(t *testing.T) {
+// TestBadAddressesOfPings: what is none is warned of, and is no reason not to
+// mirror. Nobody gets half of an address.
+func TestBadAddressesOfPings(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"hunter2", "ftp://hunter2/x", "https://", "https:///hunter2", "https://a/hunter2 x", "https://a/#hunter2", "https://a/x,hunter2", "https://a:hunter2/x", "https://%zz/hunter2"} {
+	s := newOutside(t, nil)
+	w := newWorld(t, hackagetest.Small())
+	w.stop()
+	for _, text := range []string{
+		"hunter2", "ftp://hunter2/x", "https://", "https:///hunter2", s.URL + "/ab hunter2", s.URL + "/ab,hunter2", s.URL + "/x " + s.URL + "/hunter2",
+		"https://a/#hunter2", "https://a:hunter2/x", "https://%zz/hunter2", "http:// hunter2",
+	} {
 		for _, option := range []string{pingOption, notifyOption} {
-			got := refused(t, map[string]string{inputVariables(option)[1]: text}, "--bucket=./b")
-			if !strings.Contains(got, option) || !strings.Contains(got, "is not an http(s) address; write https://HOST/PATH") || strings.Contains(got, "hunter2") {
-				t.Errorf("%s: %s", text, got)
+			w.env = map[string]string{inputVariables(option)[1]: text}
+			said := w.sync(CodeDone)
+			w.says(said, "warning: "+option+" is not an http(s) address; write https://HOST/PATH, one on each line")
+			if strings.Contains(said, "hunter2") {
+				t.Errorf("%s: %s", text, said)
 			}
-			got = refused(t, nil, "--bucket=./b", "--"+option, "https://a/hunter2")
-			if !strings.Contains(got, "take the path of a file") || strings.Contains(got, "hunter2") {
-				t.Errorf("%s by flag: %s", option, got)
-			}
+			s.hears(t)
 		}
 	}
+	w.env = map[string]string{"INPUT_PING_URL": "hunter2 x\n" + s.URL + pingPath}
+	w.says(w.sync(CodeDone), "ping-url (address 1 of 2) is not an http(s) address")
+	s.hears(t, "/start", "")
+	w.env = nil
+	for _, path := range []string{"https://a/hunter2", "/nowhere/hunter2", t.TempDir(), writeSecret(t, " \n", 0o600)} {
+		said := w.sync(CodeDone, "--ping-url", path, "--notify-url="+path)
+		w.says(said, "warning: ping-url: ", "warning: notify-url: ", "; it is told nothing")
+		if strings.Contains(said, "hunter2") {
+			t.Errorf("%s: %s", path, said)
+		}
+	}
+}
+
+// TestWarnedAddressesOfPings: anybody on the way can read what goes over http.
+func TestWarnedAddressesOfPings(t *testing.T) {
+	t.Parallel()
 	for address, want := range map[string]int{"http://a/x": 1, "http://localhost/x": 0, "http://127.0.0.1:8/x": 0, "https://a/x": 0} {
 		c, o := &checker{}, &Options{PingURL: mustSecret(t, address, secretAddresses)}
 		if o.checkOutsiders(c); len(c.problems) > 0 || len(c.warnings) != want {

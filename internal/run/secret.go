@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -31,6 +32,7 @@ type held struct {
 	text []byte
 	path string      // "" when the text came by environment
 	mode fs.FileMode // of the file
+	err  error       // why there is no text, of a secret that is no reason to stop
 }
 
 const (
@@ -52,7 +54,8 @@ const (
 	secretKey    secretKind = "key"    // a private key in lines of armor
 	secretLine   secretKind = "line"   // a token, without blanks
 	secretPhrase secretKind = "phrase" // a passphrase, whose blanks may count
-	// addresses that are secrets, in lines or between commas; kept in lines
+	// addresses that are secrets, in lines or between commas; kept in lines.
+	// Nothing about them is a reason to stop.
 	secretAddresses secretKind = "addresses"
 )
 
@@ -74,6 +77,14 @@ func (s Secret) Bytes() []byte {
 		return nil
 	}
 	return s.reveal().text
+}
+
+// problem is why the secret could not be had, nil if it was.
+func (s Secret) problem() error {
+	if !s.IsSet() {
+		return nil
+	}
+	return s.reveal().err
 }
 
 // Wipe overwrites the secret in memory.
@@ -177,7 +188,7 @@ func newSecret(text []byte, kind secretKind, path string, mode fs.FileMode) (Sec
 	case secretPhrase:
 		plain = []byte(strings.TrimRight(paste.Decode(text), "\r\n"))
 	case secretAddresses:
-		plain = []byte(strings.Join(listed(paste.Decode(text)), "\n"))
+		plain = []byte(strings.Join(addresses(paste.Decode(text)), "\n"))
 	}
 	if len(bytes.TrimSpace(plain)) == 0 {
 		return Secret{}, errors.New("the secret is empty; leave the option out instead")
@@ -188,6 +199,21 @@ func newSecret(text []byte, kind secretKind, path string, mode fs.FileMode) (Sec
 	h := &held{text: plain, path: path, mode: mode}
 	return Secret{reveal: func() *held { return h }}, nil
 }
+
+// addresses returns those of a list: one a line, or between commas if each begins
+// as an address does. Half of one would be somebody else's.
+func addresses(text string) (all []string) {
+	for line := range strings.SplitSeq(text, "\n") {
+		items := listed(line)
+		if slices.ContainsFunc(items, func(item string) bool { return !beginsAddress.MatchString(item) }) {
+			items = []string{paste.Line(line)}
+		}
+		all = append(all, items...)
+	}
+	return all
+}
+
+var beginsAddress = regexp.MustCompile(`^(?i)https?://`)
 
 // looksSecret reports whether a text that is meant for all to see holds a private
 // key, in any form in which people paste one, or what hosts put in front of their
