@@ -22,6 +22,11 @@ type actionsAPI struct {
 	started []string
 }
 
+// run is the one that asks.
+func (a *actionsAPI) run() string {
+	return fmt.Sprintf(`{"id":100,"status":"in_progress","created_at":%q,"updated_at":%[1]q}`, time.Now().Add(-31*time.Minute).UTC().Format(time.RFC3339))
+}
+
 func (a *actionsAPI) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -36,7 +41,11 @@ func (a *actionsAPI) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	case path == "environments/pace":
 		fmt.Fprint(w, `{"protection_rules":[{"type":"wait_timer","wait_timer":30}]}`)
 	case path == "actions/workflows/pace.yml/runs" && status == "in_progress":
-		fmt.Fprintf(w, `{"workflow_runs":[{"id":100,"status":"in_progress","created_at":%q,"updated_at":%[1]q}]}`, time.Now().Add(-31*time.Minute).UTC().Format(time.RFC3339))
+		fmt.Fprintf(w, `{"workflow_runs":[%s]}`, a.run())
+	case strings.HasPrefix(path, "actions/runs/"):
+		fmt.Fprint(w, a.run())
+	case status == "":
+		fmt.Fprint(w, `{"state":"active","default_branch":"main"}`)
 	default:
 		fmt.Fprint(w, `{"workflow_runs":[]}`)
 	}

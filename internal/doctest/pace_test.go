@@ -28,6 +28,20 @@ func TestLagsAreThoseOfTheSimulation(t *testing.T) {
 	}
 }
 
+// An index that says too little is refused in a sentence.
+func TestLagsNeedUploads(t *testing.T) {
+	t.Parallel()
+	empty := filepath.Join(t.TempDir(), "01-index.tar")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("go", "run", "./script/freshness", "--index", empty)
+	cmd.Dir = root
+	if said, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(said), "has 0 uploads in its last year, and 100 are the least") || strings.Contains(string(said), "panic") {
+		t.Errorf("%v: %s", err, said)
+	}
+}
+
 // The timer's unit sends GitHub what it wants. Its token comes from a file, never
 // from a command line, which others can read.
 func TestTimerStartsTheWorkflow(t *testing.T) {

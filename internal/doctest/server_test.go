@@ -57,7 +57,7 @@ func cabalBlock(t *testing.T) string {
 func TestNginxServesCabal(t *testing.T) {
 	t.Parallel()
 	nginx, cabal := need(t, "nginx"), need(t, "cabal")
-	for _, name := range []string{"README.md", "docs/operations.md", "docs/pace.md"} {
+	for _, name := range []string{"README.md", "docs/operations.md"} {
 		snippets := blocks(read(t, name), "nginx")
 		if len(snippets) != 1 {
 			t.Fatalf("%s has %d snippets for nginx", name, len(snippets))

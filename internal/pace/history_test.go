@@ -1,7 +1,6 @@
 package pace
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"maps"
@@ -33,10 +32,16 @@ func (w *world) trouble(length time.Duration) {
 	often(0.4, 12*time.Hour, w.somebodyCancels)
 	often(0.4, day, func() { w.failing = true; back(time.Hour, 10*time.Hour, func() { w.failing = false }) })
 	often(0.4, day, func() { w.broken = true; back(time.Minute, 3*time.Hour, func() { w.broken = false }) })
+	often(0.3, day, func() { w.red = true; back(time.Hour, 2*day, func() { w.red = false }) })
+	often(0.2, day, func() { w.refused = true; back(time.Hour, 10*time.Hour, func() { w.refused = false }) })
+	often(0.2, 2*day, func() { w.approval = true; back(time.Hour, day, func() { w.approval = false }) })
+	often(0.1, 3*day, func() { w.branch = "trunk"; back(time.Hour, day, func() { w.branch = "main" }) })
+	often(0.2, 8*time.Hour, w.somebodyRunsAgain)
+	often(0.3, 2*day, func() { w.timer = time.Hour; back(time.Hour, day, w.restoreTimer) })
 	often(0.3, 2*day, func() { w.deleted = true; back(time.Hour, day, w.restoreTimer) })
 	often(0.2, 2*day, func() { w.timer = 5 * time.Minute; back(time.Hour, day, w.restoreTimer) })
 	often(0.2, 2*day, func() { w.ignored = true; back(time.Hour, day, func() { w.ignored = false }) })
-	for _, file := range []string{PacerFile, MirrorFile, "mend.yml"} {
+	for _, file := range []string{PacerFile, MirrorFile, MenderFile} {
 		often(0.2, 2*day, func() { w.disabled[file] = true; back(time.Hour, day, func() { delete(w.disabled, file) }) })
 	}
 	for _, chain := range []bool{true, false} {
@@ -45,7 +50,10 @@ func (w *world) trouble(length time.Duration) {
 	if w.chance(0.4) {
 		w.hanging = 0.1 * w.rng.Float64()
 	}
-	w.noIDs = w.chance(0.2)
+	if w.chance(0.4) {
+		w.scarce = 0.02
+	}
+	w.noIDs, w.site = w.chance(0.2), w.chance(0.5)
 }
 
 // rename gives a group another name: who was pending for it begins.
@@ -78,6 +86,17 @@ func (w *world) somebodyCancels() {
 	}
 }
 
+// somebodyRunsAgain has an ended run of the chain run once more.
+func (w *world) somebodyRunsAgain() {
+	for _, r := range slices.Backward(w.runs) {
+		if r.file == PacerFile && r.over() && w.chance(0.5) {
+			w.meddled++
+			w.again(r)
+			return
+		}
+	}
+}
+
 // schedule is GitHub's: each hour, but dropped and late.
 func (w *world) schedule(length time.Duration, dropped float64, late time.Duration) {
 	for at := 23 * time.Minute; at < length; at += time.Hour {
@@ -96,7 +115,13 @@ func (w *world) uploads(length time.Duration) {
 
 // heal ends all trouble.
 func (w *world) heal() {
-	w.disabled, w.failing, w.broken, w.ignored, w.hanging = map[string]bool{}, false, false, false, 0
+	w.disabled, w.failing, w.broken, w.ignored, w.hanging, w.scarce = map[string]bool{}, false, false, false, 0, 0
+	w.red, w.refused, w.approval, w.branch = false, false, false, "main"
+	for _, r := range slices.Clone(w.going) {
+		if r.by == hand && r.file != PacerFile && r.hangs {
+			w.end(r, "cancelled") // by who started it: nobody else may
+		}
+	}
 	w.restoreTimer()
 	w.rename(true)
 	w.rename(false)
@@ -123,7 +148,7 @@ func (w *world) judge() {
 	if !w.alive() {
 		w.violate("the chain is dead at the end")
 	}
-	if age := w.actor(nil, nil).age(doneMirrors(w)); age > 3*time.Hour {
+	if age := w.now.Sub(w.fresh); age > 3*time.Hour {
 		w.violate("a day without trouble ends with data that are %s old", age)
 	}
 	for name, times := range map[string][]time.Time{"the mirror": w.starts, "the chain": w.arms} {
@@ -138,12 +163,6 @@ func (w *world) judge() {
 			w.violate("run %d by hand was never served: %s", r.ID, r.Status)
 		}
 	}
-}
-
-func doneMirrors(w *world) []Run {
-	w.broken = false
-	runs, _ := (&hub{w: w}).Done(context.Background(), MirrorFile) // nothing is broken
-	return runs
 }
 
 // The real code keeps its promises whatever cron, hands and failures do.
@@ -164,7 +183,7 @@ func TestChain(t *testing.T) {
 	for _, why := range slices.Sorted(maps.Keys(stops)) {
 		t.Logf("the chain stopped %d times: %s", stops[why], why)
 	}
-	for _, n := range []int{paced, mended, cleared, wedges, stops["wait timer"], stops["this run waited"], stops["503"], stops["a disabled workflow"]} {
+	for _, n := range []int{paced, mended, cleared, wedges, stops["no timer"], stops["no wait"], stops["GitHub is down"], stops["the mirror is disabled"], stops["the chain is disabled"], stops["a re-run"], stops["an approval"], stops["another branch"]} {
 		if n == 0 && *histories >= 100 {
 			t.Error("the histories never meet something that they are for")
 		}

@@ -9,8 +9,18 @@ import (
 
 // Mend is what the schedule does. It restarts a chain that ended or hangs, and
 // starts the mirror itself when the published data are late, whatever the chain
-// looks like.
+// looks like. It starts neither while the mirror is disabled.
 func (p *Pacer) Mend(ctx context.Context) error {
+	err := p.home(ctx)
+	if err == nil {
+		err = p.enabled(ctx, MirrorFile)
+	}
+	if errors.Is(err, errDisabled) {
+		p.say("%v: neither it nor the chain is started.", err)
+		return nil
+	} else if err != nil {
+		return err
+	}
 	timer, lost := p.timer(ctx)
 	if lost != nil {
 		timer = normal
@@ -19,35 +29,36 @@ func (p *Pacer) Mend(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look at the mirror: %w", err)
 	}
-	age := p.age(mirrors)
-	late := age > 2*timer+slack
+	last := p.published(ctx, mirrors)
+	late := p.Now().Sub(last) > 2*timer+slack
 	alive := false
 	if lost == nil {
 		alive, lost = p.mendChain(ctx, timer, late)
 	}
-	if alive && !late {
+	switch {
+	case alive && !late:
 		return nil
+	case last.IsZero():
+		p.say("No run is known that brought the published data up to date.")
+	default:
+		p.say("The published data were up to date at about %s.", last.UTC().Format(minutes))
 	}
-	p.say("The published data were last brought up to date %s ago.", age.Round(time.Minute))
-	if _, err := p.tend(ctx); errors.Is(err, ErrDisabled) {
-		p.say("%s is disabled, and that is obeyed. (%v)", MirrorFile, err)
-	} else {
-		lost = errors.Join(lost, err)
-	}
-	return lost
+	_, err = p.tend(ctx)
+	return errors.Join(lost, err)
 }
 
-// age returns how old the published data may be: for how long no run has made them
-// equal to upstream. A dry run counts as one, because GitHub does not tell them apart.
-func (p *Pacer) age(mirrors []Run) time.Duration {
-	oldest := p.Now()
-	for _, run := range mirrors {
-		if run.Conclusion == "success" {
-			return p.Now().Sub(run.Updated)
-		}
-		oldest = run.Created
+// published returns when the published data were last equal to upstream's, zero if
+// that is not known.
+func (p *Pacer) published(ctx context.Context, mirrors []Run) time.Time {
+	if at := p.fresh(ctx); !at.IsZero() {
+		return at
 	}
-	return max(p.Now().Sub(oldest), maxRun)
+	for _, run := range mirrors {
+		if run.Conclusion == "success" && !run.Dry {
+			return run.Updated
+		}
+	}
+	return time.Time{}
 }
 
 // mendChain makes sure that the chain goes on, and reports whether it did so by
@@ -58,12 +69,23 @@ func (p *Pacer) mendChain(ctx context.Context, timer time.Duration, late bool) (
 		limit = timer + slack
 	}
 	alive, err = p.busy(ctx, func(Run) time.Duration { return limit }, PacerFile)
-	switch {
-	case err != nil:
-		return false, fmt.Errorf("look at the chain: %w", err)
-	case alive:
-		return true, nil
+	if err != nil || alive {
+		return alive, err
 	}
-	p.say("The chain had ended and is restarted.")
-	return false, p.arm(ctx, 0)
+	ended, err := p.GitHub.Done(ctx, PacerFile)
+	if err != nil {
+		return false, err
+	}
+	switch err := p.arm(ctx, 0); {
+	case errors.Is(err, errDisabled):
+		p.say("%v: the chain is not restarted.", err)
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	p.say("The chain had ended and was restarted.")
+	if len(ended) > 1 && ended[0].failed() && ended[1].failed() {
+		return false, fmt.Errorf("the last two runs of %s failed, %d and %d: look at their summaries", PacerFile, ended[0].ID, ended[1].ID)
+	}
+	return false, nil
 }

@@ -16,15 +16,18 @@
 //     that somebody started by hand is pushed aside. A busy mirror never ends the
 //     chain.
 //   - Nothing is started when the timer is missing, or when a run did not wait.
-//   - A run judges by its own age, never by that of another workflow.
-//   - A run leaves a successor, or says why not.
+//   - A run judges by its own age, never by that of another workflow. It asks for
+//     itself by its id: lists lag behind by up to a minute. What it cannot learn of
+//     itself ends the chain.
+//   - A run leaves a successor, or says why not. Only a named reason ends the chain;
+//     an API that does not answer is asked again for as long as the job has time.
+//   - What a person started is never cancelled.
 package pace
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -36,19 +39,22 @@ const minutes = "2006-01-02 15:04 UTC"
 const (
 	PacerFile    = "pace.yml"
 	MirrorFile   = "mirror.yml"
+	MenderFile   = "mend.yml"
 	backfillFile = "backfill.yml"
 )
 
 // Times that the chain keeps to.
 const (
-	MinTimer  = 10 * time.Minute // the shortest timer
+	MinTimer  = 10 * time.Minute // the shortest timer, and the shortest wait
 	normal    = 30 * time.Minute // the timer of those who chose none
 	slack     = 30 * time.Minute // how late a run may be when the data are late
 	patience  = 3 * time.Hour    // how late it may be otherwise
 	stuckAge  = 6 * time.Hour    // a mirror that waited so long for a runner hangs
-	maxRun    = 24 * time.Hour   // no run of a mirror takes longer
+	maxRun    = 30 * time.Hour   // no run takes longer; a backfill of 64 shards takes 27.5 hours
 	quietAge  = 6 * time.Hour    // upstream is quiet when nothing came for so long
 	cancelled = time.Minute      // how long GitHub may take to cancel a run
+	insisting = 10 * time.Minute // how long a run asks an API that does not answer; the job has 20
+	stale     = time.Hour        // how old the time in status.json may be though the mirror runs
 	maxRest   = 7                // waits that are let pass at most
 )
 
@@ -59,14 +65,34 @@ type Run struct {
 	Conclusion string    // of a completed one
 	Created    time.Time // when it was started
 	Updated    time.Time // when its status changed last
+	ByHand     bool      // a person started it, or a program with a person's token
+	Dry        bool      // it changes nothing
+}
+
+// failed reports whether a run ended badly by itself.
+func (r Run) failed() bool {
+	return r.Conclusion == "failure" || r.Conclusion == "timed_out" || r.Conclusion == "startup_failure"
+}
+
+// stands says how a run is, for messages.
+func (r Run) stands() string {
+	return fmt.Sprintf("%s since %s", strings.ReplaceAll(r.Status, "_", " "), r.Updated.UTC().Format(minutes))
 }
 
 // GitHub is what the chain asks of it.
 type GitHub interface {
-	// Timer returns how long an environment makes a job wait, 0 if it does not.
-	Timer(ctx context.Context, environment string) (time.Duration, error)
+	// DefaultBranch returns the repository's.
+	DefaultBranch(ctx context.Context) (string, error)
+	// Rules returns how long an environment makes a job wait, 0 if it does not, and
+	// the types of its other rules.
+	Rules(ctx context.Context, environment string) (timer time.Duration, others []string, err error)
+	// State returns that of a workflow: active, disabled_manually and others, "" if
+	// there is no such workflow.
+	State(ctx context.Context, file string) (string, error)
+	// Run returns a run, a zero one if there is no such run.
+	Run(ctx context.Context, id int64) (Run, error)
 	// Active returns all runs of a workflow that are not completed, the newest
-	// first, none if there is no such workflow.
+	// first, none if there is no such workflow. Like Done it lags behind.
 	Active(ctx context.Context, file string) ([]Run, error)
 	// Done returns the last completed runs of a workflow, the newest first.
 	Done(ctx context.Context, file string) ([]Run, error)
@@ -77,80 +103,169 @@ type GitHub interface {
 	Cancel(ctx context.Context, run int64, force bool) error
 }
 
-// ErrDisabled is GitHub's answer when a workflow may not be started.
-var ErrDisabled = errors.New("GitHub does not start this workflow")
+// The reasons for which a run starts nothing more. Any other error may pass.
+var (
+	errEnds     = errors.New("the chain ends here")
+	errDisabled = errors.New("disabled, and that is obeyed")
+)
 
 // A Pacer is one run of the chain, or of what mends it.
 type Pacer struct {
 	GitHub      GitHub
 	Environment string // whose timer paces
+	Branch      string // on which it runs
 	Run         int64  // the run's own id
+	Attempt     int    // 1, or more if somebody has it run again
 	Rest        int    // how many waits to let pass before the mirror is started
 	Now         func() time.Time
 	Wait        func(ctx context.Context, d time.Duration) error
 	Newest      func(ctx context.Context) (time.Time, error) // upstream's last change
-	Say         func(text string)
+	// Checked returns when the published data were last compared with upstream. Nil
+	// if nobody can know: then the conclusions of runs have to tell.
+	Checked func(ctx context.Context) (time.Time, error)
+	Say     func(text string)
+
+	began time.Time // when it asked first
 }
 
 func (p *Pacer) say(format string, args ...any) { p.Say(fmt.Sprintf(format, args...)) }
 
 // Pace is what a run of the chain does once it has waited.
 func (p *Pacer) Pace(ctx context.Context) error {
-	timer, err := p.timer(ctx)
-	if err == nil {
-		err = p.waited(ctx, timer)
+	if err := p.insist(ctx, p.fit); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("the chain ends here: %w", err)
-	}
-	rest := p.Rest - 1
+	var tended error
+	rest := min(p.Rest, maxRest) - 1
 	if p.Rest > 0 {
-		p.say("The mirror is not started now. It is after this many waits more: %d.", p.Rest)
-	} else {
-		rest, err = p.tend(ctx)
-		if errors.Is(err, ErrDisabled) {
-			p.say("%s is disabled, and that is obeyed: the chain ends here. Enable it on the Actions page; the schedule then restarts the chain. (%v)", MirrorFile, err)
-			return nil
-		}
-	}
-	if err != nil {
-		p.say("The mirror could not be looked at or started, so the next run tries again: %v", err)
+		p.say("The mirror is not started now. It is after this many waits more: %d.", rest+1)
+	} else if rest, tended = p.tend(ctx); tended != nil {
 		rest = 0
 	}
-	return p.arm(ctx, rest)
+	if errors.Is(tended, errDisabled) {
+		p.say("%v: the chain ends here. Enable it on the Actions page; the schedule then restarts the chain.", tended)
+		return nil
+	} else if tended != nil {
+		tended = fmt.Errorf("look at the mirror and start it: %w; the next run tries again", tended)
+	}
+	err := p.arm(ctx, rest)
+	if errors.Is(err, errDisabled) {
+		p.say("%v: the chain ends here.", err)
+		err = nil
+	}
+	if err := p.enabled(ctx, MenderFile); errors.Is(err, errDisabled) {
+		p.say("%v. So nothing restarts the chain when it ends: enable it on the Actions page.", err)
+	}
+	return errors.Join(tended, err)
 }
 
-// timer returns the environment's timer. Without one the chain would run hot.
+// insist does something again until it is done, a reason against it is known, or
+// the time is over.
+func (p *Pacer) insist(ctx context.Context, act func(context.Context) error) error {
+	if p.began.IsZero() {
+		p.began = p.Now()
+	}
+	for pause := 10 * time.Second; ; pause = min(2*pause, 2*time.Minute) {
+		err := act(ctx)
+		switch {
+		case err == nil || errors.Is(err, errEnds) || errors.Is(err, errDisabled) || ctx.Err() != nil:
+			return err
+		case p.Now().Add(pause).Sub(p.began) > insisting:
+			return fmt.Errorf("%w, after %s of trying: %w; the schedule restarts it", errEnds, insisting, err)
+		}
+		if err := p.Wait(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+// fit says why a run may not go on with the chain.
+func (p *Pacer) fit(ctx context.Context) error {
+	if p.Attempt > 1 {
+		return fmt.Errorf("%w: this is attempt %d of its run, so its age does not tell how long it waited; run %s anew instead", errEnds, p.Attempt, PacerFile)
+	}
+	if err := p.home(ctx); err != nil {
+		return err
+	}
+	if _, err := p.timer(ctx); err != nil {
+		return err
+	}
+	return p.waited(ctx)
+}
+
+// home refuses a branch without a schedule that mends.
+func (p *Pacer) home(ctx context.Context) error {
+	branch, err := p.GitHub.DefaultBranch(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("look for the default branch: %w", err)
+	case branch != p.Branch:
+		return fmt.Errorf("%w: this is the branch %q, and a chain runs on the default one, %q", errEnds, p.Branch, branch)
+	}
+	return nil
+}
+
+// timer returns the environment's timer. Without one the chain would run hot, and
+// by another rule it would wait for a person or be refused before it can say so.
 func (p *Pacer) timer(ctx context.Context) (time.Duration, error) {
-	timer, err := p.GitHub.Timer(ctx, p.Environment)
+	timer, others, err := p.GitHub.Rules(ctx, p.Environment)
 	switch {
 	case err != nil:
 		return 0, fmt.Errorf("read the timer of the environment %q: %w", p.Environment, err)
 	case timer < MinTimer:
-		return 0, fmt.Errorf("the environment %q has a wait timer of %d minutes, and %d is the least; set it under Settings > Environments, then run %s again",
-			p.Environment, timer/time.Minute, MinTimer/time.Minute, PacerFile)
+		return 0, fmt.Errorf("%w: the environment %q has a wait timer of %d minutes, and %d is the least; set it under Settings > Environments, then run %s again",
+			errEnds, p.Environment, timer/time.Minute, MinTimer/time.Minute, PacerFile)
+	case len(others) > 0:
+		return 0, fmt.Errorf("%w: the environment %q has more rules than a wait timer (%s), which make runs wait for a person or refuse them; remove them under Settings > Environments, then run %s again",
+			errEnds, p.Environment, strings.Join(others, ", "), PacerFile)
 	}
 	return timer, nil
 }
 
 // waited refuses a run that did not wait, whatever the environment says: private
-// repositories on most plans ignore its rules, and somebody may skip them.
-func (p *Pacer) waited(ctx context.Context, timer time.Duration) error {
-	runs, err := p.GitHub.Active(ctx, PacerFile)
-	if err != nil {
+// repositories on most plans ignore its rules, and somebody may skip them. The timer
+// may have been another one when the wait began.
+func (p *Pacer) waited(ctx context.Context) error {
+	run, err := p.GitHub.Run(ctx, p.Run)
+	age := p.Now().Sub(run.Created)
+	switch {
+	case err != nil:
 		return fmt.Errorf("look for this run: %w", err)
-	}
-	for _, run := range runs {
-		if age := p.Now().Sub(run.Created); run.ID == p.Run && age < timer*9/10 {
-			return fmt.Errorf("this run waited %s, and the timer says %s; in a private repository most plans ignore timers, and somebody may have skipped it", age.Round(time.Second), timer)
-		}
+	case run.ID != p.Run || run.Created.IsZero() || run.Status == "completed":
+		return fmt.Errorf("%w: GitHub does not know this run, %d, or contradicts itself about it, so nothing tells how long it waited", errEnds, p.Run)
+	case age < MinTimer:
+		return fmt.Errorf("%w: this run waited %s, and %s is the least; in a private repository most plans ignore timers, and somebody may have skipped it", errEnds, age.Round(time.Second), MinTimer)
 	}
 	return nil
+}
+
+// enabled says whether a person or GitHub disabled a workflow. Only its state tells:
+// GitHub refuses starts for other reasons as well, by the same number.
+func (p *Pacer) enabled(ctx context.Context, file string) error {
+	state, err := p.GitHub.State(ctx, file)
+	switch {
+	case err != nil:
+		return fmt.Errorf("read the state of %s: %w", file, err)
+	case strings.HasPrefix(state, "disabled"):
+		return fmt.Errorf("%s is %w (%s)", file, errDisabled, state)
+	}
+	return nil
+}
+
+// start starts a workflow that nobody disabled.
+func (p *Pacer) start(ctx context.Context, file string, rest int) (id int64, err error) {
+	if err := p.enabled(ctx, file); err != nil {
+		return 0, err
+	}
+	return p.GitHub.Dispatch(ctx, file, rest)
 }
 
 // tend starts the mirror unless it is busy, and returns how many waits the chain
 // should let pass then.
 func (p *Pacer) tend(ctx context.Context) (rest int, err error) {
+	if err := p.enabled(ctx, MirrorFile); err != nil {
+		return 0, err
+	}
 	busy, err := p.busy(ctx, mirrorLimit, MirrorFile, backfillFile)
 	if err != nil {
 		return 0, err
@@ -159,7 +274,7 @@ func (p *Pacer) tend(ctx context.Context) (rest int, err error) {
 	if busy || err != nil {
 		return 0, err
 	}
-	id, err := p.GitHub.Dispatch(ctx, MirrorFile, 0)
+	id, err := p.start(ctx, MirrorFile, 0)
 	if err != nil {
 		return 0, err
 	}
@@ -191,12 +306,12 @@ func (p *Pacer) busy(ctx context.Context, limit func(Run) time.Duration, files .
 				case p.Now().Sub(run.Updated) <= limit(run) || pending && held:
 					busy = true
 					p.say("Run %d of %s is %s.", run.ID, file, strings.ReplaceAll(run.Status, "_", " "))
-				case pending:
-					return true, fmt.Errorf("run %d of %s is pending since %s, and nothing holds its concurrency group: GitHub has such a group stuck; rename it in %[2]s", run.ID, file, run.Updated.UTC().Format(minutes))
 				default:
-					if err := p.clear(ctx, file, run); err != nil {
+					gone, err := p.clear(ctx, file, run)
+					if err != nil {
 						return false, err
 					}
+					busy = busy || !gone
 				}
 				held = held || run.Status != "pending"
 			}
@@ -208,12 +323,12 @@ func (p *Pacer) busy(ctx context.Context, limit func(Run) time.Duration, files .
 // slower returns how many waits to let pass after failures, and when upstream has
 // been quiet.
 func (p *Pacer) slower(ctx context.Context, runs []Run) int {
-	failures := 0
+	fresh, failures := p.fresh(ctx), 0
 	for _, run := range runs {
-		if run.Conclusion == "success" {
-			break
+		if run.Conclusion == "success" && !run.Dry || run.Created.Before(fresh) {
+			break // later runs that end red did publish
 		}
-		if run.Conclusion == "failure" || run.Conclusion == "timed_out" || run.Conclusion == "startup_failure" {
+		if run.failed() && !run.Dry {
 			failures++
 		}
 	}
@@ -230,27 +345,38 @@ func (p *Pacer) slower(ctx context.Context, runs []Run) int {
 	return 0
 }
 
+// fresh returns until when the published data were surely equal to upstream's or may
+// have been: quiet runs write status.json once an hour. Zero if it is not known.
+func (p *Pacer) fresh(ctx context.Context) time.Time {
+	if p.Checked == nil {
+		return time.Time{}
+	}
+	checked, err := p.Checked(ctx)
+	now := p.Now()
+	switch {
+	case err != nil:
+		p.say("The conclusions of runs have to tell how old the published data are: %v", err)
+		return time.Time{}
+	case checked.After(now) || checked.IsZero():
+		return time.Time{}
+	case now.Sub(checked) < stale:
+		return now
+	}
+	return checked.Add(stale)
+}
+
 // arm starts the successor.
-func (p *Pacer) arm(ctx context.Context, rest int) (err error) {
-	for _, pause := range []time.Duration{0, 10 * time.Second, time.Minute} {
-		if err := p.Wait(ctx, pause); err != nil {
+func (p *Pacer) arm(ctx context.Context, rest int) error {
+	return p.insist(ctx, func(ctx context.Context) error {
+		if _, err := p.timer(ctx); err != nil { // it may have gone meanwhile
 			return err
 		}
-		if _, err := p.timer(ctx); err != nil { // it may have gone meanwhile
-			return fmt.Errorf("the chain ends here: %w", err)
-		}
-		var id int64
-		id, err = p.GitHub.Dispatch(ctx, PacerFile, rest)
-		switch {
-		case err == nil:
+		id, err := p.start(ctx, PacerFile, rest)
+		if err == nil {
 			p.say("The next run of the chain waits%s.", named(id))
-			return nil
-		case errors.Is(err, ErrDisabled):
-			p.say("%s is disabled, and that is obeyed: the chain ends here. (%v)", PacerFile, err)
-			return nil
 		}
-	}
-	return fmt.Errorf("start the next run of the chain: %w; the schedule restarts the chain", err)
+		return err
+	})
 }
 
 // named is a run's id in a sentence.
@@ -261,20 +387,27 @@ func named(id int64) string {
 	return fmt.Sprintf(" (run %d)", id)
 }
 
-// clear ends a run that hangs.
-func (p *Pacer) clear(ctx context.Context, file string, run Run) error {
-	p.say("Run %d of %s hangs: it is %s since %s. It is cancelled.", run.ID, file, strings.ReplaceAll(run.Status, "_", " "), run.Updated.UTC().Format(minutes))
-	for _, force := range []bool{false, true} {
-		if err := p.GitHub.Cancel(ctx, run.ID, force); err != nil && force {
-			return fmt.Errorf("cancel run %d, which hangs: %w", run.ID, err)
+// clear ends a run that hangs, and reports whether it has ended. One that went on
+// is left alone, because lists lag behind; what only a person can mend is an error.
+func (p *Pacer) clear(ctx context.Context, file string, run Run) (gone bool, err error) {
+	for try := 0; ; try++ {
+		now, err := p.GitHub.Run(ctx, run.ID)
+		switch {
+		case err != nil || now.Status != run.Status:
+			return now.Status == "completed" || now.ID == 0, err
+		case run.Status == "pending":
+			return false, fmt.Errorf("run %d of %s is %s, and nothing holds its concurrency group: GitHub has such a group stuck; rename it in %[2]s", run.ID, file, run.stands())
+		case run.ByHand && file != PacerFile:
+			return false, fmt.Errorf("run %d of %s, which a person started, is %s: it is stuck or waits for an approval, and nothing else starts until it ends; cancel it if nobody needs it", run.ID, file, run.stands())
+		case try == 2:
+			return false, fmt.Errorf("run %d hangs and does not end, even by force. GitHub may keep its concurrency group stuck: rename it in %s", run.ID, file)
+		}
+		p.say("Run %d of %s hangs: it is %s. It is cancelled.", run.ID, file, run.stands())
+		if err := p.GitHub.Cancel(ctx, run.ID, try == 1); err != nil && try == 1 {
+			return false, fmt.Errorf("cancel run %d, which hangs: %w", run.ID, err)
 		}
 		if err := p.Wait(ctx, cancelled); err != nil {
-			return err
-		}
-		runs, err := p.GitHub.Active(ctx, file)
-		if err != nil || !slices.ContainsFunc(runs, func(r Run) bool { return r.ID == run.ID }) {
-			return err
+			return false, err
 		}
 	}
-	return fmt.Errorf("run %d hangs and does not end, even by force. GitHub may keep its concurrency group stuck: rename it in %s", run.ID, file)
 }

@@ -12,7 +12,9 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // A REST is GitHub by its REST API.
@@ -48,24 +50,80 @@ const (
 	maxPause     = 2 * time.Minute
 )
 
-// Timer returns how long an environment makes a job wait.
-func (r *REST) Timer(ctx context.Context, environment string) (time.Duration, error) {
+// DefaultBranch returns that of the repository.
+func (r *REST) DefaultBranch(ctx context.Context) (string, error) {
+	var answer struct {
+		Branch string `json:"default_branch"`
+	}
+	err := r.get(ctx, "", &answer)
+	return answer.Branch, err
+}
+
+// Rules returns the timer of an environment, and the types of its other rules.
+func (r *REST) Rules(ctx context.Context, environment string) (timer time.Duration, others []string, err error) {
 	var answer struct {
 		Rules []struct {
 			Type  string `json:"type"`
 			Timer int    `json:"wait_timer"` // minutes
 		} `json:"protection_rules"`
 	}
-	err := r.get(ctx, "/environments/"+url.PathEscape(environment), &answer)
+	err = r.get(ctx, "/environments/"+url.PathEscape(environment), &answer)
 	if err != nil && !missing(err) {
-		return 0, err
+		return 0, nil, err
 	}
 	for _, rule := range answer.Rules {
 		if rule.Type == "wait_timer" {
-			return time.Duration(rule.Timer) * time.Minute, nil
+			timer = time.Duration(rule.Timer) * time.Minute
+		} else {
+			others = append(others, clean(rule.Type))
 		}
 	}
-	return 0, nil
+	return timer, others, nil
+}
+
+// State returns that of a workflow, "" if there is no such workflow.
+func (r *REST) State(ctx context.Context, file string) (string, error) {
+	var answer struct {
+		State string `json:"state"`
+	}
+	err := r.get(ctx, "/actions/workflows/"+file, &answer)
+	if missing(err) {
+		return "", nil
+	}
+	return clean(answer.State), err
+}
+
+// An answeredRun is a run as GitHub writes it.
+type answeredRun struct {
+	ID         int64     `json:"id"`
+	Status     string    `json:"status"`
+	Conclusion string    `json:"conclusion"`
+	Created    time.Time `json:"created_at"`
+	Updated    time.Time `json:"updated_at"`
+	Event      string    `json:"event"`
+	Title      string    `json:"display_title"`
+	Actor      struct {
+		Type string `json:"type"`
+	} `json:"triggering_actor"`
+}
+
+// run returns what matters of it. The title of a dry run is by mirror.yml's run-name.
+func (a answeredRun) run() Run {
+	return Run{
+		ID: a.ID, Status: clean(a.Status), Conclusion: a.Conclusion, Created: a.Created, Updated: a.Updated,
+		ByHand: strings.HasSuffix(a.Event, "_dispatch") && a.Actor.Type != "Bot",
+		Dry:    strings.HasSuffix(a.Title, "(dry run)"),
+	}
+}
+
+// Run returns a run by its id, a zero one if there is no such run.
+func (r *REST) Run(ctx context.Context, id int64) (Run, error) {
+	var answer answeredRun
+	err := r.get(ctx, fmt.Sprintf("/actions/runs/%d", id), &answer)
+	if missing(err) {
+		err = nil
+	}
+	return answer.run(), err
 }
 
 // states are those of a run that is not completed, in the order in which it goes
@@ -94,13 +152,7 @@ func (r *REST) Done(ctx context.Context, file string) ([]Run, error) {
 // runs returns up to a hundred runs of a workflow, the newest first.
 func (r *REST) runs(ctx context.Context, file, status string) ([]Run, error) {
 	var answer struct {
-		Runs []struct {
-			ID         int64     `json:"id"`
-			Status     string    `json:"status"`
-			Conclusion string    `json:"conclusion"`
-			Created    time.Time `json:"created_at"`
-			Updated    time.Time `json:"updated_at"`
-		} `json:"workflow_runs"`
+		Runs []answeredRun `json:"workflow_runs"`
 	}
 	err := r.get(ctx, "/actions/workflows/"+file+"/runs?per_page=100&status="+status, &answer)
 	if err != nil && !missing(err) {
@@ -108,23 +160,27 @@ func (r *REST) runs(ctx context.Context, file, status string) ([]Run, error) {
 	}
 	runs := make([]Run, len(answer.Runs))
 	for i, run := range answer.Runs {
-		runs[i] = Run(run)
+		runs[i] = run.run()
 	}
 	return runs, nil
 }
 
-// Dispatch starts a workflow. It asks once: a run too many is worse than none.
+// Dispatch starts a workflow. It asks once: a run too many is worse than none. Only
+// a server that does not know how to name the run is asked again without that.
 func (r *REST) Dispatch(ctx context.Context, file string, rest int) (int64, error) {
-	question := map[string]any{"ref": r.Ref, "return_run_details": true}
+	const name = "return_run_details"
+	question := map[string]any{"ref": r.Ref, name: true}
 	if rest > 0 {
 		question["inputs"] = map[string]string{"rest": strconv.Itoa(rest)}
 	}
 	var answer struct {
 		ID int64 `json:"workflow_run_id"`
 	}
-	err := r.ask(ctx, http.MethodPost, "/actions/workflows/"+file+"/dispatches", question, &answer)
-	if refused, ok := errors.AsType[*answerError](err); ok && refused.status == http.StatusUnprocessableEntity {
-		err = fmt.Errorf("%w: %s", ErrDisabled, refused.message)
+	path := "/actions/workflows/" + file + "/dispatches"
+	err := r.ask(ctx, http.MethodPost, path, question, &answer)
+	if said, ok := errors.AsType[*answerError](err); ok && said.status == http.StatusUnprocessableEntity && strings.Contains(said.message, name) {
+		delete(question, name)
+		err = r.ask(ctx, http.MethodPost, path, question, &answer)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("start %s: %w", file, err)
@@ -203,13 +259,24 @@ func (r *REST) ask(ctx context.Context, method, path string, question, answer an
 	return nil
 }
 
+// clean is a text of GitHub's on one line of printable characters, and not for long.
+func clean(text string) string {
+	text = strings.Map(func(c rune) rune {
+		if unicode.IsPrint(c) {
+			return c
+		}
+		return ' '
+	}, text)
+	return fmt.Sprintf("%.200s", strings.Join(strings.Fields(text), " "))
+}
+
 // refusal returns what GitHub says of a question that it does not answer.
 func refusal(response *http.Response, raw []byte) error {
 	said := struct {
 		Message string `json:"message"`
 	}{http.StatusText(response.StatusCode)}
 	_ = json.Unmarshal(raw, &said) // a proxy's page says less than the status
-	e := &answerError{status: response.StatusCode, message: fmt.Sprintf("%.200s", said.Message)}
+	e := &answerError{status: response.StatusCode, message: clean(said.Message)}
 	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil {
 		e.after = time.Duration(seconds) * time.Second
 	} else if response.Header.Get("X-RateLimit-Remaining") == "0" {

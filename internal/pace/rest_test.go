@@ -45,23 +45,64 @@ func refuses(status int, message string) http.HandlerFunc {
 	}
 }
 
-func TestTimer(t *testing.T) {
+func TestRules(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		answer http.HandlerFunc
 		want   time.Duration
+		others []string
 	}{
-		"a timer":        {says(`{"name":"pace","protection_rules":[{"type":"branch_policy"},{"id":1,"type":"wait_timer","wait_timer":30}]}`), 30 * time.Minute},
-		"no rules":       {says(`{"name":"pace","protection_rules":[]}`), 0},
-		"no environment": {refuses(404, "Not Found"), 0},
+		"a timer":        {says(`{"name":"pace","protection_rules":[{"id":1,"type":"wait_timer","wait_timer":30}]}`), 30 * time.Minute, nil},
+		"more":           {says(`{"protection_rules":[{"type":"branch_policy"},{"type":"wait_timer","wait_timer":30},{"type":"required_reviewers"}]}`), 30 * time.Minute, []string{"branch_policy", "required_reviewers"}},
+		"no rules":       {says(`{"name":"pace","protection_rules":[]}`), 0, nil},
+		"no environment": {refuses(404, "Not Found"), 0, nil},
 	} {
 		r, asked, _ := github(t, test.answer)
-		if got, err := r.Timer(t.Context(), "pace"); got != test.want || err != nil {
-			t.Errorf("%s: %s, %v", name, got, err)
+		if got, others, err := r.Rules(t.Context(), "pace"); got != test.want || !slices.Equal(others, test.others) || err != nil {
+			t.Errorf("%s: %s, %q, %v", name, got, others, err)
 		}
 		if !slices.Equal(*asked, []string{"GET /repos/me/mirror/environments/pace"}) {
 			t.Errorf("%s: asked %q", name, *asked)
 		}
+	}
+}
+
+func TestStateAndBranch(t *testing.T) {
+	t.Parallel()
+	r, asked, _ := github(t, says(`{"state":"disabled_inactivity","default_branch":"trunk"}`))
+	state, err := r.State(t.Context(), MenderFile)
+	branch, err2 := r.DefaultBranch(t.Context())
+	if state != "disabled_inactivity" || branch != "trunk" || err != nil || err2 != nil {
+		t.Errorf("%q, %q, %v, %v", state, branch, err, err2)
+	}
+	if !slices.Equal(*asked, []string{"GET /repos/me/mirror/actions/workflows/mend.yml", "GET /repos/me/mirror"}) {
+		t.Errorf("asked %q", *asked)
+	}
+	gone, _, _ := github(t, refuses(404, "Not Found"))
+	if state, err := gone.State(t.Context(), MenderFile); state != "" || err != nil {
+		t.Errorf("no such workflow: %q, %v", state, err)
+	}
+}
+
+// A run is asked for by its own id, and tells whether a person started it and whether
+// it is a dry one.
+func TestRunByItsID(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]Run{
+		`"event":"workflow_dispatch","triggering_actor":{"type":"User"},"display_title":"Mirror Hackage (dry run)"`: {ByHand: true, Dry: true},
+		`"event":"workflow_dispatch","triggering_actor":{"type":"Bot"},"display_title":"Mirror Hackage"`:            {},
+		`"event":"repository_dispatch","triggering_actor":{"type":"User"}`:                                          {ByHand: true},
+		`"event":"schedule","triggering_actor":{"type":"User"}`:                                                     {},
+	} {
+		r, asked, _ := github(t, says(`{"id":7,"status":"waiting","created_at":"2026-03-01T10:00:00Z",`+text+`}`))
+		want.ID, want.Status, want.Created = 7, "waiting", time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
+		if run, err := r.Run(t.Context(), 7); run != want || err != nil || (*asked)[0] != "GET /repos/me/mirror/actions/runs/7" {
+			t.Errorf("%s: %+v, %v, asked %q", text, run, err, *asked)
+		}
+	}
+	gone, _, _ := github(t, refuses(404, "Not Found"))
+	if run, err := gone.Run(t.Context(), 7); run != (Run{}) || err != nil {
+		t.Errorf("no such run: %+v, %v", run, err)
 	}
 }
 
@@ -81,8 +122,10 @@ func TestRunsThatAreActive(t *testing.T) {
 	if err != nil || len(runs) != 2 || runs[0].ID != 9 || runs[1].Status != "waiting" || runs[1].Updated.Sub(runs[1].Created) != 2*time.Second {
 		t.Errorf("%+v, %v", runs, err)
 	}
-	if len(*asked) != len(states) || (*asked)[0] != "GET /repos/me/mirror/actions/workflows/pace.yml/runs?per_page=100&status=pending" {
-		t.Errorf("asked %q", *asked)
+	for i, status := range []string{"pending", "requested", "waiting", "queued", "in_progress"} {
+		if want := "GET /repos/me/mirror/actions/workflows/pace.yml/runs?per_page=100&status=" + status; len(*asked) != 5 || (*asked)[i] != want {
+			t.Errorf("asked %q, want %q", *asked, want)
+		}
 	}
 }
 
@@ -100,12 +143,22 @@ func TestDispatch(t *testing.T) {
 	if id, err := older.Dispatch(t.Context(), MirrorFile, 0); id != 0 || err != nil || strings.Contains((*asked)[0], "inputs") {
 		t.Errorf("an older server: %d, %v, %q", id, err, *asked)
 	}
-	off, _, _ := github(t, refuses(422, "Cannot trigger a 'workflow_dispatch' on a disabled workflow"))
-	if _, err := off.Dispatch(t.Context(), MirrorFile, 0); !errors.Is(err, ErrDisabled) || !strings.Contains(err.Error(), "disabled workflow") {
-		t.Errorf("a disabled workflow: %v", err)
+	refused := false
+	strict, asked, _ := github(t, func(w http.ResponseWriter, q *http.Request) {
+		if !refused {
+			refused = true
+			refuses(422, "Invalid request.\n\n\"return_run_details\" is not a permitted key.")(w, q)
+		}
+	})
+	if id, err := strict.Dispatch(t.Context(), PacerFile, 3); id != 0 || err != nil || len(*asked) != 2 || !strings.HasSuffix((*asked)[1], ` {"inputs":{"rest":"3"},"ref":"main"}`) {
+		t.Errorf("a server that refuses a key: %d, %v, %q", id, err, *asked)
+	}
+	odd, asked, _ := github(t, refuses(422, "No ref found for: main\n::error::x\x1b[31m"))
+	if _, err := odd.Dispatch(t.Context(), MirrorFile, 0); err == nil || errors.Is(err, errDisabled) || !strings.Contains(err.Error(), "422 (No ref found for: main ::error::x [31m)") || len(*asked) != 1 {
+		t.Errorf("another 422: %v, %q", err, *asked)
 	}
 	down, asked, _ := github(t, refuses(502, "x"))
-	if _, err := down.Dispatch(t.Context(), MirrorFile, 0); err == nil || errors.Is(err, ErrDisabled) || len(*asked) != 1 {
+	if _, err := down.Dispatch(t.Context(), MirrorFile, 0); err == nil || errors.Is(err, errDisabled) || len(*asked) != 1 {
 		t.Errorf("a server that is down: %v, asked %d times", err, len(*asked))
 	}
 }

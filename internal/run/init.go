@@ -53,7 +53,7 @@ func runInit(ctx context.Context, o *InitOptions, env Env) error {
 	here, git := setup.FromGit(ctx, runTool)
 	s := &setup.Setup{
 		Passphrase: o.SigningPassphrase.Bytes(), Keys: o.Keys, File: o.Workflow, ForceWorkflow: o.ForceWorkflow,
-		GH: o.GH, Run: runTool, Here: here, Now: env.Now, Out: env.Stdout,
+		GH: o.GH, Run: runTool, Here: here, Former: remembered.Pace, Now: env.Now, Out: env.Stdout,
 	}
 	if o.GH {
 		if err := setup.GHReady(ctx, runTool); err != nil {

@@ -209,10 +209,14 @@ func TestFromGit(t *testing.T) {
 		t.Errorf("no repository suggests %+v", a)
 	}
 	g.settings = map[string]string{
-		"rev-parse --git-dir": ".git", "remote get-url origin": "https://github.com/me/mirror.git", "config user.name": "Me", "config user.email": "me@example.org",
+		"rev-parse --git-dir": ".git", "remote get-url origin": "https://github.com/me/mirror.git", "branch --show-current": "work", "config user.name": "Me", "config user.email": "me@example.org",
 	}
-	if here, a := FromGit(t.Context(), g.run); here != (Folder{true, "https://github.com/me/mirror.git"}) || a.Repository != "me/mirror" || a.Signer != "Me <me@example.org>" {
+	if here, a := FromGit(t.Context(), g.run); here != (Folder{true, "https://github.com/me/mirror.git", "work"}) || a.Repository != "me/mirror" || a.Signer != "Me <me@example.org>" {
 		t.Errorf("a clone suggests %+v", a)
+	}
+	g.settings["symbolic-ref --short refs/remotes/origin/HEAD"] = "origin/trunk"
+	if here, _ := FromGit(t.Context(), g.run); here.Branch != "trunk" {
+		t.Errorf("the default branch is %q", here.Branch)
 	}
 	g.settings["remote get-url origin"] = "https://me:hunter2@github.com/me/mirror.git"
 	if here, a := FromGit(t.Context(), g.run); here.Origin != "https://github.com/me/mirror.git" || a.Repository != "me/mirror" {

@@ -104,7 +104,7 @@ func (s *Setup) purpose(st *state, i int, k *key) string {
 func (s *Setup) steps(st *state) []step {
 	var all []step
 	for _, some := range []func(*state) []step{
-		s.pushSteps, s.repositorySteps, s.deployKeySteps, s.secretSteps, s.credentialSteps, s.variableSteps, s.badgeSteps, s.runnerSteps, s.startSteps, s.paceSteps, s.unchainSteps, s.safeSteps,
+		s.pushSteps, s.repositorySteps, s.deployKeySteps, s.secretSteps, s.credentialSteps, s.variableSteps, s.badgeSteps, s.runnerSteps, s.startSteps, s.paceSteps, s.formerSteps, s.safeSteps,
 	} {
 		all = append(all, some(st)...)
 	}
@@ -273,7 +273,7 @@ func (s *Setup) trustStep() step {
 		[]string{
 			"gh api repos/" + s.Repository + ` --jq '"repo:\(.owner.login)@\(.owner.id)/\(.name)@\(.id):ref:refs/heads/\(.default_branch)"'`,
 		},
-		"A repository last made, renamed or transferred before 15 July 2026, and not switched over, has the older form instead: repo:" + s.Repository + ":ref:refs/heads/main",
+		"A repository last made, renamed or transferred before 15 July 2026, and not switched over, has the older form instead: repo:" + s.Repository + ":ref:refs/heads/" + s.branch(),
 	}
 }
 

@@ -36,5 +36,5 @@ func TestTrustIsOfOneForm(t *testing.T) {
 	t.Parallel()
 	y := newTry(t)
 	y.answers = Answers{Repository: "me/mirror", Buckets: []string{"s3://my-hackage"}, Role: role, Access: string(DeployKeys)}
-	y.says(y.must(), "gh api repos/me/mirror --jq ", "before 15 July 2026", "the older form instead: repo:me/mirror:ref:refs/heads/main")
+	y.says(y.must(), "gh api repos/me/mirror --jq ", "before 15 July 2026", "the older form instead: repo:me/mirror:ref:refs/heads/trunk")
 }

@@ -94,6 +94,7 @@ func (s *Setup) handOver(ctx context.Context, st *state) {
 	if len(st.keys) > 0 && st.keys[0].locked && !st.held[passphraseSecret] {
 		s.hand(ctx, st, passphraseSecret, s.Passphrase)
 	}
+	s.stopWatching(ctx, st)
 	for _, v := range s.variables() {
 		if st.held[v.name] {
 			continue // with another value it is in the list
@@ -104,6 +105,19 @@ func (s *Setup) handOver(ctx context.Context, st *state) {
 		}
 		st.held[v.name], st.values[v.name] = true, v.value
 	}
+}
+
+// stopWatching takes away what another pace than watch would do on GitHub's machines.
+func (s *Setup) stopWatching(ctx context.Context, st *state) {
+	if s.Pace == Watch || s.Former != Watch || !st.held[watchVariable] {
+		return
+	}
+	if _, err := s.Run(ctx, nil, "gh", "variable", "delete", watchVariable, "--repo", s.Repository); err != nil {
+		st.trouble("delete variable "+watchVariable, err)
+		return
+	}
+	delete(st.held, watchVariable)
+	delete(st.values, watchVariable)
 }
 
 // admit lets an ssh key write to a repository.

@@ -105,6 +105,9 @@ func (g *github) answer(stdin []byte, program string, args []string) (string, er
 		}
 		g.vars[args[2]] = args[6]
 		return "", nil
+	case strings.HasPrefix(words, "variable delete "):
+		delete(g.vars, args[2])
+		return "", nil
 	case strings.HasPrefix(words, "secret set "):
 		if g.secrets[args[2]] != nil {
 			g.t.Errorf("secret %s was there and was set", args[2])

@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -11,6 +12,9 @@ import (
 	workflows "github.com/hackage-mirror/hackage-mirror/.github/workflows"
 	"github.com/hackage-mirror/hackage-mirror/internal/pace"
 )
+
+// watchVariable lets runs stay, for so long.
+const watchVariable, watchFor = "WATCH", "50m"
 
 // What starts the workflow.
 const (
@@ -51,7 +55,7 @@ func (s *Setup) workflows() []workflow {
 	return []workflow{
 		{path: s.File, does: "runs the mirror when another workflow or a person starts it", text: s.Workflow},
 		beside(pace.PacerFile, "starts the mirror each 30 minutes", workflows.Pace),
-		beside("mend.yml", "restarts pace.yml if it stopped, "+each, workflows.Mend),
+		beside(pace.MenderFile, "restarts pace.yml if it stopped, "+each, workflows.Mend),
 	}
 }
 
@@ -60,16 +64,43 @@ func (p Plan) atMinute(text string) string {
 	return strings.Replace(text, `cron: "23 `, fmt.Sprintf(`cron: "%d `, minuteOf(p.Repository)), 1)
 }
 
-// checkFile refuses to pace a workflow that pace.yml would not find.
+// checkFile refuses to pace a workflow that pace.yml would not find, and to end a
+// chain while nothing else would start the workflow.
 func (s *Setup) checkFile() error {
-	if s.Pace == Chain && filepath.Base(s.File) != pace.MirrorFile {
-		return errors.New("pace.yml starts mirror.yml, so a workflow of another name has no chain; leave out workflow, or use another pace")
+	if s.Pace == Chain {
+		if filepath.Base(s.File) != pace.MirrorFile {
+			return errors.New("pace.yml starts mirror.yml, so a workflow of another name has no chain; leave out workflow, or use another pace")
+		}
+		return nil
 	}
-	return nil
+	left, err := s.chainFiles()
+	if err != nil || len(left) == 0 || s.ForceWorkflow {
+		return err
+	}
+	if text, err := readFile(s.File); err != nil || text == nil || schedule.Match(text) {
+		return err
+	}
+	return fmt.Errorf("%q has no schedule, because a chain starts it, so nothing would start it after the chain; add --force-workflow, which puts the schedule back", s.File)
+}
+
+// chainFiles are those of a chain that was set up before.
+func (s *Setup) chainFiles() (paths []string, err error) {
+	for _, name := range []string{pace.PacerFile, pace.MenderFile} {
+		path := filepath.Join(filepath.Dir(s.File), name)
+		there, err := readFile(path)
+		if err != nil {
+			return nil, err
+		}
+		if there != nil {
+			paths = append(paths, path)
+		}
+	}
+	return paths, nil
 }
 
 // paceSteps say how what paces the workflow is set up.
 func (s *Setup) paceSteps(*state) []step {
+	repo := " --repo " + s.Repository
 	switch s.Pace {
 	case Outside:
 		return []step{{
@@ -77,22 +108,26 @@ func (s *Setup) paceSteps(*state) []step {
 			[]string{
 				"POST https://api.github.com/repos/" + s.Repository + "/actions/workflows/" + filepath.Base(s.File) + "/dispatches",
 				"Authorization: Bearer TOKEN",
-				`{"ref":"main"}`,
+				`{"ref":"` + s.branch() + `"}`,
 			},
-			"Make the token at https://github.com/settings/personal-access-tokens/new. Ready for Amazon EventBridge, systemd and hosted crons: " + docs + "pace.md#outside",
+			"The ref is the repository's default branch. Make the token at https://github.com/settings/personal-access-tokens/new. Ready for Amazon EventBridge, systemd and hosted crons: " + docs + "pace.md#outside",
 		}}
 	case Chain:
 		return []step{{
-			"Make the environment whose wait timer is the pace, in minutes (10 at least), and start the chain:",
+			"Make the environment whose wait timer is the pace, in minutes (10 at least), and start the chain. It is for public repositories: in private ones most plans ignore the timer, and then the chain stops:",
 			[]string{
 				"gh api --method PUT repos/" + s.Repository + "/environments/pace -F wait_timer=30",
-				"gh workflow run pace.yml --repo " + s.Repository,
+				"gh variable set PACE" + repo + " --body " + Chain,
+				"gh workflow run pace.yml" + repo,
 			},
-			"What it gives, costs and risks: " + docs + "pace.md#" + Chain,
+			"If an earlier chain was ended here, before the last one: gh workflow enable pace.yml" + repo + "\n    What it gives, costs and risks: " + docs + "pace.md#" + Chain,
 		}}
 	}
 	return nil
 }
+
+// branch is the default one of the repository, as far as this folder knows.
+func (s *Setup) branch() string { return cmp.Or(s.Here.Branch, "main") }
 
 // runnerSteps say where the runner of one's own comes from.
 func (s *Setup) runnerSteps(*state) []step {
@@ -106,19 +141,29 @@ func (s *Setup) runnerSteps(*state) []step {
 	}}
 }
 
-// unchainSteps end a chain that was set up before.
-func (s *Setup) unchainSteps(*state) []step {
-	folder := filepath.Dir(s.File)
-	if there, err := readFile(filepath.Join(folder, pace.PacerFile)); s.Pace == Chain || err != nil || there == nil {
-		return nil
+// formerSteps end what another pace left behind.
+func (s *Setup) formerSteps(st *state) []step {
+	repo := " --repo " + s.Repository
+	var all []step
+	if s.Pace != Watch && (st.values[watchVariable] == watchFor || s.Former == Watch && !s.GH) {
+		all = append(all, step{"Have runs no longer stay, which they should not do on GitHub's own machines:", []string{"gh variable delete " + watchVariable + repo}, ""})
 	}
-	return []step{{
+	left, err := s.chainFiles()
+	if s.Pace == Chain || err != nil || len(left) == 0 {
+		return all
+	}
+	remove := "git rm"
+	for _, path := range left {
+		remove += " " + shellQuote(path)
+	}
+	return append(all, step{
 		"End the chain that was set up before:",
 		[]string{
-			"gh workflow disable pace.yml --repo " + s.Repository,
-			"git rm " + shellQuote(filepath.Join(folder, pace.PacerFile)) + " " + shellQuote(filepath.Join(folder, "mend.yml")),
-			"gh variable delete PACE --repo " + s.Repository,
+			"gh workflow disable pace.yml" + repo,
+			remove,
+			"gh variable delete PACE" + repo,
+			"gh api --method DELETE repos/" + s.Repository + "/environments/pace",
 		},
 		"Commit and push this as well.",
-	}}
+	})
 }

@@ -121,3 +121,52 @@ func TestTemplateIsWhole(t *testing.T) {
 		t.Errorf("%d references", found)
 	}
 }
+
+// A chain is not ended while nothing else would start the mirror.
+func TestChainEndsWithASchedule(t *testing.T) {
+	t.Parallel()
+	y := newTry(t)
+	y.answers.Pace = Chain
+	y.says(y.must(), "It is for public repositories", "gh variable set PACE --repo me/mirror --body chain\n      gh workflow run pace.yml", "gh workflow enable pace.yml --repo me/mirror")
+	for _, pace := range []string{Cron, Outside, Watch} {
+		y.answers.Pace = pace
+		before := y.contents()
+		if said, err := y.do(); err == nil || !strings.Contains(err.Error(), "--force-workflow") || said != "" {
+			t.Errorf("%s: %v\n%s", pace, err, said)
+		}
+		y.same(before)
+	}
+	y.answers.Pace = Cron
+	y.change = func(s *Setup) { s.ForceWorkflow = true }
+	y.says(y.must(), "gh variable delete PACE", "gh api --method DELETE repos/me/mirror/environments/pace", y.path(".github/workflows/mend.yml"))
+	if err := os.Remove(y.path(".github/workflows/pace.yml")); err != nil {
+		t.Fatal(err)
+	}
+	y.says(y.must(), "git rm "+y.path(".github/workflows/mend.yml")) // what is left of it goes as well
+}
+
+// Whoever leaves watch does not go on watching on GitHub's machines.
+func TestWatchEnds(t *testing.T) {
+	t.Parallel()
+	const remove = "gh variable delete WATCH --repo me/mirror"
+	y := newTry(t)
+	y.change = func(s *Setup) { s.Former = Watch }
+	y.says(y.must(), remove)
+	y.github = newGitHub(t, "me/mirror", "me/all-cabal-files", "me/all-cabal-hashes")
+	y.github.vars["WATCH"] = "50m"
+	if said := y.must(); y.github.vars["WATCH"] != "" || strings.Contains(said, remove) {
+		t.Errorf("WATCH is %q:\n%s", y.github.vars["WATCH"], said)
+	}
+	y.change, y.github.vars["WATCH"] = nil, "50m" // set by a person
+	if y.says(y.must(), remove); y.github.vars["WATCH"] == "" {
+		t.Error("what a person set was removed")
+	}
+}
+
+// The request names the branch that the repository has.
+func TestOutsideNamesTheBranch(t *testing.T) {
+	t.Parallel()
+	y := newTry(t)
+	y.answers.Pace = Outside
+	y.says(y.must(), `{"ref":"trunk"}`)
+}

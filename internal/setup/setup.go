@@ -16,6 +16,7 @@ type Command func(ctx context.Context, stdin []byte, program string, args ...str
 type Setup struct {
 	Plan
 	Answers       Answers // what the plan was made of
+	Former        string  // pace that an earlier run set up, "" for none
 	Passphrase    []byte  // of the signing key, empty for none
 	Keys          string  // folder of the keys
 	File          string  // of the workflow

@@ -58,7 +58,7 @@ func (y *try) doWith(ctx context.Context) (string, error) {
 		y.Fatal(err)
 	}
 	var out bytes.Buffer
-	s := &Setup{Plan: plan, Answers: y.answers, Here: Folder{true, "git@github.com:me/mirror.git"}, Keys: y.path("keys"), File: y.path(".github/workflows/mirror.yml"), Now: noon, Out: &out}
+	s := &Setup{Plan: plan, Answers: y.answers, Here: Folder{true, "git@github.com:me/mirror.git", "trunk"}, Keys: y.path("keys"), File: y.path(".github/workflows/mirror.yml"), Now: noon, Out: &out}
 	if y.github != nil {
 		s.GH, s.Run = true, y.github.run
 	} else {

@@ -2,6 +2,7 @@ package setup
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -63,6 +64,7 @@ func (a Answers) Or(other Answers) Answers {
 type Folder struct {
 	Git    bool   // it is in a repository
 	Origin string // address of the remote origin, "" for none
+	Branch string // the default one of origin, or else the current one; "" if there is none
 }
 
 // FromGit returns what the current folder is, and what it suggests: where the
@@ -77,6 +79,7 @@ func FromGit(ctx context.Context, run Command) (Folder, Answers) {
 		return strings.TrimSpace(string(out))
 	}
 	folder := Folder{Git: said("rev-parse", "--git-dir") != "", Origin: withoutUser(said("remote", "get-url", "origin"))}
+	folder.Branch = cmp.Or(strings.TrimPrefix(said("symbolic-ref", "--short", "refs/remotes/origin/HEAD"), "origin/"), said("branch", "--show-current"))
 	if remote, err := ParseRemote(folder.Origin); err == nil {
 		a.Repository = remote.Slug
 	}

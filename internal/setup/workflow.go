@@ -165,14 +165,11 @@ func (p Plan) variables() []variable {
 		set("NOTICE", NoticeStep)
 	}
 	if p.Pace == Watch {
-		set("WATCH", "50m")
+		set(watchVariable, watchFor)
 	}
 	// Last, because the schedule waits for them.
 	set("FILES_REPOSITORY", p.address(p.Files))
 	set("HASHES_REPOSITORY", p.address(p.Hashes))
-	if p.Pace == Chain {
-		set("PACE", Chain)
-	}
 	return all
 }
 

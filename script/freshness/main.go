@@ -23,9 +23,8 @@ import (
 //go:embed hours.txt
 var hours string
 
-const year, perYear = 365 * 24 * time.Hour, 6000 // uploads
-
-const startup = 20 * time.Second // until a run has a runner and has done its work
+// The uploads of a year, and how long it takes until a run has done its work.
+const year, perYear, startup = 365 * 24 * time.Hour, 6000, 20 * time.Second
 
 // A cron is how GitHub treats an hourly schedule.
 type cron struct {
@@ -80,9 +79,11 @@ func chain(timer time.Duration, uploads []time.Duration) (all []time.Duration) {
 	return all
 }
 
-// lags says how long readers wait, in minutes.
+// lags says how long readers wait, in minutes. Nobody knows it of the last ones, after
+// which no run of the year comes.
 func lags(uploads, starts []time.Duration) string {
 	var waits []time.Duration
+	starts = append(starts, year+24*time.Hour) // one comes at last
 	for _, upload := range uploads {
 		if i, _ := slices.BinarySearch(starts, upload); i < len(starts) {
 			waits = append(waits, starts[i]+startup-upload)
@@ -108,38 +109,37 @@ func shaped(rng *rand.Rand) (uploads []time.Duration) {
 }
 
 // indexed reads when the .cabal files of an index's last year came.
-func indexed(name string) (uploads []time.Duration) {
+func indexed(name string) (uploads []time.Duration, err error) {
 	f, err := os.Open(name)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "freshness:", err)
-		os.Exit(1)
-	}
 	r := tar.NewReader(f)
-	var last time.Time
-	for h, err := r.Next(); err == nil; h, err = r.Next() { // the rest of a cut index is nobody's loss here
+	for h, e := r.Next(); e == nil; h, e = r.Next() { // the rest of a cut index is nobody's loss here
 		if strings.HasSuffix(h.Name, ".cabal") {
-			last = h.ModTime
-			uploads = append(uploads, time.Duration(last.UnixNano()))
+			uploads = append(uploads, time.Duration(h.ModTime.UnixNano()))
 		}
 	}
-	begin := time.Duration(last.UnixNano()) - year
-	uploads = slices.DeleteFunc(uploads, func(at time.Duration) bool { return at < begin })
+	begin := slices.Max(append(uploads, 0)) - year
 	for i := range uploads {
 		uploads[i] -= begin
 	}
-	return uploads
+	return slices.DeleteFunc(uploads, func(at time.Duration) bool { return at < 0 }), err
 }
 
 func main() {
 	index := flag.String("index", "", "the `file` 01-index.tar, for its last year")
 	flag.Parse()
 	rng := rand.New(rand.NewPCG(1, 0)) // the same year each time
-	uploads := shaped(rng)
+	uploads, err := shaped(rng), error(nil)
 	if *index != "" {
-		uploads = indexed(*index)
+		uploads, err = indexed(*index)
 	}
 	slices.Sort(uploads)
-	uploads = slices.Compact(uploads)
+	if uploads = slices.Compact(uploads); err == nil && len(uploads) < 100 {
+		err = fmt.Errorf("%q has %d uploads in its last year, and 100 are the least: give it 01-index.tar, unpacked", *index, len(uploads))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "freshness:", err)
+		os.Exit(1)
+	}
 	fmt.Printf("Minutes until readers have one of %d uploads, p50 / p99:\n\n", len(uploads))
 	fmt.Print("| GitHub's cron | cron, hourly | `watch: 50m`, hourly | chain, 30 min | outside, each 5 min |\n|---|---|---|---|---|\n")
 	for _, c := range []cron{{"as GitHub documents it", 0.05, 10 * time.Minute}, {"as measured in 2026", 0.67, 12 * time.Hour}} {
