@@ -245,7 +245,12 @@ func (c commands) run(ctx context.Context, args []string, env Env) error {
 	if err == nil {
 		err = c.start(ctx, g, command, env)
 	}
-	if exit, ok := errors.AsType[*ExitError](err); ok && exit.Code == CodeUsage && command == "sync" {
+	exit, ok := errors.AsType[*ExitError](err)
+	if !ok || exit.Code != CodeUsage {
+		return err
+	}
+	exit.onRunner(env)
+	if command == "sync" {
 		run := env.refusal(exit)
 		newCaller(&g.Sync, env).end(ctx, run, changed("", statusOf(run, env)))
 	}
@@ -288,7 +293,7 @@ func canonical(args []string, env Env) []string {
 		return []string{"--help"}
 	case args[0] == "help":
 		return append(slices.Clone(args[1:]), "--help")
-	case len(args) == 1 && (args[0] == "--version" || args[0] == "-V"):
+	case slices.Contains([]string{"--version", "-V"}, args[len(args)-1]) && len(args) <= 2: // also after a command
 		return []string{"version"}
 	}
 	return args
@@ -354,28 +359,10 @@ func parse(args []string, env Env) (g *grammar, command string, err error) {
 		g.Sync.Wipe()
 		return g, "", nil
 	case err != nil:
-		return g, command, variables.rescue(&g.Sync, args, usage(explainUsage(parser, args, err), command))
+		return g, command, variables.rescue(&g.Sync, args, usage(explainUsage(parser, args, variables, err), command))
 	}
 	g.Sync.tidy()
 	return g, parsed.Selected().Name, nil
-}
-
-// explainUsage says of what kong refused what people meant.
-func explainUsage(parser *kong.Kong, args []string, err error) error {
-	if found, ok := errors.AsType[*configError](err); ok {
-		return found
-	}
-	if commandOf(parser, args) != "" || len(args) == 0 {
-		return err
-	}
-	flag, _, _ := strings.Cut(strings.TrimLeft(args[0], "-"), "=")
-	if flag != args[0] && (flag == "v" || slices.Contains(flagNames(parser, "sync"), flag)) {
-		return fmt.Errorf("the command is missing; write: %s sync %s", program, strings.Join(args, " "))
-	}
-	if rest, unknown := strings.CutPrefix(err.Error(), "unexpected argument "); unknown {
-		return errors.New("there is no command " + rest)
-	}
-	return err
 }
 
 // newParser returns a parser that fills g. Exit is called instead of os.Exit.
@@ -423,12 +410,6 @@ func commandOf(parser *kong.Kong, args []string) string {
 		}
 	}
 	return ""
-}
-
-// usage makes an error one of bad usage, with the way to help.
-func usage(err error, command string) error {
-	help := strings.TrimSpace(program+" "+command) + " --help"
-	return &ExitError{Code: CodeUsage, Err: err, Hint: fmt.Sprintf("Run %q for help.", help)}
 }
 
 // say writes a message for people, each line with the program's name before it.

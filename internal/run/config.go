@@ -1,9 +1,11 @@
 package run
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"maps"
+	"iter"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -37,30 +39,49 @@ type configError struct{ error }
 // parseConfig is readConfig for the text. Values keep the form in which they are
 // written, so that a key id of digits does not become a number.
 func parseConfig(raw []byte, options []string) (map[string]string, error) {
-	nodes := map[string]yaml.Node{}
-	if err := yaml.Unmarshal(raw, &nodes); err != nil {
+	var document yaml.Node
+	if err := yaml.Unmarshal(raw, &document); err != nil {
 		// Its words repeat the text, in which somebody may have put a secret.
-		return nil, errors.New("write it as YAML, one OPTION: VALUE on each line")
+		return nil, fmt.Errorf("%s is not YAML; write one OPTION: VALUE on each line", cmp.Or(atLine.FindString(err.Error()), "it"))
 	}
-	values := map[string]string{}
+	values, lines := map[string]string{}, map[string]int{}
 	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(nodes)) {
-		if name == configOption || !slices.Contains(options, name) {
-			errs = append(errs, fmt.Errorf("%.80q is not an option of sync%s", name, meant(name, options, strings.ToLower)))
-			continue
+	for key, node := range pairs(&document) {
+		text, err := "", checkKey(key, node, lines[key.Value], options)
+		if err == nil {
+			if text, err = valueOf(node); err != nil {
+				err = fmt.Errorf("option %q: %w", key.Value, err)
+			}
 		}
-		text, err := valueOf(nodes[name])
 		if err != nil {
-			errs = append(errs, fmt.Errorf("option %q: %w", name, err))
+			errs = append(errs, fmt.Errorf("line %d: %w", key.Line, err))
 		} else if text != "" {
-			values[name] = text
+			values[key.Value] = text
 		}
+		lines[key.Value] = key.Line
 	}
 	return values, errors.Join(errs...)
 }
 
+// checkKey refuses what is not the name of an option, or stands in an earlier line as
+// well.
+func checkKey(key, value *yaml.Node, earlier int, options []string) error {
+	name := key.Value
+	switch {
+	case value == nil:
+		return errors.New("write one OPTION: VALUE on each line")
+	case earlier > 0:
+		return fmt.Errorf("option %.80q is in line %d already; write it once", name, earlier)
+	case name == configOption:
+		return fmt.Errorf("a file of options cannot name another one; remove %q", name)
+	case !slices.Contains(options, name):
+		return fmt.Errorf("%.80q is not an option of sync%s", name, meant(name, options, strings.ToLower))
+	}
+	return nil
+}
+
 // valueOf returns a value as a variable would have it; "" for none.
-func valueOf(node yaml.Node) (string, error) {
+func valueOf(node *yaml.Node) (string, error) {
 	if node.Kind == yaml.ScalarNode && node.Tag == "!!null" {
 		return "", nil
 	}
@@ -80,19 +101,28 @@ func valueOf(node yaml.Node) (string, error) {
 	return strings.Join(items, "\n"), nil
 }
 
-// configOption names the file of options; it cannot stand in one.
-const configOption = "config"
+// atLine is where YAML's words say that something is wrong.
+var atLine = regexp.MustCompile(`line \d+`)
 
-// meant proposes the option that a name looks like, in the form that was used.
-func meant(name string, options []string, form func(string) string) string {
-	name = strings.ToLower(strings.ReplaceAll(name, "_", "-"))
-	for _, option := range options {
-		if name != "" && (strings.HasPrefix(option, name) || strings.HasPrefix(name, option)) {
-			return fmt.Sprintf("; did you mean %s?", form(option))
+// pairs returns the keys of a document's mapping with their values. What is no
+// mapping is a key without one.
+func pairs(document *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
+	return func(yield func(*yaml.Node, *yaml.Node) bool) {
+		for _, top := range document.Content {
+			if top.Kind != yaml.MappingNode && top.Tag != "!!null" && !yield(top, nil) {
+				return
+			}
+			for pair := range slices.Chunk(top.Content, 2) {
+				if top.Kind == yaml.MappingNode && !yield(pair[0], pair[1]) {
+					return
+				}
+			}
 		}
 	}
-	return ""
 }
+
+// configOption names the file of options; it cannot stand in one.
+const configOption = "config"
 
 // flagNames returns the names of the options of a command, of all commands for "".
 func flagNames(parser *kong.Kong, command string) []string {

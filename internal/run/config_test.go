@@ -55,7 +55,11 @@ func TestConfigFileRefuses(t *testing.T) {
 	t.Parallel()
 	for text, says := range map[string]string{
 		"package: aeson":              `"package" is not an option of sync; did you mean packages?`,
-		"config: other.yaml":          `"config" is not an option`,
+		"config: other.yaml":          `line 1: a file of options cannot name another one; remove "config"`,
+		"bukcet: x":                   `line 1: "bukcet" is not an option of sync; did you mean bucket?`,
+		"tag: a\nbranch: b\ntag: c":   `line 3: option "tag" is in line 1 already`,
+		"tag: a\n  b: hunter2\n":      "line 2 is not YAML; write one OPTION: VALUE on each line",
+		"hunter2":                     "line 1: write one OPTION: VALUE on each line",
 		"public_url: x":               `did you mean public-url?`,
 		"- aeson":                     "OPTION: VALUE",
 		"tag: {a: b}":                 `option "tag": write a text or a list`,
@@ -63,7 +67,7 @@ func TestConfigFileRefuses(t *testing.T) {
 		"token: ghp_0123456789abcdef": "token: there is no such file",
 	} {
 		got := refused(t, nil, "--bucket=./b", "--config", written(t, text))
-		if !strings.Contains(got, says) || strings.Contains(got, "ghp_") {
+		if !strings.Contains(got, says) || strings.Contains(got, "ghp_") || strings.Contains(got, "hunter2") {
 			t.Errorf("%q is refused with %q, want %q", text, got, says)
 		}
 	}
@@ -72,12 +76,39 @@ func TestConfigFileRefuses(t *testing.T) {
 	}
 }
 
+// A bad value is told with the place that it came from.
+func TestBadValuesNameTheirPlace(t *testing.T) {
+	t.Parallel()
+	config := written(t, "time-limit: soon\nconcurrency: 2\n")
+	for _, test := range []struct {
+		variables map[string]string
+		args      []string
+		says      string
+	}{
+		{map[string]string{"HACKAGE_MIRROR_TIME_LIMIT": "soon"}, nil, `HACKAGE_MIRROR_TIME_LIMIT: "soon" is not a duration; write 5h30m`},
+		{map[string]string{"INPUT_TIME-LIMIT": "0"}, nil, `INPUT_TIME-LIMIT: "0" is not above zero`},
+		{map[string]string{"INPUT_HISTORY": "all"}, nil, `INPUT_HISTORY: "all" is unknown; write one of daily, snapshot`},
+		{map[string]string{"HACKAGE_MIRROR_SIGNING_KEY": "x"}, nil, `HACKAGE_MIRROR_SIGNING_KEY: it is neither`},
+		{nil, []string{"--config", config}, `config "` + config + `": time-limit: "soon" is not a duration`},
+		{map[string]string{"HACKAGE_MIRROR_CONFIG": config, "INPUT_TIME_LIMIT": "1h", "INPUT_CONCURRENCY": "x"}, nil, `INPUT_CONCURRENCY: "x" is not a whole number`},
+		{map[string]string{"HACKAGE_MIRROR_TIME_LIMIT": "soon"}, []string{"--time-limit=late"}, `--time-limit: "late" is not a duration`},
+	} {
+		if got := refused(t, test.variables, append(test.args, "--bucket=./b")...); !strings.Contains(got, ": "+test.says) {
+			t.Errorf("%s; want %q", got, test.says)
+		}
+	}
+	got := refused(t, map[string]string{"HACKAGE_MIRROR_ACTION": "true", "HACKAGE_MIRROR_CONCURRENCY": "abc", "INPUT_BUCKET": "./b"})
+	if !strings.Contains(got, `input concurrency: "abc" is not a whole number`) || strings.Contains(got, "--") || !strings.Contains(got, "docs/options.md") {
+		t.Errorf("in the Action's own step: %s", got)
+	}
+}
+
 func TestUnknownVariablesWarn(t *testing.T) {
 	t.Parallel()
 	env, _, stderr := testEnv(map[string]string{"INPUT_BUCKET": "./b"})
 	env.Environ = func() []string {
 		return []string{
-			"INPUT_PACKAGE=aeson", "INPUT_PACKAGES=lens", "INPUT_NONSENSE=x", "INPUT_EMPTY=", "INPUT_COMMAND=sync", "HACKAGE_MIRROR_ACTION=true",
+			"INPUT_PACKAGE=aeson", "INPUT_PACKAGES=lens", "INPUT_NONSENSE=x", "INPUT_EMPTY=", "INPUT_COMMAND=sync", "INPUT_BUCKT=x", "HACKAGE_MIRROR_ACTION=true",
 			"HACKAGE_MIRROR_BUCKETS=x", "INPUT_PUBLIC-URL=", "INPUT_SIGNING_KEY=x", "HOME=/",
 		}
 	}
@@ -85,14 +116,15 @@ func TestUnknownVariablesWarn(t *testing.T) {
 	for _, want := range []string{
 		`warning: variable "INPUT_PACKAGE" is not an option, so it was ignored; did you mean INPUT_PACKAGES?`,
 		`warning: variable "INPUT_NONSENSE" is not an option, so it was ignored` + "\n",
+		`warning: variable "INPUT_BUCKT" is not an option, so it was ignored; did you mean INPUT_BUCKET?`,
 		`warning: variable "HACKAGE_MIRROR_BUCKETS" is not an option, so it was ignored; did you mean HACKAGE_MIRROR_BUCKET?`,
 	} {
 		if !strings.Contains(stderr.String(), want) {
 			t.Errorf("warnings lack %q:\n%s", want, stderr)
 		}
 	}
-	if n := strings.Count(stderr.String(), "warning: "); n != 3 {
-		t.Errorf("%d warnings, want 3:\n%s", n, stderr)
+	if n := strings.Count(stderr.String(), "warning: "); n != 4 {
+		t.Errorf("%d warnings, want 4:\n%s", n, stderr)
 	}
 }
 

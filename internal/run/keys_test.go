@@ -122,7 +122,7 @@ func TestKeyThatCannotSignIsRefusedBeforeAnythingIsWritten(t *testing.T) {
 		"public key":       {key: public, code: CodeError, says: []string{"public key", "export"}},
 		"expired key":      {key: string(expiring.secret), now: time.Now().AddDate(2, 0, 0), code: CodeError, says: []string{"expired on", "extend"}},
 		"garbage in armor": {key: garbage, code: CodeError, says: []string{"read signing key", "not a private OpenPGP key"}},
-		"garbage":          {key: noise(), code: CodeUsage, says: []string{"signing-key"}},
+		"garbage":          {key: noise(), code: CodeUsage, says: []string{"INPUT_SIGNING-KEY: "}},
 		"no key at all":    {key: "", code: CodeUsage, says: []string{"signing-key"}},
 		"key cut in half":  {key: string(locked.secret[:len(locked.secret)/2]), code: CodeError, says: []string{"not a private OpenPGP key"}},
 	} {

@@ -52,9 +52,6 @@ func (o *Options) Check() (warnings []string, err error) {
 	} else if shard.Of > 0 && len(o.Bucket) == 0 {
 		c.refuse("shard is for buckets, and none is given; leave it out")
 	}
-	if o.TimeLimit < 0 {
-		c.refuse("time-limit %s is not a positive time; use a longer one", o.TimeLimit)
-	}
 	o.checkWatch(c)
 	if _, err := Select(o.Packages); err != nil {
 		c.refuse("%w", err)
@@ -80,9 +77,6 @@ func (o *Options) Check() (warnings []string, err error) {
 }
 
 func (o *Options) checkWatch(c *checker) {
-	if o.Watch < 0 {
-		c.refuse("watch %s is not a positive time; use a longer one", o.Watch)
-	}
 	for _, once := range []struct {
 		option string
 		set    bool

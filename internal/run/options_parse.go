@@ -29,7 +29,11 @@ type environment struct {
 	// file are the options of the file that --config names, once it was read.
 	// A secret in it is the path of a file, as that of a flag.
 	file    map[string]string
+	path    string   // of that file
 	options []string // that such a file may hold
+
+	action bool              // in the Action's own step, variables are its inputs
+	from   map[string]string // where the value of an option came from, but for flags
 }
 
 // ownVariables begins the variables for those who are not on GitHub.
@@ -45,10 +49,10 @@ func inputVariables(option string) []string {
 
 // newEnvironment takes the named secrets out of the variables.
 func newEnvironment(env Env, secrets []string) (*environment, error) {
-	e := &environment{lookup: env.LookupEnv, secrets: make(map[string]secretText)}
+	e := &environment{lookup: env.LookupEnv, secrets: make(map[string]secretText), action: env.Getenv(ownStep) == "true", from: map[string]string{}}
 	for _, option := range secrets {
 		if value := e.value(option); value != "" {
-			e.secrets[option] = secretText(value)
+			e.secrets[option], e.from[option] = secretText(value), e.variable(option)
 		}
 		for _, name := range inputVariables(option) {
 			if _, set := env.LookupEnv(name); !set {
@@ -129,12 +133,31 @@ func misplaced(option string) error {
 
 // value returns an option's first variable that is not blank.
 func (e *environment) value(option string) string {
+	value, _ := e.lookup(e.variable(option))
+	return value
+}
+
+// variable returns the name of an option's first variable that is not blank, "" if
+// there is none.
+func (e *environment) variable(option string) string {
 	for _, name := range inputVariables(option) {
 		if value, ok := e.lookup(name); ok && strings.TrimSpace(value) != "" {
-			return value
+			return name
 		}
 	}
 	return ""
+}
+
+// source says where the value of an option came from.
+func (e *environment) source(option string) string {
+	switch from := e.from[option]; {
+	case from == "":
+		return "--" + option
+	case e.action && slices.Contains(inputVariables(option), from):
+		return "input " + option
+	default:
+		return from
+	}
 }
 
 // Resolve is called for each flag that was not given. See kong.Resolver.
@@ -142,6 +165,7 @@ func (e *environment) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) 
 	if text, ok := e.secrets[flag.Name]; ok {
 		return text, nil
 	}
+	e.from[flag.Name] = e.variable(flag.Name)
 	if value := strings.TrimSpace(e.value(flag.Name)); value != "" {
 		return value, nil
 	}
@@ -152,6 +176,7 @@ func (e *environment) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) 
 		if flag.Tag.Get("secret") == "" && looksSecret(value) {
 			return nil, misplaced(flag.Name)
 		}
+		e.from[flag.Name] = fmt.Sprintf("config %q: %s", e.path, flag.Name)
 		return value, nil
 	}
 	return nil, nil //nolint:nilnil // how kong is told that there is nothing
@@ -168,7 +193,7 @@ func (e *environment) readFile(ctx *kong.Context) (err error) {
 			path = given
 		}
 	}
-	e.file = map[string]string{}
+	e.file, e.path = map[string]string{}, path
 	if path != "" && ctx.Selected() != nil && slices.Contains([]string{"sync", "status"}, ctx.Selected().Name) {
 		e.file, err = readConfig(path, e.options)
 	}
@@ -217,25 +242,26 @@ func listed(text string) (items []string) {
 // IsBool lets a flag stand without a value.
 func (boolMapper) IsBool() bool { return true }
 
-// Decode takes the booleans of YAML's core schema, as GitHub's own actions do,
-// and nothing else: "yes" and "1" are strings there.
+// Decode takes the booleans of YAML's core schema, as GitHub's own actions do, and
+// 1 and 0, which are those of an environment.
 func (boolMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	if ctx.Scan.Peek().Type != kong.FlagValueToken {
 		target.SetBool(true)
 		return nil
 	}
 	switch token := ctx.Scan.Pop(); fmt.Sprint(token.Value) {
-	case "true", "True", "TRUE":
+	case "true", "True", "TRUE", "1":
 		target.SetBool(true)
-	case "false", "False", "FALSE":
+	case "false", "False", "FALSE", "0":
 		target.SetBool(false)
 	default:
-		return fmt.Errorf("expected true or false but got %q", token)
+		return fmt.Errorf("%.40q is unknown; write true or false", token)
 	}
 	return nil
 }
 
-// Decode reads a length of time, with a unit.
+// Decode reads a length of time, with a unit. None is what an option is without: to
+// take 0 for that would hide a slip.
 func (timeMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	token, err := ctx.Scan.PopValue("duration")
 	if err != nil {
@@ -249,6 +275,9 @@ func (timeMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 			example = text + "m"
 		}
 		return fmt.Errorf("%.40q is not a duration; write %s", token, example)
+	}
+	if d <= 0 {
+		return fmt.Errorf("%.40q is not above zero; leave the option out, or write a time such as 5h30m", token)
 	}
 	target.Set(reflect.ValueOf(d))
 	return nil

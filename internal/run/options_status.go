@@ -117,9 +117,6 @@ func (o *StatusOptions) check(s *Options) (warnings []string, err error) {
 	if len(o.buckets()) == 0 && s.FilesRepository == "" && s.HashesRepository == "" {
 		c.refuse("there is nothing to look at; give the address of a bucket, files-repository or hashes-repository")
 	}
-	if o.StaleAfter <= 0 {
-		c.refuse("stale-after %s would find every mirror stale; use a longer time, such as 2h", o.StaleAfter)
-	}
 	s.warnOfFiles(c)
 	return c.warnings, errors.Join(c.problems...)
 }

@@ -139,7 +139,7 @@ func TestLists(t *testing.T) {
 
 func TestBooleans(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]bool{"true": true, "True": true, "TRUE": true, "false": false, "False": false, "FALSE": false} {
+	for text, want := range map[string]bool{"true": true, "True": true, "TRUE": true, "1": true, "false": false, "False": false, "FALSE": false, "0": false} {
 		if got := parsed(t, map[string]string{"INPUT_DRY-RUN": text}).DryRun; got != want {
 			t.Errorf("dry-run %q by environment is %t", text, got)
 		}
@@ -150,8 +150,8 @@ func TestBooleans(t *testing.T) {
 	if !parsed(t, nil, "--dry-run").DryRun {
 		t.Error("--dry-run alone does not set it")
 	}
-	for _, text := range []string{"yes", "1", "on", "tRUE", "0"} {
-		if got := refused(t, map[string]string{"INPUT_DRY-RUN": text}); !strings.Contains(got, "expected true or false") {
+	for _, text := range []string{"yes", "on", "tRUE", "2"} {
+		if got := refused(t, map[string]string{"INPUT_DRY-RUN": text}); !strings.Contains(got, "is unknown; write true or false") {
 			t.Errorf("dry-run %q: %s", text, got)
 		}
 	}
@@ -184,7 +184,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"pattern with a version", []string{"--bucket=./b", "--packages=aeson-2.2"}, "names without versions"},
 		{"too few at once", []string{"--bucket=./b", "--concurrency=0"}, "use 1 to 64"},
 		{"too many at once", []string{"--bucket=./b", "--concurrency=65"}, "use 1 to 64"},
-		{"not a number", []string{"--bucket=./b", "--concurrency=many"}, "--concurrency: expected"},
+		{"not a number", []string{"--bucket=./b", "--concurrency=many"}, `--concurrency: "many" is not a whole number`},
 		{"unknown upstream", []string{"--bucket=./b", "--upstream=ftp://h"}, `by "ftp"`},
 		{"empty upstream", []string{"--bucket=./b", "--upstream="}, "upstream is empty"},
 		{"bucket elsewhere", []string{"--bucket=gs://name/prefix"}, `"gs://" is not the kind of address that can be written to`},
@@ -195,16 +195,21 @@ func TestCheckRefuses(t *testing.T) {
 		{"endpoint of a bucket, as an option", []string{"--bucket=s3://name", "--s3-endpoint=https://host/Name/x"}, "give that of the service, https://host"},
 		{"shard", []string{"--bucket=./b", "--shard=9/8"}, "is not of the form N/OF"},
 		{"shard without a bucket", []string{"--files-repository=./r", "--signing-key", key, "--shard=1/8"}, "shard is for buckets"},
-		{"watch is over", []string{"--bucket=./b", "--watch=-1s"}, "is not a positive time"},
+		{"watch is over", []string{"--bucket=./b", "--watch=-1s"}, `--watch: "-1s" is not above zero`},
 		{"time limit without a unit", []string{"--bucket=./b", "--time-limit=5"}, `"5" is not a duration; write 5m`},
 		{"time limit of words", []string{"--bucket=./b", "--time-limit=soon"}, `"soon" is not a duration; write 5h30m`},
-		{"time limit", []string{"--bucket=./b", "--time-limit=-1s"}, "is not a positive time"},
+		{"time limit", []string{"--bucket=./b", "--time-limit=-1s"}, `--time-limit: "-1s" is not above zero; leave the option out`},
+		{"no time", []string{"--bucket=./b", "--time-limit=0"}, `"0" is not above zero`},
+		{"time limit below zero", []string{"--bucket=./b", "--time-limit", "-5m"}, `--time-limit: "-5m" is below zero; write --time-limit DURATION`},
+		{"no value", []string{"--bucket"}, "--bucket: its value is missing; write --bucket ADDRESS"},
+		{"no value of a secret", []string{"--bucket=./b", "--token"}, "--token: its value is missing; write --token FILE"},
+		{"a flag for a value", []string{"--bucket", "--full"}, `its value is missing, and "--full" reads like a flag; write --bucket=ADDRESS`},
 		{"bucket twice", []string{"--bucket=./b,././b/"}, "is given twice"},
 		{"repository elsewhere", []string{"--files-repository=git://h/r", "--signing-key", key}, `nothing is pushed by "git"`},
 		{"branch of the README", []string{"--bucket=./b", "--branch=display"}, "choose another name"},
 		{"bad branch", []string{"--bucket=./b", "--branch=a..b"}, "branch"},
 		{"bad tag", []string{"--bucket=./b", "--tag=-a"}, "tag"},
-		{"bad history", []string{"--bucket=./b", "--history=all"}, `must be one of "daily","snapshot"`},
+		{"bad history", []string{"--bucket=./b", "--history=all"}, `--history: "all" is unknown; write one of daily, snapshot`},
 		{"known hosts that are nothing", []string{"--bucket=./b", "--ssh-known-hosts=no/such"}, "neither a file nor the lines"},
 		{"missing signing key", []string{"--bucket=./b", "--signing-key=no/such"}, "there is no such file"},
 		{"argument that is no option", []string{"--bucket=./b", "extra"}, "unexpected argument extra"},

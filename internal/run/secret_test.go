@@ -121,11 +121,11 @@ func TestSecretRefusals(t *testing.T) {
 		{"token by flag", nil, []string{"--token", "ghp_hunter2"}, "argument 3 looks like a key"},
 		{"token by flag and sign", nil, []string{"--token=github_pat_hunter2"}, "argument 2 looks like a key"},
 		{"key in a wrong option", nil, []string{"--branch", "-----BEGIN hunter2"}, "argument 3 looks like a key"},
-		{"nothing by flag", nil, []string{"--token"}, "expected the path of a file"},
+		{"nothing by flag", nil, []string{"--token"}, "--token: its value is missing; write --token FILE"},
 		{"folder", nil, []string{"--token", t.TempDir()}, "it is a folder"},
 		{"large", nil, []string{"--token", large}, "longer than"},
 		{"blank", nil, []string{"--token", blank}, "the secret is empty"},
-		{"not a key", map[string]string{"INPUT_SIGNING-KEY": "hunter2"}, nil, "--signing-key: it is neither"},
+		{"not a key", map[string]string{"INPUT_SIGNING-KEY": "hunter2"}, nil, "INPUT_SIGNING-KEY: it is neither"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
