@@ -165,12 +165,32 @@ func TestKey(t *testing.T) {
 
 	_, again := w.run("key", "--keys", keys)
 	w.says(again, "found signing key", signer.Fingerprint())
+	if strings.Contains(again, "warning") {
+		t.Errorf("it warns of nothing:\n%s", again)
+	}
+	_, again = w.run("key", "--keys", keys, "--signer", "Other <other@example.invalid>")
+	w.says(again, "warning: there is a key already, and it stays as it is: Mirror <mirror@example.invalid>, expires 20")
+	_, again = w.run("key", "--keys", keys, "--expires", "1y")
+	w.says(again, "there is a key already")
 	if there, err := os.ReadFile(path); err != nil || !slices.Equal(there, private) {
 		t.Errorf("the key was changed: %v", err)
 	}
-	for _, args := range [][]string{{"key", "--keys", w.path("other")}, {"key", "--keys", w.path("other"), "--signer", "nobody"}} {
-		if code, said := w.run(args...); code == CodeDone || !strings.Contains(said, "signer") {
+	for _, args := range [][]string{{"key", "--keys", w.path("other")}, {"key", "--keys", w.path("other"), "--signer", "nobody"}, {"key", "--keys", w.path("other"), "--signer", "a <b@c>", "--expires", "signer"}} {
+		if code, said := w.run(args...); code != CodeUsage || !strings.Contains(said, "signer") {
 			t.Errorf("%q: exit code %d:\n%s", args, code, said)
 		}
+	}
+}
+
+// What is printed works as it is, with a passphrase, too.
+func TestKeyWithAPassphrase(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	phrase := written(t, "correct horse\n")
+	_, said := w.run("key", "--keys", w.path("keys"), "--signer", "Mirror <mirror@example.invalid>", "--signing-passphrase", phrase)
+	w.says(said, "--signing-key "+filepath.Join(w.path("keys"), "signing-key.asc")+" --signing-passphrase "+phrase+"\n")
+	code, said := w.run("key", "--keys", w.path("keys"))
+	if w.says(said, "--signing-passphrase", "HACKAGE_MIRROR_SIGNING_PASSPHRASE"); code != CodeError || strings.Contains(said, "INPUT_") {
+		t.Errorf("exit code %d:\n%s", code, said)
 	}
 }

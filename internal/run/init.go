@@ -29,7 +29,7 @@ type InitOptions struct {
 
 	Signer            string `name:"signer" group:"Signing key:" placeholder:"'NAME <ADDRESS>'" help:"Who signs commits and tags. By default the user of git."`
 	Expires           string `name:"expires" group:"Signing key:" placeholder:"AGE" help:"When a new key expires: never (the default), or after 2y, 18m, 90d."`
-	SigningPassphrase Secret `name:"signing-passphrase" secret:"phrase" group:"Signing key:" placeholder:"FILE" help:"Passphrase of the signing key: a file. In the environment (INPUT_SIGNING_PASSPHRASE) it can be the text itself. By default the key has none."`
+	SigningPassphrase Secret `name:"signing-passphrase" secret:"phrase" group:"Signing key:" placeholder:"FILE" help:"Passphrase of the signing key: a file. In the environment (HACKAGE_MIRROR_SIGNING_PASSPHRASE) it can be the text itself. By default the key has none."`
 
 	Keys          string `name:"keys" group:"How:" default:"hackage-mirror-keys" placeholder:"DIR" help:"Folder for the keys. Existing keys are used and never changed."`
 	Workflow      string `name:"workflow" group:"How:" default:".github/workflows/mirror.yml" placeholder:"FILE" help:"Workflow to write. An existing one that differs is left as it is."`
@@ -73,7 +73,15 @@ func runInit(ctx context.Context, o *InitOptions, env Env) error {
 	if err != nil {
 		return err
 	}
-	return s.Do(ctx)
+	return answered(s.Do(ctx), "init")
+}
+
+// answered makes an error about an answer one of bad usage.
+func answered(err error, command string) error {
+	if _, ok := errors.AsType[*setup.AnswerError](err); ok {
+		return usage(err, command)
+	}
+	return err
 }
 
 // checkBranch refuses to put a workflow among the data.

@@ -1,7 +1,9 @@
 package run
 
 import (
+	"cmp"
 	"fmt"
+	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/setup"
 )
@@ -19,13 +21,28 @@ type KeyOptions struct {
 func runKey(o *KeyOptions, env Env) error {
 	key, err := setup.MakeSigningKey(o.Keys, o.Signer, o.Expires, o.SigningPassphrase.Bytes(), env.Now)
 	if err != nil {
-		return err
+		return answered(err, "key")
 	}
 	what := "found"
 	if key.Made {
 		what = "made"
+	} else if o.Expires != "" || o.Signer != "" && o.Signer != key.Signer {
+		env.warn(fmt.Sprintf("there is a key already, and it stays as it is: %s, expires %s; to make another one, move it elsewhere or give another folder by --keys", key.Signer, expiry(key.Expires)))
 	}
-	fmt.Fprintf(env.Stderr, "%s: %s signing key %q; keep a copy in a safe place. Sync takes it by --signing-key %s\n", program, what, key.Path, key.Path)
+	with := ""
+	if key.Locked {
+		path, _ := o.SigningPassphrase.file()
+		with = " --signing-passphrase " + cmp.Or(path, "FILE")
+	}
+	fmt.Fprintf(env.Stderr, "%s: %s signing key %q of %s, expires %s; keep a copy in a safe place. Sync takes it by --signing-key %s%s\n", program, what, key.Path, key.Signer, expiry(key.Expires), key.Path, with)
 	_, err = fmt.Fprintf(env.Stdout, "%s\n%s", key.Fingerprint, key.Public)
 	return err
+}
+
+// expiry is the day on which a key expires.
+func expiry(day time.Time) string {
+	if day.IsZero() {
+		return "never"
+	}
+	return day.UTC().Format(time.DateOnly)
 }

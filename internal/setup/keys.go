@@ -60,7 +60,7 @@ func (s *Setup) signingKey(held bool) (*key, error) {
 	}
 	if !found {
 		if s.Plan.Signer == (gitrepo.Identity{}) {
-			return nil, errors.New("the signing key needs a name and an address; give --signer 'NAME <ADDRESS>', preferably those of an account on GitHub")
+			return nil, &AnswerError{errors.New("the signing key needs a name and an address; give --signer 'NAME <ADDRESS>'")}
 		}
 		text, err := openpgp.Generate(s.Plan.Signer.Name, s.Plan.Signer.Email, s.Passphrase, s.Now(), s.Plan.Expires)
 		if err != nil {
@@ -88,7 +88,7 @@ func (k *key) openSigning(passphrase []byte, now func() time.Time) error {
 	}
 	switch {
 	case errors.Is(err, openpgp.ErrPassphrase):
-		return fmt.Errorf("open %q: %w; give its passphrase as a file by --signing-passphrase, or as INPUT_SIGNING_PASSPHRASE in the environment", k.path, err)
+		return fmt.Errorf("open %q: %w; give its passphrase as a file by --signing-passphrase, or itself as HACKAGE_MIRROR_SIGNING_PASSPHRASE in the environment", k.path, err)
 	case errors.Is(err, openpgp.ErrKeyExpired):
 		return fmt.Errorf("open %q: %w", k.path, err)
 	case err != nil:

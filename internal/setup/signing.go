@@ -3,6 +3,8 @@ package setup
 import (
 	"fmt"
 	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 )
 
 // A SigningKey is the key that signs what a mirror pushes, as files.
@@ -11,6 +13,12 @@ type SigningKey struct {
 	Path string
 	// Made says that it was not there before.
 	Made bool
+	// Locked says that it has a passphrase.
+	Locked bool
+	// Signer and Expires are those of the key, which may be an older one: NAME
+	// <ADDRESS>, and the zero time for never.
+	Signer  string
+	Expires time.Time
 	// Fingerprint and Public are what readers check signatures with.
 	Fingerprint string
 	Public      []byte
@@ -23,10 +31,10 @@ func MakeSigningKey(dir, signer, expires string, passphrase []byte, now func() t
 	s := &Setup{Keys: dir, Passphrase: passphrase, Now: now}
 	var err error
 	if s.Plan.Signer, err = parseSigner(signer); err != nil {
-		return SigningKey{}, fmt.Errorf("signer: %w", err)
+		return SigningKey{}, &AnswerError{fmt.Errorf("signer: %w", err)}
 	}
 	if s.Plan.Expires, err = parseExpires(expires, now()); err != nil {
-		return SigningKey{}, fmt.Errorf("expires: %w", err)
+		return SigningKey{}, &AnswerError{fmt.Errorf("expires: %w", err)}
 	}
 	if err := openKeys(dir); err != nil {
 		return SigningKey{}, err
@@ -39,5 +47,14 @@ func MakeSigningKey(dir, signer, expires string, passphrase []byte, now func() t
 	if k.signer == nil {
 		return SigningKey{}, fmt.Errorf("read %q: it does not exist, but its public half %q does; restore it, or remove the public half to get a new key", k.path, k.public)
 	}
-	return SigningKey{Path: k.path, Made: k.made, Fingerprint: k.signer.Fingerprint(), Public: k.signer.PublicKey()}, nil
+	made := SigningKey{Path: k.path, Made: k.made, Locked: k.locked, Signer: gitrepo.SignerIdentity(k.signer).String(), Fingerprint: k.signer.Fingerprint(), Public: k.signer.PublicKey()}
+	made.Expires, _ = k.signer.Expires()
+	return made, nil
 }
+
+// An AnswerError is about what was answered, or left out, and not about what was
+// found.
+type AnswerError struct{ error }
+
+// Unwrap returns the error without its kind.
+func (e *AnswerError) Unwrap() error { return e.error }
