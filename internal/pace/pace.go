@@ -252,14 +252,6 @@ func (p *Pacer) enabled(ctx context.Context, file string) error {
 	return nil
 }
 
-// start starts a workflow that nobody disabled.
-func (p *Pacer) start(ctx context.Context, file string, rest int) (id int64, err error) {
-	if err := p.enabled(ctx, file); err != nil {
-		return 0, err
-	}
-	return p.GitHub.Dispatch(ctx, file, rest)
-}
-
 // tend starts the mirror unless it is busy, and returns how many waits the chain
 // should let pass then.
 func (p *Pacer) tend(ctx context.Context) (rest int, err error) {
@@ -274,7 +266,7 @@ func (p *Pacer) tend(ctx context.Context) (rest int, err error) {
 	if busy || err != nil {
 		return 0, err
 	}
-	id, err := p.start(ctx, MirrorFile, 0)
+	id, err := p.GitHub.Dispatch(ctx, MirrorFile, 0)
 	if err != nil {
 		return 0, err
 	}
@@ -371,7 +363,10 @@ func (p *Pacer) arm(ctx context.Context, rest int) error {
 		if _, err := p.timer(ctx); err != nil { // it may have gone meanwhile
 			return err
 		}
-		id, err := p.start(ctx, PacerFile, rest)
+		if err := p.enabled(ctx, PacerFile); err != nil {
+			return err
+		}
+		id, err := p.GitHub.Dispatch(ctx, PacerFile, rest)
 		if err == nil {
 			p.say("The next run of the chain waits%s.", named(id))
 		}

@@ -24,6 +24,7 @@ type actionsAPI struct {
 	timer   int
 	mirrors string // JSON of those that run
 	off     string // a workflow that is disabled
+	bucket  bool   // there is a public one, which is up to date
 	started []string
 }
 
@@ -33,6 +34,13 @@ func (a *actionsAPI) run() string {
 }
 
 func (a *actionsAPI) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	if q.URL.Path == "/bucket/status.json" { // of another host than GitHub's API, usually
+		if q.Header.Get("Authorization") != "" {
+			a.t.Error("the token leaves GitHub")
+		}
+		_, _ = w.Write((&status.Status{Version: status.Version, Checked: time.Now()}).JSON())
+		return
+	}
 	if q.Header.Get("Authorization") != "Bearer ghs_secret" {
 		a.t.Errorf("%s comes with %q", q.URL, q.Header.Get("Authorization"))
 	}
@@ -87,6 +95,7 @@ func TestPace(t *testing.T) {
 		"no mender":               {nil, actionsAPI{timer: 30, off: "mend.yml"}, CodeDone, []string{mirror, next}, "mend.yml is disabled, and that is obeyed (disabled_inactivity). So nothing restarts the chain"},
 		"no mirror":               {nil, actionsAPI{timer: 30, off: "mirror.yml"}, CodeDone, nil, "mirror.yml is disabled, and that is obeyed (disabled_inactivity): the chain ends here."},
 		"the mender":              {[]string{"--mend"}, actionsAPI{timer: 30}, CodeDone, []string{mirror}, "Run 5 of pace.yml is in progress."},
+		"fresh data":              {[]string{"--mend"}, actionsAPI{timer: 30, bucket: true}, CodeDone, nil, "Run 5 of pace.yml is in progress."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -99,6 +108,9 @@ func TestPace(t *testing.T) {
 				"GITHUB_REPOSITORY": "me/mirror", "GITHUB_REF_NAME": "main", "GITHUB_API_URL": server.URL, "GITHUB_RUN_ID": "5",
 				"HACKAGE_MIRROR_TOKEN": "ghs_secret", "HACKAGE_MIRROR_UPSTREAM": w.server.URL, "GITHUB_STEP_SUMMARY": w.path("summary"),
 			})
+			if test.api.bucket {
+				w.env["HACKAGE_MIRROR_PUBLIC_URL"] = server.URL + "/bucket/"
+			}
 			code, said := w.run(append([]string{"pace"}, test.args...)...)
 			if code != test.code || strings.Contains(said, "ghs_secret") {
 				t.Errorf("exit code %d:\n%s", code, said)
