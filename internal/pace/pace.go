@@ -21,7 +21,7 @@
 //     itself ends the chain.
 //   - A run leaves a successor, or says why not. Only a named reason ends the chain;
 //     an API that does not answer is asked again for as long as the job has time.
-//   - What a person started is never cancelled.
+//   - A run of the mirror that a person started is never cancelled.
 package pace
 
 import (
