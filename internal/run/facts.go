@@ -31,7 +31,7 @@ func (r *syncer) status(ctx context.Context, st *standing, outcome report.Outcom
 		},
 		RootKeys: r.o.upstreamOptions(r.env).Pinned.KeyIDs, Threshold: r.o.KeyThreshold,
 		Repositories: r.publicRepositories(), Expiries: r.publicExpiries(s, former),
-		Owed: len(stored.Ledger), Ledger: publicLedger(stored.Ledger),
+		Owed: len(stored.Ledger), Ledger: r.publicLedger(stored.Ledger),
 	}
 	if !r.checked.IsZero() {
 		out.Checked = r.checked.UTC().Truncate(time.Second)
@@ -170,7 +170,7 @@ func (r *syncer) publicExpiries(s *site, former *status.Status) []status.Expiry 
 }
 
 // publicLedger says what a bucket owes, what matters most first.
-func publicLedger(ledger state.Ledger) []status.Owed {
+func (r *syncer) publicLedger(ledger state.Ledger) []status.Owed {
 	matters := []state.Reason{state.Mismatch, state.Failed, state.Missing, state.Unsigned, state.Withdrawn}
 	releases := ledger.Sorted()
 	slices.SortStableFunc(releases, func(a, b index.Release) int {
@@ -179,7 +179,14 @@ func publicLedger(ledger state.Ledger) []status.Owed {
 	all := []status.Owed{}
 	for _, release := range releases[:min(len(releases), status.MaxLedger)] {
 		p := ledger[release]
-		all = append(all, status.Owed{Release: release.String(), Reason: string(p.Reason), Since: p.Since, Why: report.Advice(p.Reason)})
+		line := status.Owed{Release: release.String(), Reason: string(p.Reason), Since: p.Since, Why: report.Advice(p.Reason)}
+		if p.Reason == state.Mismatch {
+			owed := report.Owed{Release: release, Reason: p.Reason}
+			if r.mismatches.tell(&owed, r.sites); owed.Accepted {
+				line.Accepted, line.Why = true, "the bytes are not the signed ones, so they are not published; the operator of this mirror knows"
+			}
+		}
+		all = append(all, line)
 	}
 	return all
 }

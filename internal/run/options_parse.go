@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -268,11 +269,11 @@ func (timeMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 		return err
 	}
 	text := strings.ReplaceAll(token.String(), " ", "")
-	d, err := time.ParseDuration(text)
+	d, err := time.ParseDuration(longUnits.ReplaceAllStringFunc(text, inHours))
 	if err != nil {
-		example := "5h30m"
+		example := "5h30m or 2d"
 		if strings.Trim(text, "0123456789") == "" && text != "" {
-			example = text + "m"
+			example = text + "h for hours, " + text + "m for minutes"
 		}
 		return fmt.Errorf("%.40q is not a duration; write %s", token, example)
 	}
@@ -281,6 +282,19 @@ func (timeMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	}
 	target.Set(reflect.ValueOf(d))
 	return nil
+}
+
+// longUnits are the days and weeks of a length of time, which Go's parser lacks.
+var longUnits = regexp.MustCompile(`[0-9.]+[dw]`)
+
+// inHours writes one of them in hours, or leaves it to be refused.
+func inHours(part string) string {
+	hours := map[byte]float64{'d': 24, 'w': 7 * 24}[part[len(part)-1]]
+	n, err := strconv.ParseFloat(part[:len(part)-1], 64)
+	if err != nil {
+		return part
+	}
+	return strconv.FormatFloat(n*hours, 'f', -1, 64) + "h"
 }
 
 // Decode reads a secret. No error repeats what was given.

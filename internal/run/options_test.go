@@ -196,8 +196,8 @@ func TestCheckRefuses(t *testing.T) {
 		{"shard", []string{"--bucket=./b", "--shard=9/8"}, "is not of the form N/OF"},
 		{"shard without a bucket", []string{"--files-repository=./r", "--signing-key", key, "--shard=1/8"}, "shard is for buckets"},
 		{"watch is over", []string{"--bucket=./b", "--watch=-1s"}, `--watch: "-1s" is not above zero`},
-		{"time limit without a unit", []string{"--bucket=./b", "--time-limit=5"}, `"5" is not a duration; write 5m`},
-		{"time limit of words", []string{"--bucket=./b", "--time-limit=soon"}, `"soon" is not a duration; write 5h30m`},
+		{"time limit without a unit", []string{"--bucket=./b", "--time-limit=5"}, `"5" is not a duration; write 5h for hours, 5m for minutes`},
+		{"time limit of words", []string{"--bucket=./b", "--time-limit=soon"}, `"soon" is not a duration; write 5h30m or 2d`},
 		{"time limit", []string{"--bucket=./b", "--time-limit=-1s"}, `--time-limit: "-1s" is not above zero; leave the option out`},
 		{"no time", []string{"--bucket=./b", "--time-limit=0"}, `"0" is not above zero`},
 		{"time limit below zero", []string{"--bucket=./b", "--time-limit", "-5m"}, `--time-limit: "-5m" is below zero; write --time-limit DURATION`},
@@ -336,6 +336,24 @@ func TestRefs(t *testing.T) {
 			if c.ref("branch", name); (len(c.problems) > 0) != slices.Contains(bad, name) {
 				t.Errorf("%q: %v", name, c.problems)
 			}
+		}
+	}
+}
+
+// TestDurations: one parser for all, which knows days and weeks.
+func TestDurations(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{
+		"2d": 48 * time.Hour, "1w": 7 * 24 * time.Hour, "1w2d3h4m": (9*24+3)*time.Hour + 4*time.Minute, "1.5d": 36 * time.Hour, "5h 30m": 330 * time.Minute, "90s": 90 * time.Second,
+	} {
+		o := parsed(t, nil, "--bucket=./b", "--time-limit", text, "--watch="+text)
+		if o.TimeLimit != want || o.Watch != want {
+			t.Errorf("%s: %s, %s; want %s", text, o.TimeLimit, o.Watch, want)
+		}
+	}
+	for text, says := range map[string]string{"24": "write 24h for hours, 24m for minutes", "d": "is not a duration", "1.2.3d": "is not a duration", "1y": "is not a duration", "999999999w": "is not a duration"} {
+		if got := refused(t, nil, "--bucket=./b", "--time-limit="+text); !strings.Contains(got, says) {
+			t.Errorf("%s: %s", text, got)
 		}
 	}
 }

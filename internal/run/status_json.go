@@ -64,6 +64,8 @@ type (
 		Release string     `json:"release"`
 		Reason  string     `json:"reason"`
 		Since   *time.Time `json:"since"`
+		// Accepted is the mirror's own word, too.
+		Accepted bool `json:"accepted"`
 	}
 	saysForm struct {
 		Health   string     `json:"health"`
@@ -205,18 +207,18 @@ func (l *look) placeForm(p *view, entries int) (f placeForm, cut bool) {
 	}
 	owed := len(p.state.Ledger)
 	f.Owed = &owed
-	f.Ledger = owedLines(p.state.Ledger, entries)
+	f.Ledger = owedLines(p.state.Ledger, p.accepted(), entries)
 	return f, len(f.Ledger) < owed
 }
 
 // owedLines are the first lines of a ledger.
-func owedLines(ledger state.Ledger, most int) []owedLine {
+func owedLines(ledger state.Ledger, accepted map[string]bool, most int) []owedLine {
 	lines := []owedLine{}
 	for _, release := range ledger.Sorted() {
 		if len(lines) == most {
 			break
 		}
-		lines = append(lines, owedLine{shown(release.String()), string(ledger[release].Reason), known(ledger[release].Since)})
+		lines = append(lines, owedLine{shown(release.String()), string(ledger[release].Reason), known(ledger[release].Since), accepted[release.String()]})
 	}
 	return lines
 }

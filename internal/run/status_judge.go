@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -35,9 +34,7 @@ func (l *look) judge(p *view) {
 	for _, a := range p.absent {
 		p.look("the tarball of %s is not as it should be: %v", a.release, a.err)
 	}
-	if n := p.state.Ledger.Count(state.Mismatch); n > 0 {
-		p.look("upstream serves other bytes of %s than it signed", report.Plural(n, "release"))
-	}
+	p.judgeMismatches()
 	if p.tag != nil {
 		l.judgeTag(p)
 		return
@@ -51,11 +48,58 @@ func (l *look) judge(p *view) {
 	if position, ok := p.position(); p.stated && ok && p.state.Position.Length != position.Length {
 		p.note("its own word of its position, %d bytes of the index, is not that of the index which is signed there", p.state.Position.Length)
 	}
-	if p.said != nil && p.said.Health == status.Failed {
-		p.look("it says that its last run failed: %s", shown(cmp.Or(p.said.Run.Error, p.said.Sentence, "it does not say why")))
-	} else if p.said != nil && p.said.Health != status.Good {
-		p.look("it says that a person should look: %s", shown(p.said.Sentence))
+	if p.said != nil {
+		p.judgeWord()
 	}
+}
+
+// judgeWord takes a mirror by its word, if that says that something is the matter.
+func (p *view) judgeWord() {
+	switch s := p.said; s.Health {
+	case status.Good:
+	case status.Look:
+		p.look("it says that a person should look: %s", shown(s.Sentence))
+	case status.Failed:
+		p.look("it says that its last run failed: %s", shown(cmp.Or(s.Run.Error, s.Sentence, "it does not say why")))
+	default:
+		p.look("it says %q of its health, a word that this version does not know: %s", shown(string(s.Health)), shown(s.Sentence))
+	}
+}
+
+// judgeMismatches tells of releases that are withheld. Of those which the operator
+// has acknowledged there is nothing to look at; that is the mirror's own word, as
+// the ledger is. Of a mirror that says itself that somebody should look, it is not
+// told twice.
+func (p *view) judgeMismatches() {
+	total := p.state.Ledger.Count(state.Mismatch)
+	accepted := p.accepted()
+	if n := len(accepted); n > 0 {
+		p.note("upstream serves other bytes of %s than it signed; they are not published, and by the mirror's own word its operator has acknowledged that",
+			report.Plural(n, "release"))
+	}
+	tell := p.look
+	if p.said != nil && p.said.Health == status.Look {
+		tell = p.note
+	}
+	if n := total - len(accepted); n > 0 {
+		tell("upstream serves other bytes of %s than it signed", report.Plural(n, "release"))
+	}
+}
+
+// accepted are the mismatches of the ledger of which a bucket says that its operator
+// has acknowledged them.
+func (p *view) accepted() map[string]bool {
+	accepted := map[string]bool{}
+	if p.said == nil {
+		return accepted
+	}
+	for _, owed := range p.said.Ledger {
+		release, err := index.ParseRelease(owed.Release)
+		if err == nil && owed.Accepted && p.state.Ledger[release].Reason == state.Mismatch {
+			accepted[owed.Release] = true
+		}
+	}
+	return accepted
 }
 
 func (p *view) look(format string, args ...any) {
@@ -94,17 +138,20 @@ func (l *look) judgeLag(p *view) {
 
 // judgeAlone is judgeLag without upstream: by what the mirror says of itself.
 func (l *look) judgeAlone(p *view) {
-	checked, allowed := l.sane(p.checked()), l.o.StaleAfter
-	last := slices.MaxFunc([]time.Time{checked, l.sane(p.updated), l.sane(p.newest())}, time.Time.Compare)
-	if last.Equal(checked) {
-		allowed += checkedWithin
+	checked, allowed, by := l.sane(p.checked()), l.o.StaleAfter+checkedWithin, "it was compared with upstream"
+	if checked.IsZero() {
+		// A run that changed nothing, or failed, writes as well: only what it took
+		// from upstream says that it had asked.
+		checked, allowed, by = l.sane(p.newest()), l.o.StaleAfter, "its newest entry came"
 	}
-	switch age := l.now.Sub(last); {
-	case last.IsZero():
-		p.look("upstream cannot be read, and the mirror does not say when it was fresh")
+	switch age := l.now.Sub(checked); {
+	case checked.IsZero():
+		p.look("upstream cannot be read, and the mirror does not say when it was compared with it last")
 	case age > allowed:
 		p.problems = append(p.problems, problem{stale: true, text: fmt.Sprintf(
-			"upstream cannot be read, and by its own word the mirror was fresh at %s last, %s ago", instant(last), span(age))})
+			"upstream cannot be read, and by the mirror's own word %s at %s last, %s ago", by, instant(checked), span(age))})
+	default:
+		p.note("upstream cannot be read; by the mirror's own word %s at %s last, %s ago", by, instant(checked), span(age))
 	}
 }
 

@@ -33,9 +33,8 @@ type view struct {
 	absent   []absence         // tarballs that should be there
 	// state is what a bucket's hackage-mirror.json says, or a tag.
 	state    state.State
-	stated   bool      // there is one that can be read
-	updated  time.Time // of a bucket's
-	unstated error     // why it cannot be read
+	stated   bool  // there is one that can be read
+	unstated error // why it cannot be read
 	said     *status.Status
 	unsaid   error
 	tag      *allcabal.Sight
@@ -138,7 +137,7 @@ func (p *view) readUnsigned(ctx context.Context, from *hackage.Upstream) {
 	if err == nil {
 		var file state.File
 		file, err = state.ParseFile(raw)
-		p.state, p.updated, p.stated = file.State, file.Updated, err == nil
+		p.state, p.stated = file.State, err == nil
 	}
 	p.unstated = unread(err)
 	raw, err = from.Unsigned(ctx, status.Key, status.MaxSize)

@@ -4,8 +4,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 )
@@ -95,4 +97,48 @@ func TestStatusOfAFirstFill(t *testing.T) {
 		w.says(said, "filling: the first fill of bucket "+place+" has not come to its end")
 		w.saysNot(said, "hackage.haskell.org", "unreachable", "check the address", "not a Hackage repository")
 	}
+}
+
+// What the operator of a mirror has acknowledged is listed, and nothing to look at;
+// what he has not, is told once.
+func TestStatusOfAnAcknowledgedMismatch(t *testing.T) {
+	t.Parallel()
+	w := newLookout(t, hackagetest.Options{})
+	w.server.Fault("/package/delta-1.0.tar.gz", hackagetest.Corrupt(9))
+	w.hackage.Upload("delta", "1.0", nil, nil)
+	line := regexp.MustCompile(`delta-1\.0@[0-9a-f]{64}`).FindString(w.sync(CodeDegraded))
+	said := w.status(CodeDegraded, w.web.URL)
+	w.says(said, "it says that a person should look: Up to date, but look at this", "- upstream serves other bytes of 1 release than it signed")
+	w.saysNot(said, "more to look at")
+	w.sync(CodeDone, "--accept-mismatch", line)
+	said = w.status(CodeDone, w.web.URL)
+	w.says(said, "fresh", "by the mirror's own word its operator has acknowledged that", "unsigned ledger 1 release owed: 1 mismatch (delta-1.0)")
+	if f := w.parsed(w.status(CodeDone, w.web.URL, "--json")); !f.Places[0].Ledger[0].Accepted {
+		t.Errorf("%+v", f.Places[0].Ledger)
+	}
+	// Nothing but a mismatch of the ledger can be acknowledged.
+	w.put("status.json", `{"version":1,"health":"good","ledger":[{"release":"other-1","accepted":true},{"release":"../x","accepted":true}]}`)
+	w.says(w.status(CodeDegraded, w.web.URL), "! upstream serves other bytes of 1 release than it signed")
+}
+
+// A status.json of another version is one of another version, whatever it holds.
+func TestStatusOfOtherVersions(t *testing.T) {
+	t.Parallel()
+	w := newLookout(t, hackagetest.Options{})
+	w.put("status.json", `{"version":2,"health":{"a":1},"checked":7}`)
+	w.says(w.status(CodeDone, w.web.URL), "fresh", "- what it says of itself cannot be read: read status.json: version 2, and this program reads version 1")
+	w.put("status.json", `{"version":1,"health":"fine","sentence":"all is well"}`)
+	w.says(w.status(CodeDegraded, w.web.URL), `it says "fine" of its health, a word that this version does not know: all is well`)
+}
+
+// Without upstream a state that was written lately proves nothing: a failed run
+// writes, too.
+func TestStatusWithoutUpstreamGoesByTheComparison(t *testing.T) {
+	t.Parallel()
+	w := newLookout(t, hackagetest.Options{})
+	w.server.Close()
+	w.clock = w.clock.Add(4 * time.Hour)
+	raw := w.contents(w.bucket())["hackage-mirror.json"]
+	w.put("hackage-mirror.json", regexp.MustCompile(`"updated": "[^"]*"`).ReplaceAllString(raw, `"updated": "2026-11-22T09:59:00Z"`))
+	w.says(w.status(CodeDegraded, w.web.URL), "stale", "by the mirror's own word it was compared with upstream at 2026-11-22T06:00:00Z last, 4 h ago")
 }

@@ -228,12 +228,13 @@ func TestStatusWithoutUpstream(t *testing.T) {
 	w := newLookout(t, hackagetest.Options{})
 	w.server.Close()
 	w.clock = w.clock.Add(90 * time.Minute)
-	w.says(w.status(CodeDone, w.all()...), "fresh, as far as the mirror itself says; upstream cannot be read", "not known, as upstream cannot be read", "connection refused")
+	w.says(w.status(CodeDone, w.all()...), "fresh, as far as the mirror itself says; upstream cannot be read", "not known, as upstream cannot be read", "connection refused",
+		"by the mirror's own word it was compared with upstream at 2026-11-22T06:00:00Z last, 1 h 30 min ago")
 	w.clock = w.clock.Add(time.Hour)
 	if err := os.Remove(filepath.Join(w.bucket(), "status.json")); err != nil { // as older versions leave it
 		t.Fatal(err)
 	}
-	w.says(w.status(CodeDegraded, w.web.URL), "stale", "by its own word the mirror was fresh at 2026-11-22T06:00:00Z last, 2 h 30 min ago")
+	w.says(w.status(CodeDegraded, w.web.URL), "stale", "by the mirror's own word its newest entry came at 2026-11-22T05:55:00Z last, 2 h 35 min ago")
 	w.put("status.json", `{"version":1,"health":"good","checked":"2026-11-22T06:00:00Z"}`)
 	w.says(w.status(CodeDone, w.web.URL), "fresh")
 	w.put("status.json", `{"version":1,"health":"good","checked":"2126-11-22T06:00:00Z"}`)
@@ -307,7 +308,7 @@ func TestStatusRefusesWhatItCannotAsk(t *testing.T) {
 		{"mirror.example", "is no folder that is there; for a server write https://HOST/PATH"},
 		{"https://mirror.example --stale-after 0s", `--stale-after: "0s" is not above zero`},
 		{"https://mirror.example --stale-after=-1h", `--stale-after: "-1h" is not above zero`},
-		{"https://mirror.example --stale-after 5", "write 5m"},
+		{"https://mirror.example --stale-after 5", "write 5h for hours, 5m for minutes"},
 		{"https://mirror.example --upstream https://joe:hunter2@up.example", "upstream has a user or password"},
 		{"https://mirror.example --key-threshold 9", "cannot be met"},
 		{"https://mirror.example --trusted-keys ABCD", "that is a key id"},

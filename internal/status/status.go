@@ -138,6 +138,9 @@ type Owed struct {
 	Reason  string    `json:"reason"` // as the ledger has it
 	Since   time.Time `json:"since"`
 	Why     string    `json:"why"`
+	// Accepted says that the mirror's operator has acknowledged a mismatch: the
+	// bytes are not published, and there is nothing more to look at.
+	Accepted bool `json:"accepted"`
 }
 
 // A Day counts what upstream published on a day, UTC.
@@ -162,12 +165,18 @@ func Parse(raw []byte) (*Status, error) {
 	if len(raw) > MaxSize {
 		return nil, fmt.Errorf("read %s: more than %d bytes", Key, MaxSize)
 	}
+	var form struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(raw, &form); err != nil {
+		return nil, fmt.Errorf("read %s: %w", Key, err)
+	}
+	if form.Version != Version {
+		return nil, fmt.Errorf("read %s: version %d, and this program reads version %d", Key, form.Version, Version)
+	}
 	var s Status
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return nil, fmt.Errorf("read %s: %w", Key, err)
-	}
-	if s.Version != Version {
-		return nil, fmt.Errorf("read %s: version %d, and this program reads version %d", Key, s.Version, Version)
 	}
 	if len(s.Days) > MaxDays || len(s.Recent) > MaxRecent || len(s.Ledger) > MaxLedger {
 		return nil, errors.New("read " + Key + ": a list is longer than it may be")
