@@ -86,10 +86,15 @@ func (u *Upstream) Metadata(ctx context.Context, seen Seen) (*Metadata, error) {
 		return nil, err
 	}
 	known := sync.OnceValue(func() []*tuf.Root { return u.known(ctx) })
+	last := ""
 	m, round, err := inRounds(ctx, u, func(round int) (*Metadata, error) {
 		return u.round(ctx, known, seen, round > 1)
 	}, func(round int, err error) bool {
 		var r *refusal
+		same := err.Error() == last
+		if last = err.Error(); same && isForeign(err) {
+			return false
+		}
 		return errors.As(err, &r) && (r.torn || round == 1 && !r.final) || turnedAway(round, err)
 	})
 	var r *refusal
@@ -167,11 +172,17 @@ func (r *refusal) Unwrap() error { return r.err }
 
 // refuse makes a refusal that says which file was compared with which. A wrong
 // length or digest means another edition of the file than its signer saw; a
-// wrong signature, by keys that a root names, may mean another root.
+// signature by keys that a root does not name may mean another root. One by a key
+// that it names does not become right with another.
 func refuse(file, against string, err error) error {
-	torn := isMismatch(err) || errors.Is(err, tuf.ErrSignature) ||
-		errors.Is(err, tuf.ErrUnknownKey) || errors.Is(err, tuf.ErrThreshold)
+	torn := isMismatch(err) || isForeign(err)
 	return &refusal{err: fmt.Errorf("%s does not match %s: %w", file, against, err), torn: torn}
+}
+
+// isForeign reports whether a file is signed by other keys than the root names. A
+// root of another time would explain it, but not twice in the same way.
+func isForeign(err error) bool {
+	return errors.Is(err, tuf.ErrUnknownKey) || errors.Is(err, tuf.ErrThreshold)
 }
 
 // round reads the set once. A fresh round goes past all caches and takes no
