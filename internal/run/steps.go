@@ -190,7 +190,7 @@ func (r *syncer) acceptRewrite(s *site, end index.Position) error {
 		if s.bucket != nil {
 			first = "First remove " + mirror.StateKey + " from it: the next run then compares everything. If that does not help, and"
 		}
-		return fmt.Errorf("%w; nothing was written to it. %s you know why and trust upstream, run once with --accept-rewrite", err, first)
+		return fmt.Errorf("%w; nothing was written to it. %s you know why and trust upstream, run once with --accept-rewrite (gh workflow run mirror.yml -f accept-rewrite=true)", err, first)
 	}
 	s.Forget(err.Error())
 	if s.bucket != nil {
