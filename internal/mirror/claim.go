@@ -45,12 +45,12 @@ func (b *Bucket) claim(ctx context.Context) error {
 		return b.claimed.err
 	}
 	b.state.Nonce, b.state.Seen.Index = rand.Text(), ""
+	b.told.Health = ""
 	claimed := b.stored
 	claimed.Nonce, claimed.Seen.Index = b.state.Nonce, ""
 	// The others who wait here need not try for themselves.
 	b.claimed.err = b.putState(ctx, claimed)
 	if errors.Is(b.claimed.err, bucket.ErrConflict) && b.onlyTold(ctx) {
-		claimed.Told, b.state.Told = b.stored.Told, b.stored.Told
 		claimed.Notified, b.state.Notified = b.stored.Notified, b.stored.Notified
 		b.claimed.err = b.putState(ctx, claimed)
 	}
@@ -93,6 +93,7 @@ func (b *Bucket) writeState(ctx context.Context, s state.State) (int64, error) {
 			return 0, err
 		}
 	}
+	s.Told = b.told
 	raw := state.File{State: s, Tool: b.tool, Updated: b.now()}.JSON()
 	info, err := b.store.Put(ctx, b.key, object(raw, typeJSON, briefly), bucket.IfMatch(b.etag))
 	b.claimed.last = b.now()

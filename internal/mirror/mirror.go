@@ -68,6 +68,7 @@ type Bucket struct {
 	stored  state.State // what the store has
 	root    readFile    // its root.json as the run began, if that was read
 	state   state.State // what the bucket is at by now
+	told    state.Told  // of which readers were told, for the next state that is put
 	etag    string      // of the stored state
 	known   bool        // the store has a state that can be read
 	claimed claim
@@ -163,7 +164,7 @@ func (b *Bucket) Load(ctx context.Context) (state.State, error) {
 		}
 	}
 	b.resume(read)
-	b.stored = read
+	b.stored, b.told = read, read.Told
 	return b.state, nil
 }
 

@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"errors"
+	"io/fs"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
@@ -30,6 +31,15 @@ func (b *Bucket) Read(ctx context.Context, key string, limit int64) ([]byte, err
 	return raw, err
 }
 
+// Size returns the length in bytes of an object of the bucket, -1 if there is none.
+func (b *Bucket) Size(ctx context.Context, key string) (int64, error) {
+	info, err := b.store.Head(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return -1, nil
+	}
+	return info.Size, err
+}
+
 // FirstRevision returns the number of the first revision of a release behind the
 // position where the run began, if the run put it there.
 func (b *Bucket) FirstRevision(r index.Release) (int, bool) {
@@ -41,36 +51,54 @@ func (b *Bucket) FirstRevision(r index.Release) (int, bool) {
 	return first.number, first.err == nil
 }
 
-// Tell puts files that tell readers of the mirror, and then says in the state what
-// they were told: which word of health, and how far the bucket is. No claim is made and nothing else of the
-// state changes: of two runs that meet, the last has the last word, which is
-// harmless. ErrConflict says that another run has come, which will tell for itself.
+// Revisions returns how many revisions of a release the bucket holds, which are so
+// many at least.
+func (b *Bucket) Revisions(ctx context.Context, r index.Release, least int) (int, error) {
+	for n := least; ; n++ {
+		if etag, err := b.etagOf(ctx, revisionKey(r, n)); etag == "" {
+			return n, err
+		}
+	}
+}
+
+// KnowTold takes over what readers were told by a run that did not say so in the
+// state. What the run writes into the state from now on says it.
+func (b *Bucket) KnowTold(told state.Told) { b.told = told }
+
+// Tell puts files that tell readers of the mirror: which word of health, and how far
+// the bucket is. No claim is made and nothing else of the state changes: of two runs
+// that meet, the last has the last word, which is harmless. ErrConflict says that
+// another run has come, which will tell for itself.
 //
-// A run that is killed meanwhile leaves a state by which the next one tells anew.
-// After a put that failed nothing more is put, and the state says that it was done
-// all the same: what the store does not take is tried again in the next hour, and
-// not in each run.
+// The state says what was told only where that spares later runs a look at the
+// files: when the same word is told again. From a claim on, and before another word
+// is told, it says that the files are to be looked at, so that a run which comes
+// after one that was killed meanwhile does. After a put that failed nothing more is
+// put, and the state says that it was done all the same: what the store does not
+// take is tried again in the next hour, and not in each run.
 func (b *Bucket) Tell(ctx context.Context, files []File, health string, at index.Position) error {
-	told := state.Told{When: b.now(), Health: health, At: at}
-	if before := b.stored.Told; before.Health != health && before.Is(told.At) {
-		if err := b.putTold(ctx, state.Told{When: before.When, At: told.At}); err != nil {
+	look := b.claimed.made
+	if said := b.stored.Told.Health; !look && said != "" && said != health {
+		b.told.Health, look = "", true
+		if _, err := b.writeState(ctx, b.stored); err != nil {
 			return err
 		}
 	}
-	var failed error
 	for _, f := range files {
-		if _, failed = b.store.Put(ctx, f.Key, object(f.Body, f.Type, f.CacheControl), bucket.Always()); failed != nil {
-			break
+		if _, err := b.store.Put(ctx, f.Key, object(f.Body, f.Type, f.CacheControl), bucket.Always()); err != nil {
+			return errors.Join(err, b.putTold(ctx, health, b.told.At))
 		}
 	}
-	return errors.Join(failed, b.putTold(ctx, told))
+	if look || b.told.Health != health {
+		return nil
+	}
+	return b.putTold(ctx, health, at)
 }
 
 // putTold changes what the state says was told, which is no change of the mirror.
-func (b *Bucket) putTold(ctx context.Context, told state.Told) error {
-	s := b.stored
-	s.Told = told
-	_, err := b.writeState(ctx, s)
+func (b *Bucket) putTold(ctx context.Context, health string, at index.Position) error {
+	b.told = state.Told{When: b.now(), Health: health, At: at}
+	_, err := b.writeState(ctx, b.stored)
 	return err
 }
 
@@ -87,6 +115,6 @@ func (b *Bucket) onlyTold(ctx context.Context) bool {
 	if string(state.File{State: now}.JSON()) != string(state.File{State: before}.JSON()) {
 		return false
 	}
-	b.etag, b.stored.Told, b.stored.Notified = there.etag, there.file.State.Told, there.file.State.Notified
+	b.etag, b.stored.Notified = there.etag, there.file.State.Notified
 	return true
 }

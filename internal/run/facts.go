@@ -24,6 +24,7 @@ func (r *syncer) status(ctx context.Context, st *standing, outcome report.Outcom
 	out := &status.Status{
 		Version: status.Version, Health: st.word, Sentence: st.sentence, Tool: program + " " + r.env.Version,
 		Upstream: webAddress(r.o.Upstream), PublicURL: webAddress(s.publicURL), Packages: r.packages,
+		Nonce:   r.nonce(s),
 		Checked: notAfter(former.Checked, now), Changed: notAfter(former.Changed, now),
 		Run: status.Run{
 			Began: r.began.UTC().Truncate(time.Second), Seconds: math.Round(r.env.Now().Sub(r.began).Seconds()*1000) / 1000,
@@ -31,7 +32,7 @@ func (r *syncer) status(ctx context.Context, st *standing, outcome report.Outcom
 		},
 		RootKeys: r.o.upstreamOptions(r.env).Pinned.KeyIDs, Threshold: r.o.KeyThreshold,
 		Repositories: r.publicRepositories(), Expiries: r.publicExpiries(s, former),
-		Owed: len(stored.Ledger), Ledger: r.publicLedger(stored.Ledger),
+		Owed: len(stored.Ledger), OwedBytes: owedBytes(stored.Ledger), Ledger: r.publicLedger(stored.Ledger),
 	}
 	if !r.checked.IsZero() {
 		out.Checked = r.checked.UTC().Truncate(time.Second)
@@ -41,6 +42,14 @@ func (r *syncer) status(ctx context.Context, st *standing, outcome report.Outcom
 	}
 	out.Index = r.publicIndex(s, former)
 	return out, r.chronicle(ctx, s, former, out, now)
+}
+
+// nonce names the state that is told of whole.
+func (r *syncer) nonce(s *site) string {
+	if !r.allTold(s) {
+		return ""
+	}
+	return s.bucket.Stored().Nonce
 }
 
 // notAfter is a time that was told, unless nobody can have told it.

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
@@ -28,31 +31,38 @@ type chronicle struct {
 // mirror is by now. Numbers that do not go on from the former ones are not known
 // until the whole index is read again.
 func (r *syncer) chronicle(ctx context.Context, s *site, former, out *status.Status, now time.Time) error {
-	ix, tail, to := s.index, s.tail, s.bucket.Stored().Position
-	if r.hasWhole(s) {
+	ix, tail, to, first := s.index, s.tail, s.bucket.Stored().Position, s.bucket.FirstRevision
+	switch {
+	case r.hasWhole(s):
 		ix, tail = r.wholeIndex, r.whole
+	case s.news != nil:
+		var err error
+		if first, err = s.numbers(ctx, to.Length); err != nil {
+			return fmt.Errorf("find out which revisions were not told of: %w", err)
+		}
+		tail = s.news
 	}
 	c := &chronicle{days: map[string]status.Day{}, since: now.AddDate(0, 0, 1-status.MaxDays).Truncate(24 * time.Hour)}
-	told, begun := former.Index.Length, index.Position{}
+	told, begun := s.told.At.Length, index.Position{}
 	whole := false
 	if tail != nil {
 		begun, whole = tail.From, tail.From.IsZero()
 		if !whole {
 			c.from = told
 		}
-		if err := c.read(ctx, ix, tail, to.Length, s.bucket.FirstRevision); err != nil {
+		if err := c.read(ctx, ix, tail, to.Length, first); err != nil {
 			return fmt.Errorf("read what is new of the index again: %w", err)
 		}
 	} else {
-		begun = to
+		begun = s.told.At
 	}
-	goesOn := begun.Length <= told && told <= to.Length
+	goesOn := begun.Length <= told && told <= former.Index.Length && former.Index.Length <= to.Length
 	switch {
 	case whole:
-		c.holds.Bytes -= owedBytes(s.bucket.Stored().Ledger)
+		c.holds.Bytes -= out.OwedBytes
 		out.Holds = c.holds
 	case goesOn && counted(former.Holds):
-		out.Holds = added(former.Holds, c.holds, owedBytes(s.before.Ledger)-owedBytes(s.bucket.Stored().Ledger))
+		out.Holds = added(former.Holds, c.holds, former.OwedBytes-out.OwedBytes)
 	default:
 		out.Holds = status.Holds{Packages: -1, Releases: -1, Revisions: -1, Bytes: -1}
 	}
@@ -62,6 +72,38 @@ func (r *syncer) chronicle(ctx context.Context, s *site, former, out *status.Sta
 	out.Days, out.Recent = c.newest()
 	return nil
 }
+
+// numbers returns what tells which number the first .cabal file of a release has
+// behind the place up to which readers were told, where an earlier run put it: the
+// bucket holds so many more of the release by now.
+func (s *site) numbers(ctx context.Context, to int64) (func(index.Release) (int, bool), error) {
+	came := map[index.Release]int{}
+	for e, err := range s.index.LogTo(s.news.From, to).Entries() {
+		if err != nil {
+			return nil, err
+		}
+		if e.Kind == index.Cabal && s.news.News[e.Release] != nil {
+			came[e.Release]++
+		}
+	}
+	var mu sync.Mutex
+	first := map[index.Release]int{}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(asksAtOnce)
+	for release, n := range came {
+		group.Go(func() error {
+			held, err := s.bucket.Revisions(ctx, release, n)
+			mu.Lock()
+			defer mu.Unlock()
+			first[release] = held - n
+			return err
+		})
+	}
+	return func(r index.Release) (int, bool) { n, ok := first[r]; return n, ok }, group.Wait()
+}
+
+// asksAtOnce is how many requests ask a bucket for revisions concurrently.
+const asksAtOnce = 32
 
 // hasWhole reports whether the whole index was read, and is one that a bucket's goes
 // on in.

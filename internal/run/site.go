@@ -14,6 +14,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
+	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
 
 // A destination is what a run brings up to date. Each carries its own state.
@@ -48,10 +49,14 @@ type site struct {
 	// and published when this run brought it further.
 	publicURL string
 	published time.Time
-	// untold says that the readers of a bucket were not told of all that it holds,
-	// because a run was killed before it did, or an older version wrote there. Then
-	// the whole index is read, as all of it may have to be told.
+	// told is what the readers of a bucket were told before, and former the status
+	// that says so, if it was read. Untold says that they were not told of all that
+	// the bucket holds, because a run was killed before it did, or an older version
+	// wrote there; what came since is read again then, which news sums up.
+	told   state.Told
+	former *status.Status
 	untold bool
+	news   *index.Tail
 	took   time.Duration
 	err    error
 }
@@ -131,7 +136,7 @@ func (s *site) atEnd(m *hackage.Metadata) bool {
 
 // due reports whether the site has something to write although the index says
 // nothing new.
-func (s *site) due() bool { return s.untold || s.repo != nil && s.repo.Due() != "" }
+func (s *site) due() bool { return s.repo != nil && s.repo.Due() != "" }
 
 // wants returns the tarballs that the site lacks.
 func (s *site) wants(ctx context.Context, now time.Time) ([]state.Want, error) {

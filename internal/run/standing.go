@@ -16,6 +16,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/page"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
 
@@ -47,7 +48,7 @@ const (
 func (r *syncer) tellReaders(ctx context.Context, run *report.Run, aborted error) {
 	var all []*standing
 	for _, s := range r.sites {
-		if s.bucket == nil || r.dryRun || !s.bucket.CanTell() || errors.Is(s.err, bucket.ErrConflict) || errors.Is(s.err, bucket.ErrLocked) {
+		if !r.tells(s) || overtaken(s.err) {
 			continue
 		}
 		all = append(all, &standing{site: s, judgement: r.health(ctx, s, run, aborted)})
@@ -69,13 +70,19 @@ func (r *syncer) tellReaders(ctx context.Context, run *report.Run, aborted error
 	}
 }
 
+// tells reports whether a run tells readers of a site.
+func (r *syncer) tells(s *site) bool { return s.bucket != nil && !r.dryRun && s.bucket.CanTell() }
+
+// overtaken reports whether another run has come, which tells for itself.
+func overtaken(err error) bool {
+	return errors.Is(err, bucket.ErrConflict) || errors.Is(err, bucket.ErrLocked)
+}
+
 // due reports whether a bucket's readers are to be told: of anything new, of a
-// failure, and else once an hour. The state says what they were told, so a quiet
-// run asks for nothing.
+// failure, and else once an hour.
 func (st *standing) due(now time.Time, full bool) bool {
-	stored := st.site.bucket.Stored()
-	told := stored.Told
-	return full || st.word == status.Failed || st.site.changed() || string(st.word) != told.Health || !told.Is(stored.Position) ||
+	s, told := st.site, st.site.told
+	return full || st.word == status.Failed || s.untold || s.bucket.Stored().Nonce != s.before.Nonce || string(st.word) != told.Health ||
 		now.Sub(told.When) >= toldFor || now.Before(told.When)
 }
 
@@ -85,41 +92,92 @@ func (s *site) changed() bool {
 	return stored.Seen.Index != "" && (stored.Seen != s.before.Seen || !stored.Equal(s.before))
 }
 
+// readTold begins to find out what the buckets' readers were told last. The state
+// says so, or that they were told more since; then the status itself is asked. The
+// function it returns waits for that.
+func (r *syncer) readTold(ctx context.Context) (wait func()) {
+	var group errgroup.Group
+	for _, s := range r.buckets() {
+		if s.told = s.before.Told; !r.tells(s) || s.told.Health != "" {
+			continue
+		}
+		group.Go(func() error {
+			former, err := r.readStatus(ctx, s)
+			if err != nil {
+				return nil // it is told anew, which says what is wrong
+			}
+			s.former = former
+			if s.untold = former == nil || former.Nonce == "" || former.Nonce != s.before.Nonce; !s.untold {
+				s.told = state.Told{When: former.Run.Began, Health: string(former.Health), At: s.before.Position}
+				s.bucket.KnowTold(s.told)
+			}
+			return nil
+		})
+	}
+	return func() { _ = group.Wait() }
+}
+
+// sayUntold says which buckets' readers were not told of all, and reports whether
+// there are any.
+func (r *syncer) sayUntold() (any bool) {
+	for _, s := range r.buckets() {
+		if s.untold {
+			r.progress.Note(fmt.Sprintf("%s %q: its readers were not told yet of all that it holds; what came since is read again for that", s.kind, s))
+			any = true
+		}
+	}
+	return any
+}
+
+// readNews finds out what the index holds behind the place up to which a bucket's
+// readers were told of it, if that lies before the place where the run took the
+// bucket up. It stays nil if that place is none of this index.
+func (r *syncer) readNews(s *site) {
+	from := s.told.At
+	if !r.tells(s) || s.tail == nil || s.told.Is(s.State().Position) || from.Length < s.index.From.Length || from.Length > s.tail.To.Length {
+		return
+	}
+	if tails, _, err := r.tailsFrom(s.index, s.index.From, []index.Position{from}); err == nil {
+		s.news = tails[0]
+	}
+}
+
+// allTold reports whether what the run tells of a bucket goes on from what was told
+// before.
+func (r *syncer) allTold(s *site) bool {
+	return s.told.Is(s.before.Position) || s.news != nil || r.hasWhole(s)
+}
+
 // tellOne writes the status of one bucket, and of what is made of it that which
 // then differs.
 func (r *syncer) tellOne(ctx context.Context, st *standing, outcome report.Outcome) {
 	s := st.site
-	former, err := r.former(ctx, s)
+	var err error
+	if st.former = s.former; st.former == nil {
+		st.former, err = r.readStatus(ctx, s)
+	}
 	if err == nil {
-		st.former = former
 		st.now, err = r.status(ctx, st, outcome)
 	}
 	var files []mirror.File
 	if err == nil {
-		files, err = r.render(st)
+		files, err = r.render(ctx, st)
 	}
 	if err == nil {
-		err = s.bucket.Tell(ctx, files, string(st.word), r.toldOf(s))
+		at := s.told.At
+		if r.allTold(s) {
+			at = s.bucket.Stored().Position
+		}
+		err = s.bucket.Tell(ctx, files, string(st.word), at)
 	}
-	switch {
-	case err == nil, errors.Is(err, bucket.ErrConflict), errors.Is(err, bucket.ErrLocked):
-		return // or another run came meanwhile, which will tell for itself
+	if err != nil && !overtaken(err) {
+		r.warn(fmt.Sprintf("%s %q: its status, which tells people how the mirror is, could not be written: %v", s.kind, s.place(), err))
 	}
-	r.warn(fmt.Sprintf("%s %q: its status, which tells people how the mirror is, could not be written: %v", s.kind, s.place(), err))
 }
 
-// toldOf returns how far into the index a bucket's readers are told that it is. What
-// an earlier run did not tell, this one did only if it read the whole index.
-func (r *syncer) toldOf(s *site) index.Position {
-	if s.untold && !r.hasWhole(s) {
-		return s.bucket.Stored().Told.At
-	}
-	return s.bucket.Stored().Position
-}
-
-// former reads the status that is in place. One that cannot be understood is begun
-// anew: nothing depends on it but what it goes on counting.
-func (r *syncer) former(ctx context.Context, s *site) (*status.Status, error) {
+// readStatus reads the status that is in place. One that cannot be understood is
+// begun anew: nothing depends on it but what it goes on counting.
+func (r *syncer) readStatus(ctx context.Context, s *site) (*status.Status, error) {
 	raw, err := s.bucket.Read(ctx, status.Key, status.MaxSize+1)
 	if err != nil || raw == nil {
 		return nil, err
@@ -134,8 +192,8 @@ func (r *syncer) former(ctx context.Context, s *site) (*status.Status, error) {
 
 // render returns the files that are to be put, the status as the last. The same
 // status gives the same bytes, so what is in place is known without reading it,
-// unless another version of the program or nobody wrote it.
-func (r *syncer) render(st *standing) ([]mirror.File, error) {
+// unless another version of the program wrote it, or somebody removed it.
+func (r *syncer) render(ctx context.Context, st *standing) ([]mirror.File, error) {
 	files, err := page.Render(st.now)
 	if err != nil {
 		return nil, err
@@ -150,16 +208,42 @@ func (r *syncer) render(st *standing) ([]mirror.File, error) {
 			there = nil // somebody else's
 		}
 	}
-	var changed []mirror.File
+	var changed, same []mirror.File
 	for _, f := range files {
-		if body, same := there[f.Key]; !same || body != string(f.Body) {
+		if body, known := there[f.Key]; known && body == string(f.Body) {
+			same = append(same, mirror.File(f))
+		} else {
 			changed = append(changed, mirror.File(f))
 		}
+	}
+	if st.hourly() { // the status and the state are put as well
+		changed = append(changed, st.site.lost(ctx, same, tellingPuts-2-len(changed))...)
 	}
 	if at := st.site.bucket.Stored().Position; r.hasWhole(st.site) && r.whole.To.Length == at.Length {
 		changed = append(changed, mirror.File(page.Names(newestVersions(r.whole))))
 	}
 	return append(changed, mirror.File{Key: status.Key, Type: "application/json", CacheControl: "public, no-transform, max-age=60", Body: st.now.JSON()}), nil
+}
+
+// tellingPuts is how many puts a run makes at most to tell the readers of a bucket,
+// beside the one of the names.
+const tellingPuts = 6
+
+// hourly reports whether readers are told only that all is as it was.
+func (st *standing) hourly() bool {
+	s := st.site
+	return !s.untold && string(st.word) == s.told.Health && s.bucket.Stored().Nonce == s.before.Nonce
+}
+
+// lost returns those of some files that are not in place with their length any more,
+// at most so many.
+func (s *site) lost(ctx context.Context, files []mirror.File, most int) (lost []mirror.File) {
+	for _, f := range files {
+		if size, err := s.bucket.Size(ctx, f.Key); err == nil && size != int64(len(f.Body)) && len(lost) < most {
+			lost = append(lost, f)
+		}
+	}
+	return lost
 }
 
 // newestVersions returns the highest version of each package.

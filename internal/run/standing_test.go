@@ -15,7 +15,9 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3test"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/page"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
 
@@ -41,13 +43,17 @@ func (w *world) normalStatus() string {
 	for _, f := range files {
 		w.sameFile(f.Key, f.Body)
 	}
+	held, err := state.ParseFile(w.read(mirror.StateKey))
+	if err != nil || s.Nonce == "" || s.Nonce != held.State.Nonce {
+		w.Errorf("it tells of the state %q, and in place is %q, %v", s.Nonce, held.State.Nonce, err)
+	}
 	for i := range s.Repositories {
 		s.Repositories[i].Commit = ""
 	}
 	for i := range s.Ledger {
 		s.Ledger[i].Since = time.Time{}
 	}
-	s.Checked, s.Changed, s.Run, s.Upstream, s.Index.Lag = time.Time{}, time.Time{}, status.Run{}, "", 0
+	s.Nonce, s.Checked, s.Changed, s.Run, s.Upstream, s.Index.Lag = "", time.Time{}, time.Time{}, status.Run{}, "", 0
 	return string(s.JSON())
 }
 
@@ -116,7 +122,8 @@ func (w *world) checkHolds(s *status.Status, name string) {
 	}
 }
 
-// TestQuietRunsTellOnceAnHour: in between they ask for the state alone.
+// TestQuietRunsTellOnceAnHour: in between they ask for the state alone, but for those
+// within the first hour after an update, which look at the status as well.
 func TestQuietRunsTellOnceAnHour(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, hackagetest.Small())
@@ -125,13 +132,17 @@ func TestQuietRunsTellOnceAnHour(t *testing.T) {
 	args := w.bucketArgs(c.address())
 	w.fill(CodeDone, args...)
 	w.look = c.look
-	for range 3 {
+	for hour := range 3 {
 		for range 5 {
 			*now = now.Add(11 * time.Minute)
 			c.Reset()
 			w.says(w.fill(CodeDone, args...), "nothing new")
-			if spent := c.Counts(); !maps.Equal(spent, map[string]int{"GET": 1}) {
-				t.Errorf("a quiet run within the hour made the requests %v", spent)
+			want := map[string]int{"GET": 1}
+			if hour == 0 {
+				want["GET"] = 2
+			}
+			if spent := c.Counts(); !maps.Equal(spent, want) {
+				t.Errorf("a quiet run within the hour made the requests %v, want %v", spent, want)
 			}
 		}
 		*now = now.Add(6 * time.Minute)
@@ -140,12 +151,91 @@ func TestQuietRunsTellOnceAnHour(t *testing.T) {
 		if keys := c.keys(); !slices.Equal(keys, []string{"hackage-mirror.json", "index.html", "metrics.txt", "status.json"}) {
 			t.Errorf("after an hour a quiet run put %q", keys)
 		}
-		if spent := c.Counts(); !maps.Equal(spent, map[string]int{"GET": 2, "PUT": 4}) {
+		if spent := c.Counts(); !maps.Equal(spent, map[string]int{"GET": 2, "HEAD": 3, "PUT": 4}) {
 			t.Errorf("after an hour a quiet run made the requests %v", spent)
 		}
 		if s := w.told(); !s.Checked.Equal(*now) || s.Changed.After(now.Add(-time.Hour)) || s.Health != status.Good {
 			t.Errorf("it says checked %s, changed %s", s.Checked, s.Changed)
 		}
+	}
+}
+
+// TestTellingCostsSixPuts at most, beside what the mirror itself costs, and none of
+// the state, which can be put once a second only.
+func TestTellingCostsSixPuts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	now := w.at()
+	c := w.cloud(s3test.Start(t))
+	w.look = c.look
+	args := w.bucketArgs(c.address())
+	minutes := func(n int) func() { return func() { *now = now.Add(time.Duration(n) * time.Minute) } }
+	update := func() { minutes(5)(); w.hackage.Upload("new", fmt.Sprintf("1.%d", now.Unix()%100_000), nil, nil) }
+	// The names come with 00-index.tar.gz, so with each update of so short an index.
+	page, badges := []string{"index.html", "metrics.txt", "status.json"}, []string{"badge.json", "badge.svg"}
+	updated := []string{"feed.xml", "index.html", "metrics.txt", "names.json", "status.json"}
+	for _, step := range []struct {
+		name   string
+		before func()
+		code   int
+		tells  []string // the files that are put
+		states int      // how often the state is put; an update puts it twice
+	}{
+		{"first fill", func() {}, CodeDone, slices.Concat(badges, updated), 2},
+		{"quiet after the first fill", minutes(5), CodeDone, nil, 0},
+		{"update", update, CodeDone, updated, 2},
+		{"quiet after an update", minutes(5), CodeDone, nil, 0},
+		{"another update", update, CodeDone, updated, 2},
+		{"signed anew", func() { minutes(5)(); w.hackage.Resign() }, CodeDone, page, 2},
+		{"hourly quiet", minutes(60), CodeDone, page, 1},
+		{"quiet after that", minutes(5), CodeDone, nil, 0},
+		{"failed", func() { minutes(5)(); w.server.Fault("/timestamp.json", hackagetest.Status(http.StatusForbidden)) }, CodeError, slices.Concat(badges, page), 1},
+		{"failed again", minutes(5), CodeError, page, 1},
+		{"mended", func() { minutes(5)(); w.server.Heal() }, CodeDone, slices.Concat(badges, page), 1},
+		{"update that is failed", func() { update(); w.server.Fault("/package/", hackagetest.Corrupt(9)) }, CodeDegraded, slices.Concat(badges, updated), 2},
+		{"update that mends it", func() { w.server.Heal(); update() }, CodeDone, slices.Concat(badges, updated), 2},
+		{"hourly quiet, a day later", minutes(24 * 60), CodeDone, slices.Concat(badges, page), 1},
+		{"update, the first of a day", func() { minutes(24 * 60)(); update() }, CodeDone, slices.Concat(badges, updated), 2},
+	} {
+		step.before()
+		c.Reset()
+		w.fill(step.code, args...)
+		var tells []string
+		states := 0
+		for _, r := range c.Requests() {
+			key := strings.TrimPrefix(r.Path, "/"+c.name+"/")
+			switch {
+			case r.Operation() != "PUT":
+			case key == mirror.StateKey:
+				states++
+			case slices.Contains(tellsPeople, key):
+				tells = append(tells, key)
+			}
+		}
+		slices.Sort(tells)
+		t.Logf("%s: %v; %d files, the state %d times", step.name, c.Counts(), len(tells), states)
+		if !slices.Equal(tells, step.tells) || states != step.states {
+			t.Errorf("%s: it put %q, want %q, and the state %d times, want %d", step.name, tells, step.tells, states, step.states)
+		}
+		w.normalStatus()
+	}
+}
+
+// TestLostPageComesBack within the hour, whichever part of it was lost, and by six
+// puts at most in a run.
+func TestLostPageComesBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	now := w.at()
+	args := w.bucketArgs(w.bucket())
+	w.fill(CodeDone, args...)
+	for _, lost := range [][]string{{"index.html"}, {"badge.svg"}, {"badge.json", "metrics.txt"}, {"feed.xml", "badge.svg"}} {
+		for _, key := range lost {
+			must(w, os.Remove(filepath.Join(w.bucket(), key)))
+		}
+		*now = now.Add(time.Hour)
+		w.says(w.fill(CodeDone, args...), "nothing new")
+		w.normalStatus()
 	}
 }
 
@@ -266,6 +356,8 @@ func TestStatusThatIsNone(t *testing.T) {
 	now := w.at()
 	args := w.bucketArgs(w.bucket())
 	w.fill(CodeDone, args...)
+	*now = now.Add(time.Hour)
+	w.fill(CodeDone, args...) // so that the state says what was told
 	good := w.told()
 	hostile := fmt.Sprintf(`{"version":1,"tool":%q,"checked":"9999-12-31T23:59:59Z","changed":"9999-12-31T23:59:59Z","index":{"length":%d},
 		"holds":{"packages":9223372036854775807,"releases":9223372036854775807,"revisions":1,"bytes":9223372036854775807},
@@ -295,7 +387,7 @@ func TestStatusThatIsNone(t *testing.T) {
 // some of it. The next run tells them all.
 func TestKilledBeforeItTold(t *testing.T) {
 	t.Parallel()
-	for at, after := range map[string]string{"index.html": "timestamp.json", "status.json": "timestamp.json", "hackage-mirror.json": "status.json"} {
+	for at, after := range map[string]string{"index.html": "timestamp.json", "status.json": "timestamp.json"} {
 		t.Run(at, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, hackagetest.Wide(200<<10))
@@ -316,19 +408,27 @@ func TestKilledBeforeItTold(t *testing.T) {
 			}
 			said := w.fill(CodeDone, args...)
 			c.Hook = nil
+			w.server.Forget()
 			if !stopped || strings.Count(said, "could not be written") != 1 {
 				t.Errorf("stopped %v: it says\n%s", stopped, said)
 			}
 			w.says(w.fill(CodeDone, args...), "nothing new")
 			s := w.told()
-			w.checkHolds(s, at)
+			if s.Holds.Packages++; s.Index.Length > 0 { // which only a reading of the whole index counts
+				w.checkHolds(s, at)
+			}
 			w.normalStatus()
+			for _, r := range w.server.Requests("/01-index") {
+				if r.Status == http.StatusOK {
+					t.Errorf("all of %s was read, %d bytes", r.Path, r.Bytes)
+				}
+			}
 			if s.Recent[0].Package != "new" || s.Recent[0].Version != "1.1" || s.Recent[1].Revision != 2 || s.Index.Length == 0 {
 				t.Errorf("the newest are %+v", s.Recent[:3])
 			}
 			c.Reset()
 			w.fill(CodeDone, args...)
-			if spent := c.Counts(); !maps.Equal(spent, map[string]int{"GET": 1}) {
+			if spent := c.Counts(); !maps.Equal(spent, map[string]int{"GET": 2}) {
 				t.Errorf("then a quiet run made the requests %v", spent)
 			}
 		})

@@ -42,6 +42,9 @@ func (r *syncer) readIndex(ctx context.Context) error {
 		return err
 	}
 	r.each(r.buckets(), func(s *site) error { return r.checkAhead(ctx, s) })
+	for _, s := range r.buckets() {
+		r.readNews(s)
+	}
 	r.warnOfUnmatched()
 	return ctx.Err()
 }
@@ -98,8 +101,10 @@ func (r *syncer) have() hackage.Have {
 		}
 	}
 	have.Tar = first(positions)
-	if slices.ContainsFunc(r.buckets(), func(s *site) bool { return s.untold }) {
-		have.Tar = index.Position{}
+	for _, s := range r.buckets() {
+		if r.tells(s) {
+			have.Tar = first([]index.Position{have.Tar, s.told.At})
+		}
 	}
 	return have
 }

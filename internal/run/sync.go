@@ -154,7 +154,10 @@ func (r *syncer) run(ctx context.Context) error {
 		return ctx.Err()
 	}
 	r.sayWhy()
-	if err := r.readMetadata(ctx); err != nil {
+	readTold := r.readTold(ctx)
+	err := r.readMetadata(ctx)
+	readTold()
+	if err != nil {
 		return err
 	}
 	r.checked = r.env.Now()
@@ -182,9 +185,6 @@ func (r *syncer) readStates(ctx context.Context) {
 		r.each(sites, func(s *site) error { return s.load(ctx, r.packages, r.shard, r.o.Full) })
 	}
 	_ = group.Wait() // what went wrong is told where it is needed
-	for _, s := range r.buckets() {
-		s.untold = s.bucket.CanTell() && !r.dryRun && !s.before.Told.Is(s.before.Position)
-	}
 }
 
 // advance brings the sites to the end of the index. The buckets and the
@@ -261,9 +261,6 @@ func (r *syncer) sayFailed() {
 // sayWhy says what makes a run more than an update.
 func (r *syncer) sayWhy() {
 	for _, s := range r.buckets() {
-		if s.untold {
-			r.progress.Note(fmt.Sprintf("%s %q: its readers were not told yet of all that it holds; the whole index is read for that", s.kind, s))
-		}
 		if s.unread != nil {
 			r.progress.Note(fmt.Sprintf("%s %q: its state could not be read (%v); everything is compared", s.kind, s, s.unread))
 		}
@@ -374,9 +371,11 @@ func (r *syncer) settled(ctx context.Context) (bool, error) {
 			}
 		}
 	}
-	same, err := r.sameOwed(ctx)
-	if err != nil || same {
-		return same, err
+	if untold := r.sayUntold(); !untold {
+		same, err := r.sameOwed(ctx)
+		if err != nil || same {
+			return same, err
+		}
 	}
 	if r.metadata == nil {
 		return false, r.rereadMetadata(ctx)

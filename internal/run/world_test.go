@@ -379,7 +379,7 @@ func (w *world) contents(dir string) map[string]string {
 var tellsPeople = []string{"status.json", "index.html", "badge.svg", "badge.json", "feed.xml", "metrics.txt", "names.json"}
 
 // toldFacts are what the state says of that.
-var toldFacts = regexp.MustCompile(`(?m)^ +"Told": "[^"]*",?\n|"updated": "[^"]*"`)
+var toldFacts = regexp.MustCompile(`,\n +"Told": "[^"]*"|"updated": "[^"]*"`)
 
 // untold are contents without what tells people how the mirror is.
 func untold(contents map[string]string) map[string]string {

@@ -68,9 +68,10 @@ type State struct {
 // zero Told says that they were told nothing.
 type Told struct {
 	When time.Time
-	// Health is the word of it; "" says that another one was being written.
+	// Health is the word of it; "" says that the files themselves are to be asked,
+	// for they were told more since.
 	Health string
-	// At is how far into the index they were told the bucket is.
+	// At is how far into the index they were told the bucket is, at least.
 	At index.Position
 }
 

@@ -63,6 +63,10 @@ type Status struct {
 	Checked time.Time `json:"checked"`
 	Changed time.Time `json:"changed"`
 
+	// Nonce is that of the bucket's state of which this tells; empty if it does not
+	// tell of all that came up to there.
+	Nonce string `json:"nonce"`
+
 	Index Index `json:"index"`
 	Run   Run   `json:"run"`
 	Holds Holds `json:"holds"`
@@ -74,11 +78,13 @@ type Status struct {
 
 	Repositories []Repository `json:"repositories"`
 	Expiries     []Expiry     `json:"expiries"`
-	// Owed counts the lines of the ledger, and Ledger lists the first of them.
-	Owed   int    `json:"owed"`
-	Ledger []Owed `json:"ledger"`
-	Days   []Day  `json:"days"`   // the oldest first, without empty ones
-	Recent []Item `json:"recent"` // the newest first
+	// Owed counts the lines of the ledger, OwedBytes sums the length of their
+	// tarballs, and Ledger lists the first of them.
+	Owed      int    `json:"owed"`
+	OwedBytes int64  `json:"owed-bytes"`
+	Ledger    []Owed `json:"ledger"`
+	Days      []Day  `json:"days"`   // the oldest first, without empty ones
+	Recent    []Item `json:"recent"` // the newest first
 }
 
 // An Index says how far into the index the mirror is.
