@@ -27,6 +27,8 @@ func looks(health status.Word) look {
 		return look{"up to date", "#1a7f37", "brightgreen"}
 	case status.Look:
 		return look{"needs a look", "#9a6700", "yellow"}
+	case status.Filling:
+		return look{"filling", "#0b5cad", "blue"}
 	case status.Failed:
 		return look{"not up to date", "#b3261e", "red"}
 	}

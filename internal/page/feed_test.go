@@ -160,7 +160,12 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s is %v, want %v", family, got, want)
 		}
 	}
-	values = parseMetrics(t, string(render(t, firstFill())["metrics.txt"]))
+	unknown := firstFill()
+	unknown.Holds.Releases = -1
+	values = parseMetrics(t, string(render(t, unknown)["metrics.txt"]))
+	if got := values["hackage_mirror_health"]; len(got) != 4 {
+		t.Errorf("the words of health are %v", got)
+	}
 	for _, family := range []string{"hackage_mirror_releases", "hackage_mirror_lag_seconds", "hackage_mirror_changed_timestamp_seconds"} {
 		if got := values[family]; len(got) != 0 {
 			t.Errorf("%s is not known, and said to be %v", family, got)

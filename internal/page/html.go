@@ -162,6 +162,8 @@ func sign(health status.Word) (class, sentence string) {
 		return "good", "Up to date."
 	case status.Look:
 		return "look", "Up to date, but somebody should look at this."
+	case status.Filling:
+		return "filling", "Filling: not all releases are here yet."
 	case status.Failed:
 		return "failed", "Not up to date."
 	}

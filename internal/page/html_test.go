@@ -74,7 +74,7 @@ func TestBlocks(t *testing.T) {
 		`<a href="package/aeson-0.0.0/aeson.cabal">aeson 0.0.0</a>`, `href="package/aeson-0.0.0.tar.gz"`,
 		`<a href="package/text-builder-linear-1.1.1/revision/2.cabal">text-builder-linear 1.1.1</a>`,
 		`<meta http-equiv="Content-Security-Policy" content="default-src &#39;none&#39;; script-src &#39;sha256-`,
-		"git clone --depth 1 --branch hackage https://github.com/example/all-cabal-files.git\ncd all-cabal-files\ngit fetch origin tag current-hackage --force\ngit verify-tag current-hackage\n",
+		"git clone --depth 1 --branch hackage https://github.com/example/all-cabal-files.git\ncd all-cabal-files\ngit fetch origin display\ngit show FETCH_HEAD:README.md | gpg --import\ngit fetch origin tag current-hackage --force\ngit verify-tag current-hackage\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page does not have %q", want)

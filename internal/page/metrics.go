@@ -90,7 +90,7 @@ func outcome(word string) []sample {
 
 func health(is status.Word) []sample {
 	var all []sample
-	for _, word := range []status.Word{status.Good, status.Look, status.Failed} {
+	for _, word := range []status.Word{status.Good, status.Look, status.Filling, status.Failed} {
 		all = append(all, sample{truth(word == is), []string{"health", string(word)}})
 	}
 	return all

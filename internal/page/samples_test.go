@@ -22,7 +22,7 @@ func sample() *status.Status {
 		Holds:    status.Holds{Packages: 18_702, Releases: 151_203, Revisions: 107_488, Bytes: 12_883_901_234},
 		RootKeys: rootKeys(), Threshold: 3,
 		Repositories: []status.Repository{
-			{Kind: "files", Address: "github.com:example/all-cabal-files.git", Branch: "hackage", Tag: "current-hackage", Commit: "8f1e0c5a2b7d4936e1a0f4c8b2d7e6a5c4b3a291", State: at.Add(-26 * time.Minute), Fingerprint: "D1CF60F9C3E0F3A2B8845E1B9D7A2C4E5F60718293A4B5C6"},
+			{Kind: "files", Address: "github.com:example/all-cabal-files.git", Branch: "hackage", Tag: "current-hackage", Commit: "8f1e0c5a2b7d4936e1a0f4c8b2d7e6a5c4b3a291", State: at.Add(-26 * time.Minute), Fingerprint: "D1CF60F9C3E0F3A2B8845E1B9D7A2C4E5F60718293A4B5C6", KeyPage: "https://github.com/example/all-cabal-files/tree/display"},
 			{Kind: "hashes", Address: "https://github.com/example/all-cabal-hashes", Branch: "hackage", Tag: "current-hackage", Commit: "1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e", State: at.Add(-26 * time.Minute), Fingerprint: "D1CF60F9C3E0F3A2B8845E1B9D7A2C4E5F60718293A4B5C6"},
 		},
 		Expiries: []status.Expiry{
@@ -109,10 +109,10 @@ func failed() *status.Status {
 // firstFill is a mirror that a run has begun to fill.
 func firstFill() *status.Status {
 	return &status.Status{
-		Version: status.Version, Health: status.Failed, Sentence: "Not up to date: there are 112,480 releases still to come, with the next runs.",
+		Version: status.Version, Health: status.Filling, Sentence: "Filling: 38,520 of 151,000 releases are here; the next run goes on.",
 		Tool: "hackage-mirror v1.0.0", Upstream: "https://hackage.haskell.org", Checked: at.Add(-20 * time.Minute),
-		Index: status.Index{Lag: -1, Behind: -1}, Run: status.Run{Began: at.Add(-5 * time.Hour), Seconds: 18000, Outcome: "done", Error: "There are 112,480 releases still to come, with the next runs."},
-		Holds: status.Holds{Packages: -1, Releases: -1, Revisions: -1, Bytes: -1},
+		Index: status.Index{Lag: -1, Behind: -1}, Run: status.Run{Began: at.Add(-5 * time.Hour), Seconds: 18000, Outcome: "done"},
+		Holds: status.Holds{Packages: 4_210, Releases: 38_520, Revisions: 21_007, Bytes: 1_913_204_511},
 	}
 }
 
@@ -149,7 +149,7 @@ func hostile() *status.Status {
 	}
 	for _, text := range evil {
 		s.RootKeys = append(s.RootKeys, text)
-		s.Repositories = append(s.Repositories, status.Repository{Kind: "hashes", Address: text, Branch: text, Tag: text, Commit: text, Fingerprint: text, Error: text})
+		s.Repositories = append(s.Repositories, status.Repository{Kind: "hashes", Address: text, Branch: text, Tag: text, Commit: text, Fingerprint: text, KeyPage: text, Error: text})
 		s.Expiries = append(s.Expiries, status.Expiry{Of: text, When: at})
 		s.Ledger = append(s.Ledger, status.Owed{Release: text, Reason: text, Why: text, Since: at})
 		s.Days = append(s.Days, status.Day{Day: text, Releases: -1}, status.Day{Day: "2026-11-25", Releases: 1 << 40, Revisions: -5})

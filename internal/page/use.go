@@ -94,6 +94,7 @@ func blocks(s *status.Status, public string) []block {
 // A repository is one as the page shows it. Parts are commands that check it.
 type repository struct {
 	Name, Link, For, Where     string
+	KeyPage                    string
 	Commit, Fingerprint, Error string
 	State                      moment
 	Parts                      []part
@@ -128,7 +129,7 @@ func newRepositories(list []status.Repository, rows int) []repository {
 		clone, page := readable(r.Address)
 		v := repository{
 			Name: cmp.Or(plain(clone, maxLine), "The "+plain(r.Kind, maxWord)+" repository"), Link: page, Fingerprint: fingerprint(r.Fingerprint),
-			Commit: plain(r.Commit, maxWord), Error: plain(r.Error, maxError), State: newMoment(r.State),
+			Commit: plain(r.Commit, maxWord), KeyPage: link(r.KeyPage), Error: plain(r.Error, maxError), State: newMoment(r.State),
 		}
 		if page != "" {
 			v.Name = host(page)
@@ -136,7 +137,11 @@ func newRepositories(list []status.Repository, rows int) []repository {
 		folder := strings.TrimSuffix(path.Base(clone), ".git")
 		v.Where, v.For = "shell", "checking "+plain(folder, maxWord)
 		if safeInSh.MatchString(clone) && folderName.MatchString(folder) && refName.MatchString(r.Branch) && refName.MatchString(r.Tag) {
-			v.Parts = []part{{Text: fmt.Sprintf("git clone --depth 1 --branch %s %s\ncd %s\ngit fetch origin tag %s --force\ngit verify-tag %[4]s\n", r.Branch, clone, folder, r.Tag)}}
+			key := ""
+			if v.KeyPage != "" {
+				key = "git fetch origin display\ngit show FETCH_HEAD:README.md | gpg --import\n"
+			}
+			v.Parts = []part{{Text: fmt.Sprintf("git clone --depth 1 --branch %s %s\ncd %s\n%sgit fetch origin tag %s --force\ngit verify-tag %[5]s\n", r.Branch, clone, folder, key, r.Tag)}}
 		}
 		all = append(all, v)
 	}

@@ -150,7 +150,7 @@ func (r *Run) title() string {
 	case r.Outcome == Degraded:
 		return "⚠️ " + mirror + "up to date, but look at this"
 	case r.Left > 0:
-		return "⏳ " + mirror + Plural(r.Left, "release") + " still to come"
+		return "⏳ " + mirror + "filling, " + Plural(r.Left, "release") + " still to come"
 	}
 	return "✅ " + mirror + "up to date"
 }

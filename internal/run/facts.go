@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
@@ -41,7 +42,11 @@ func (r *syncer) status(ctx context.Context, st *standing, outcome report.Outcom
 		out.Changed = now
 	}
 	out.Index = r.publicIndex(s, former)
-	return out, r.chronicle(ctx, s, former, out, now)
+	err := r.chronicle(ctx, s, former, out, now)
+	if here := toCome(st.left, out.Holds.Releases-int64(out.Owed)); st.left > 0 && counted(out.Holds) {
+		out.Sentence = strings.Replace(out.Sentence, toCome(st.left, -1), here, 1)
+	}
+	return out, err
 }
 
 // nonce names the state that is told of whole.
@@ -85,6 +90,20 @@ func remoteAddress(name string) string {
 		return ""
 	}
 	return host + ":" + path
+}
+
+// keyPage returns where a repository's host shows the branch that has the public key,
+// if it is GitHub or a host of its kind; "" for any other.
+func keyPage(address, github string) string {
+	if host, path, ok := strings.Cut(address, ":"); ok && !strings.HasPrefix(path, "//") {
+		address = "https://" + host + "/" + path
+	}
+	u, err := url.Parse(address)
+	if err != nil || !slices.Contains([]string{"https://github.com", github}, "https://"+u.Hostname()) {
+		return ""
+	}
+	path := strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git")
+	return (&url.URL{Scheme: "https", Host: u.Hostname(), Path: "/" + path + "/tree/" + allcabal.DisplayBranch}).String()
 }
 
 // publicIndex says how far a bucket is.
@@ -146,7 +165,7 @@ func (r *syncer) publicRepositories() []status.Repository {
 			one.Commit, one.State = s.repo.Head(), s.State().Position.Time
 		}
 		if r.signer != nil {
-			one.Fingerprint = r.signer.Fingerprint()
+			one.Fingerprint, one.KeyPage = r.signer.Fingerprint(), keyPage(one.Address, r.env.Getenv("GITHUB_SERVER_URL"))
 		}
 		if s.err != nil {
 			one.Error = "The last run could not bring it up to date."

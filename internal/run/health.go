@@ -8,7 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
@@ -25,35 +28,92 @@ type judgement struct {
 	// wrong is what went wrong, "" if nothing did. Another bucket's failure is
 	// none of this one's, and yet the run failed.
 	wrong string
+	left  int // releases that are still to come
 }
 
-// health judges the mirror of a bucket after the run. Err is what ended the run
-// before its end, if anything did.
-func (r *syncer) health(ctx context.Context, s *site, run *report.Run, err error) judgement {
-	failed := r.failures(ctx, s, run, err)
-	look := r.concerns(s, run)
-	wrong := slices.Clone(failed)
-	for _, other := range r.sites {
-		if other.bucket != s.bucket && other.kind == bucketKind && other.err != nil {
-			wrong = append(wrong, "Another bucket of this mirror could not be brought up to date.")
-			break
-		}
+// wordOf is the state of a mirror after a run in one word: the exit code in other
+// terms.
+func wordOf(run *report.Run) status.Word {
+	switch {
+	case run.Outcome == report.Degraded:
+		return status.Look
+	case run.Outcome != report.Done:
+		return status.Failed
+	case run.Left > 0:
+		return status.Filling
 	}
-	h := judgement{status.Good, "Up to date.", strings.Join(append(wrong, look...), " ")}
-	owed := len(s.bucket.Stored().Ledger)
+	return status.Good
+}
+
+// judged is the word and the sentence for what failed, what to look at, what is
+// still to come, and what is owed, each in sentences.
+func judged(failed, look []string, filling string, owed int) (status.Word, string) {
 	switch {
 	case len(failed) > 0:
-		h.word, h.sentence = status.Failed, "Not up to date: "+uncapital(failed[0])
+		return status.Failed, "Not up to date: " + uncapital(failed[0])
+	case len(look) > 0 && filling != "":
+		return status.Look, filling + " But look at this: " + uncapital(look[0])
 	case len(look) > 0:
-		h.word, h.sentence = status.Look, "Up to date, but look at this: "+uncapital(look[0])
+		return status.Look, "Up to date, but look at this: " + uncapital(look[0])
+	case filling != "":
+		return status.Filling, filling
 	case owed > 0:
-		h.sentence = fmt.Sprintf("Up to date, but for %s that could not be downloaded yet.", report.Plural(owed, "release"))
+		return status.Good, fmt.Sprintf("Up to date, but for %s that could not be downloaded yet.", report.Plural(owed, "release"))
 	}
-	return h
+	return status.Good, "Up to date."
 }
 
 // uncapital makes a sentence the second half of one.
-func uncapital(sentence string) string { return strings.ToLower(sentence[:1]) + sentence[1:] }
+func uncapital(sentence string) string {
+	if len(sentence) < 2 || strings.ToUpper(sentence[1:2]) == sentence[1:2] { // such as "S3"
+		return sentence
+	}
+	return strings.ToLower(sentence[:1]) + sentence[1:]
+}
+
+// toCome says how many releases are still to come after a run whose time was up,
+// and how many are here, unless that is negative; "" if none are to come.
+func toCome(left int, here int64) string {
+	switch {
+	case left == 0:
+		return ""
+	case here < 0:
+		return fmt.Sprintf("Filling: %s still to come; the next run goes on.", report.Plural(left, "release"))
+	}
+	return fmt.Sprintf("Filling: %s of %s are here; the next run goes on.", humanize.Comma(here), report.Plural(left+int(here), "release"))
+}
+
+// health judges the mirror of a bucket after the run. It is the run's own word but
+// for what concerns another bucket alone. Err is what ended the run before its end,
+// if anything did.
+func (r *syncer) health(ctx context.Context, s *site, run *report.Run, err error) judgement {
+	failed, look := r.failures(ctx, s, run, err), r.concerns(s, run)
+	others := r.others(s)
+	word := wordOf(run)
+	if word == status.Failed && len(failed) == 0 && !slices.ContainsFunc(others, func(s *site) bool { return s.err != nil }) {
+		failed = []string{"The last run did not come to its end."}
+	}
+	if word == status.Look && len(failed)+len(look)+len(others) == 0 {
+		look = []string{"The last run found something, which its log names."}
+	}
+	h := judgement{left: run.Left}
+	h.word, h.sentence = judged(failed, look, toCome(run.Left, -1), len(s.bucket.Stored().Ledger))
+	if slices.ContainsFunc(others, func(s *site) bool { return s.err != nil }) {
+		failed = append(failed, "Another bucket of this mirror could not be brought up to date.")
+	}
+	h.wrong = strings.Join(append(failed, look...), " ")
+	return h
+}
+
+// others are the sites of the other buckets.
+func (r *syncer) others(s *site) (others []*site) {
+	for _, other := range r.sites {
+		if other != s && other.kind == bucketKind {
+			others = append(others, other)
+		}
+	}
+	return others
+}
 
 // failures says what keeps a bucket's mirror from being up to date.
 func (r *syncer) failures(ctx context.Context, s *site, run *report.Run, err error) (all []string) {
@@ -69,9 +129,6 @@ func (r *syncer) failures(ctx context.Context, s *site, run *report.Run, err err
 		if other.kind != bucketKind && other.err != nil && ctx.Err() == nil {
 			all = append(all, fmt.Sprintf("The %s could not be brought up to date.", strings.ReplaceAll(other.kind, "-", " ")))
 		}
-	}
-	if run.Left > 0 && len(all) == 0 {
-		all = append(all, fmt.Sprintf("There are %s still to come, with the next runs.", report.Plural(run.Left, "release")))
 	}
 	return all
 }
@@ -95,11 +152,18 @@ func whyFailed(err error, otherwise string) string {
 	return otherwise
 }
 
+// onlyElsewhere reports whether nobody but other buckets has a mismatch.
+func (r *syncer) onlyElsewhere(s *site, release index.Release) bool {
+	return !slices.ContainsFunc(r.sites, func(other *site) bool {
+		return (other == s || other.repo != nil) && other.destination != nil && other.State().Ledger[release].Reason == state.Mismatch
+	})
+}
+
 // concerns says what a person should look at.
 func (r *syncer) concerns(s *site, run *report.Run) (all []string) {
 	mismatches := 0
 	for _, owed := range run.Ledger {
-		if s.bucket.Stored().Ledger[owed.Release].Reason == state.Mismatch && !owed.Accepted {
+		if owed.Reason == state.Mismatch && !owed.Accepted && !r.onlyElsewhere(s, owed.Release) {
 			mismatches++
 		}
 	}

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,7 +48,7 @@ func changed(before status.Word, now *status.Status) *change {
 		text += " " + now.PublicURL
 	}
 	text += ": " + string(now.Health)
-	if before != "" {
+	if before != "" && now.Health != status.Filling { // which is no fall from anything
 		text += ", was " + string(before)
 	}
 	text += ". " + now.Sentence
@@ -68,7 +69,7 @@ func (r *syncer) notified(now status.Word) (before status.Word) {
 		}
 		word, known := s.bucket.Notified()
 		said := status.Word(word)
-		if said != status.Look && said != status.Failed {
+		if said != status.Look && said != status.Failed && said != status.Filling {
 			said = status.Good // whatever somebody wrote there
 		}
 		if known && said != now {
@@ -116,7 +117,7 @@ func (c *change) json() []byte {
 // statusOf says what a run alone tells of the state of the mirror.
 func statusOf(run *report.Run, env Env) *status.Status {
 	now := &status.Status{
-		Version: status.Version, Health: status.Good, Tool: run.Tool, Upstream: run.Upstream, PublicURL: run.PublicURL, Packages: run.Packages,
+		Version: status.Version, Tool: run.Tool, Upstream: run.Upstream, PublicURL: run.PublicURL, Packages: run.Packages,
 		Index: status.Index{Length: run.Index.Length, State: run.Index.Time, Lag: -1, Behind: -1},
 		Holds: status.Holds{Packages: -1, Releases: -1, Revisions: -1, Bytes: -1}, Owed: len(run.Ledger),
 		Run: status.Run{
@@ -127,13 +128,7 @@ func statusOf(run *report.Run, env Env) *status.Status {
 		now.Expiries = append(now.Expiries, status.Expiry{Of: e.Of, When: e.When})
 	}
 	first, _, _ := strings.Cut(run.Error, "\n")
-	switch now.Sentence = "It is up to date."; {
-	case run.Outcome == report.Degraded:
-		now.Health, now.Sentence = status.Look, fmt.Sprintf("It is up to date, but a person should look: %s.", report.Line(first))
-	case run.Outcome != report.Done:
-		now.Health, now.Sentence = status.Failed, fmt.Sprintf("It could not be brought up to date: %s.", report.Line(first))
-	case run.Left > 0:
-		now.Sentence = fmt.Sprintf("The run did what it had time for, and %s are still to come.", report.Plural(run.Left, "release"))
-	}
+	said := map[status.Word][]string{wordOf(run): {report.Line(cmp.Or(first, string(run.Outcome))) + "."}}
+	now.Health, now.Sentence = judged(said[status.Failed], said[status.Look], toCome(run.Left, -1), len(run.Ledger))
 	return now
 }

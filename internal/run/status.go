@@ -178,8 +178,12 @@ func (l *look) verdict() error {
 		}
 	}
 	switch l.health() {
-	case unverified, unreachable, filling:
+	case unverified, unreachable:
 		return errors.Join(unread...)
+	case filling:
+		if slices.ContainsFunc(l.places, func(p *view) bool { return p.err != nil && !p.filling() }) {
+			return errors.Join(unread...) // nobody says that it goes on
+		}
 	case fresh:
 		return nil
 	}
@@ -193,7 +197,7 @@ type health string
 const (
 	unverified  health = "unverified"  // something is not as it was signed
 	unreachable health = "unreachable" // something cannot be read
-	filling     health = "filling"     // the first fill of a bucket goes on
+	filling     health = "filling"     // a bucket is not complete yet
 	stale       health = "stale"       // something is missing for too long
 	degraded    health = "degraded"    // a person should look
 	fresh       health = "fresh"
@@ -221,6 +225,8 @@ func (p *view) health() health {
 		return unreachable
 	case slices.ContainsFunc(p.problems, func(problem problem) bool { return problem.stale }):
 		return stale
+	case len(p.problems) == 1 && p.problems[0].filling:
+		return filling
 	case len(p.problems) > 0:
 		return degraded
 	}

@@ -59,6 +59,8 @@ func (p *view) judgeWord() {
 	case status.Good:
 	case status.Look:
 		p.look("it says that a person should look: %s", shown(s.Sentence))
+	case status.Filling:
+		p.problems = append(p.problems, problem{filling: true, text: "it says of itself: " + shown(s.Sentence)})
 	case status.Failed:
 		p.look("it says that its last run failed: %s", shown(cmp.Or(s.Run.Error, s.Sentence, "it does not say why")))
 	default:

@@ -46,8 +46,8 @@ type view struct {
 
 // A problem is something that a person should look at.
 type problem struct {
-	text  string
-	stale bool
+	text           string
+	stale, filling bool
 }
 
 // list makes a view of each place.
@@ -86,6 +86,8 @@ func (l *look) readBucket(ctx context.Context, p *view, text string) error {
 	}
 	p.readUnsigned(ctx, from)
 	switch {
+	case err != nil && p.filling():
+		return fmt.Errorf("%w; it says of itself: %s", errFilling, shown(p.said.Sentence))
 	case err != nil && p.stated:
 		return errFilling
 	case err == nil:
@@ -131,6 +133,9 @@ func (p *view) lookForTarballs(ctx context.Context, from *hackage.Upstream) erro
 	return nil
 }
 
+// filling reports whether a bucket says of itself that it is being filled.
+func (p *view) filling() bool { return p.stated && p.said != nil && p.said.Health == status.Filling }
+
 // readUnsigned reads what a bucket says of itself.
 func (p *view) readUnsigned(ctx context.Context, from *hackage.Upstream) {
 	raw, err := from.Unsigned(ctx, mirror.StateKey, mirror.MaxState)
@@ -158,11 +163,8 @@ func unread(err error) error {
 // openBucket opens a bucket for reading: on the web as any client of it does.
 func (l *look) openBucket(ctx context.Context, text string) (*hackage.Upstream, io.Closer, error) {
 	scheme, _, isURL := strings.Cut(text, "://")
-	if !isURL || isWeb(scheme) {
+	if isURL && isWeb(scheme) || !isURL && !begun(text) {
 		from, err := hackage.Open(text, l.patience())
-		if err != nil && !isURL && exists(filepath.Join(text, mirror.StateKey)) {
-			err = errFilling
-		}
 		return from, io.NopCloser(nil), err
 	}
 	options, err := l.sync.bucketOptions(l.env)
@@ -175,6 +177,11 @@ func (l *look) openBucket(ctx context.Context, text string) (*hackage.Upstream, 
 		return nil, nil, err
 	}
 	return hackage.OpenFiles(stored{store}, l.patience()), store, nil
+}
+
+// begun reports whether a folder is a bucket in which nothing is signed yet.
+func begun(folder string) bool {
+	return exists(filepath.Join(folder, mirror.StateKey)) && !exists(filepath.Join(folder, "root.json"))
 }
 
 // stored is a bucket as the files of a repository.

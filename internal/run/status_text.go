@@ -53,11 +53,11 @@ func (l *look) sentence() string {
 		case p.health() != word:
 		case word == unverified:
 			return fmt.Sprintf("%s: %s %s is not as it was signed%s", word, p.kind, p.name, l.more())
-		case word == filling:
+		case word == filling && p.err != nil:
 			return fmt.Sprintf("%s: the first fill of %s %s has not come to its end%s", word, p.kind, p.name, l.more())
 		case word == unreachable:
 			return fmt.Sprintf("%s: %s %s cannot be read%s", word, p.kind, p.name, l.more())
-		case word == stale || word == degraded:
+		case word == stale || word == degraded || word == filling:
 			return fmt.Sprintf("%s: %s %s: %s%s", word, p.kind, p.name, p.worst(), l.more())
 		case p.lag.time > 0:
 			return fmt.Sprintf("%s: %s %s lacks %s, which is within %s", word, p.kind, p.name, p.lag, span(l.o.StaleAfter))

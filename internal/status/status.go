@@ -38,9 +38,11 @@ type Word string
 
 // The words of health.
 const (
-	Good   Word = "good"   // up to date
-	Look   Word = "look"   // up to date, but a person should look
-	Failed Word = "failed" // the last run did not bring it up to date
+	Good Word = "good" // up to date
+	Look Word = "look" // up to date, but a person should look
+	// Filling says that the last run ended in time, with releases still to come.
+	Filling Word = "filling"
+	Failed  Word = "failed" // the last run did not bring it up to date
 )
 
 // A Status is what status.json holds. A number that is not known is negative; a
@@ -128,6 +130,7 @@ type Repository struct {
 	Commit      string    `json:"commit"` // in hexadecimal
 	State       time.Time `json:"index-state"`
 	Fingerprint string    `json:"fingerprint"` // of the signing key
+	KeyPage     string    `json:"key-page"`    // shows the public key; empty if that is not known
 	Error       string    `json:"error"`
 }
 

@@ -44,6 +44,7 @@ function judge(now) {
   else if (since > 3 * hour) {
     health.classList.replace('good', 'stale');
     health.classList.replace('look', 'stale');
+    health.classList.replace('filling', 'stale');
     text = 'Then it said: “' + said + '”';
     $('headline').textContent = 'The last check was ' + ago(since) + ': this mirror may be out of date.';
   }
