@@ -77,6 +77,9 @@ func model(t *testing.T, raw []byte, from index.Position) *index.Tail {
 			tail.Order = append(tail.Order, e.Release)
 		}
 		if e.Kind == index.Cabal {
+			if n.Cabals == 0 {
+				n.FirstCabal = e.Offset
+			}
 			n.Cabals++
 			n.LastCabal = e.Span()
 			continue

@@ -11,9 +11,11 @@ import (
 
 // News is what a stretch of the log says of one release.
 type News struct {
-	// Cabals counts the .cabal entries; LastCabal is the newest of them.
-	Cabals    int
-	LastCabal Span
+	// Cabals counts the .cabal entries; FirstCabal is where the first of them
+	// starts, and LastCabal is the newest.
+	Cabals     int
+	FirstCabal int64
+	LastCabal  Span
 	// Target is what the newest package.json says of the tarball, and
 	// TargetOffset is where that entry starts, -1 if there is none or if it
 	// is malformed.
@@ -196,7 +198,9 @@ func (s *scanner) count(e Entry) {
 		}
 	case Cabal:
 		s.news(e.Release, func(n *News) {
-			n.Cabals++
+			if n.Cabals++; n.Cabals == 1 {
+				n.FirstCabal = e.Offset
+			}
 			n.LastCabal = e.Span()
 		})
 	case PackageJSON:

@@ -21,8 +21,9 @@ type need struct {
 	state.Tarball
 	// owed says that all of them were told before that it is not available.
 	owed bool
-	// offset is where the index asks for it; 0 for what was owed before.
-	offset int64
+	// offset is where the index asks for it; 0 for what was owed before. begin is
+	// where the first of the release's new entries is.
+	offset, begin int64
 	// takers are the buckets among those that lack it; digests says that the
 	// hashes repository is another.
 	takers  []taker
@@ -87,6 +88,10 @@ func (n *need) add(s *site, w state.Want) {
 	n.owed = n.owed && w.Owed
 	if news := s.tail.News[w.Release]; news != nil {
 		n.offset = max(n.offset, news.TargetOffset)
+		n.begin = n.offset
+		if news.Cabals > 0 {
+			n.begin = min(n.begin, news.FirstCabal)
+		}
 	}
 	if s.bucket != nil {
 		n.takers = append(n.takers, taker{s, w.Replaced})
@@ -120,11 +125,37 @@ func (s *site) bySigned(w state.Want, signed *index.Tail) state.Want {
 // index.
 func cut(needs []need, size int, end int64) []stretch {
 	var out []stretch
-	for len(needs) > size && needs[size].offset > 0 {
-		out = append(out, stretch{needs[:size:size], needs[size].offset})
-		needs = needs[size:]
+	done, at := 0, int64(0)
+	for len(needs)-done > size && needs[done+size].offset > 0 {
+		at = max(at, whole(needs, done+size))
+		out = append(out, stretch{needs[done : done+size : done+size], at})
+		done += size
 	}
-	return append(out, stretch{needs, end})
+	return append(out, stretch{needs[done:], end})
+}
+
+// whole returns where to cut the index when the tarballs of the first k needs have
+// come: no release has entries on both sides, for one whose package.json lies behind
+// the cut would seem to have none. Where releases overlap without end it is before
+// the next package.json, so that every run gets further.
+func whole(needs []need, k int) int64 {
+	end, first, looked := needs[k].offset, k, len(needs)
+	for {
+		begin := end
+		for ; looked > first; looked-- {
+			begin = min(begin, needs[looked-1].begin)
+		}
+		if begin == end {
+			return end
+		}
+		end = begin
+		for first > 0 && needs[first-1].offset >= end {
+			first--
+		}
+		if first == 0 || needs[first-1].offset == 0 {
+			return needs[k].offset
+		}
+	}
 }
 
 // asks reports whether the hashes repository asks for a tarball.
@@ -146,6 +177,7 @@ func (r *syncer) fill(ctx context.Context, needs []need) error {
 		r.progress.Start("tarballs", "releases", int64(len(needs)))
 		defer r.progress.Done()
 	}
+	done, reached := 0, int64(0)
 	for i, s := range stretches {
 		fetcher.Stop = func(want int) bool { return want > 0 && s.needs[want].offset > 0 && r.timeIsUp() }
 		outcomes, err := fetcher.Fetch(ctx, r.wantsOf(s))
@@ -163,8 +195,9 @@ func (r *syncer) fill(ctx context.Context, needs []need) error {
 		begun := fetcher.Begun()
 		r.left -= begun
 		if begun < len(s.needs) {
-			s.end = s.needs[begun].offset
+			s.end = max(reached, whole(needs, done+begun))
 		}
+		done, reached = done+begun, s.end
 		if begun == len(s.needs) && i == len(stretches)-1 {
 			return r.markEnd(ctx, s.end, legacy())
 		}

@@ -169,6 +169,9 @@ func TestTimeLimitIsKeptToOneTarball(t *testing.T) {
 	if len(first) < 5 || len(first) > 6 { // the next may be on its way already
 		t.Errorf("with its time up at the 5th tarball the run fetched %d", len(first))
 	}
+	if strings.Contains(said, "unsigned") {
+		w.Errorf("the cut fell between the entries of a release:\n%s", said)
+	}
 	w.says(said, fmt.Sprintf("still to come      %d releases", 30-len(first)), fmt.Sprintf("done: %d releases", len(first)))
 	if keys := c.server.Keys(t, c.name); slices.Contains(keys, "timestamp.json") || slices.Contains(keys, "01-index.tar.gz") {
 		t.Errorf("a part of the index was published: %q", keys)
@@ -196,6 +199,9 @@ func TestTimeLimitAgainAndAgain(t *testing.T) {
 	l := w.timeUpAt(1)
 	for run := 1; ; run++ {
 		said := w.sync(CodeDone, "--time-limit", "1h")
+		if strings.Contains(said, "unsigned") {
+			t.Fatalf("a cut fell between the entries of a release:\n%s", said)
+		}
 		if !strings.Contains(said, "still to come") {
 			if run < 3 {
 				t.Errorf("only %d runs of a tarball or a few each brought 30 releases", run)
@@ -210,4 +216,28 @@ func TestTimeLimitAgainAndAgain(t *testing.T) {
 	}
 	w.checkAll()
 	w.checkAllOnce()
+}
+
+// Where releases overlap, the index is cut before the first entry of those that are
+// not taken, however far that is behind; and yet never so far that nothing is gained.
+func TestCutKeepsReleasesWhole(t *testing.T) {
+	t.Parallel()
+	at := func(begin, offset int64) need { return need{begin: begin, offset: offset} }
+	for name, c := range map[string]struct {
+		needs []need
+		k     int
+		want  int64
+	}{
+		"one after the other":        {[]need{at(10, 20), at(30, 40), at(50, 60)}, 1, 30},
+		"package.json first":         {[]need{at(10, 10), at(30, 30)}, 1, 30},
+		"a later one began before":   {[]need{at(10, 20), at(30, 40), at(25, 60)}, 1, 25},
+		"and another ends behind it": {[]need{at(10, 20), at(30, 40), at(50, 60), at(35, 80)}, 2, 30},
+		"all overlap":                {[]need{at(10, 40), at(20, 50), at(30, 60)}, 1, 50},
+		"something owed before":      {[]need{at(0, 0), at(10, 20), at(30, 40)}, 2, 30},
+		"only something owed before": {[]need{at(0, 0), at(10, 20)}, 1, 20},
+	} {
+		if got := whole(c.needs, c.k); got != c.want {
+			t.Errorf("%s: cut at %d, want %d", name, got, c.want)
+		}
+	}
 }
