@@ -106,7 +106,7 @@ func TestCommitEndsBeforeItWouldHideARevision(t *testing.T) {
 		r.check()
 		r.keepsEveryRevision()
 		commits := r.commits()[before:]
-		if len(commits) != 3 || result.Commits != 3 || result.Revisions != 5 {
+		if len(commits) != 3 || result.Commits != 3 || result.Revisions != 4 {
 			t.Fatalf("%d commits, result %+v", len(commits), result)
 		}
 		want := [][]string{

@@ -38,7 +38,7 @@ type Result struct {
 	// nothing to commit.
 	Commit string
 	// Commits, Files and Revisions count what was committed: all files, and
-	// .cabal files among them.
+	// changed .cabal files among them.
 	Commits, Files, Revisions int
 	// New are the releases that the repository did not list before.
 	New []index.Release
@@ -126,7 +126,6 @@ func (r *replay) run(ctx context.Context) error {
 			if err := r.write(late.release.CabalPath(), late.content); err != nil {
 				return err
 			}
-			r.result.Revisions++
 		}
 		if err := r.record(late.release); err != nil {
 			return err
@@ -228,13 +227,14 @@ func (r *replay) entry(ctx context.Context, e index.Entry) error {
 
 // put writes the file of an entry, if the tree does not have the very same.
 func (r *replay) put(e index.Entry) error {
-	if id, ok := r.d.tree.get(e.Path()); ok && id == blobOf(e.Content) {
+	id, there := r.d.tree.get(e.Path())
+	if there && id == blobOf(e.Content) {
 		return r.recordAt(e)
 	}
 	if err := r.write(e.Path(), e.Content); err != nil {
 		return err
 	}
-	if e.Kind == index.Cabal {
+	if e.Kind == index.Cabal && there {
 		r.result.Revisions++
 	}
 	return r.recordAt(e)

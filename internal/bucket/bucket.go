@@ -84,6 +84,9 @@ type Info struct {
 	// ETag names this version of the object, for IfMatch. It is opaque and
 	// never empty.
 	ETag string
+	// Kept says, after a Put, that the object was in place before, as far as that is
+	// known, and nothing was written.
+	Kept bool
 }
 
 // A Sayer is what Get returns as content where the store tells the SHA-256 that

@@ -46,6 +46,7 @@ func (f *Folder) put(ctx context.Context, name string, o Object, c Condition) (I
 	if err != nil {
 		return Info{}, err
 	}
+	have.Kept = true
 	if !write {
 		f.pending.add(name)
 		return have, o.Copy(ctx, io.Discard)
@@ -70,6 +71,7 @@ func (f *Folder) put(ctx context.Context, name string, o Object, c Condition) (I
 		return Info{}, err
 	}
 	f.pending.add(name)
+	have.Kept = true
 	if wrote {
 		have = infoOf(stat, o.SHA256)
 	}

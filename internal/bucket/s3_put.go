@@ -71,6 +71,9 @@ func (b *S3) putUntilClear(ctx context.Context, name string, o Object, c Conditi
 			b.etags.set(b.notify, fmt.Sprintf("%s: the server answers puts without an ETag; each object is looked up after it is put instead", b))
 		}
 		if lookErr != nil || !write {
+			// Else an earlier try may have put it.
+			status, _, _ := answer(err)
+			info.Kept = try == 1 && status == http.StatusPreconditionFailed
 			return info, lookErr
 		}
 		if verdict == failed || try == maxTries {
@@ -126,6 +129,7 @@ func (b *S3) decide(ctx context.Context, name string, o Object, c Condition) (in
 		err = Differs(have.Info, have.sum, o)
 	}
 	if err == nil && !write {
+		have.Kept = true
 		err = o.Copy(ctx, io.Discard) // a body that lies is not what is there
 	}
 	return have.Info, write, err

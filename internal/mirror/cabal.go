@@ -156,7 +156,7 @@ func (c cabalFile) object() bucket.Object { return object(c.content, typeCabal, 
 // package's name is a pointer to the newest, so it comes second.
 func (b *Bucket) putCabal(ctx context.Context, c cabalFile) error {
 	key := revisionKey(c.release, c.number)
-	err := b.put(ctx, key, c.object(), bucket.IfAbsent())
+	_, err := b.putOne(ctx, key, c.object(), bucket.IfAbsent(), 0, min(c.number, 1))
 	if errors.Is(err, bucket.ErrDiffers) {
 		err = b.mend(ctx, c)
 	}
@@ -175,7 +175,7 @@ func (b *Bucket) mend(ctx context.Context, c cabalFile) error {
 		return err
 	}
 	key := revisionKey(c.release, number)
-	err = b.put(ctx, key, c.object(), bucket.IfAbsent())
+	_, err = b.putOne(ctx, key, c.object(), bucket.IfAbsent(), 0, min(number, 1))
 	if !errors.Is(err, bucket.ErrDiffers) {
 		return err
 	}
@@ -185,11 +185,10 @@ func (b *Bucket) mend(ctx context.Context, c cabalFile) error {
 	return b.replace(ctx, key, c.object())
 }
 
-// putNewest counts a revision that is in. If it is the newest of its release, it
-// also puts the file that points at it. Over one that is there it is put when the
+// putNewest follows a revision that is in. If it is the newest of its release, it
+// puts the file that points at it. Over one that is there it is put when the
 // stretch ends, together with the others.
 func (b *Bucket) putNewest(ctx context.Context, c cabalFile) error {
-	b.count(0, 1, 0)
 	if !c.newest {
 		return nil
 	}

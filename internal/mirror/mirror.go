@@ -95,12 +95,15 @@ type Bucket struct {
 	unsigned []index.Release         // releases that came without a package.json
 	broken   error                   // the first error that is not of one release
 	stats    Stats
+
+	comparing bool
+	missing   []index.Release // found by that
 }
 
-// Stats counts what a run put into a bucket.
+// Stats counts what a run put into a bucket, and did not find there.
 type Stats struct {
 	Tarballs  int
-	Revisions int
+	Revisions int // changed .cabal files; the first of a release is none
 	Bytes     int64
 	// Read and ReadBytes count what was read of the bucket.
 	Read      int

@@ -59,7 +59,9 @@ func (b *Bucket) point(ctx context.Context, key string, o bucket.Object, etag st
 	for try := 1; ; try++ {
 		info, err := b.store.Put(ctx, key, o, bucket.IfMatch(etag))
 		if err == nil {
-			b.count(0, 0, o.Size-o.Base.Length)
+			if !info.Kept {
+				b.count(0, 0, o.Size-o.Base.Length)
+			}
 			return info.ETag, nil
 		}
 		unmet, ok := errors.AsType[*bucket.Unmet](err)
@@ -108,9 +110,16 @@ func (b *Bucket) etagOf(ctx context.Context, key string) (string, error) {
 
 // put writes one small object that is most likely not there yet.
 func (b *Bucket) put(ctx context.Context, key string, o bucket.Object, c bucket.Condition) error {
-	if _, err := b.store.Put(ctx, key, o, c); err != nil {
-		return err
+	_, err := b.putOne(ctx, key, o, c, 0, 0)
+	return err
+}
+
+// putOne is put of what counts as so many tarballs or revisions. It reports whether
+// the bucket held the object already: then nothing counts.
+func (b *Bucket) putOne(ctx context.Context, key string, o bucket.Object, c bucket.Condition, tarballs, revisions int) (kept bool, err error) {
+	info, err := b.store.Put(ctx, key, o, c)
+	if err == nil && !info.Kept {
+		b.count(tarballs, revisions, o.Size)
 	}
-	b.count(0, 0, o.Size)
-	return nil
+	return info.Kept, err
 }

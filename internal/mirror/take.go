@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
@@ -34,16 +35,19 @@ func (b *Bucket) take(ctx context.Context, want state.Want, l *load) {
 	if want.Replaced || b.overwrite {
 		tarball.CacheControl = briefly // it was another one, and may be again
 	}
-	err := b.put(ctx, key, tarball, bucket.IfAbsent())
+	kept, err := b.putOne(ctx, key, tarball, bucket.IfAbsent(), 1, 0)
 	differs := errors.Is(err, bucket.ErrDiffers)
 	if differs && (want.Replaced || b.overwrite) {
 		err = b.replace(ctx, key, tarball)
+		b.count(1, 0, 0)
 	} else if differs || errors.Is(err, bucket.ErrRefused) {
 		b.refuse(want.Release, err)
 		return
 	}
 	if err == nil {
-		b.count(1, 0, 0)
+		if !kept && !differs {
+			b.lacked(want.Release)
+		}
 		err = b.claim(ctx)
 	}
 	if err == nil {
@@ -52,6 +56,25 @@ func (b *Bucket) take(ctx context.Context, want state.Want, l *load) {
 	if err != nil {
 		b.fail(err)
 	}
+}
+
+// lacked notes a tarball that a full comparison found missing.
+func (b *Bucket) lacked(r index.Release) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.comparing {
+		b.missing = append(b.missing, r)
+	}
+}
+
+// Compare lets Missing tell of what the bucket turns out to lack.
+func (b *Bucket) Compare() { b.comparing = true }
+
+// Missing returns the releases whose tarballs came into a bucket that was compared.
+func (b *Bucket) Missing() []index.Release {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.missing)
 }
 
 // putRecord puts the digests of a release, which change if its tarball is

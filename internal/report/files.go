@@ -32,7 +32,7 @@ func Outputs() []Output {
 		{"index-state", "Time of the newest entry of the index that a destination has, as cabal's index-state takes it; empty if none has any.", func(r *Run) string { return stamp(r.Index, "") }},
 		{"index-length", "Length of the index up to there, in bytes, without its closing blocks.", func(r *Run) string { return number(r.Index.Length) }},
 		{"releases", "How many releases came.", func(r *Run) string { return number(len(r.New)) }},
-		{"revisions", "How many .cabal files came, first ones and revisions.", func(r *Run) string { return number(r.Revisions) }},
+		{"revisions", "How many revisions came: changed .cabal files. The first one of a release is none.", func(r *Run) string { return number(r.Revisions) }},
 		{"bytes", "Bytes of the tarballs that came.", func(r *Run) string { return number(r.Bytes) }},
 		{"files-commit", "Commit that was pushed to the files repository; empty if none was.", func(r *Run) string { return r.commitOf("files-repository") }},
 		{"hashes-commit", "Commit that was pushed to the hashes repository; empty if none was.", func(r *Run) string { return r.commitOf("hashes-repository") }},

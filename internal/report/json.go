@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
@@ -143,7 +144,7 @@ func (r *Run) form(entries, text int) runForm {
 	f.Destinations = list(&l, r.Destinations, func(d Destination) destinationForm { return d.form(text) })
 	f.Phases = list(&l, r.Phases, func(p Phase) phaseForm { return phaseForm{p.Name, seconds(p.Begin), seconds(p.End)} })
 	f.Expiries = list(&l, r.Expiries, func(e Expiry) expiryForm { return expiryForm{e.Of, instant(e.When), e.Soon} })
-	f.PutRight = list(&l, r.PutRight, func(s string) string { return short(s, text) })
+	f.PutRight = list(&l, slices.Concat(r.PutRight, r.Restored), func(s string) string { return short(s, text) })
 	f.Messages = list(&l, r.Messages, func(m Message) messageForm { return messageForm{m.Level, short(m.Text, text)} })
 	f.Ledger = list(&l, r.Ledger, func(o Owed) owedForm {
 		return owedForm{short(o.Release.String(), text), string(o.Reason), instant(o.Since), short(o.Why, text), o.Accepted}

@@ -40,15 +40,17 @@ type markdown struct {
 	histogram string // which does not get shorter
 }
 
-// render puts first what an operator looks for first: is it fresh, what came, what
-// needs me, how large is it, where is it; and last what explains the rest.
+// render puts first what an operator looks for first: is it fresh, how much came, what
+// needs me, what came by name, how large is it, where is it; and last what explains
+// the rest.
 func (m *markdown) render() string {
 	m.headline()
 	m.destinations()
+	m.needsYou()
+	m.restored()
 	m.releases()
 	m.revisions()
 	m.deprecations()
-	m.needsYou()
 	m.waiting()
 	m.size()
 	m.readers()
@@ -388,6 +390,15 @@ func (m *markdown) deprecations() {
 	}
 	if len(lines) > 0 {
 		m.add("**Deprecated**: %s\n\n", strings.Join(lines, " · "))
+	}
+}
+
+// restored says what a full comparison found missing.
+func (m *markdown) restored() {
+	for i, text := range m.run.Restored {
+		if i < m.rows {
+			m.add("**Repaired**: %s\n\n", inline(text))
+		}
 	}
 }
 

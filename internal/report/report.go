@@ -61,8 +61,8 @@ type Run struct {
 	// Index is the farthest position of the index that a destination is at.
 	Index     index.Position
 	New       []Release       // tarballs that came
-	Revised   []index.Release // had a .cabal file before; unknown in a first run
-	Revisions int             // .cabal files that came
+	Revised   []index.Release // have a changed .cabal file; unknown in a first run
+	Revisions int             // changed .cabal files that came
 	Bytes     int64           // of the tarballs
 	Left      int             // tarballs that are still to come, because the run ended before
 	Passed    index.Passed
@@ -78,6 +78,7 @@ type Run struct {
 	Phases       []Phase
 	Ledger       []Owed
 	PutRight     []string // what somebody else had written to a destination, and what to do about it
+	Restored     []string // what a full comparison found missing from a destination
 	Expiries     []Expiry
 	Messages     []Message // what was said meanwhile that a person should know
 }
@@ -105,7 +106,7 @@ type Destination struct {
 	At       index.Position
 	Changed  bool // something was written to it
 	Tarballs int
-	// Revisions counts .cabal files that were put into a bucket.
+	// Revisions counts changed .cabal files that were put into a bucket.
 	Revisions int
 	Bytes     int64  // put into a bucket
 	Read      int    // objects of a bucket that were read back, if that was asked for

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -39,7 +40,7 @@ func (r *Run) Text() string {
 	if r.holds() != "" {
 		t.line("  holds              %s", r.holds())
 	}
-	for _, what := range r.PutRight {
+	for _, what := range slices.Concat(r.PutRight, r.Restored) {
 		t.line("  repaired           %s", what)
 	}
 	for i, owed := range r.Ledger {

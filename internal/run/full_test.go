@@ -21,8 +21,9 @@ func TestFullRunPutsBackWhatIsLost(t *testing.T) {
 		}
 	}
 	w.says(w.sync(CodeDone), "nothing new")
-	w.sync(CodeDone, "--full")
+	w.says(w.sync(CodeDone, "--full", "--json"), `"releases": 1,`, `"repaired": [`, "had lost 1 tarball, and has what was lost again: alpha-0.2")
 	w.checkAll()
+	w.says(w.sync(CodeDone, "--full"), "done: 0 releases, 0 revisions, 0 B in", "bucket: 0 tarballs, 0 revisions, ")
 	w.continues(files, hashes, 0)
 	before := w.holdings()
 	w.says(w.sync(CodeDone), "nothing new")

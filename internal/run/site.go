@@ -82,6 +82,9 @@ func (s *site) load(ctx context.Context, packages string, shard mirror.Shard, fu
 	if err == nil && s.bucket != nil && shard.Of > 0 && shard.Number == 0 {
 		read, err = s.bucket.Gather(ctx, shard.Of)
 	}
+	if full && s.bucket != nil {
+		s.bucket.Compare()
+	}
 	switch {
 	case errors.Is(err, state.ErrForm), errors.Is(err, index.ErrPosition):
 		s.Forget(err.Error())

@@ -70,7 +70,10 @@ func (r *syncer) facts(ctx context.Context, err error) *report.Run {
 		_, run.Bytes = r.outcomes.came()
 	}
 	if r.dryRun {
-		run.Left, run.Bytes = 0, 0
+		run.Left = 0
+	}
+	if r.dryRun || r.o.Full {
+		run.Bytes = 0
 		for _, release := range run.New {
 			run.Bytes += release.Size
 		}
@@ -102,6 +105,7 @@ func (r *syncer) addSite(ctx context.Context, run *report.Run, s *site) {
 		if r.o.Full {
 			d.Read, d.ReadBytes = stats.Read, stats.ReadBytes
 		}
+		r.addMissing(run, s)
 		for _, text := range s.bucket.Alarms() {
 			run.PutRight = append(run.PutRight, fmt.Sprintf("%s %s: %s; find out who else can write there", s.kind, s, text))
 		}
@@ -131,7 +135,29 @@ func (r *syncer) addSite(ctx context.Context, run *report.Run, s *site) {
 	run.Destinations = append(run.Destinations, d)
 }
 
-// revised names the releases that were there before and have a new .cabal file. A
+// addMissing tells of the tarballs that a full comparison found missing, although the
+// bucket said that it holds them.
+func (r *syncer) addMissing(run *report.Run, s *site) {
+	var names []string
+	for _, release := range s.bucket.Missing() {
+		news, owed := s.tail.News[release], s.before.Ledger[release].Reason != ""
+		if !owed && news != nil && news.TargetOffset >= 0 && news.TargetOffset < s.before.Position.Length {
+			names = append(names, release.String())
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	slices.Sort(names)
+	list := strings.Join(names[:min(len(names), maxMissing)], ", ")
+	run.Restored = append(run.Restored, fmt.Sprintf("%s %s had lost %s, and has what was lost again: %s",
+		s.kind, s, report.Plural(len(names), "tarball"), list))
+}
+
+// maxMissing is how many missing tarballs are named.
+const maxMissing = 20
+
+// revised names the releases with a changed .cabal file. A
 // run that reads the whole index does not know what was there.
 func (r *syncer) revised() (names []index.Release) {
 	var read *index.Tail
@@ -144,18 +170,22 @@ func (r *syncer) revised() (names []index.Release) {
 		return nil
 	}
 	for _, release := range read.Order {
-		if news := read.News[release]; news.Cabals > 0 && news.TargetOffset < 0 {
+		if news := read.News[release]; news.Cabals > 1 || news.Cabals > 0 && news.TargetOffset < 0 {
 			names = append(names, release)
 		}
 	}
 	return names
 }
 
-// revisions counts the .cabal files of a stretch of the index.
+// revisions counts the changed .cabal files of a stretch of the index: the first one
+// of a release is none.
 func revisions(t *index.Tail) int {
 	n := 0
 	for _, news := range t.News {
 		n += news.Cabals
+		if news.Cabals > 0 && news.TargetOffset >= 0 && !news.Replaced {
+			n--
+		}
 	}
 	return n
 }
@@ -179,8 +209,25 @@ func (r *syncer) arrived() []report.Release {
 		for _, n := range r.wanted {
 			add(n.Release, n.Target.Length)
 		}
-	case r.outcomes != nil:
+	case r.outcomes != nil && !r.o.Full:
 		r.outcomes.each(add)
+	case r.outcomes != nil: // all of them came, to be compared
+		taken := map[index.Release]bool{}
+		for _, s := range r.sites {
+			for _, release := range s.commit.New {
+				taken[release] = true
+			}
+			if s.bucket != nil {
+				for _, release := range s.bucket.Missing() {
+					taken[release] = true
+				}
+			}
+		}
+		r.outcomes.each(func(release index.Release, size int64) {
+			if taken[release] {
+				add(release, size)
+			}
+		})
 	}
 	return out
 }

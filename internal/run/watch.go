@@ -139,6 +139,7 @@ func join(all, later *report.Run) {
 	all.Bytes += later.Bytes
 	all.Deprecations = append(all.Deprecations, later.Deprecations...)
 	all.PutRight = append(all.PutRight, later.PutRight...)
+	all.Restored = append(all.Restored, later.Restored...)
 	all.Holds = cmp.Or(later.Holds, all.Holds)
 	all.Index, all.Left, all.Passed = later.Index, later.Left, later.Passed
 	all.Ledger, all.Expiries, all.Aborted = later.Ledger, later.Expiries, later.Aborted
