@@ -34,28 +34,47 @@ func checkPace(text string) error {
 // schedule is the part of mirror.yml that starts it by itself.
 var schedule = regexp.MustCompile(`(?m)^  schedule:\n(    .*\n)+`)
 
-// A workflow is a file of GitHub's, with what it does.
+// A workflow is a file of GitHub's, with what it does, and when if that is in its
+// text.
 type workflow struct {
 	path, does string
+	timed      bool
 	text       func(pin string) []byte
 	fate       string // what became of it
 }
 
 // workflows are the files that the plan needs, that of the mirror first.
 func (s *Setup) workflows() []workflow {
-	each := fmt.Sprintf("at minute %d of each hour", minuteOf(s.Repository))
+	mirror := workflow{path: s.File, does: "runs the mirror", timed: true, text: s.Workflow}
 	if s.Pace != Chain {
-		return []workflow{{path: s.File, does: "runs the mirror " + each, text: s.Workflow}}
+		return []workflow{mirror}
 	}
-	beside := func(name, does, text string) workflow {
-		return workflow{path: filepath.Join(filepath.Dir(s.File), name), does: does, text: func(pin string) []byte {
+	beside := func(name, does string, timed bool, text string) workflow {
+		return workflow{path: filepath.Join(filepath.Dir(s.File), name), does: does, timed: timed, text: func(pin string) []byte {
 			return []byte(ownUses.ReplaceAllString(s.atMinute(text), "${1}@"+pin))
 		}}
 	}
 	return []workflow{
-		{path: s.File, does: "runs the mirror when another workflow or a person starts it", text: s.Workflow},
-		beside(pace.PacerFile, "starts the mirror each 30 minutes", workflows.Pace),
-		beside(pace.MenderFile, "restarts pace.yml if it stopped, "+each, workflows.Mend),
+		mirror,
+		beside(pace.PacerFile, "starts the mirror each 30 minutes", false, workflows.Pace),
+		beside(pace.MenderFile, "restarts pace.yml if it stopped,", true, workflows.Mend),
+	}
+}
+
+// at completes what a workflow does with when, by the text that is in its file: that
+// may be of an earlier plan, or somebody's own.
+func (w *workflow) at(text []byte) {
+	if !w.timed {
+		return
+	}
+	hourly, other := cronMinute.FindSubmatch(text), anyCron.Match(text)
+	switch {
+	case hourly != nil:
+		w.does += " at minute " + string(hourly[2]) + " of each hour"
+	case other:
+		w.does += " by the schedule in it"
+	default:
+		w.does += " when another workflow or a person starts it"
 	}
 }
 

@@ -31,6 +31,8 @@ updates:
 
 var (
 	ownUses     = regexp.MustCompile(`(?m)(uses: hackage-mirror/hackage-mirror\S*)@v1$`)
+	cronMinute  = regexp.MustCompile(`(?m)^(    - cron: ")([0-9]+)( \* \* \* \*")`)
+	anyCron     = regexp.MustCompile(`(?m)^ *- cron:`)
 	anyUses     = regexp.MustCompile(`(?m)(uses: [\w./-]+)@.*$`)
 	releaseLine = regexp.MustCompile(`(?m)^([0-9a-f]{40})\trefs/tags/(v1\.\d+\.\d+)(\^\{\})?$`)
 )
@@ -93,7 +95,7 @@ func (s *Setup) writeWorkflows(ctx context.Context, st *state) error {
 		switch {
 		case there == nil:
 			w.fate = written
-		case bytes.Equal(unpinned(there), unpinned(w.text("v1"))):
+		case bytes.Equal(common(there), common(w.text("v1"))):
 			w.fate, write = unchanged, nil
 		case !s.ForceWorkflow:
 			w.fate, write = different, nil
@@ -101,10 +103,13 @@ func (s *Setup) writeWorkflows(ctx context.Context, st *state) error {
 			w.fate = replaced
 			write = func(path string, text []byte) error { return replace(path, text, 0o644) }
 		}
-		st.workflows = append(st.workflows, w)
 		if write == nil {
+			w.at(there)
+			st.workflows = append(st.workflows, w)
 			continue
 		}
+		w.at(w.text("v1"))
+		st.workflows = append(st.workflows, w)
 		if pin == "" {
 			pin, st.pin = s.releasePin(ctx)
 		}
@@ -137,9 +142,11 @@ func (s *Setup) writeDependabot(st *state) error {
 	return createBeside(d.path, []byte(dependabot))
 }
 
-// unpinned is a workflow without the releases of actions, which others bring up
-// to date.
-func unpinned(workflow []byte) []byte { return anyUses.ReplaceAll(workflow, []byte("$1")) }
+// common is a workflow without the releases of actions, which others bring up to
+// date, and without the minute, which anybody may choose.
+func common(workflow []byte) []byte {
+	return cronMinute.ReplaceAll(anyUses.ReplaceAll(workflow, []byte("$1")), []byte("$1$3"))
+}
 
 // A variable is a setting of the workflow's repository.
 type variable struct{ name, value string }

@@ -134,6 +134,27 @@ func TestPinsDoNotDiffer(t *testing.T) {
 	}
 }
 
+// What is said of a workflow is what is in its file, whatever the answers are now.
+func TestWorkflowThatIsThereIsDescribed(t *testing.T) {
+	t.Parallel()
+	y := newTry(t)
+	minute := fmt.Sprintf("runs the mirror at minute %d of each hour; ", minuteOf("me/mirror"))
+	y.says(y.must(), minute+written)
+	before := y.contents()[".github/workflows/mirror.yml"]
+	y.answers.Repository = "me/other"
+	y.says(y.must(), minute+unchanged)
+	y.answers.Pace = Chain
+	y.says(y.must(), minute+different, "restarts pace.yml if it stopped, at minute ", "starts the mirror each 30 minutes; "+written)
+	if y.contents()[".github/workflows/mirror.yml"] != before {
+		t.Error("it was changed")
+	}
+	y.write(".github/workflows/mirror.yml", strings.Replace(before, "cron: \"", "cron: \"1,", 1))
+	y.answers.Pace = Cron
+	y.says(y.must(), "runs the mirror by the schedule in it; "+different)
+	y.answers.Pace, y.change = Chain, func(s *Setup) { s.ForceWorkflow = true }
+	y.says(y.must(), "runs the mirror when another workflow or a person starts it; "+replaced)
+}
+
 // git itself is asked for the release, here of a repository nearby.
 func TestReleaseIsPinned(t *testing.T) {
 	t.Parallel()
