@@ -190,23 +190,27 @@ func TestChain(t *testing.T) {
 	}
 }
 
-// Without trouble the mirror is started each half hour, whatever cron does.
+// Without trouble the mirror is started each half hour, whatever cron does, also if
+// each run publishes and ends red, and status.json tells so.
 func TestChainIsOnTime(t *testing.T) {
 	t.Parallel()
 	for _, dropped := range []float64{0, 0.7, 1} {
-		w := newWorld(1)
-		w.schedule(7*day, dropped, 8*time.Hour)
-		for at := time.Duration(0); at < 7*day; at += time.Hour {
-			w.after(at, func() { w.newest = w.now })
-		}
-		w.byHand(PacerFile)
-		w.advance(7 * day)
-		var longest time.Duration
-		for i := 1; i < len(w.starts); i++ {
-			longest = max(longest, w.starts[i].Sub(w.starts[i-1]))
-		}
-		if len(w.starts) < 310 || longest > 33*time.Minute || len(w.violations) > 0 {
-			t.Errorf("with %.0f %% of the crons dropped: %d starts, the longest pause %s, %v", 100*dropped, len(w.starts), longest, w.violations)
+		for _, red := range []bool{false, true} {
+			w := newWorld(1)
+			w.red, w.site = red, red
+			w.schedule(7*day, dropped, 8*time.Hour)
+			for at := time.Duration(0); at < 7*day; at += time.Hour {
+				w.after(at, func() { w.newest = w.now })
+			}
+			w.byHand(PacerFile)
+			w.advance(7 * day)
+			var longest time.Duration
+			for i := 1; i < len(w.starts); i++ {
+				longest = max(longest, w.starts[i].Sub(w.starts[i-1]))
+			}
+			if len(w.starts) < 310 || longest > 33*time.Minute || len(w.violations) > 0 {
+				t.Errorf("with %.0f %% of the crons dropped, red %v: %d starts, the longest pause %s, %v", 100*dropped, red, len(w.starts), longest, w.violations)
+			}
 		}
 	}
 }

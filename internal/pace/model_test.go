@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -430,7 +431,8 @@ func (w *world) pace(r *modelRun) string {
 	p.Run, p.Rest, p.Attempt = r.ID, r.rest, r.attempt
 	began, disabled := w.now, maps.Clone(w.disabled)
 	err := p.Pace(context.Background())
-	why := w.why(r, strings.Join(append(said, fmt.Sprint(err)), "\n"), began, disabled)
+	told := strings.Join(append(said, fmt.Sprint(err)), "\n")
+	why := w.why(r, told, began, disabled)
 	switch {
 	case r.over():
 		w.stops["cancelled by a person"]++
@@ -438,6 +440,8 @@ func (w *world) pace(r *modelRun) string {
 		w.violate("run %d went on, and %s: %q, %v", r.ID, why, said, err)
 	case h.made[PacerFile] != 1 && why == "":
 		w.violate("run %d ended the chain without need: %q, %v", r.ID, said, err)
+	case h.made[PacerFile] != 1 && !words.MatchString(told):
+		w.violate("run %d ended the chain because of %s, and says: %q, %v", r.ID, why, said, err)
 	case h.made[PacerFile] != 1:
 		w.stops[why]++
 	}
@@ -446,6 +450,10 @@ func (w *world) pace(r *modelRun) string {
 	}
 	return "success"
 }
+
+// words are those by which a run says why it ends the chain. Of several reasons it
+// says one.
+var words = regexp.MustCompile("is attempt|runs on the default one|this run waited|wait timer|required_reviewers|(mirror|pace).yml is disabled|503")
 
 // why is the reason for which a run had to end the chain, by the state of the world
 // and not by what the run thinks, as long as it says so as well. None is "".
