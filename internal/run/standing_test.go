@@ -1,6 +1,7 @@
 package run
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -169,6 +170,8 @@ func TestTellingCostsSixPuts(t *testing.T) {
 	c := w.cloud(s3test.Start(t))
 	w.look = c.look
 	args := w.bucketArgs(c.address())
+	pauses := 0
+	w.wait = func(context.Context, time.Duration) error { pauses++; return nil }
 	minutes := func(n int) func() { return func() { *now = now.Add(time.Duration(n) * time.Minute) } }
 	update := func() { minutes(5)(); w.hackage.Upload("new", fmt.Sprintf("1.%d", now.Unix()%100_000), nil, nil) }
 	// The names come with 00-index.tar.gz, so with each update of so short an index.
@@ -199,6 +202,7 @@ func TestTellingCostsSixPuts(t *testing.T) {
 	} {
 		step.before()
 		c.Reset()
+		pauses = 0
 		w.fill(step.code, args...)
 		var tells []string
 		states := 0
@@ -213,7 +217,10 @@ func TestTellingCostsSixPuts(t *testing.T) {
 			}
 		}
 		slices.Sort(tells)
-		t.Logf("%s: %v; %d files, the state %d times", step.name, c.Counts(), len(tells), states)
+		t.Logf("%s: %v; %d files, the state %d times, %d pauses", step.name, c.Counts(), len(tells), states, pauses)
+		if pauses != states/2 { // a second lies between the two of an update, and none is added
+			t.Errorf("%s: it paused %d times", step.name, pauses)
+		}
 		if !slices.Equal(tells, step.tells) || states != step.states {
 			t.Errorf("%s: it put %q, want %q, and the state %d times, want %d", step.name, tells, step.tells, states, step.states)
 		}
