@@ -253,35 +253,49 @@ func TestSummaryIsTold(t *testing.T) {
 	f := newForge(t)
 	f.notices("failure", `{"outcome":"failed","error":"bucket \"s3://two/\": access denied","destinations":[
 		{"kind":"bucket","name":"s3://one/","error":"","index-state":"2026-11-22T06:00:00Z"},
+		{"kind":"bucket","name":"s3://three/","error":"","index-state":""},
 		{"kind":"bucket","name":"s3://two/","error":"access denied","index-state":""}],
 		"messages":[{"level":"notice","text":"a trifle"},{"level":"warning","text":"mind this"}],
 		"repaired":["package/a-1.tar.gz"],
 		"expiries":[{"of":"root.json","when":"2026-12-01T00:00:00Z","soon":true},{"of":"the key","when":"","soon":false}],
 		"ledger":[{"release":"a-1","reason":"mismatch","since":"2026-11-21","why":"upstream has 2 bytes where 1 are signed"},
 		{"release":"c-1","reason":"mismatch","since":"2026-11-21","accepted":true},{"release":"b-1","reason":"missing","since":"2026-11-21"}]}`, "1")
-	_, got, _ := strings.Cut(f.issues()[0].Body, "What it said of itself:\n\n")
-	want := `    failed:
-    bucket "s3://two/": access denied
-    
-    bucket s3://one/ has Hackage as of 2026-11-22T06:00:00Z
-    mind this
-    expires 2026-12-01T00:00:00Z: root.json
-    repaired: package/a-1.tar.gz
-    a-1: upstream has 2 bytes where 1 are signed, since 2026-11-21`
+	_, got, _ := strings.Cut(f.issues()[0].Body, "What the run reported:\n\n")
+	want := "- `failed: bucket \"s3://two/\": access denied`\n" +
+		"- `bucket s3://one/ is up to date as of 2026-11-22T06:00:00Z`\n" +
+		"- `bucket s3://three/ has not been filled yet`\n" +
+		"- `mind this`\n" +
+		"- `expires 2026-12-01T00:00:00Z: root.json`\n" +
+		"- `repaired: package/a-1.tar.gz`\n" +
+		"- `a-1: upstream has 2 bytes where 1 are signed, since 2026-11-21`"
 	if got != want {
 		t.Errorf("it says\n%s\nwant\n%s", got, want)
 	}
-	says(t, f.issues()[0].Body, "- Failing since: ", "- Latest: ", "**What to do**: read the error below", "/docs/troubleshooting.md")
+	says(t, f.issues()[0].Body, "- Failing since: ", "**What to do**: read the error below", "/docs/troubleshooting.md")
 
 	f = newForge(t)
 	f.notices("failure", `{"outcome":"degraded","error":"a-1: upstream has 2 bytes where 1 are signed; it was not published","destinations":[],"messages":[],
 		"repaired":[],"expiries":[],"ledger":[{"release":"a-1","reason":"mismatch","since":"2026-11-21"}]}`, "1")
 	body := f.issues()[0].Body
 	says(t, body, "The mirror is up to date", "- Needs a look since: ", "**What to do**: each line below",
-		"    up to date, but look at this:\n    a-1: upstream has 2 bytes where 1 are signed; it was not published")
+		"- `a-1: upstream has 2 bytes where 1 are signed; it was not published`")
 	if strings.Count(body, "a-1") != 1 {
 		t.Errorf("a-1 is told more than once:\n%s", body)
 	}
+	if strings.Count(body, "/runs/1)") != 1 {
+		t.Errorf("one run is named twice:\n%s", body)
+	}
+
+	f = newForge(t)
+	f.notices("failure", `{"outcome":"failed","upstream":"","error":"input concurrency: \"x\" is not a whole number","destinations":[],"messages":[],"repaired":[],"expiries":[],"ledger":[]}`, "1")
+	body = f.issues()[0].Body
+	says(t, body, "did nothing, because an option is wrong", "**What to do**: change the variable", "/docs/options.md", "- `failed: input concurrency:")
+	if strings.Contains(body, "picks up from there") {
+		t.Errorf("it promises what will not be:\n%s", body)
+	}
+	f = newForge(t)
+	f.notices("failure", "", "1")
+	says(t, f.issues()[0].Body, "**What to do**: read the end of the log of [the latest run](", "before it could report anything")
 }
 
 // What a run says of itself has words of strangers in it. They stay text.
@@ -298,13 +312,13 @@ func TestSummaryStaysText(t *testing.T) {
 		if len(body) > 30000 {
 			t.Errorf("%s: the text has %d bytes", name, len(body))
 		}
-		_, said, ok := strings.Cut(body, "What it said of itself:\n\n")
+		_, said, ok := strings.Cut(body, "What the run reported:\n\n")
 		if !ok {
 			t.Fatalf("%s: nothing of the summary is there:\n%s", name, body)
 		}
 		for line := range strings.SplitSeq(said, "\n") {
-			if !strings.HasPrefix(line, "    ") {
-				t.Errorf("%s: %q is outside of the block", name, line)
+			if !regexp.MustCompile("^- `[^`]+`$").MatchString(line) {
+				t.Errorf("%s: %.200q is no code", name, line)
 			}
 		}
 	}
