@@ -202,7 +202,9 @@ func TestDisabled(t *testing.T) {
 // What the mender cannot see it leaves alone, and a lost timer it does not replace.
 func TestMenderThatCannotSee(t *testing.T) {
 	t.Parallel()
-	for name, f := range map[string]*fixed{"no lists": {broken: errDown}, "no timer": {timers: []int{0, 0, 0}}, "no timer, and a run that waits": {timers: []int{0}, active: map[string][]Run{PacerFile: {{ID: 5}}}}, "another branch": {branch: "trunk"}} {
+	p, _ := (&fixed{}).pacer(0)
+	waits := Run{ID: 5, Status: "waiting", Updated: p.Now()}
+	for name, f := range map[string]*fixed{"no lists": {broken: errDown}, "no timer": {timers: []int{0, 0, 0}}, "no timer, and a run that waits": {timers: []int{0}, active: map[string][]Run{PacerFile: {waits}}}, "another branch": {branch: "trunk"}} {
 		p, _ := f.pacer(0)
 		if err := p.Mend(t.Context()); err == nil || slices.Contains(f.started, PacerFile) || !strings.HasPrefix(name, "no timer") && len(f.started) > 0 {
 			t.Errorf("%s: %v, started %q", name, err, f.started)
