@@ -102,6 +102,16 @@ func TestExpiryIsSaidDaysBefore(t *testing.T) {
 // TestUpstreamThatDoesNotSignAnew is named as what is late.
 func TestUpstreamThatDoesNotSignAnew(t *testing.T) {
 	t.Parallel()
+	for role, file := range map[hackagetest.Role]string{hackagetest.Timestamp: "timestamp.json", hackagetest.Snapshot: "snapshot.json"} {
+		t.Run(file, func(t *testing.T) {
+			t.Parallel()
+			doesNotSignAnew(t, role, file)
+		})
+	}
+}
+
+func doesNotSignAnew(t *testing.T, role hackagetest.Role, file string) {
+	t.Helper()
 	w := newWorld(t, hackagetest.Small())
 	for _, at := range []struct {
 		left time.Duration
@@ -112,7 +122,7 @@ func TestUpstreamThatDoesNotSignAnew(t *testing.T) {
 		{20 * time.Hour, CodeDone, "expires in 19 hours"},
 		{5 * time.Hour, CodeDegraded, "expires in 4 hours"},
 	} {
-		w.hackage.SetExpiry(hackagetest.Timestamp, time.Now().Add(at.left))
+		w.hackage.SetExpiry(role, time.Now().Add(at.left))
 		bucket := append(w.upstreamArgs(), "--bucket", w.bucket())
 		code, first := w.run(bucket...)
 		again, quiet := w.run(bucket...) // which asks for timestamp.json only
@@ -125,9 +135,9 @@ func TestUpstreamThatDoesNotSignAnew(t *testing.T) {
 			}
 			continue
 		}
-		w.says(first, "upstream's timestamp.json "+at.says, "It is upstream that has not signed anew in time")
+		w.says(first, "upstream's "+file+" "+at.says, "It is upstream that has not signed anew in time")
 		w.says(quiet, "the first of upstream's signed files "+at.says, "It is upstream that has not signed anew in time")
 	}
-	w.hackage.SetExpiry(hackagetest.Timestamp, time.Now().Add(-time.Hour))
+	w.hackage.SetExpiry(role, time.Now().Add(-time.Hour))
 	w.says(w.sync(CodeError), "upstream has not renewed it")
 }

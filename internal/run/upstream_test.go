@@ -139,10 +139,10 @@ func TestSetsThatAreNotTheNewestAreRefused(t *testing.T) {
 		shown *hackagetest.Generation
 		says  []string
 	}{
-		{"older", older, []string{"timestamp.json does not match", "older than before", "if it stays so, ask upstream"}},
-		{"old index", newest.Take(seen, "01-index.tar.gz"), []string{"01-index.tar.gz", "do not fit together", "the next run"}},
-		{"old snapshot", newest.Take(seen, "snapshot.json"), []string{"snapshot.json", "do not fit together", "the next run"}},
-		{"old mirrors", newest.Take(seen, "mirrors.json"), []string{"mirrors.json", "do not fit together", "the next run"}},
+		{"older", older, []string{"timestamp.json does not match", "older than before", "If this happens again, ask upstream"}},
+		{"old index", newest.Take(seen, "01-index.tar.gz"), []string{"01-index.tar.gz", "do not match each other", "the next run"}},
+		{"old snapshot", newest.Take(seen, "snapshot.json"), []string{"snapshot.json", "do not match each other", "the next run"}},
+		{"old mirrors", newest.Take(seen, "mirrors.json"), []string{"mirrors.json", "do not match each other", "the next run"}},
 		{"no snapshot", newest.With("snapshot.json", nil), []string{"snapshot.json", "404"}},
 		{"no index", newest.With("01-index.tar.gz", nil), []string{"01-index.tar.gz", "404"}},
 		{"a stranger's", hackagetest.New(hackagetest.Options{Seed: "stranger"}).Generation(), []string{"root.json", "0 of 3 pinned keys signed", "set them with root-keys"}},
