@@ -29,6 +29,22 @@ type judgement struct {
 	// none of this one's, and yet the run failed.
 	wrong string
 	left  int // releases that are still to come
+	// interrupted says that the run did not come to a judgement of its own.
+	interrupted bool
+}
+
+// asBefore is the judgement that a run which was interrupted leaves: what readers
+// were told before. An end that somebody asked for makes no mirror worse.
+func (j judgement) asBefore(former *status.Status, published bool) judgement {
+	words := []status.Word{status.Good, status.Look, status.Filling, status.Failed}
+	switch {
+	case !j.interrupted:
+	case former != nil && slices.Contains(words, former.Health):
+		j.word, j.sentence = former.Health, former.Sentence
+	case !published:
+		j.word, j.sentence = status.Filling, "Filling: the last run was interrupted; the next run goes on."
+	}
+	return j
 }
 
 // wordOf is the state of a mirror after a run in one word: the exit code in other
@@ -58,7 +74,7 @@ func judged(failed, look []string, filling string, owed int) (status.Word, strin
 	case filling != "":
 		return status.Filling, filling
 	case owed > 0:
-		return status.Good, fmt.Sprintf("Up to date, but for %s that could not be downloaded yet.", report.Plural(owed, "release"))
+		return status.Good, fmt.Sprintf("Up to date, but for %s, listed with the reason.", report.Plural(owed, "release"))
 	}
 	return status.Good, "Up to date."
 }
@@ -96,7 +112,7 @@ func (r *syncer) health(ctx context.Context, s *site, run *report.Run, err error
 	if word == status.Look && len(failed)+len(look)+len(others) == 0 {
 		look = []string{"The last run found something, which its log names."}
 	}
-	h := judgement{left: run.Left}
+	h := judgement{left: run.Left, interrupted: run.Outcome == report.Interrupted}
 	h.word, h.sentence = judged(failed, look, toCome(run.Left, -1), len(s.bucket.Stored().Ledger))
 	if slices.ContainsFunc(others, func(s *site) bool { return s.err != nil }) {
 		failed = append(failed, "Another bucket of this mirror could not be brought up to date.")

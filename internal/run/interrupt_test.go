@@ -9,12 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
 
 // A signal that asks to end is not a kill: the run stops where it is, says so,
@@ -69,6 +71,57 @@ func TestInterruptedRunEndsAndSaysSo(t *testing.T) {
 			h.checkAll()
 		})
 	}
+}
+
+// interrupted is a run that a signal ends while it waits for a file of upstream's.
+func (w *world) interrupted(file string) {
+	w.Helper()
+	ctx, stop := context.WithCancel(w.Context())
+	defer stop()
+	before := w.server.Count(file)
+	w.server.Fault(file, hackagetest.Stall())
+	defer w.server.Heal()
+	go func() {
+		for w.server.Count(file) == before && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		stop()
+	}()
+	if code, said := w.runUnder(ctx, w.args()...); code != CodeInterrupted {
+		w.Fatalf("exit code %d:\n%s", code, said)
+	}
+}
+
+// A run that somebody ended makes no mirror worse: readers are told what they were
+// told before, and that the run was interrupted.
+func TestInterruptedRunLeavesTheHealth(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	is := func(word status.Word, outcome, sentence string) {
+		t.Helper()
+		if s := w.told(); s.Health != word || s.Run.Outcome != outcome || !strings.HasPrefix(s.Sentence, sentence) {
+			t.Errorf("%s, %s: %q (%s); want %s, %s: %q", s.Health, s.Run.Outcome, s.Sentence, s.Run.Error, word, outcome, sentence)
+		}
+	}
+	w.interrupted("/package/extra-1.0.tar.gz") // which has nothing to tell yet
+	if first := (judgement{word: status.Failed, interrupted: true}).asBefore(nil, false); first.word != status.Filling {
+		t.Errorf("a first fill that was interrupted is %q", first.word)
+	}
+	w.sync(CodeDone)
+	is(status.Good, "done", "Up to date")
+	w.interrupted("/timestamp.json")
+	is(status.Good, "interrupted", "Up to date")
+	w.hackage.Upload("new", "1.0", nil, nil)
+	w.interrupted("/package/new-1.0.tar.gz")
+	is(status.Good, "interrupted", "Up to date")
+	w.server.Fault("/timestamp.json", hackagetest.Status(403))
+	w.sync(CodeError)
+	w.server.Heal()
+	is(status.Failed, "failed", "Not up to date")
+	w.interrupted("/timestamp.json")
+	is(status.Failed, "interrupted", "Not up to date")
+	w.sync(CodeDone)
+	is(status.Good, "done", "Up to date")
 }
 
 // A run that is killed cannot remove its temporary files; the next one does.

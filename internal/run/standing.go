@@ -82,7 +82,7 @@ func overtaken(err error) bool {
 // failure, and else once an hour.
 func (st *standing) due(now time.Time, full bool) bool {
 	s, told := st.site, st.site.told
-	return full || st.word == status.Failed || s.untold || s.bucket.Stored().Nonce != s.before.Nonce || string(st.word) != told.Health ||
+	return full || st.word == status.Failed || st.interrupted || s.untold || s.bucket.Stored().Nonce != s.before.Nonce || string(st.word) != told.Health ||
 		now.Sub(told.When) >= toldFor || now.Before(told.When)
 }
 
@@ -157,6 +157,7 @@ func (r *syncer) tellOne(ctx context.Context, st *standing, outcome report.Outco
 		st.former, err = r.readStatus(ctx, s)
 	}
 	if err == nil {
+		st.judgement = st.asBefore(st.former, s.bucket.Stored().Seen.Index != "")
 		st.now, err = r.status(ctx, st, outcome)
 	}
 	var files []mirror.File

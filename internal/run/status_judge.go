@@ -57,12 +57,15 @@ func (l *look) judge(p *view) {
 func (p *view) judgeWord() {
 	switch s := p.said; s.Health {
 	case status.Good:
+		if s.Run.Error != "" {
+			p.note("it says that it is good, although its last run (%s) had something else to say: %s", shown(s.Run.Outcome), shown(s.Run.Error))
+		}
 	case status.Look:
 		p.look("it says that a person should look: %s", shown(s.Sentence))
 	case status.Filling:
 		p.problems = append(p.problems, problem{filling: true, text: "it says of itself: " + shown(s.Sentence)})
 	case status.Failed:
-		p.look("it says that its last run failed: %s", shown(cmp.Or(s.Run.Error, s.Sentence, "it does not say why")))
+		p.look("it says that its last run did not bring it up to date: %s", shown(cmp.Or(s.Run.Error, s.Sentence, "it does not say why")))
 	default:
 		p.look("it says %q of its health, a word that this version does not know: %s", shown(string(s.Health)), shown(s.Sentence))
 	}

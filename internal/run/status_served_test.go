@@ -113,6 +113,7 @@ func TestStatusOfAnAcknowledgedMismatch(t *testing.T) {
 	w.sync(CodeDone, "--accept-mismatch", line)
 	said = w.status(CodeDone, w.web.URL)
 	w.says(said, "fresh", "by the mirror's own word its operator has acknowledged that", "unsigned ledger 1 release owed: 1 mismatch (delta-1.0)")
+	w.saysNot(said, "could not be downloaded")
 	if f := w.parsed(w.status(CodeDone, w.web.URL, "--json")); !f.Places[0].Ledger[0].Accepted {
 		t.Errorf("%+v", f.Places[0].Ledger)
 	}
@@ -141,4 +142,14 @@ func TestStatusWithoutUpstreamGoesByTheComparison(t *testing.T) {
 	raw := w.contents(w.bucket())["hackage-mirror.json"]
 	w.put("hackage-mirror.json", regexp.MustCompile(`"updated": "[^"]*"`).ReplaceAllString(raw, `"updated": "2026-11-22T09:59:00Z"`))
 	w.says(w.status(CodeDegraded, w.web.URL), "stale", "by the mirror's own word it was compared with upstream at 2026-11-22T06:00:00Z last, 4 h ago")
+}
+
+// The health of a bucket is its own, whatever became of the run.
+func TestStatusOfAGoodBucketOfAFailedRun(t *testing.T) {
+	t.Parallel()
+	w := newLookout(t, hackagetest.Options{})
+	for _, outcome := range []string{"failed", "interrupted"} {
+		w.put("status.json", `{"version":1,"health":"good","sentence":"Up to date.","run":{"outcome":"`+outcome+`","error":"Another bucket of this mirror could not be brought up to date."}}`)
+		w.says(w.status(CodeDone, w.web.URL), "fresh", "- it says that it is good, although its last run ("+outcome+") had something else to say: Another bucket")
+	}
 }

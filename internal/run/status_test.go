@@ -245,7 +245,7 @@ func TestStatusOfAMirrorThatComplains(t *testing.T) {
 	t.Parallel()
 	w := newLookout(t, hackagetest.Options{})
 	w.put("status.json", `{"version":1,"health":"failed","sentence":"x","run":{"error":"disk \u001b[31mfull\u202e\u009b"}}`)
-	w.says(w.status(CodeDegraded, w.web.URL), "degraded: ", "it says that its last run failed: disk [31mfull", "unsigned  says of itself  failed: x")
+	w.says(w.status(CodeDegraded, w.web.URL), "degraded: ", "it says that its last run did not bring it up to date: disk [31mfull", "unsigned  says of itself  failed: x")
 	w.put("status.json", `{"version":1,"health":"look","sentence":"::error::somebody\u0007 pushed"}`)
 	w.says(w.status(CodeDegraded, w.web.URL), "it says that a person should look")
 	w.server.Fault("/package/delta-1.0.tar.gz", hackagetest.Corrupt(9))

@@ -97,6 +97,12 @@ func (w *world) args(more ...string) []string {
 // exit code and all that it printed.
 func (w *world) run(args ...string) (int, string) {
 	w.Helper()
+	return w.runUnder(context.Background(), args...)
+}
+
+// runUnder is run for a context that may end.
+func (w *world) runUnder(ctx context.Context, args ...string) (int, string) {
+	w.Helper()
 	variables := map[string]string{"INPUT_SIGNING-KEY": string(w.key), "PATH": os.Getenv("PATH"), "HOME": w.dir}
 	for name, value := range w.env {
 		variables[name] = value
@@ -108,7 +114,7 @@ func (w *world) run(args ...string) (int, string) {
 	}
 	env.callTime = w.callTime
 	env.tuneBucket = func(o *bucket.Options) { o.Pause = time.Millisecond }
-	code := Main(context.Background(), args, env)
+	code := Main(ctx, args, env)
 	return code, stdout.String() + stderr.String()
 }
 
