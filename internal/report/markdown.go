@@ -126,9 +126,6 @@ func (m *markdown) headline() {
 	if r.Packages != "" {
 		m.add("Only packages %s.\n\n", code(short(r.Packages, 200)))
 	}
-	if r.Aborted && r.Error != "" {
-		m.add("%s\n", block(r.Error, maxError))
-	}
 	if r.Left > 0 && !r.DryRun {
 		m.add("**Still to come**: %s, because %s. The next run picks up from there.\n\n", Plural(r.Left, "release"), r.why())
 	}
@@ -199,6 +196,13 @@ func (m *markdown) lead() string {
 func (m *markdown) needsYou() {
 	r := m.run
 	var items []string
+	if r.Aborted && r.Error != "" {
+		var lines []string
+		for _, line := range plainLines(short(r.Error, maxError)) {
+			lines = append(lines, code(line))
+		}
+		items = append(items, "❌ "+strings.Join(lines, "<br>"))
+	}
 	for _, d := range r.Destinations {
 		if d.Err != "" && r.Outcome != Interrupted { // what a signal stopped needs nobody
 			items = append(items, "❌ "+m.name(d)+": "+code(d.Err)+inline(d.partial()))
@@ -272,21 +276,20 @@ func (m *markdown) destinations() {
 	if m.run.DryRun {
 		news = "What would come"
 	}
-	aligns, titles := "lll", []string{"Destination", news, "Took"}
-	lags := slices.ContainsFunc(m.run.Destinations, func(d Destination) bool { return d.At != m.run.Index })
-	if lags { // else the first lines have said it
-		aligns, titles = aligns+"l", append(titles, "Has Hackage as of")
-	}
-	t := m.table(aligns, titles...)
+	t := m.table("lll", "Destination", news, "Took")
 	for _, d := range m.run.Destinations {
 		if !t.room() {
 			continue
 		}
-		cells := []string{m.name(d), m.news(d), Took(d.Took)}
-		if lags {
-			cells = append(cells, cmp.Or(when(d.At.Time), "nothing yet"))
+		cell := m.news(d)
+		switch {
+		case d.At == m.run.Index: // the first lines have said it
+		case d.At.IsZero():
+			cell += "; holds nothing yet"
+		default:
+			cell += "; has Hackage as of " + when(d.At.Time)
 		}
-		t.row(cells...)
+		t.row(m.name(d), cell, Took(d.Took))
 	}
 	m.add("%s\n", t)
 }

@@ -104,7 +104,8 @@ type Destination struct {
 	Err  string // why it was not brought up to date
 
 	At       index.Position
-	Changed  bool // something was written to it
+	Was      index.Position // before a comparison with the whole index, that is due
+	Changed  bool           // something was written to it
 	Tarballs int
 	// Revisions counts changed .cabal files that were put into a bucket.
 	Revisions int

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
 // maxLines is how many releases of the ledger the text lists.
@@ -17,8 +19,12 @@ func (r *Run) Text() string {
 		return ""
 	}
 	t := &text{}
-	t.line("%s: %s, %s, %s in %s; index-state %s", r.verb(),
-		Plural(len(r.New), "release"), Plural(r.Revisions, "revision"), size(r.Bytes), Took(r.Took), r.indexState())
+	took := fmt.Sprintf(" in %s; index-state %s", Took(r.Took), r.indexState())
+	if r.DryRun {
+		took = "" // it would take longer
+	}
+	t.line("%s: %s, %s, %s%s", r.verb(),
+		Plural(len(r.New), "release"), Plural(r.Revisions, "revision"), size(r.Bytes), took)
 	for _, d := range r.Destinations {
 		t.line("  %-18s %s: %s", d.Kind, d.Name, r.account(&d))
 	}
@@ -49,7 +55,10 @@ func (r *Run) Text() string {
 			break
 		}
 		why := owed.Advice()
-		if owed.Why != "" {
+		switch {
+		case owed.Reason == state.Mismatch && !owed.Accepted && owed.Why != "":
+			why = owed.Why // the error says what to do
+		case owed.Why != "":
 			why = owed.Why + "; " + why
 		}
 		t.line("  pending            %s %s since %s: %s", owed.Release, owed.Reason, owed.Since.UTC().Format(time.DateOnly), why)
@@ -103,11 +112,16 @@ func (r *Run) why() string {
 	return "the time limit was reached"
 }
 
+// briefly bounds an error in the text, which the log has in full, in bytes.
+const briefly = 60
+
 // account says what the run did with a destination.
 func (r *Run) account(d *Destination) string {
 	switch {
+	case d.Err != "" && r.Outcome == Interrupted:
+		return "interrupted" + d.partial()
 	case d.Err != "":
-		return "failed: " + d.Err + d.partial()
+		return "failed: " + short(d.Err, briefly) + d.partial()
 	case r.DryRun && d.Entries > 0:
 		return d.forecast()
 	case r.DryRun:
@@ -151,6 +165,9 @@ func (d *Destination) partial() string {
 
 // where says how far a destination is.
 func (d *Destination) where() string {
+	if !d.Was.IsZero() {
+		return "which is at index-state " + stamp(d.Was, "") + " and would be compared with the whole index"
+	}
 	if d.At.IsZero() {
 		return "which is empty"
 	}

@@ -228,7 +228,7 @@ func TestDryRunWritesNothingAndSaysWhatWouldBeDone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, hackagetest.Small())
 	said := w.sync(CodeDone, "--dry-run")
-	w.says(said, "writing nothing", "9 releases", w.bucket(), w.files(), w.hashes(), "new to it")
+	w.says(said, "writing nothing", "9 releases", w.bucket(), w.files(), w.hashes(), "new for it")
 	for _, name := range []string{w.bucket(), w.files(), w.hashes()} {
 		if _, err := os.Stat(name); !os.IsNotExist(err) {
 			t.Errorf("a dry run made %q: %v", name, err)
@@ -240,7 +240,7 @@ func TestDryRunWritesNothingAndSaysWhatWouldBeDone(t *testing.T) {
 	w.sync(CodeDone)
 	w.grow()
 	all := w.contents(w.dir)
-	w.says(w.sync(CodeDone, "--dry-run"), "2 releases", "new to it")
+	w.says(w.sync(CodeDone, "--dry-run"), "2 releases", "new for it")
 	if !maps.Equal(w.contents(w.dir), all) {
 		t.Error("a dry run changed something")
 	}
@@ -294,4 +294,18 @@ func TestRepositoryThatCannotBeReached(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A selection that nothing matches is a mistake, and empties no mirror.
+func TestSelectionOfNothingIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	w.sync(CodeDone)
+	before := w.contents(w.path("bucket"))
+	said := w.sync(CodeError, "--packages", "nosuch")
+	w.says(said, `upstream has nothing that "nosuch" selects`, "nothing was changed")
+	if after := w.contents(w.path("bucket")); after["01-index.tar"] != before["01-index.tar"] || after["hackage-mirror.json"] != before["hackage-mirror.json"] {
+		t.Error("the bucket was changed")
+	}
+	w.says(w.sync(CodeDone, "--packages", "alpha", "--dry-run"), "which is at index-state 20", "and would be compared with the whole index")
 }

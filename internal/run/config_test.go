@@ -133,7 +133,7 @@ func TestPackagesThatMatchNothingWarn(t *testing.T) {
 	w := newWorld(t, hackagetest.Small())
 	said := w.sync(CodeDone, "--packages", "alpha,alpah,zz*,a*,!nothing")
 	for _, pattern := range []string{"alpah", "zz*"} {
-		w.says(said, `warning: packages: nothing on upstream is called "`+pattern+`"`)
+		w.says(said, `warning: packages: upstream has nothing called "`+pattern+`"`)
 	}
 	if n := strings.Count(said, "packages: upstream has nothing"); n != 2 {
 		t.Errorf("%d warnings, want 2:\n%s", n, said)

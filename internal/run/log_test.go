@@ -43,9 +43,14 @@ func TestLogOfARunIsJSON(t *testing.T) {
 	w := newWorld(t, hackagetest.Small())
 	w.server.Fault("/"+alpha().TarballKey(), hackagetest.Corrupt(1))
 	variables := map[string]string{"PATH": os.Getenv("PATH"), "HOME": w.dir, "INPUT_LOG_FORMAT": "json"}
-	env, _, stderr := testEnv(variables)
+	env, stdout, stderr := testEnv(variables)
 	env.tune, env.Now = hasty, time.Now
 	code := Main(t.Context(), append(w.upstreamArgs(), "--bucket", w.bucket(), "--verbose"), env)
+	for line := range strings.Lines(stdout.String()) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("the result has the line %q", line)
+		}
+	}
 	if code != CodeDegraded || strings.Count(stderr.String(), "\n") < 5 {
 		t.Fatalf("exit code %d:\n%s", code, stderr)
 	}
@@ -109,7 +114,7 @@ func TestDryRunTellsOfTheDestinations(t *testing.T) {
 	h.Upload("new", "1.0", nil, nil)
 	w.onGitHub()
 	said := w.sync(CodeDone, "--dry-run", "--verbose")
-	w.says(said, "would take         new-1.0, ", "new to it, which is at index-state 20")
+	w.says(said, "a run would bring: 1 release, 0 revisions, ", "would bring        new-1.0, ", "new for it, which is at index-state 20")
 	outputs, _ := w.afterStep()
 	if outputs["index-length"] != at {
 		t.Errorf("index-length is %s, and the destinations are at %s", outputs["index-length"], at)

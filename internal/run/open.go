@@ -58,7 +58,11 @@ func (r *syncer) openUpstream() (err error) {
 	options.User, options.Password = r.o.UpstreamUser, r.o.UpstreamPassword.Bytes()
 	options.KnownRoots = r.knownRoots
 	options.Notify = func(retry hackage.Retry) {
-		r.progress.Note(fmt.Sprintf("%s: attempt %d failed: %v; trying again in %s", retry.What, retry.Attempt, retry.Err, report.Took(retry.Wait.Round(time.Second))))
+		again := "trying again"
+		if wait := retry.Wait.Round(time.Second); wait > 0 {
+			again += " in " + report.Took(wait)
+		}
+		r.progress.Note(fmt.Sprintf("%s: attempt %d failed: %v; %s", retry.What, retry.Attempt, retry.Err, again))
 	}
 	if r.env.tune != nil {
 		r.env.tune(&options)

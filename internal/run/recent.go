@@ -59,10 +59,11 @@ func (r *syncer) chronicle(ctx context.Context, s *site, former, out *status.Sta
 	goesOn := begun.Length <= told && told <= former.Index.Length && former.Index.Length <= to.Length
 	switch {
 	case whole:
+		c.holds.Releases -= int64(out.Owed)
 		c.holds.Bytes -= out.OwedBytes
 		out.Holds = c.holds
 	case goesOn && counted(former.Holds):
-		out.Holds = added(former.Holds, c.holds, former.OwedBytes-out.OwedBytes)
+		out.Holds = added(former.Holds, c.holds, int64(former.Owed)-int64(out.Owed), former.OwedBytes-out.OwedBytes)
 	default:
 		out.Holds = status.Holds{Packages: -1, Releases: -1, Revisions: -1, Bytes: -1}
 	}
@@ -241,9 +242,9 @@ func counted(h status.Holds) bool {
 
 // added counts on. Whether a new release is the first of its package is not known
 // of a part of the index, so the packages are those of the last whole one.
-func added(before, more status.Holds, paid int64) status.Holds {
+func added(before, more status.Holds, releases, bytes int64) status.Holds {
 	return status.Holds{
-		Packages: before.Packages, Releases: before.Releases + more.Releases,
-		Revisions: before.Revisions + more.Revisions, Bytes: max(0, before.Bytes+more.Bytes+paid),
+		Packages: before.Packages, Releases: max(0, before.Releases+more.Releases+releases),
+		Revisions: before.Revisions + more.Revisions, Bytes: max(0, before.Bytes+more.Bytes+bytes),
 	}
 }

@@ -45,24 +45,31 @@ func (r *syncer) readIndex(ctx context.Context) error {
 	for _, s := range r.buckets() {
 		r.readNews(s)
 	}
-	r.warnOfUnmatched()
+	if err := r.checkMatches(); err != nil {
+		return err
+	}
 	return ctx.Err()
 }
 
-// warnOfUnmatched tells of names and patterns that no package of the index has. Only
-// a run that reads the whole index can know.
-func (r *syncer) warnOfUnmatched() {
+// checkMatches tells of names and patterns that no package of the index has. Only a
+// run that reads the whole index can know. Where nothing is left to mirror, that is a
+// mistake, and the run ends before it makes an empty mirror of a full one.
+func (r *syncer) checkMatches() error {
 	whole := r.longest()
 	if !whole.From.IsZero() || whole.News == nil || len(r.o.Packages) == 0 {
-		return
+		return nil
 	}
 	packages := map[string]bool{}
 	for release := range whole.News {
 		packages[release.Package] = true
 	}
+	if len(packages) == 0 && r.end.Length > 0 {
+		return fmt.Errorf("packages: upstream has nothing that %q selects; check the spelling, including upper and lower case; nothing was changed", r.packages)
+	}
 	for _, pattern := range unmatched(r.o.Packages, packages) {
 		r.warn(fmt.Sprintf("packages: upstream has nothing called %q; check the spelling, including upper and lower case", pattern))
 	}
+	return nil
 }
 
 // checkAhead looks whether a bucket that says it is further than another site

@@ -93,6 +93,9 @@ func (r *syncer) addSite(ctx context.Context, run *report.Run, s *site) {
 	}
 	if s.destination != nil {
 		d.At, d.Pending = s.State().Position, len(s.State().Ledger)
+		if d.At.IsZero() {
+			d.Was = s.before.Position
+		}
 		if s.err == nil && d.At.Length > run.Index.Length {
 			run.Index = d.At
 		}

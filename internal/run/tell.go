@@ -27,6 +27,11 @@ func tell(ctx context.Context, run *report.Run, err error, o *Options, env Env) 
 	if o.JSON {
 		out = string(run.JSON())
 	}
+	if o.LogFormat == logJSON && !o.JSON { // both streams are read by one program
+		lines := &logWriter{w: env.Stdout, now: env.Now}
+		lines.set(logJSON)
+		env.Stdout = lines
+	}
 	_, err = io.WriteString(env.Stdout, out)
 	return err
 }

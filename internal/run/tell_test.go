@@ -159,7 +159,7 @@ func TestRunnerHearsOfFailure(t *testing.T) {
 	said := w.sync(CodeError)
 	outputs, summary := w.afterStep()
 	w.holds(outputs, map[string]string{"changed": "false", "index-state": "", "releases": "0"})
-	w.says(summary, "## ❌ Hackage mirror: failed", "<pre>upstream ", "nothing was changed", "left as it was")
+	w.says(summary, "## ❌ Hackage mirror: failed", "- ❌ <code>upstream ", "nothing was changed", "left as it was")
 	w.says(said, "\n::error title=hackage-mirror::upstream ")
 	w.says(outputs["summary-json"], `"outcome":"failed"`, `"error":"upstream`)
 }
@@ -184,7 +184,7 @@ func TestRunnerHearsOfEachDestinationThatFailed(t *testing.T) {
 	if got := strings.Count(said, "\nhackage-mirror: bucket "); got != 2 {
 		t.Errorf("%d errors are only in the log, want 2:\n%s", got, said)
 	}
-	if got := strings.Count(summary, "❌ "); got != 12 {
+	if got := strings.Count(summary, "- ❌ "); got != 12 {
 		t.Errorf("the summary has %d of 12 errors", got)
 	}
 	w.says(summary, "## ❌ Hackage mirror: 12 of 15 destinations failed")
