@@ -25,8 +25,11 @@ const wholeRun = "script/test\n"
 // blocks returns a document's blocks of code in a language.
 func blocks(text, language string) []string {
 	var all []string
-	for _, m := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(text, -1) {
-		all = append(all, m[1])
+	wanted := regexp.MustCompile("^" + language + "$")
+	for _, m := range regexp.MustCompile("(?ms)^```([^\n]*)\n(.*?)^```$").FindAllStringSubmatch(text, -1) {
+		if wanted.MatchString(m[1]) {
+			all = append(all, m[2])
+		}
 	}
 	return all
 }

@@ -162,6 +162,21 @@ func TestDocsHaveContents(t *testing.T) {
 	}
 }
 
+// Whoever reads from the top has the program before a line needs it.
+func TestREADMEInstallsFirst(t *testing.T) {
+	t.Parallel()
+	text := read(t, "README.md")
+	installed := strings.Index(text, "\nsudo install hackage-mirror /usr/local/bin/\n")
+	if built := strings.Index(text, "\ngo build\n"); built < 0 || installed < built {
+		t.Errorf("it is built at %d and installed at %d", built, installed)
+	}
+	for _, use := range []string{"\nhackage-mirror ", "ExecStart=/usr/local/bin/hackage-mirror ", "`hackage-mirror init`"} {
+		if first := strings.Index(text, use); first < installed {
+			t.Errorf("%q is at %d, before it is installed", use, first)
+		}
+	}
+}
+
 func TestREADMEIsShort(t *testing.T) {
 	t.Parallel()
 	if n := len(read(t, "README.md")); n > maxREADME {

@@ -100,7 +100,7 @@ func TestKnownHostsForms(t *testing.T) {
 		{"a public key without its host", key, 0, true},
 		{"nothing", "", 0, true},
 	} {
-		here := "taken"
+		here := "accepted"
 		got, warnings, err := KnownHosts([]byte(test.text))
 		switch {
 		case test.refused:
@@ -111,7 +111,7 @@ func TestKnownHostsForms(t *testing.T) {
 		case err != nil || len(warnings) != test.passed || !bytes.Contains(got, []byte("AAAAC3Nz")):
 			t.Errorf("%s: %q, %q, %v", test.name, got, warnings, err)
 		case test.passed > 0:
-			here = "taken, with a warning that names the line"
+			here = "accepted, with a warning that names the line"
 			if !strings.Contains(warnings[0], "is skipped, as ssh does") {
 				t.Errorf("%s: warns %q", test.name, warnings)
 			}
@@ -185,7 +185,7 @@ func sshForms(t *testing.T) []struct{ name, text, says string } {
 func TestSSHKeyForms(t *testing.T) {
 	var lines strings.Builder
 	for _, form := range sshForms(t) {
-		here := "taken"
+		here := "accepted"
 		_, err := Open(t.Context(), Options{Dir: t.TempDir(), URL: "git@github.com:o/r", Auth: Auth{SSHKey: []byte(form.text)}})
 		switch {
 		case form.says == "" && err != nil:
