@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
-	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
 // The parts of a file that are looked at, in bytes: what it begins with, and of the
@@ -35,12 +34,14 @@ type Upload struct {
 	Target  index.Target
 }
 
-// Served reads the metadata, as Metadata does, and looks whether the index is there
-// that they sign: whether its files have the signed lengths and begin and end as such files
-// do. That proves no byte between. A repository that is being
-// written to gets time to end that. The metadata are nil if they are what could not
-// be read; else the error is tuf.ErrLength, tuf.ErrDigest for what is no index,
-// ErrMissing, or what keeps a file from being read.
+// ErrForm is that of a file that does not begin or end as the signed one must.
+var ErrForm = errors.New("so it cannot be the signed one")
+
+// Served reads the metadata, as Metadata does, and looks whether the index that they
+// sign is there: whether its files have the signed lengths, and begin and end as such
+// files do. That proves no byte between. A repository that is being written to gets
+// time to end that. The metadata are nil if it is they that cannot be read; else the
+// error is tuf.ErrLength, ErrForm, ErrMissing, or what keeps a file from being read.
 func (u *Upstream) Served(ctx context.Context) (m *Metadata, s Served, err error) {
 	_, _, err = inRounds(ctx, u, func(int) (none struct{}, err error) {
 		s = Served{}
@@ -48,7 +49,7 @@ func (u *Upstream) Served(ctx context.Context) (m *Metadata, s Served, err error
 			err = u.lookAtIndex(ctx, m, &s)
 		}
 		return none, err
-	}, func(_ int, err error) bool { return m != nil && isMismatch(err) })
+	}, func(_ int, err error) bool { return m != nil && (isMismatch(err) || errors.Is(err, ErrForm)) })
 	return m, s, err
 }
 
@@ -73,7 +74,7 @@ func (u *Upstream) lookAtIndex(ctx context.Context, m *Metadata, s *Served) erro
 		return err
 	}
 	if err := s.read(end, at, info.Length); err != nil {
-		return fmt.Errorf("fetch %s: its end is not that of an index (%w): %w", u.src.name(indexTarFile), err, tuf.ErrDigest)
+		return fmt.Errorf("fetch %s: its end is not that of an index (%w), %w", u.src.name(indexTarFile), err, ErrForm)
 	}
 	return nil
 }
@@ -122,7 +123,7 @@ func (u *Upstream) lookAt(ctx context.Context, key string, length int64, begins 
 	case err != nil:
 		return err
 	case !begins(head):
-		return fmt.Errorf("fetch %s: it does not begin as such a file does: %w", u.src.name(key), tuf.ErrDigest)
+		return fmt.Errorf("fetch %s: it does not begin as such a file does, %w", u.src.name(key), ErrForm)
 	}
 	return nil
 }

@@ -217,7 +217,7 @@ func (l *look) health() health {
 func (p *view) health() health {
 	refused := func(kind error) bool { return errors.Is(p.err, kind) }
 	switch {
-	case slices.ContainsFunc([]error{tuf.ErrSignature, tuf.ErrUnknownKey, tuf.ErrThreshold, tuf.ErrDigest, tuf.ErrLength, hackage.ErrTorn}, refused):
+	case slices.ContainsFunc([]error{tuf.ErrSignature, tuf.ErrUnknownKey, tuf.ErrThreshold, tuf.ErrDigest, tuf.ErrLength, hackage.ErrTorn, hackage.ErrForm}, refused):
 		return unverified
 	case refused(errFilling):
 		return filling
