@@ -51,7 +51,8 @@ func (*StatusOptions) Help() string {
 Examples:
 
   hackage-mirror status https://hackage.example.org
-  hackage-mirror status --hashes-repository https://github.com/OWNER/all-cabal-hashes --trusted-keys FINGERPRINT
+  hackage-mirror status --hashes-repository https://github.com/OWNER/all-cabal-hashes \
+    --trusted-keys FINGERPRINT
   hackage-mirror status ./hackage --stale-after 30m --json
 
 Exit codes:
@@ -134,7 +135,7 @@ func (c *checker) readable(text string, defaults bucket.Options) {
 			c.refuse("bucket: %w", err)
 		}
 	case !saysPath(text) && !exists(text):
-		c.refuse("bucket %q is no folder that is there; for a server write https://HOST/PATH, for S3 s3://NAME", paste.Shown(text))
+		c.refuse("bucket %q is no folder here; for a server write https://HOST/PATH, for S3 s3://NAME", paste.Shown(text))
 	}
 }
 

@@ -40,7 +40,7 @@ func (l *look) judge(p *view) {
 		return
 	}
 	if p.unstated != nil {
-		p.note("what it says of its position and of what it owes cannot be read: %v", p.unstated)
+		p.note("what it says of its position and of pending releases cannot be read: %v", p.unstated)
 	}
 	if p.unsaid != nil {
 		p.note("what it says of itself cannot be read: %v", p.unsaid)

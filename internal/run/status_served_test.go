@@ -76,7 +76,7 @@ func TestStatusLooksForTheNewestTarballs(t *testing.T) {
 	// What it does not take or owes by its own word is not looked for.
 	state := w.contents(w.bucket())["hackage-mirror.json"]
 	w.put("hackage-mirror.json", strings.Replace(state, `"pending": []`, `"pending": ["gamma-1.0 missing since=2026-11-22T00:00:00Z"]`, 1))
-	w.says(w.status(CodeDone, w.web.URL), "fresh", "1 release owed")
+	w.says(w.status(CodeDone, w.web.URL), "fresh", "1 release pending")
 	w.put("hackage-mirror.json", state)
 	w.hackage.Upload("newest", "1.0", nil, nil)
 	w.sync(CodeDone, "--packages", "newest")
@@ -112,7 +112,7 @@ func TestStatusOfAnAcknowledgedMismatch(t *testing.T) {
 	w.saysNot(said, "more to look at")
 	w.sync(CodeDone, "--accept-mismatch", line)
 	said = w.status(CodeDone, w.web.URL)
-	w.says(said, "fresh", "by the mirror's own word its operator has acknowledged that", "unsigned ledger 1 release owed: 1 mismatch (delta-1.0)")
+	w.says(said, "fresh", "by the mirror's own word its operator has acknowledged that", "unsigned ledger 1 release pending: 1 mismatch (delta-1.0)")
 	w.saysNot(said, "could not be downloaded")
 	if f := w.parsed(w.status(CodeDone, w.web.URL, "--json")); !f.Places[0].Ledger[0].Accepted {
 		t.Errorf("%+v", f.Places[0].Ledger)

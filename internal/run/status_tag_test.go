@@ -28,7 +28,7 @@ func TestStatusTellsWhoseATagIs(t *testing.T) {
 	files := []string{"--files-repository", w.files()}
 	w.says(w.status(CodeDone, append(files, "--trusted-keys", w.signer+","+signer.Fingerprint())...), "which is trusted")
 	said := w.status(CodeDegraded, append(files, "--trusted-keys", signer.Fingerprint())...)
-	w.says(said, "degraded", "signed by key "+w.signer+", which is none of trusted-keys", "unproven  lacks")
+	w.says(said, "degraded", "signed by key "+w.signer+", which is none of trusted-keys", "unproven  missing")
 	edited := strings.Replace(w.git(w.files(), "cat-file", "tag", "current-hackage"), "Root-Version: 1", "Root-Version: 2", 1)
 	w.setTag(w.files(), edited)
 	w.says(w.status(CodeDegraded, append(files, "--trusted-keys", w.signer)...), "the signature of its tag does not hold")
@@ -69,7 +69,7 @@ func TestStatusOfAnOlderTool(t *testing.T) {
 	old := w.path("old.git")
 	w.plainRepository(old, w.hackage.Generation().Tree(), true)
 	said := w.status(CodeDone, "--files-repository", old)
-	w.says(said, "unsigned  signed by       nobody", "made by         an older tool", "unsigned  lacks           6 entries (6.0 KiB of upstream's index), the oldest for 7 min")
+	w.says(said, "unsigned  signed by       nobody", "made by         an older tool", "unsigned  missing         6 entries (6.0 KiB of upstream's index), the oldest for 7 min")
 	w.says(w.status(CodeDegraded, "--files-repository", old, "--trusted-keys", w.signer), "! its tag is not signed")
 	head := strings.TrimSpace(w.git(old, "rev-parse", "hackage"))
 	w.git(old, "update-ref", "refs/tags/current-hackage", head) // a lightweight one
@@ -82,7 +82,7 @@ func TestStatusOfAnOlderTool(t *testing.T) {
 	newest := strings.TrimSpace(w.git(old, "commit-tree", tree, "-p", "hackage", "-m", "Update from Hackage at 2026-11-22T05:55:00Z"))
 	w.git(old, "update-ref", "refs/heads/hackage", newest)
 	w.git(old, "update-ref", "refs/tags/current-hackage", newest)
-	w.says(w.status(CodeDone, "--files-repository", old), "fresh", "lacks           nothing")
+	w.says(w.status(CodeDone, "--files-repository", old), "fresh", "missing         nothing")
 	w.git(old, "tag", "-f", "-a", "-m", "v1", "current-hackage", "hackage")
 	w.says(w.status(CodeError, "--files-repository", old), `it says "v1`, "not a tag of this mirror")
 	w.git(old, "tag", "-d", "current-hackage")
@@ -107,7 +107,7 @@ func TestStatusReadsOverTheWebAlone(t *testing.T) {
 	w.git(w.hashes(), "config", "uploadpack.allowFilter", "true")
 	writeFile(t, w.path("mirror.asc"), w.public)
 	said := w.status(CodeDone, "--hashes-repository", host.URL+"/hashes.git", "--trusted-keys", w.path("mirror.asc"))
-	w.says(said, "hashes-repository "+host.URL+"/hashes.git", "verified  lacks           nothing")
+	w.says(said, "hashes-repository "+host.URL+"/hashes.git", "verified  missing         nothing")
 	if n := asked.Load(); n == 0 || n > 5 { // a listing of the refs takes two, a fetch three
 		t.Errorf("%d requests", n)
 	}

@@ -28,12 +28,12 @@ func TestStatusOfAFreshMirror(t *testing.T) {
 	before := w.everything()
 	said := w.status(CodeDone, w.all()...)
 	w.says(said, "fresh: nothing of upstream's index is missing\n",
-		"verified  lacks           nothing",
+		"verified  missing         nothing",
 		"verified  timestamp.json  version 4, expires 2076-11-22T05:52:00Z",
 		"unsigned  newest entry    2026-11-22T05:55:00Z, 5 min ago",
 		"verified  newest entry    2026-11-22T05:55:00Z, 5 min ago",
 		"verified  signed by       key "+w.signer+", which is trusted",
-		"unsigned  ledger          nothing is owed")
+		"unsigned  ledger          nothing is pending")
 	w.saysNot(said, "!", "unproven")
 	asked := len(w.server.Requests("/"))
 	w.says(w.status(CodeDone, w.bucket()), "fresh", "bucket "+w.bucket())
@@ -42,7 +42,7 @@ func TestStatusOfAFreshMirror(t *testing.T) {
 	}
 	for kind, path := range map[string]string{"files": w.files(), "hashes": w.hashes()} {
 		said := w.status(CodeDone, "--"+kind+"-repository", path)
-		w.says(said, "fresh", "unproven  lacks           nothing", "key "+w.signer+"; if it is the mirror's")
+		w.says(said, "fresh", "unproven  missing         nothing", "key "+w.signer+"; if it is the mirror's")
 	}
 	for line := range strings.Lines(said) {
 		if n := len(strings.TrimSuffix(line, "\n")); n > textWidth && strings.Count(line, " ") > 40 {
@@ -61,7 +61,7 @@ func TestStatusOfABucketOnS3(t *testing.T) {
 	if code, said := w.run(append(w.upstreamArgs(), "--bucket", c.address())...); code != CodeDone {
 		t.Fatalf("exit code %d:\n%s", code, said)
 	}
-	w.says(w.status(CodeDone, c.address()), "fresh", "unsigned  ledger          nothing is owed")
+	w.says(w.status(CodeDone, c.address()), "fresh", "unsigned  ledger          nothing is pending")
 	w.hackage.Upload("delta", "1.0", nil, nil)
 	w.clock = w.clock.Add(3 * time.Hour)
 	w.says(w.status(CodeDegraded, c.address()), "stale: bucket s3://"+c.name+"/: it lacks 2 entries")
@@ -84,7 +84,7 @@ func TestStatusTellsHowFarBehind(t *testing.T) {
 	}
 	w.server.Fault("/01-index.tar", hackagetest.IgnoreRange())
 	said = w.status(CodeDegraded, w.web.URL)
-	w.says(said, "stale", "something that has been missing for at most 2 h 6 min", "its own newest entry is taken", "unproven  lacks")
+	w.says(said, "stale", "something that has been missing for at most 2 h 6 min", "its own newest entry is taken", "unproven  missing")
 	w.put("hackage-mirror.json", strings.Replace(w.contents(w.bucket())["hackage-mirror.json"], "2026-11-22T05:55:00Z", "2126-11-22T05:55:00Z", 1))
 	w.says(w.status(CodeDegraded, w.web.URL), "degraded", "what it lacks of upstream's index could not be found out")
 }
@@ -191,7 +191,7 @@ func TestStatusOfWhatCannotBeRead(t *testing.T) {
 	}
 	w.says(w.status(CodeError, w.web.URL), "its first fill has not come to its end")
 	said := w.status(CodeError, "http://127.0.0.1:1/", "--files-repository", w.files())
-	w.says(said, "connection refused", "unproven  lacks           nothing")
+	w.says(said, "connection refused", "unproven  missing         nothing")
 	f := w.parsed(w.status(CodeError, "http://127.0.0.1:1/", "--files-repository", w.path("none.git"), "--json"))
 	if f.Health != unreachable || f.Places[0].Error == "" || f.Places[1].Error == "" {
 		t.Errorf("%+v", f)
@@ -254,7 +254,7 @@ func TestStatusOfAMirrorThatComplains(t *testing.T) {
 	w.says(w.status(CodeDegraded, w.web.URL), "it says that a person should look: Up to date, but look at this: the bytes of 1 release are not the signed ones")
 	w.put("status.json", "")
 	said := w.status(CodeDegraded, w.all()...)
-	w.says(said, "upstream serves other bytes of 1 release than it signed", "1 release owed: 1 mismatch (delta-1.0)", "cannot be read: read status.json")
+	w.says(said, "upstream serves other bytes of 1 release than it signed", "1 release pending: 1 mismatch (delta-1.0)", "cannot be read: read status.json")
 }
 
 // What a hostile server says of itself moves no terminal, fills no memory, and is
@@ -305,7 +305,7 @@ func TestStatusRefusesWhatItCannotAsk(t *testing.T) {
 		{"https://mirror.example/https://joe:hunter2@x", "another address"},
 		{"https://", "write it as https://HOST/PATH"},
 		{"s3://joe:hunter2@bucket", "bucket: read address"},
-		{"mirror.example", "is no folder that is there; for a server write https://HOST/PATH"},
+		{"mirror.example", "is no folder here; for a server write https://HOST/PATH"},
 		{"https://mirror.example --stale-after 0s", `--stale-after: "0s" is not above zero`},
 		{"https://mirror.example --stale-after=-1h", `--stale-after: "-1h" is not above zero`},
 		{"https://mirror.example --stale-after 5", "write 5h for hours, 5m for minutes"},
@@ -332,7 +332,7 @@ func TestStatusOnARunner(t *testing.T) {
 	w.env["HACKAGE_MIRROR_STALE_AFTER"] = ""
 	w.saysNot(w.status(CodeDone), "::error", "::warning title=hackage-mirror::variable")
 	outputs, summary := w.afterStep()
-	w.says(summary, "### fresh&#58; nothing", "<pre>", "verified  lacks           nothing")
+	w.says(summary, "### fresh&#58; nothing", "<pre>", "verified  missing         nothing")
 	w.says(outputs["summary-json"], `"health":"fresh"`)
 	w.hackage.Upload("delta", "1.0", nil, nil)
 	w.clock = w.clock.Add(3 * time.Hour)
@@ -417,7 +417,7 @@ func TestStatusOfALongLedger(t *testing.T) {
 	state := w.contents(w.bucket())["hackage-mirror.json"]
 	w.put("hackage-mirror.json", strings.Replace(state, `"pending": []`, `"pending": [`+strings.Join(lines, ",")+"]", 1))
 	w.onGitHub()
-	w.says(w.status(CodeDone, w.web.URL), "20,000 releases owed: 20,000 missing (long-0, long-1, long-10, long-100, long-1000, and 19,995 more)")
+	w.says(w.status(CodeDone, w.web.URL), "20,000 releases pending: 20,000 missing (long-0, long-1, long-10, long-100, long-1000, and 19,995 more)")
 	outputs, _ := w.afterStep()
 	if raw := outputs["summary-json"]; len(raw) >= 32_000 || !strings.Contains(raw, `"cut":true`) || !strings.Contains(raw, `"owed":20000`) {
 		t.Errorf("summary-json has %d bytes: %.300s", len(raw), raw)

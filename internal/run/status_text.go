@@ -144,7 +144,7 @@ func (l *look) rows(p *view) []row {
 	if !p.lag.known || p.lag.atMost || p.lag.Bytes > 0 && !p.lag.Proven {
 		mark = unproven
 	}
-	rows := slices.Concat([]row{{mark, "lacks", p.lag.String()}},
+	rows := slices.Concat([]row{{mark, "missing", p.lag.String()}},
 		l.signedRows(p.metadata.Snapshot.IndexTar()), l.servedRows(p), l.fileRows(filesOf(p.metadata)))
 	if p.stated {
 		rows = append(rows, row{unsigned, "newest entry", l.ago(p.newest())}, row{unsigned, "ledger", ledgerLine(p.state.Ledger)})
@@ -174,7 +174,7 @@ func (l *look) tagRows(p *view) []row {
 		signer = "nobody whose signature holds"
 	}
 	rows := []row{
-		{mark, "lacks", p.lag.String()},
+		{mark, "missing", p.lag.String()},
 		{mark, "tag", l.sync.Tag + " at commit " + s.Commit},
 		{mark, "signed by", signer},
 		{mark, "newest entry", l.ago(p.newest())},
@@ -229,10 +229,10 @@ func (l *look) fileRows(files []signedFile) []row {
 	return rows
 }
 
-// ledgerLine tells what is owed: how many releases for each reason, and some names.
+// ledgerLine tells what is pending: how many releases for each reason, and some names.
 func ledgerLine(ledger state.Ledger) string {
 	if len(ledger) == 0 {
-		return "nothing is owed"
+		return "nothing is pending"
 	}
 	var counts []string
 	for _, reason := range []state.Reason{state.Mismatch, state.Missing, state.Withdrawn, state.Unsigned, state.Failed} {
@@ -248,7 +248,7 @@ func ledgerLine(ledger state.Ledger) string {
 	if more := len(all) - len(names); more > 0 {
 		names = append(names, "and "+humanize.Comma(int64(more))+" more")
 	}
-	return fmt.Sprintf("%s owed: %s (%s)", report.Plural(len(all), "release"), strings.Join(counts, ", "), strings.Join(names, ", "))
+	return fmt.Sprintf("%s pending: %s (%s)", report.Plural(len(all), "release"), strings.Join(counts, ", "), strings.Join(names, ", "))
 }
 
 // String tells what is missing, and for how long.

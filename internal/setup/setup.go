@@ -80,7 +80,7 @@ func (s *Setup) Do(ctx context.Context) error {
 		return err
 	}
 	if len(st.troubles) > 0 {
-		return fmt.Errorf("set up with gh: %w; the list above has what is left: %w", ErrLeft, errors.Join(st.troubles...))
+		return fmt.Errorf("set up with gh: %w, as the printed list says: %w", ErrLeft, errors.Join(st.troubles...))
 	}
 	return nil
 }
