@@ -2,6 +2,8 @@ package run
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 
 	mangokong "github.com/alecthomas/mango-kong"
 	kongcompletion "github.com/jotaen/kong-completion"
@@ -33,6 +35,14 @@ func printMan(env Env) error {
 	// The page's head has room for a few words only, and the rest is its description.
 	parser.Model.Detail = parser.Model.Help + "\n\n" + parser.Model.Detail
 	parser.Model.Help = "mirror Hackage, verified"
-	_, err = fmt.Fprintln(env.Stdout, mangokong.NewManPage(1, parser.Model).Build(roff.NewDocument()))
+	page := mangokong.NewManPage(1, parser.Model).Build(roff.NewDocument())
+	page = strings.Replace(page, " [\\fIoptions", " \\fIcommand\\fP [\\fIoptions", 1)
+	page = manExamples.ReplaceAllStringFunc(page, func(lines string) string {
+		return ".PP\n.nf\n" + strings.ReplaceAll(lines, ".PP\n", "") + ".fi\n"
+	})
+	_, err = fmt.Fprintln(env.Stdout, page)
 	return err
 }
+
+// manExamples are indented lines, which the library would have man fill and justify.
+var manExamples = regexp.MustCompile(`(?m)(?:^\.PP\n  .*\n)+`)
