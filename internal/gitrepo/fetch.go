@@ -136,6 +136,8 @@ func (r *Repo) hint(err error) error {
 		return fmt.Errorf("%w (it asks for a token: give one that may write there with the option token; a host also asks if there is no such repository)", err)
 	case strings.Contains(words, "could not read Username"):
 		return fmt.Errorf("%w (the token is wrong or has expired, or is not for this repository)", err)
+	case errors.Is(err, ErrAuth) && strings.Contains(words, "Permission denied (publickey"):
+		return fmt.Errorf("%w (give the private key with ssh-key, files-ssh-key or hashes-ssh-key, and add its public half to the repository as a deploy key that may write)", err)
 	case strings.Contains(words, "unable to update url base from redirection"), strings.Contains(words, "returned error: 30"):
 		return fmt.Errorf("%w (the repository has moved to another address; the token is not sent there, so use the new address)", err)
 	}

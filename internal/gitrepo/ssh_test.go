@@ -198,7 +198,7 @@ func TestSSHWrongKey(t *testing.T) {
 	key, _ := sshKey(t, "ed25519")
 	host := newSSHHost(t, right)
 	r := open(t, host.url("/r.git"), Auth{SSHKey: key, KnownHosts: host.known()})
-	if _, err := r.Refs(t.Context()); !errors.Is(err, ErrAuth) {
+	if _, err := r.Refs(t.Context()); !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "as a deploy key that may write") {
 		t.Errorf("refs: %v", err)
 	}
 	host.user = "hunter2" // people put tokens there

@@ -84,6 +84,7 @@ type (
 		Reason   string `json:"reason"`
 		Since    string `json:"since"`
 		Why      string `json:"why,omitempty"`
+		Do       string `json:"do"`
 		Accepted bool   `json:"accepted,omitempty"`
 	}
 	releaseForm struct {
@@ -147,7 +148,7 @@ func (r *Run) form(entries, text int) runForm {
 	f.PutRight = list(&l, slices.Concat(r.PutRight, r.Restored), func(s string) string { return short(s, text) })
 	f.Messages = list(&l, r.Messages, func(m Message) messageForm { return messageForm{m.Level, short(m.Text, text)} })
 	f.Ledger = list(&l, r.Ledger, func(o Owed) owedForm {
-		return owedForm{short(o.Release.String(), text), string(o.Reason), instant(o.Since), short(o.Why, text), o.Accepted}
+		return owedForm{short(o.Release.String(), text), string(o.Reason), instant(o.Since), short(o.Why, text), short(o.Advice(), text), o.Accepted}
 	})
 	f.New = list(&l, r.New, func(n Release) releaseForm {
 		return releaseForm{short(n.Release.String(), text), instant(n.Time), n.Size}
