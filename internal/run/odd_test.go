@@ -70,7 +70,7 @@ func TestOddEntriesArePassedOverAndCounted(t *testing.T) {
 	}
 	r := h.Upload("proper", "1.0", nil, nil)
 	said := w.sync(CodeDone)
-	w.says(said, fmt.Sprintf("%d entries of the index that are not files of a package", len(odd)),
+	w.says(said, fmt.Sprintf("%d entries of the index that belong to no release", len(odd)),
 		`"../evil/1.0/evil.cabal": unclean path`, `"evil/1.0/alpha.cabal": other file name`)
 	if strings.ContainsRune(said, '\x1b') {
 		t.Errorf("an entry's name reached the terminal: %q", said)
@@ -97,7 +97,7 @@ func TestAllIsOddInTheFirstRunToo(t *testing.T) {
 		h.Raw(header, nil)
 	}
 	w := newWorld(t, h)
-	w.says(w.sync(CodeDone), "done: 0 releases, 0 revisions", "23 entries of the index that are not files of a package")
+	w.says(w.sync(CodeDone), "done: 0 releases, 0 revisions", "23 entries of the index that belong to no release")
 	if got := w.cabalFiles(); len(got) != 0 {
 		t.Errorf("the bucket lists %q", got)
 	}

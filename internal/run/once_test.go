@@ -97,6 +97,6 @@ func TestUsageErrorHasSummaryAndOutputs(t *testing.T) {
 	}
 	outputs, summary := w.afterStep()
 	w.holds(outputs, map[string]string{"changed": "false", "releases": "0", "pending": "0"})
-	w.says(summary, "❌ Hackage mirror: failed", "--time-limit", "sync --help")
+	w.says(summary, "❌ Hackage mirror: failed", "--time-limit", "options")
 	w.says(outputs["summary-json"], `"outcome":"failed"`, "--time-limit")
 }

@@ -26,7 +26,7 @@ func TestSlipsOfThePen(t *testing.T) {
 		args []string
 		says string
 	}{
-		{"a bucket's name", []string{"--bucket=my-bucket"}, `bucket "my-bucket" is not there, and a folder that is to be made must begin with a slash or a dot: write s3://NAME for a bucket on S3`},
+		{"a bucket's name", []string{"--bucket=my-bucket"}, `bucket "my-bucket" does not exist, and a folder to be made must begin with a slash or a dot: write s3://NAME for a bucket on S3`},
 		{"one slash", []string{"--bucket=s3:/my-bucket"}, "neither a path nor a URL"},
 		{"no colon", []string{"--bucket=s3//my-bucket"}, "neither a path nor a URL"},
 		{"home", []string{"--bucket=~/mirror"}, "only a shell expands"},
@@ -34,7 +34,7 @@ func TestSlipsOfThePen(t *testing.T) {
 		{"a comment", []string{"--bucket=./a\n# the other one\n./b"}, `"# the other one" contains a comment`},
 		{"a comment behind", []string{"--bucket=./a # first"}, "contains a comment"},
 		{"a comment behind S3", []string{"--bucket=s3://name # first"}, "contains a comment"},
-		{"OWNER/REPO elsewhere", repository("me/all-cabal-files"), `files-repository "me/all-cabal-files" is not there`},
+		{"OWNER/REPO elsewhere", repository("me/all-cabal-files"), `files-repository "me/all-cabal-files" does not exist`},
 		{"home of a repository", repository("~/r.git"), "only a shell expands"},
 		{"a comment at a repository", repository("./r.git # ours"), "contains a comment"},
 		{"a repository with one slash", repository("https:/github.com/me/r"), "https must be followed by ://"},
@@ -43,7 +43,7 @@ func TestSlipsOfThePen(t *testing.T) {
 		{"password over ssh", repository("ssh://git:hunter2@github.com/me/r"), "contains a password"},
 		{"something with an @", []string{"--bucket=me:hunter2@host/x"}, `"…@host/x"`},
 		{"home of upstream", []string{"--upstream=~/hackage", "--bucket=./b"}, "only a shell expands"},
-		{"upstream that is no folder", []string{"--upstream=hackage", "--bucket=./b"}, `upstream "hackage" is not there`},
+		{"upstream that is no folder", []string{"--upstream=hackage", "--bucket=./b"}, `upstream "hackage" does not exist`},
 		{"upstream with a token", []string{"--upstream=https://hunter2@host", "--bucket=./b"}, "give the user with upstream-user"},
 		{"upstream with a password", []string{"--upstream=https://me:hunter2@host", "--bucket=./b"}, "the password with upstream-password"},
 		{"upstream with a query", []string{"--upstream=http://127.0.0.1:1/?token=hunter2", "--bucket=./b"}, "upstream has a query or fragment"},
@@ -63,7 +63,7 @@ func TestSlipsOfThePen(t *testing.T) {
 		{"upstream and public-url are the same, by the bucket", []string{"--upstream=https://mirror.example", "--bucket=s3://name?public-url=https://mirror.example/"}, "a mirror of itself"},
 		{"two in one folder", append(repository("./b"), "--bucket=./b"), "are the same"},
 		{"two repositories in one", append(repository("git@host:me/r"), "--hashes-repository=git@host:me/r.git"), "are the same"},
-		{"one token for two hosts", append(repository("https://one.example/r"), "--hashes-repository=https://two.example/r", "--token", token), "shown to both one.example and two.example"},
+		{"one token for two hosts", append(repository("https://one.example/r"), "--hashes-repository=https://two.example/r", "--token", token), "both one.example and two.example would get the same token"},
 		{"password without a user", []string{"--bucket=./b", "--upstream-password", key}, "needs a user"},
 		{"password sent unencrypted", []string{"--bucket=./b", "--upstream=http://host", "--upstream-user=me", "--upstream-password", key}, "sent unencrypted"},
 		{"password of a folder", []string{"--bucket=./b", "--upstream=" + there, "--upstream-user=me"}, "upstream is a folder"},
@@ -174,7 +174,7 @@ func TestFoldersOfHostedRunners(t *testing.T) {
 		if code := echo.main(t.Context(), []string{"sync", test.arg, "--signing-key", key}, env); code != CodeDone {
 			t.Fatalf("%s: exit code %d: %s", test.arg, code, stderr)
 		}
-		if got := strings.Contains(stderr.String(), "gone after the run"); got != test.want {
+		if got := strings.Contains(stderr.String(), "deleted after the run"); got != test.want {
 			t.Errorf("%s on a %s runner: %s", test.arg, test.runner, stderr)
 		}
 	}
