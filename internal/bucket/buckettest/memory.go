@@ -197,8 +197,13 @@ func (m *Memory) put(ctx context.Context, key string, o bucket.Object, c bucket.
 	if errors.Is(err, bucket.ErrDiffers) {
 		err = bucket.Differs(have.info, sha256.Sum256(have.content), o)
 	}
-	if err != nil || !write {
+	if err != nil {
 		return have.info, err
+	}
+	if !write {
+		kept := have.info
+		kept.Kept = true
+		return kept, nil
 	}
 	if exists && m.rules.Immutable != nil && m.rules.Immutable(key) {
 		m.t.Errorf("put %q (%s): an immutable object changes", key, c)
