@@ -63,8 +63,8 @@ func (r *syncer) tellReaders(ctx context.Context, run *report.Run, aborted error
 	}
 	_ = group.Wait() // which says what went wrong
 	for _, st := range all {
-		if st.now != nil && counted(st.now.Holds) {
-			run.Holds = &st.now.Holds
+		if told := cmp.Or(st.now, st.site.former); told != nil && counted(told.Holds) {
+			run.Holds = &told.Holds
 			return
 		}
 	}

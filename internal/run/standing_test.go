@@ -161,6 +161,16 @@ func TestQuietRunsTellOnceAnHour(t *testing.T) {
 	}
 }
 
+// A run that finds nothing new says how large the mirror is, where it had to look at
+// what readers were told.
+func TestQuietRunSaysHowLargeTheMirrorIs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Small())
+	w.sync(CodeDone)
+	said := w.sync(CodeDone, "--json")
+	w.says(said, `"changed": false`, fmt.Sprintf(`"packages": %d,`, w.told().Holds.Packages))
+}
+
 // TestTellingCostsSixPuts at most, beside what the mirror itself costs, and none of
 // the state, which can be put once a second only.
 func TestTellingCostsSixPuts(t *testing.T) {
