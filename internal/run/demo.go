@@ -126,7 +126,8 @@ func demoNext(dir, fingerprint string) string {
 What to look at next:
 
   ls DIR/hackage DIR/hackage/package
-        the mirror; cabal and stack can use it as a secure repository
+        the mirror; cabal and stack can use it as a secure repository. Open its
+        index.html in a browser to see how the mirror is
   export GNUPGHOME="$(cd DIR/gnupg && pwd)"
         the demo's own keyring, with key FINGERPRINT
   git -C DIR/all-cabal-hashes.git verify-tag current-hackage
