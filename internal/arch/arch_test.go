@@ -26,7 +26,7 @@ type room struct {
 	stdOnly bool     // no other modules
 }
 
-// rules are what a graph is held against.
+// rules say which imports a graph may have.
 type rules struct {
 	rooms map[string]room
 	// only has packages that just the rooms named may import. A path that ends

@@ -168,7 +168,7 @@ func (s trickle) Read(p []byte) (int, error) {
 	}
 }
 
-// Time in which the sink is at work is not held against the sender.
+// A slow sink does not make the sender look stalled.
 func TestSlowSinkIsNoStall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -27,10 +27,9 @@ func endOf(t *testing.T, g *hackagetest.Generation) index.Position {
 	return log.End()
 }
 
-func TestGap(t *testing.T) {
-	t.Parallel()
-	h := hackagetest.Small()
-	from := endOf(t, h.Generation())
+// served opens a Hackage that is served for the test.
+func served(t *testing.T, h *hackagetest.Hackage) *hackage.Upstream {
+	t.Helper()
 	server := h.Serve()
 	t.Cleanup(server.Close)
 	u, err := hackage.Open(server.URL, hackage.Options{
@@ -39,6 +38,14 @@ func TestGap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return u
+}
+
+func TestGap(t *testing.T) {
+	t.Parallel()
+	h := hackagetest.Small()
+	from := endOf(t, h.Generation())
+	u := served(t, h)
 	gap := func(from index.Position, most int64) (hackage.Gap, error) {
 		m, err := u.Metadata(t.Context(), hackage.Seen{})
 		if err != nil {
@@ -86,14 +93,7 @@ func TestSince(t *testing.T) {
 	t.Parallel()
 	h := hackagetest.Small()
 	before := h.Now()
-	server := h.Serve()
-	t.Cleanup(server.Close)
-	u, err := hackage.Open(server.URL, hackage.Options{
-		Pinned: tuf.Pinned{KeyIDs: h.KeyIDs(), Threshold: h.Threshold()}, Now: h.Now, FirstWait: time.Millisecond,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	u := served(t, h)
 	since := func(newest time.Time, most int64) (hackage.Gap, error) {
 		m, err := u.Metadata(t.Context(), hackage.Seen{})
 		if err != nil {

@@ -9,8 +9,8 @@
 //	{"package-hashes":{"MD5":"","SHA1":"","SHA256":"","SHA512":"","Skein512_512":""},"package-locations":["",""],"package-size":0}
 //
 // Readers depend on these bytes: nixpkgs cuts the text behind "SHA256":" with
-// sed, stackage-install takes the last location. Three forms lie side by side
-// in the published history: the form shown above, which is written today; until
+// sed, stackage-install takes the last location. The published
+// history has three forms: the form shown above, which is written today; until
 // about 2024 the digests in the order MD5, Skein512_512, SHA1, SHA512, SHA256;
 // and at first the same without package-size. Parse reads all three.
 //

@@ -88,9 +88,9 @@ func TestTornSetIsHealedAlthoughNothingIsNew(t *testing.T) {
 	}
 }
 
-// A pointer that is not what the state says is put right by the next update, and
-// by a run that begins anew.
-func TestPointerOfSomebodyElseIsPutRight(t *testing.T) {
+// If a pointer is another version than the state says, the next update repairs it,
+// and so does a run that begins anew.
+func TestPointerOfSomebodyElseIsRepaired(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{legacyGz, indexTar, indexGz, "root.json", "mirrors.json", "snapshot.json", "timestamp.json"} {
 		for _, how := range []string{"update", "full"} {

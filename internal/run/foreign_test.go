@@ -9,9 +9,9 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 )
 
-// The bucket's own files are the index's: what somebody else wrote over a
-// revision is put right when the run comes by, and a person hears of it once.
-func TestForeignRevisionIsPutRightWithAnAlarm(t *testing.T) {
+// The bucket's own files are the index's: a run that finds a revision
+// overwritten by somebody else repairs it and tells a person once.
+func TestForeignRevisionIsRepairedWithAnAlarm(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, hackagetest.Small())
 	w.sync(CodeDone)

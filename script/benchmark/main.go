@@ -3,8 +3,8 @@
 //
 // What it compares takes turns, round by round, so that a machine that is busy
 // with something else is so for all of them. A ratio is that of two
-// measurements of one round; the median over the rounds is what a target is
-// held against. Times alone say little about another machine.
+// measurements of one round; the median over the rounds is compared with
+// the target. Times alone say little about another machine.
 package main
 
 import (
