@@ -118,8 +118,8 @@ func (o *InitOptions) suggestions(known setup.Answers, asks bool) func(repositor
 
 // ask asks for what flags did not say.
 func (o *InitOptions) ask(ctx context.Context, s *setup.Setup, suggest func(string) setup.Answers, env Env) error {
-	talk := setup.NewTalk(env.stdin, env.Stderr)
-	answers, err := talk.Ask(ctx, o.answers(), suggest, env.Now())
+	prompt := setup.NewPrompt(env.stdin, env.Stderr)
+	answers, err := prompt.Ask(ctx, o.answers(), suggest, env.Now())
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (o *InitOptions) ask(ctx context.Context, s *setup.Setup, suggest func(stri
 		return usage(err, "init")
 	}
 	if !s.GH && setup.GHReady(ctx, runTool) == nil {
-		s.GH, err = talk.Confirm(ctx, "Let gh create missing repositories (public), add the deploy keys, and set secrets and variables now?")
+		s.GH, err = prompt.Confirm(ctx, "Let gh create missing repositories (public), add the deploy keys, and set secrets and variables now?")
 	}
 	return err
 }

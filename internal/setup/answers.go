@@ -1,9 +1,11 @@
 package setup
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -78,7 +80,7 @@ var (
 // Plan checks the answers, one by one and together. It finds all that is wrong
 // at once.
 func (a Answers) Plan(now time.Time) (Plan, error) {
-	p := Plan{Buckets: a.buckets(), PublicURL: given(a.PublicURL), Role: given(a.Role), Region: given(a.Region), Access: Access(a.Access), NoticeStep: a.Notice == NoticeStep, Pace: or(given(a.Pace), Cron)}
+	p := Plan{Buckets: a.buckets(), PublicURL: given(a.PublicURL), Role: given(a.Role), Region: given(a.Region), Access: Access(a.Access), NoticeStep: a.Notice == NoticeStep, Pace: cmp.Or(given(a.Pace), Cron)}
 	var errs []error
 	check := func(name string, err error) {
 		if err != nil {
@@ -96,11 +98,21 @@ func (a Answers) Plan(now time.Time) (Plan, error) {
 		check("bucket", checkBucket(text))
 	}
 	check("public-url", checkPublicURL(p.PublicURL))
-	check("role-to-assume", checkRole(p.Role))
-	check("aws-region", checkRegion(p.Region))
-	check("access", checkAccess(a.Access))
-	check("notice", checkNotice(a.Notice))
-	check("pace", checkPace(p.Pace))
+	if p.Role != "" && !roleForm.MatchString(p.Role) {
+		check("role-to-assume", errors.New("it is not the name of a role; write arn:aws:iam::ACCOUNT:role/NAME"))
+	}
+	if p.Region != "" && !regionForm.MatchString(p.Region) {
+		check("aws-region", errors.New("it is not a region; write one such as eu-central-1"))
+	}
+	if !slices.Contains(Accesses(), a.Access) {
+		check("access", fmt.Errorf("%.40q is not a way to push; choose one of %s", a.Access, strings.Join(Accesses(), ", ")))
+	}
+	if !slices.Contains([]string{"", NoticeJob, NoticeStep}, a.Notice) {
+		check("notice", fmt.Errorf("%.40q is unknown; choose %s or %s", a.Notice, NoticeJob, NoticeStep))
+	}
+	if !slices.Contains([]string{Cron, Outside, Chain, Watch}, p.Pace) {
+		check("pace", fmt.Errorf("%.40q is unknown; choose %s, %s, %s or %s", p.Pace, Cron, Outside, Chain, Watch))
+	}
 	p.Signer, err = parseSigner(given(a.Signer))
 	check("signer", err)
 	p.Expires, err = parseExpires(given(a.Expires), now)
@@ -179,36 +191,6 @@ func checkPublicURL(text string) error {
 	return nil
 }
 
-func checkRole(text string) error {
-	if text != "" && !roleForm.MatchString(text) {
-		return errors.New("it is not the name of a role; write arn:aws:iam::ACCOUNT:role/NAME")
-	}
-	return nil
-}
-
-func checkRegion(text string) error {
-	if text != "" && !regionForm.MatchString(text) {
-		return errors.New("it is not a region; write one such as eu-central-1")
-	}
-	return nil
-}
-
-func checkAccess(text string) error {
-	for _, known := range Accesses() {
-		if text == known {
-			return nil
-		}
-	}
-	return fmt.Errorf("%.40q is not a way to push; choose one of %s", text, strings.Join(Accesses(), ", "))
-}
-
-func checkNotice(text string) error {
-	if text != "" && text != NoticeJob && text != NoticeStep {
-		return fmt.Errorf("%.40q is unknown; choose %s or %s", text, NoticeJob, NoticeStep)
-	}
-	return nil
-}
-
 // parseSigner reads Name <address>.
 func parseSigner(text string) (gitrepo.Identity, error) {
 	if text == "" {
@@ -275,10 +257,10 @@ func (p Plan) check() error {
 			return fmt.Errorf("%s needs a token; give its address over ssh, or use --access token", d.remote)
 		}
 	}
-	if p.Access == Token && !p.Files.IsZero() && !p.Hashes.IsZero() && p.Files.Host != p.Hashes.Host && p.door(p.Files) == p.door(p.Hashes) {
+	if p.Access == Token && !p.Files.IsZero() && !p.Hashes.IsZero() && p.Files.Host != p.Hashes.Host && p.authFor(p.Files) == p.authFor(p.Hashes) {
 		return fmt.Errorf("both %s and %s would get the same token; give the address of one of them over ssh", p.Files.Host, p.Hashes.Host)
 	}
-	if p.Access == App && p.door(p.Files) == p.door(p.Hashes) && owner(p.Files) != owner(p.Hashes) && !p.Files.IsZero() && !p.Hashes.IsZero() {
+	if p.Access == App && p.authFor(p.Files) == p.authFor(p.Hashes) && owner(p.Files) != owner(p.Hashes) && !p.Files.IsZero() && !p.Hashes.IsZero() {
 		return fmt.Errorf("the token of an App opens the repositories of one owner, and %s and %s have different owners; use --access deploy-keys", p.Files, p.Hashes)
 	}
 	return nil
@@ -297,17 +279,12 @@ type destination struct {
 
 // destinations are the repositories to fill.
 func (p Plan) destinations() []destination {
-	var all []destination
-	for _, d := range []destination{{"files", p.Files}, {"hashes", p.Hashes}} {
-		if !d.remote.IsZero() {
-			all = append(all, d)
-		}
-	}
-	return all
+	both := []destination{{"files", p.Files}, {"hashes", p.Hashes}}
+	return slices.DeleteFunc(both, func(d destination) bool { return d.remote.IsZero() })
 }
 
-// door is how a remote is opened: by a key of its own or by a token.
-func (p Plan) door(r Remote) Access {
+// authFor is how a remote is opened: by a key of its own or by a token.
+func (p Plan) authFor(r Remote) Access {
 	switch {
 	case r.overHTTPS():
 		return Token
@@ -319,18 +296,13 @@ func (p Plan) door(r Remote) Access {
 
 // address is that of a remote as the workflow names it.
 func (p Plan) address(r Remote) string {
-	if p.door(r) == DeployKeys {
+	if p.authFor(r) == DeployKeys {
 		return r.ssh()
 	}
 	return r.https()
 }
 
-// opens reports whether some repository is opened in a way.
-func (p Plan) opens(by Access) bool {
-	for _, d := range p.destinations() {
-		if p.door(d.remote) == by {
-			return true
-		}
-	}
-	return false
+// uses reports whether some repository is opened in a way.
+func (p Plan) uses(by Access) bool {
+	return slices.ContainsFunc(p.destinations(), func(d destination) bool { return p.authFor(d.remote) == by })
 }

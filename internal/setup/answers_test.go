@@ -151,13 +151,13 @@ func TestPlanFindsAllAtOnce(t *testing.T) {
 }
 
 // Each repository is opened in the way that its place and the access allow.
-func TestDoors(t *testing.T) {
+func TestAuthFor(t *testing.T) {
 	t.Parallel()
 	ssh, https := "git@github.com:me/x.git", "https://github.com/me/x.git"
 	for _, test := range []struct {
 		remote  string
 		access  Access
-		door    Access
+		auth    Access
 		address string
 	}{
 		{"me/x", DeployKeys, DeployKeys, ssh},
@@ -174,8 +174,8 @@ func TestDoors(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := Plan{Repository: "me/own", Access: test.access}
-		if door, address := p.door(remote), p.address(remote); door != test.door || address != test.address {
-			t.Errorf("%s by %s: %s, %q; want %s, %q", test.remote, test.access, door, address, test.door, test.address)
+		if auth, address := p.authFor(remote), p.address(remote); auth != test.auth || address != test.address {
+			t.Errorf("%s by %s: %s, %q; want %s, %q", test.remote, test.access, auth, address, test.auth, test.address)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package setup
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,16 +17,16 @@ import (
 // ErrEnded is that of a conversation whose other side went away.
 var ErrEnded = errors.New("the input ended before all questions were answered; nothing was written")
 
-// A Talk asks somebody at a terminal.
-type Talk struct {
+// A Prompt asks somebody at a terminal.
+type Prompt struct {
 	out   io.Writer
 	lines <-chan string // closed at the end of the input
 }
 
-// NewTalk returns a talk by lines. What it reads ahead is lost to others, and
+// NewPrompt asks by lines. What it reads ahead is lost to others, and
 // its reader ends with the input or the process: a terminal that is being read
 // cannot be called off.
-func NewTalk(in io.Reader, out io.Writer) *Talk {
+func NewPrompt(in io.Reader, out io.Writer) *Prompt {
 	lines := make(chan string)
 	go func() {
 		defer close(lines)
@@ -33,91 +34,116 @@ func NewTalk(in io.Reader, out io.Writer) *Talk {
 			lines <- scanner.Text()
 		}
 	}()
-	return &Talk{out: out, lines: lines}
-}
-
-// ask asks until the answer is a good one. An empty answer is the default, and
-// None leaves out what optional says may be left out.
-func (t *Talk) ask(ctx context.Context, question, standard string, check func(answer string) error) (string, error) {
-	shown := standard
-	if shown == None {
-		shown = "none"
-	}
-	if shown != "" {
-		question += " [" + shown + "]"
-	}
-	for {
-		if _, err := io.WriteString(t.out, question+": "); err != nil {
-			return "", err
-		}
-		line, err := t.line(ctx)
-		if err != nil {
-			return "", err
-		}
-		answer := paste.Line(line)
-		switch answer {
-		case "":
-			answer = standard
-		case "none", "no":
-			answer = None
-		}
-		if err := check(answer); err != nil {
-			fmt.Fprintf(t.out, "  %v\n", err)
-			continue
-		}
-		return answer, nil
-	}
-}
-
-func (t *Talk) line(ctx context.Context) (string, error) {
-	select {
-	case line, ok := <-t.lines:
-		if !ok {
-			fmt.Fprintln(t.out)
-			return "", ErrEnded
-		}
-		return line, nil
-	case <-ctx.Done():
-		fmt.Fprintln(t.out)
-		return "", ctx.Err()
-	}
-}
-
-// Confirm asks for a yes or no; yes is the default.
-func (t *Talk) Confirm(ctx context.Context, question string) (bool, error) {
-	answer, err := t.ask(ctx, question+" (y/n)", "y", func(answer string) error {
-		if !slices.Contains([]string{"y", "yes", "n", None}, strings.ToLower(answer)) {
-			return errors.New("answer y or n")
-		}
-		return nil
-	})
-	return strings.HasPrefix(strings.ToLower(answer), "y"), err
+	return &Prompt{out: out, lines: lines}
 }
 
 // A question is one that may be asked.
 type question struct {
 	answer   *string // "" if it was not answered yet
 	text     string
-	standard string
-	needed   bool // may not be left out
+	standard string // taken for an empty answer
+	required bool   // None is no answer
 	check    func(answer string) error
+}
+
+// accepts says what is wrong with an answer.
+func (q question) accepts(answer string) error {
+	switch {
+	case answer == "" || answer == None && q.required:
+		return errors.New("an answer is needed")
+	case answer == None:
+		return nil
+	}
+	return q.check(answer)
+}
+
+// ask asks those of the questions that have no answer yet, each until the answer is
+// a good one.
+func (p *Prompt) ask(ctx context.Context, questions ...question) error {
+	for _, q := range questions {
+		for *q.answer == "" {
+			answer, err := p.answer(ctx, q)
+			if err != nil {
+				return err
+			}
+			if err := q.accepts(answer); err != nil {
+				fmt.Fprintf(p.out, "  %v\n", err)
+				continue
+			}
+			*q.answer = answer
+		}
+	}
+	return nil
+}
+
+// answer asks once.
+func (p *Prompt) answer(ctx context.Context, q question) (string, error) {
+	text := q.text
+	switch q.standard {
+	case "":
+	case None:
+		text += " [none]"
+	default:
+		text += " [" + q.standard + "]"
+	}
+	if _, err := io.WriteString(p.out, text+": "); err != nil {
+		return "", err
+	}
+	line, err := p.line(ctx)
+	if err != nil {
+		return "", err
+	}
+	switch answer := paste.Line(line); answer {
+	case "":
+		return q.standard, nil
+	case "none", "no":
+		return None, nil
+	default:
+		return answer, nil
+	}
+}
+
+func (p *Prompt) line(ctx context.Context) (string, error) {
+	select {
+	case line, ok := <-p.lines:
+		if !ok {
+			fmt.Fprintln(p.out)
+			return "", ErrEnded
+		}
+		return line, nil
+	case <-ctx.Done():
+		fmt.Fprintln(p.out)
+		return "", ctx.Err()
+	}
+}
+
+// Confirm asks for a yes or no; yes is the default.
+func (p *Prompt) Confirm(ctx context.Context, text string) (bool, error) {
+	answer := ""
+	err := p.ask(ctx, question{&answer, text + " (y/n)", "y", false, func(answer string) error {
+		if !slices.Contains([]string{"y", "yes", "n"}, strings.ToLower(answer)) {
+			return errors.New("answer y or n")
+		}
+		return nil
+	}})
+	return strings.HasPrefix(strings.ToLower(answer), "y"), err
 }
 
 // Ask completes what flags answered, by asking for the rest. What suggest says
 // for a repository that runs the workflow are the defaults.
-func (t *Talk) Ask(ctx context.Context, flags Answers, suggest func(repository string) Answers, now time.Time) (Answers, error) {
+func (p *Prompt) Ask(ctx context.Context, flags Answers, suggest func(repository string) Answers, now time.Time) (Answers, error) {
 	a := flags
-	a.Repository = or(a.Repository, suggest("").Repository)
+	a.Repository = cmp.Or(a.Repository, suggest("").Repository)
 	slug := func(answer string) error { _, err := parseRepository(answer); return err }
-	if err := t.each(ctx, question{&a.Repository, "Repository on GitHub that runs the workflow (OWNER/REPO or its address)", "", true, slug}); err != nil {
+	if err := p.ask(ctx, question{&a.Repository, "Repository on GitHub that runs the workflow (OWNER/REPO or its address)", "", true, slug}); err != nil {
 		return a, err
 	}
 	if name, err := parseRepository(given(a.Repository)); err == nil {
 		a.Repository = name
 	}
-	fmt.Fprintf(t.out, "This repository will run the workflow: %s. Press Enter to accept the value in brackets.\n", a.Repository)
+	fmt.Fprintf(p.out, "This repository will run the workflow: %s. Press Enter to accept the value in brackets.\n", a.Repository)
 	defaults := suggest(a.Repository)
-	if err := t.each(ctx, a.destinationQuestions(defaults)...); err != nil {
+	if err := p.ask(ctx, a.destinationQuestions(defaults)...); err != nil {
 		return a, err
 	}
 	if len(a.buckets()) == 0 {
@@ -126,15 +152,15 @@ func (t *Talk) Ask(ctx context.Context, flags Answers, suggest func(repository s
 	if given(a.Files) == "" && given(a.Hashes) == "" {
 		return a.Or(defaults), nil
 	}
-	fits := func(access string) error {
+	works := func(access string) error {
 		b := a
 		b.Access, b.Signer = access, ""
 		_, err := b.Plan(now)
 		return err
 	}
 	signs := func(answer string) error { _, err := parseSigner(answer); return err }
-	err := t.each(ctx,
-		question{&a.Access, "How the workflow pushes: " + strings.Join(Accesses(), ", "), defaults.Access, true, fits},
+	err := p.ask(ctx,
+		question{&a.Access, "How the workflow pushes: " + strings.Join(Accesses(), ", "), defaults.Access, true, works},
 		question{&a.Signer, "Name and address of the signing key, preferably those of an account on GitHub", defaults.Signer, true, signs})
 	return a.Or(defaults), err
 }
@@ -163,34 +189,4 @@ func (a *Answers) destinationQuestions(defaults Answers) []question {
 	}
 	a.Buckets = []string{""}
 	return append(all, question{&a.Buckets[0], "Bucket for tarballs and index, such as s3://NAME?region=eu-central-1, or none", strings.Join(append(there, None)[:1], ""), false, checkBucket})
-}
-
-func or(text, other string) string {
-	if text == "" {
-		return other
-	}
-	return text
-}
-
-// each asks those of the questions that have no answer yet.
-func (t *Talk) each(ctx context.Context, questions ...question) error {
-	for _, q := range questions {
-		if *q.answer != "" {
-			continue
-		}
-		answer, err := t.ask(ctx, q.text, q.standard, func(answer string) error {
-			switch {
-			case answer == "" || answer == None && q.needed:
-				return errors.New("an answer is needed")
-			case answer == None:
-				return nil
-			}
-			return q.check(answer)
-		})
-		if err != nil {
-			return err
-		}
-		*q.answer = answer
-	}
-	return nil
 }

@@ -11,12 +11,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// talk has somebody answer line by line.
-func talk(t *testing.T, flags Answers, git Answers, lines ...string) (Answers, string, error) {
+// prompt has somebody answer line by line.
+func prompt(t *testing.T, flags Answers, git Answers, lines ...string) (Answers, string, error) {
 	t.Helper()
 	var out bytes.Buffer
 	suggest := func(repository string) Answers { return git.Or(Standard(repository)) }
-	a, err := NewTalk(strings.NewReader(strings.Join(lines, "\n")+"\n"), &out).Ask(t.Context(), flags, suggest, noon())
+	a, err := NewPrompt(strings.NewReader(strings.Join(lines, "\n")+"\n"), &out).Ask(t.Context(), flags, suggest, noon())
 	return a, out.String(), err
 }
 
@@ -26,7 +26,7 @@ func clone() Answers {
 
 func TestEnterTakesWhatIsInBrackets(t *testing.T) {
 	t.Parallel()
-	got, said, err := talk(t, Answers{}, clone(), "", "", "", "", "")
+	got, said, err := prompt(t, Answers{}, clone(), "", "", "", "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestEnterTakesWhatIsInBrackets(t *testing.T) {
 
 func TestAnswers(t *testing.T) {
 	t.Parallel()
-	got, said, err := talk(t, Answers{}, Answers{},
+	got, said, err := prompt(t, Answers{}, Answers{},
 		"nonsense", "https://git.example.org/me/mirror", "https://github.com/me/mirror", // asked again
 		"none", "me/all-cabal-hashes",
 		"./folder", "s3://my-hackage", // asked again
@@ -75,7 +75,7 @@ func TestFlagsAreNotAskedFor(t *testing.T) {
 	t.Parallel()
 	flags := usual()
 	flags.Buckets, flags.Role, flags.PublicURL = []string{"s3://my-hackage?region=auto"}, None, None
-	got, said, err := talk(t, flags, clone())
+	got, said, err := prompt(t, flags, clone())
 	if err != nil || strings.Contains(said, "]: ") {
 		t.Errorf("%v\n%s", err, said)
 	}
@@ -88,7 +88,7 @@ func TestOneRepositoryThatRunsItsOwnWorkflow(t *testing.T) {
 	t.Parallel()
 	git := clone()
 	git.Repository = "me/all-cabal-hashes"
-	got, _, err := talk(t, Answers{}, git, "", "", "", "", "")
+	got, _, err := prompt(t, Answers{}, git, "", "", "", "", "")
 	if err != nil || got.Access != "github-token" || got.Files != None || got.Hashes != "me/all-cabal-hashes" {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -96,7 +96,7 @@ func TestOneRepositoryThatRunsItsOwnWorkflow(t *testing.T) {
 
 func TestTwiceTheSameRepository(t *testing.T) {
 	t.Parallel()
-	got, said, err := talk(t, Answers{}, clone(), "me/data", "me/data", "me/other", "", "", "")
+	got, said, err := prompt(t, Answers{}, clone(), "me/data", "me/data", "me/other", "", "", "")
 	if err != nil || got.Hashes != "me/other" || !strings.Contains(said, "give another one") {
 		t.Errorf("%+v, %v\n%s", got, err, said)
 	}
@@ -104,7 +104,7 @@ func TestTwiceTheSameRepository(t *testing.T) {
 
 func TestAnswersEnd(t *testing.T) {
 	t.Parallel()
-	if _, _, err := talk(t, Answers{}, clone(), "me/files"); !errors.Is(err, ErrEnded) {
+	if _, _, err := prompt(t, Answers{}, clone(), "me/files"); !errors.Is(err, ErrEnded) {
 		t.Errorf("%v", err)
 	}
 }
@@ -116,7 +116,7 @@ func TestInterruptedWhileAsking(t *testing.T) {
 	t.Cleanup(func() { _ = end.Close() })
 	ctx, cancel := context.WithCancel(t.Context())
 	suggest := func(string) Answers { cancel(); return clone() }
-	if _, err := NewTalk(in, io.Discard).Ask(ctx, Answers{}, suggest, noon()); !errors.Is(err, context.Canceled) {
+	if _, err := NewPrompt(in, io.Discard).Ask(ctx, Answers{}, suggest, noon()); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 }
@@ -124,7 +124,7 @@ func TestInterruptedWhileAsking(t *testing.T) {
 func TestConfirm(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{"\n": true, "y\n": true, "Yes\n": true, "n\n": false, "no\n": false, "maybe\ne\nn\n": false} {
-		got, err := NewTalk(strings.NewReader(text), io.Discard).Confirm(t.Context(), "All right?")
+		got, err := NewPrompt(strings.NewReader(text), io.Discard).Confirm(t.Context(), "All right?")
 		if err != nil || got != want {
 			t.Errorf("%q: %v, %v", text, got, err)
 		}

@@ -19,12 +19,10 @@ type step struct {
 	also     string // another way, or what to know
 }
 
-// words are what a run prints: what it found and made, and what is left to do.
-func (s *Setup) words(st *state) string {
+// checklist is what a run prints: what it found and made, and what is left to do.
+func (s *Setup) checklist(st *state) string {
 	var b strings.Builder
-	for _, line := range s.found(st) {
-		b.WriteString(line + "\n")
-	}
+	s.listFiles(&b, st)
 	if st.pin != "" {
 		b.WriteString("Note: " + st.pin + ".\n")
 	}
@@ -41,36 +39,30 @@ func (s *Setup) words(st *state) string {
 	return b.String()
 }
 
-// found says of each file what it is for and whether it was made.
-func (s *Setup) found(st *state) []string {
-	width, files := 0, st.workflows
-	if st.dependabot != nil {
-		files = append(slices.Clone(files), *st.dependabot)
-	}
-	for _, w := range files {
-		width = max(width, len(w.path))
-	}
+// listFiles says of each file what it is for and whether it was made.
+func (s *Setup) listFiles(b *strings.Builder, st *state) {
+	var files []file
 	for _, k := range st.keys {
-		width = max(width, len(k.path))
+		files = append(files, file{path: k.path, does: k.purpose(), outcome: s.outcome(k)})
 	}
-	var lines []string
-	for i, k := range st.keys {
-		lines = append(lines, fmt.Sprintf("%-*s  %s; %s", width, k.path, s.purpose(st, i, k), s.fate(st, k)))
+	files = append(files, st.files...)
+	width := 0
+	for _, f := range files {
+		width = max(width, len(f.path))
 	}
-	for _, w := range files {
-		lines = append(lines, fmt.Sprintf("%-*s  %s; %s", width, w.path, w.does, w.fate))
+	for _, f := range files {
+		fmt.Fprintf(b, "%-*s  %s; %s\n", width, f.path, f.does, f.outcome)
 	}
-	return lines
 }
 
-// fate says what became of a key.
-func (s *Setup) fate(st *state, k *key) string {
+// outcome says what became of a key.
+func (s *Setup) outcome(k *key) string {
 	if k.elsewhere {
 		return "no longer here, and no new one was made. If it is lost, remove " + shellQuote(k.public) + " and the secret " + k.secret + ", and run this again"
 	}
-	words := "kept"
+	words := kept
 	switch {
-	case st.removed[k.path]:
+	case k.removed:
 		words = "now a secret of " + s.Repository + ", and no longer a file"
 	case k.made:
 		words = "made"
@@ -82,15 +74,11 @@ func (s *Setup) fate(st *state, k *key) string {
 }
 
 // purpose says what a key is for.
-func (s *Setup) purpose(st *state, i int, k *key) string {
-	if i > 0 {
-		for _, d := range s.destinations() {
-			if st.ssh[d.option] == k {
-				return "opens " + d.remote.String()
-			}
-		}
-	}
-	if k.signer == nil {
+func (k *key) purpose() string {
+	switch {
+	case !k.remote.IsZero():
+		return "opens " + k.remote.String()
+	case k.signer == nil:
 		return "signs commits and tags"
 	}
 	until := "never expires"
@@ -120,11 +108,8 @@ func (s *Setup) pushSteps(st *state) []step {
 	}
 	address := "https://github.com/" + s.Repository + ".git"
 	add := "git add"
-	for _, w := range st.workflows {
-		add += " " + shellQuote(w.path)
-	}
-	if st.dependabot != nil {
-		add += " " + shellQuote(st.dependabot.path)
+	for _, f := range st.files {
+		add += " " + shellQuote(f.path)
 	}
 	commands = append(commands, add, "git commit -m 'Mirror Hackage'")
 	push := "git push -u origin HEAD"
@@ -169,15 +154,14 @@ func (s *Setup) repositorySteps(st *state) []step {
 func (s *Setup) deployKeySteps(st *state) []step {
 	var commands, pages []string
 	var all []step
-	for _, d := range s.destinations() {
-		k := st.ssh[d.option]
-		switch {
-		case k == nil || st.admitted[d.option] || k.line == "":
-		case d.remote.Slug == "":
-			all = append(all, step{"Give the key in " + k.public + " write access to " + d.remote.String() + ", in the settings at " + d.remote.Host + ".", nil, ""})
+	for _, k := range st.keys {
+		switch slug := k.remote.Slug; {
+		case k.remote.IsZero() || k.allowed || k.line == "":
+		case slug == "":
+			all = append(all, step{"Give the key in " + k.public + " write access to " + k.remote.String() + ", in the settings at " + k.remote.Host + ".", nil, ""})
 		default:
-			commands = append(commands, fmt.Sprintf("gh repo deploy-key add %s --repo %s --allow-write --title %s", shellQuote(k.public), d.remote.Slug, shellQuote(s.title())))
-			pages = append(pages, "https://github.com/"+d.remote.Slug+"/settings/keys/new")
+			commands = append(commands, fmt.Sprintf("gh repo deploy-key add %s --repo %s --allow-write --title %s", shellQuote(k.public), slug, shellQuote(s.title())))
+			pages = append(pages, "https://github.com/"+slug+"/settings/keys/new")
 		}
 	}
 	if len(commands) > 0 {
@@ -189,7 +173,7 @@ func (s *Setup) deployKeySteps(st *state) []step {
 func (s *Setup) secretSteps(st *state) []step {
 	var commands []string
 	set := func(name, file string) {
-		if !st.held[name] {
+		if !st.has(name) {
 			commands = append(commands, "gh secret set "+name+" --repo "+s.Repository+file)
 		}
 	}
@@ -212,20 +196,20 @@ func (s *Setup) credentialSteps(st *state) []step {
 	var all []step
 	add := func(names []string, what, also string, commands ...string) {
 		for _, name := range names {
-			if !st.held[name] {
+			if !st.has(name) {
 				all = append(all, step{what, commands, also})
 				return
 			}
 		}
 	}
 	repo := " --repo " + s.Repository
-	if s.opens(App) {
+	if s.uses(App) {
 		add([]string{"APP_CLIENT_ID", "APP_PRIVATE_KEY"},
 			"Make a GitHub App with \"Contents: Read and write\", install it on the repositories, and give its client id and a private key to the workflow:",
 			"At https://github.com/settings/apps/new, without a webhook.",
 			"gh variable set APP_CLIENT_ID"+repo, "gh secret set APP_PRIVATE_KEY"+repo+" < DOWNLOADED.pem")
 	}
-	if s.opens(Token) {
+	if s.uses(Token) {
 		add([]string{"TOKEN"}, "Make a token that may write to the repositories (\"Contents: Read and write\"), and give it to the workflow:",
 			"At https://github.com/settings/personal-access-tokens/new for GitHub.", "gh secret set TOKEN"+repo)
 	}
@@ -249,7 +233,7 @@ func (s *Setup) credentialSteps(st *state) []step {
 func (s *Setup) hostKeys() (hosts, scans []string) {
 	into := " > known_hosts"
 	for _, d := range s.destinations() {
-		if s.door(d.remote) != DeployKeys || d.remote.Slug != "" || slices.Contains(hosts, d.remote.Host) {
+		if s.authFor(d.remote) != DeployKeys || d.remote.Slug != "" || slices.Contains(hosts, d.remote.Host) {
 			continue
 		}
 		host, port, err := net.SplitHostPort(d.remote.Host)
@@ -282,15 +266,16 @@ func (s *Setup) variableSteps(st *state) []step {
 	var commands []string
 	also := "Or at https://github.com/" + s.Repository + "/settings/variables/actions."
 	for _, v := range s.variables() {
-		if st.held[v.name] && st.values[v.name] == v.value {
+		value, set := st.settings[v.name]
+		if set && value == v.value {
 			continue
 		}
-		if st.held[v.name] {
+		if set {
 			also = "Variables that are set already keep their value until you run their command."
 		}
 		commands = append(commands, "gh variable set "+v.name+" --repo "+s.Repository+" --body "+shellQuote(v.value))
 	}
-	if bucket := s.unplaced(); bucket != "" && !st.held["S3_REGION"] {
+	if bucket := s.bucketWithoutRegion(); bucket != "" && !st.has("S3_REGION") {
 		also += "\n    Say in which region " + bucket + " is: gh variable set S3_REGION --repo " + s.Repository + " --body REGION"
 	}
 	if len(commands) == 0 {

@@ -17,24 +17,32 @@ const newMark = ".hackage-mirror-new-"
 // maxKey bounds a file that is read, in bytes.
 const maxKey = 1 << 20
 
-// openKeys makes the folder for the keys, which git is told to leave out before
-// there is anything in it.
-func openKeys(dir string) error {
+// makeKeysFolder makes the folder for the keys, which git is told to leave out
+// before there is anything in it.
+func makeKeysFolder(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the folder for the keys: %w", err)
 	}
-	if err := clean(dir); err != nil {
+	if err := removeUnfinished(dir); err != nil {
 		return err
 	}
-	_, err := create(filepath.Join(dir, ".gitignore"), []byte("*\n"), 0o644)
-	return err
+	ignore := filepath.Join(dir, ".gitignore")
+	if there, err := readFile(ignore); err != nil || there != nil {
+		return err
+	}
+	return create(ignore, []byte("*\n"), 0o644)
 }
 
-// clean takes away what a killed run left in a folder.
-func clean(dir string) error {
-	leftovers, err := filepath.Glob(filepath.Join(globQuote(dir), newMark+"*"))
-	for _, file := range leftovers {
-		err = errors.Join(err, os.Remove(file))
+// removeUnfinished takes away what a killed run left in a folder.
+func removeUnfinished(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), newMark) {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, entry.Name())))
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("clean folder %q: %w", dir, err)
@@ -42,74 +50,42 @@ func clean(dir string) error {
 	return nil
 }
 
-// globQuote takes the meaning from what Glob would take for patterns.
-func globQuote(dir string) string {
-	if os.PathSeparator == '\\' {
-		return dir // there it has no quoting, and such names are rare
-	}
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
-}
-
-// create makes a file with all its content, or leaves one that is there as it
-// is and returns false.
-func create(path string, content []byte, mode fs.FileMode) (made bool, err error) {
-	temporary, err := stage(path, content, mode)
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = os.Remove(temporary) }() // after a link, the second name
-	err = os.Link(temporary, path)
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		err = moveNew(temporary, path) // a file system without links
-	}
-	switch {
-	case errors.Is(err, fs.ErrExist):
-		return false, nil
-	case err != nil:
-		return false, fmt.Errorf("write %q: %w", path, err)
-	}
-	return true, nil
-}
-
-// createBeside makes a file that was not there, and its folder.
-func createBeside(path string, content []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("make the folder of %q: %w", path, err)
-	}
-	made, err := create(path, content, 0o644)
-	if err == nil && !made {
-		err = fmt.Errorf("write %q: another program has just created it; run this again", path)
+// create makes a file with all its content where there is none, and its folder.
+func create(path string, content []byte, mode fs.FileMode) error {
+	err := write(path, content, mode, linkNew)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("write %q: another program has just created it; run this again", path)
 	}
 	return err
 }
 
-// moveNew gives a file its name unless there is one of that name.
-func moveNew(from, to string) error {
-	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
+// linkNew gives a file its name unless there is one of that name.
+func linkNew(from, to string) error {
+	err := os.Link(from, to)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) { // a file system without links
 		return errors.Join(err, fs.ErrExist)
 	}
 	return os.Rename(from, to)
 }
 
-// replace makes a file with all its content in the place of one that is there.
-func replace(path string, content []byte, mode fs.FileMode) error {
-	temporary, err := stage(path, content, mode)
+// write makes a file beside its place, and gives it its name when all is in it.
+func write(path string, content []byte, mode fs.FileMode, name func(from, to string) error) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("write %q: %w", path, err)
+		}
+	}()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), newMark+"*") // 0600 from its start
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(temporary, path); err != nil {
-		_ = os.Remove(temporary)
-		return fmt.Errorf("write %q: %w", path, err)
-	}
-	return nil
-}
-
-// stage writes a file beside its place and returns its name.
-func stage(path string, content []byte, mode fs.FileMode) (temporary string, err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), newMark+"*") // 0600 from its start
-	if err != nil {
-		return "", fmt.Errorf("write %q: %w", path, err)
-	}
+	defer func() { _ = os.Remove(f.Name()) }() // not there any more, or after a link the second name
 	_, err = f.Write(content)
 	if err == nil && mode != 0o600 {
 		err = f.Chmod(mode)
@@ -118,10 +94,9 @@ func stage(path string, content []byte, mode fs.FileMode) (temporary string, err
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		_ = os.Remove(f.Name())
-		return "", fmt.Errorf("write %q: %w", path, err)
+		return err
 	}
-	return f.Name(), nil
+	return name(f.Name(), path)
 }
 
 // readFile reads a small file; nil if there is none.

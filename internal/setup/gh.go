@@ -20,33 +20,32 @@ func GHReady(ctx context.Context, run Command) error {
 	return nil
 }
 
-// look creates the repositories that do not exist and reads the names of the
+// readGitHub creates the repositories that do not exist and reads the names of the
 // secrets that do. Without these names nothing could be done that is sure to
 // leave them alone.
-func (s *Setup) look(ctx context.Context, st *state) error {
+func (s *Setup) readGitHub(ctx context.Context, st *state) error {
 	st.missing = map[string]bool{}
 	for _, slug := range s.repositories() {
 		_, err := s.Run(ctx, nil, "gh", "repo", "view", slug, "--json", "name")
 		if err != nil && strings.Contains(err.Error(), noRepository) {
 			_, err = s.Run(ctx, nil, "gh", "repo", "create", slug, "--public")
 		}
-		if err != nil {
+		if !st.did("create repository "+slug, err) {
 			st.missing[slug] = true
-			st.trouble("create repository "+slug, err)
 		}
 	}
 	for _, kind := range []string{"secret", "variable"} {
-		out, err := s.Run(ctx, nil, "gh", kind, "list", "--repo", s.Repository)
+		out, err := s.gh(ctx, s.Repository, kind, "list")
 		if err != nil {
-			return fmt.Errorf("list the settings of %s: %w; nothing was written. Try again, or leave out gh and run the commands that are then printed", s.Repository, errors.Join(append(st.troubles, err)...))
+			return fmt.Errorf("list the settings of %s: %w; nothing was written. Try again, or leave out gh and run the commands that are then printed", s.Repository, errors.Join(append(st.failed, err)...))
 		}
 		for line := range strings.Lines(string(out)) {
 			name, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 			value, _, _ := strings.Cut(rest, "\t")
-			st.held[name] = true
-			if kind == "variable" {
-				st.values[name] = value
+			if kind == "secret" {
+				value = "" // it is when the secret was set
 			}
+			st.settings[name] = value
 		}
 	}
 	return nil
@@ -63,93 +62,76 @@ func (s *Setup) repositories() []string {
 	return all
 }
 
-// handOver lets deploy keys in, and then hands their private halves and the
-// signing key to the workflow.
-func (s *Setup) handOver(ctx context.Context, st *state) {
+// gh runs GitHub's command line for a repository.
+func (s *Setup) gh(ctx context.Context, slug string, args ...string) ([]byte, error) {
+	return s.Run(ctx, nil, "gh", append(args, "--repo", slug)...)
+}
+
+// configureGitHub lets deploy keys in, and then gives the workflow their private
+// halves, the signing key and the variables.
+func (s *Setup) configureGitHub(ctx context.Context, st *state) {
 	if ctx.Err() != nil {
 		return
 	}
-	for _, d := range s.destinations() {
-		if k := st.ssh[d.option]; k != nil && d.remote.Slug != "" && k.line != "" {
-			if err := s.admit(ctx, d.remote.Slug, k); err != nil {
-				st.trouble("add a deploy key to "+d.remote.Slug, err)
-				continue
-			}
-			st.admitted[d.option] = true
+	for _, k := range st.keys {
+		if k.remote.Slug != "" && k.line != "" {
+			k.allowed = st.did("add a deploy key to "+k.remote.Slug, s.addDeployKey(ctx, k))
 		}
 	}
 	for i, k := range st.keys {
-		if k.private == nil || st.held[k.secret] || !s.hand(ctx, st, k.secret, k.private) {
+		if k.private == nil || st.has(k.secret) || !s.setSecret(ctx, st, k.secret, k.private) {
 			continue
 		}
-		if i == 0 {
-			continue // of the signing key this is the only copy that can be read
+		if i > 0 { // of the signing key this is the only copy that can be read
+			k.removed = st.did("remove a key that GitHub has now", os.Remove(k.path))
 		}
-		if err := os.Remove(k.path); err != nil {
-			st.trouble("remove a key that GitHub has now", err)
-			continue
+	}
+	if len(st.keys) > 0 && st.keys[0].locked && !st.has(passphraseSecret) {
+		s.setSecret(ctx, st, passphraseSecret, s.Passphrase)
+	}
+	if s.Pace != Watch && s.Former == Watch && st.has(watchVariable) { // runs would stay on GitHub's machines
+		_, err := s.gh(ctx, s.Repository, "variable", "delete", watchVariable)
+		if st.did("delete variable "+watchVariable, err) {
+			delete(st.settings, watchVariable)
 		}
-		st.removed[k.path] = true
 	}
-	if len(st.keys) > 0 && st.keys[0].locked && !st.held[passphraseSecret] {
-		s.hand(ctx, st, passphraseSecret, s.Passphrase)
-	}
-	s.stopWatching(ctx, st)
 	for _, v := range s.variables() {
-		if st.held[v.name] {
+		if st.has(v.name) {
 			continue // with another value it is in the list
 		}
-		if _, err := s.Run(ctx, nil, "gh", "variable", "set", v.name, "--repo", s.Repository, "--body", v.value); err != nil {
-			st.trouble("set variable "+v.name, err)
-			continue
+		_, err := s.gh(ctx, s.Repository, "variable", "set", v.name, "--body", v.value)
+		if st.did("set variable "+v.name, err) {
+			st.settings[v.name] = v.value
 		}
-		st.held[v.name], st.values[v.name] = true, v.value
 	}
 }
 
-// stopWatching takes away what another pace than watch would do on GitHub's machines.
-func (s *Setup) stopWatching(ctx context.Context, st *state) {
-	if s.Pace == Watch || s.Former != Watch || !st.held[watchVariable] {
-		return
-	}
-	if _, err := s.Run(ctx, nil, "gh", "variable", "delete", watchVariable, "--repo", s.Repository); err != nil {
-		st.trouble("delete variable "+watchVariable, err)
-		return
-	}
-	delete(st.held, watchVariable)
-	delete(st.values, watchVariable)
-}
-
-// admit lets an ssh key write to a repository.
-func (s *Setup) admit(ctx context.Context, slug string, k *key) error {
-	out, err := s.Run(ctx, nil, "gh", "repo", "deploy-key", "list", "--repo", slug)
-	if err != nil {
+// addDeployKey lets an ssh key write to its repository.
+func (s *Setup) addDeployKey(ctx context.Context, k *key) error {
+	out, err := s.gh(ctx, k.remote.Slug, "repo", "deploy-key", "list")
+	if err != nil || strings.Contains(string(out), strings.Fields(k.line)[1]) {
 		return err
 	}
-	if strings.Contains(string(out), strings.Fields(k.line)[1]) {
-		return nil
-	}
-	_, err = s.Run(ctx, nil, "gh", "repo", "deploy-key", "add", k.public, "--repo", slug, "--allow-write", "--title", s.title())
+	_, err = s.gh(ctx, k.remote.Slug, "repo", "deploy-key", "add", k.public, "--allow-write", "--title", s.title())
 	return err
 }
 
 // title is that of a deploy key on GitHub.
 func (s *Setup) title() string { return "hackage-mirror in " + s.Repository }
 
-// hand makes a secret of GitHub. Its value goes by standard input.
-func (s *Setup) hand(ctx context.Context, st *state, name string, value []byte) bool {
-	if _, err := s.Run(ctx, value, "gh", "secret", "set", name, "--repo", s.Repository); err != nil {
-		st.trouble("set secret "+name, err)
-		return false
+// setSecret makes a secret of GitHub. Its value goes by standard input.
+func (s *Setup) setSecret(ctx context.Context, st *state, name string, value []byte) bool {
+	_, err := s.Run(ctx, value, "gh", "secret", "set", name, "--repo", s.Repository)
+	if err == nil {
+		st.settings[name] = ""
 	}
-	st.held[name] = true
-	return true
+	return st.did("set secret "+name, err)
 }
 
-// trouble notes what gh could not do.
-func (st *state) trouble(what string, err error) {
-	if errors.Is(err, context.Canceled) {
-		return
+// did reports whether something was done, and keeps for the list what gh could not do.
+func (st *state) did(what string, err error) bool {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		st.failed = append(st.failed, fmt.Errorf("%s: %w", what, err))
 	}
-	st.troubles = append(st.troubles, fmt.Errorf("%s: %w", what, err))
+	return err == nil
 }

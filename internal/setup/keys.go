@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -31,10 +32,15 @@ type key struct {
 	// secret of that name, or the public half shows that it was here once.
 	elsewhere bool
 
+	loose   bool // others can read the private half
+	removed bool // GitHub has the private half now, and the file is gone
+
 	signer *openpgp.Signer // of a signing key that is here
 	locked bool            // it has a passphrase
-	line   string          // of an ssh key: its public half without a comment
-	loose  bool            // others can read the private half
+
+	remote  Remote // that an ssh key opens
+	line    string // of an ssh key: its public half without a comment
+	allowed bool   // the ssh key may write to the remote
 }
 
 // The names of keys: the secret's, and the files'.
@@ -55,10 +61,10 @@ func sshSecret(option string) string {
 func (s *Setup) signingKey(held bool) (*key, error) {
 	k := &key{secret: signingSecret, path: filepath.Join(s.Keys, signingFile), public: filepath.Join(s.Keys, signingPublic)}
 	found, err := k.find(held)
-	if err != nil || !found && k.elsewhere {
+	switch {
+	case err != nil || !found && k.elsewhere:
 		return k, err
-	}
-	if !found {
+	case !found:
 		if s.Plan.Signer == (gitrepo.Identity{}) {
 			return nil, &AnswerError{errors.New("the signing key needs a name and an address; give --signer 'NAME <ADDRESS>'")}
 		}
@@ -66,14 +72,14 @@ func (s *Setup) signingKey(held bool) (*key, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := k.keep(text); err != nil {
+		if err := k.save(text); err != nil {
 			return nil, err
 		}
 	}
 	if err := k.openSigning(s.Passphrase, s.Now); err != nil {
 		return nil, err
 	}
-	return k, k.keepPublic(k.signer.PublicKey())
+	return k, k.savePublic(k.signer.PublicKey())
 }
 
 // openSigning tries a signing key.
@@ -100,24 +106,24 @@ func (k *key) openSigning(passphrase []byte, now func() time.Time) error {
 // sshKey returns the ssh key for a destination, and makes one if there is none.
 func (s *Setup) sshKey(d destination, held bool) (*key, error) {
 	path := filepath.Join(s.Keys, d.option+"-ssh-key")
-	k := &key{secret: sshSecret(d.option), path: path, public: path + ".pub"}
-	if err := k.checkOpens(d.remote, s.Repository); err != nil {
+	k := &key{secret: sshSecret(d.option), path: path, public: path + ".pub", remote: d.remote}
+	if err := k.checkRemote(s.Repository); err != nil {
 		return nil, err
 	}
 	found, err := k.find(held)
 	if err != nil {
 		return nil, err
 	}
-	comment := "hackage-mirror-" + d.option + opens + d.remote.String()
+	comment := "hackage-mirror-" + d.option + forRemote + d.remote.String()
 	switch {
 	case !found && k.elsewhere:
-		return k, k.readLine()
+		return k, k.readPublic()
 	case !found:
 		text, err := newSSHKey(comment)
 		if err != nil {
 			return nil, err
 		}
-		if err := k.keep(text); err != nil {
+		if err := k.save(text); err != nil {
 			return nil, err
 		}
 	}
@@ -129,32 +135,38 @@ func (s *Setup) sshKey(d destination, held bool) (*key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %q: %w; replace it with an OpenSSH private key without a passphrase, or move it elsewhere to get a new key", k.path, err)
 	}
-	k.line = string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(signer.PublicKey())))
-	return k, k.keepPublic([]byte(k.line + " " + comment + "\n"))
+	k.line = publicLine(signer.PublicKey())
+	return k, k.savePublic([]byte(k.line + " " + comment + "\n"))
 }
 
-// opens stands in the comment of an ssh key before the repository that it is for.
-const opens = " for "
+// publicLine is the public half of an ssh key without a comment.
+func publicLine(public ssh.PublicKey) string {
+	return string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(public)))
+}
 
-// checkOpens refuses a key that was made for another repository on GitHub, which lets
-// a deploy key into one only.
-func (k *key) checkOpens(remote Remote, workflow string) error {
+// forRemote stands in the comment of an ssh key before the repository that it opens.
+const forRemote = " for "
+
+// checkRemote refuses a key that was made for another repository on GitHub, which
+// lets a deploy key into one only.
+func (k *key) checkRemote(workflow string) error {
 	raw, err := readFile(k.public)
 	if err != nil {
 		return err
 	}
 	_, comment, _, _, err := ssh.ParseAuthorizedKey(raw)
-	_, before, known := strings.Cut(comment, opens)
-	if _, other := ParseSlug(before); err != nil || !known || other != nil || remote.Slug == "" || strings.EqualFold(before, remote.Slug) {
+	_, before, known := strings.Cut(comment, forRemote)
+	slug := k.remote.Slug
+	if _, other := ParseSlug(before); err != nil || !known || other != nil || slug == "" || strings.EqualFold(before, slug) {
 		return nil // damaged ones are told of where they are read
 	}
 	return fmt.Errorf("%q is the deploy key of %s, and GitHub lets a deploy key into one repository only; to get another one for %s, run: rm -f %s %s; "+
 		"if %s has the secret %s, also run: gh secret delete %s --repo %s; then run this again. If %s is the new name of the same repository, write it at the end of %q instead",
-		k.public, before, remote.Slug, shellQuote(k.path), shellQuote(k.public), workflow, k.secret, k.secret, workflow, remote.Slug, k.public)
+		k.public, before, slug, shellQuote(k.path), shellQuote(k.public), workflow, k.secret, k.secret, workflow, slug, k.public)
 }
 
-// readLine reads the public half of an ssh key whose private half is elsewhere.
-func (k *key) readLine() error {
+// readPublic reads the public half of an ssh key whose private half is elsewhere.
+func (k *key) readPublic() error {
 	raw, err := readFile(k.public)
 	if err != nil || raw == nil {
 		return err
@@ -163,7 +175,7 @@ func (k *key) readLine() error {
 	if err != nil {
 		return fmt.Errorf("read %q: %w; remove it to get a new key", k.public, err)
 	}
-	k.line = string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(public)))
+	k.line = publicLine(public)
 	return nil
 }
 
@@ -175,7 +187,7 @@ func (k *key) find(held bool) (found bool, err error) {
 	}
 	if k.private != nil {
 		info, err := os.Stat(k.path)
-		k.loose = err == nil && looseMode(info.Mode())
+		k.loose = err == nil && runtime.GOOS != "windows" && info.Mode()&0o077 != 0 // there modes say nothing
 		return true, err
 	}
 	public, err := readFile(k.public)
@@ -183,29 +195,21 @@ func (k *key) find(held bool) (found bool, err error) {
 	return false, err
 }
 
-// keep writes the private half of a key that was just made.
-func (k *key) keep(text []byte) error {
-	made, err := create(k.path, text, 0o600)
-	if err != nil {
-		return err
-	}
-	if !made {
-		return fmt.Errorf("write %q: another program has just created it; run this again", k.path)
-	}
+// save writes the private half of a key that was just made.
+func (k *key) save(text []byte) error {
 	k.private, k.made = text, true
-	return nil
+	return create(k.path, text, 0o600)
 }
 
-// keepPublic writes the public half if there is none, and refuses one of
+// savePublic writes the public half if there is none, and refuses one of
 // another key.
-func (k *key) keepPublic(text []byte) error {
+func (k *key) savePublic(text []byte) error {
 	there, err := readFile(k.public)
 	switch {
 	case err != nil:
 		return err
 	case there == nil:
-		_, err = create(k.public, text, 0o644)
-		return err
+		return create(k.public, text, 0o644)
 	case !samePublic(there, text):
 		return fmt.Errorf("%q is not the public half of %q; remove it and run this again to rewrite it", k.public, k.path)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 
 	workflows "github.com/hackage-mirror/hackage-mirror/.github/workflows"
@@ -24,46 +23,39 @@ const (
 	Watch   = "watch"   // the schedule, and runs that stay on a runner of one's own
 )
 
-func checkPace(text string) error {
-	if !slices.Contains([]string{Cron, Outside, Chain, Watch}, text) {
-		return fmt.Errorf("%.40q is unknown; choose %s, %s, %s or %s", text, Cron, Outside, Chain, Watch)
-	}
-	return nil
-}
-
 // schedule is the part of mirror.yml that starts it by itself.
 var schedule = regexp.MustCompile(`(?m)^  schedule:\n(    .*\n)+`)
 
-// A workflow is a file of GitHub's, with what it does, and when if that is in its
-// text.
-type workflow struct {
+// A file is one of GitHub's, such as a workflow, with what it does, and when if that
+// is in its text.
+type file struct {
 	path, does string
 	timed      bool
 	text       func(pin string) []byte
-	fate       string // what became of it
+	outcome    string // what became of it
 }
 
 // workflows are the files that the plan needs, that of the mirror first.
-func (s *Setup) workflows() []workflow {
-	mirror := workflow{path: s.File, does: "runs the mirror", timed: true, text: s.Workflow}
+func (s *Setup) workflows() []file {
+	mirror := file{path: s.File, does: "runs the mirror", timed: true, text: s.Workflow}
 	if s.Pace != Chain {
-		return []workflow{mirror}
+		return []file{mirror}
 	}
-	beside := func(name, does string, timed bool, text string) workflow {
-		return workflow{path: filepath.Join(filepath.Dir(s.File), name), does: does, timed: timed, text: func(pin string) []byte {
+	beside := func(name, does string, timed bool, text string) file {
+		return file{path: filepath.Join(filepath.Dir(s.File), name), does: does, timed: timed, text: func(pin string) []byte {
 			return []byte(ownUses.ReplaceAllString(s.atMinute(text), "${1}@"+pin))
 		}}
 	}
-	return []workflow{
+	return []file{
 		mirror,
 		beside(pace.PacerFile, "starts the mirror each 30 minutes", false, workflows.Pace),
 		beside(pace.MenderFile, "restarts pace.yml if it stopped,", true, workflows.Mend),
 	}
 }
 
-// at completes what a workflow does with when, by the text that is in its file: that
-// may be of an earlier plan, or somebody's own.
-func (w *workflow) at(text []byte) {
+// describe completes what a workflow does with when, by the text that is in its file:
+// that may be of an earlier plan, or somebody's own.
+func (w *file) describe(text []byte) {
 	if !w.timed {
 		return
 	}
@@ -164,7 +156,7 @@ func (s *Setup) runnerSteps(*state) []step {
 func (s *Setup) formerSteps(st *state) []step {
 	repo := " --repo " + s.Repository
 	var all []step
-	if s.Pace != Watch && (st.values[watchVariable] == watchFor || s.Former == Watch && !s.GH) {
+	if s.Pace != Watch && (st.settings[watchVariable] == watchFor || s.Former == Watch && !s.GH) {
 		all = append(all, step{"Have runs no longer stay, which they should not do on GitHub's own machines:", []string{"gh variable delete " + watchVariable + repo}, ""})
 	}
 	left, err := s.chainFiles()

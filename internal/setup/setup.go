@@ -30,18 +30,16 @@ type Setup struct {
 
 // A state is what a run finds and makes.
 type state struct {
-	keys       []*key            // the signing key first
-	ssh        map[string]*key   // by the destination's option
-	held       map[string]bool   // secrets and variables that GitHub has
-	values     map[string]string // of the variables
-	missing    map[string]bool   // repositories that are to be created by hand; nil: nobody looked
-	admitted   map[string]bool   // ssh keys that may write, by the destination's option
-	troubles   []error           // what gh could not do
-	workflows  []workflow        // with what became of them
-	dependabot *workflow         // not one, but a file that keeps the pins up to date; nil: another does
-	pin        string            // why the workflow names no release, "" if it does
-	removed    map[string]bool   // private files that were handed over
+	keys     []*key            // the signing key first
+	settings map[string]string // secrets and variables that GitHub has; of the latter the value
+	missing  map[string]bool   // repositories that are to be created by hand; nil: nobody looked
+	failed   []error           // what gh could not do
+	files    []file            // with what became of them
+	pin      string            // why the workflow names no release, "" if it does
 }
+
+// has reports whether GitHub has a secret or a variable.
+func (st *state) has(setting string) bool { _, ok := st.settings[setting]; return ok }
 
 // ErrLeft is that of a run in which gh could not do all it was asked for.
 var ErrLeft = errors.New("some steps were left for you")
@@ -49,15 +47,13 @@ var ErrLeft = errors.New("some steps were left for you")
 // Do makes what is missing and prints what it did and what is left to do. What
 // was made before an error stays, and the next run goes on from it.
 func (s *Setup) Do(ctx context.Context) error {
-	st := &state{
-		ssh: map[string]*key{}, held: map[string]bool{}, values: map[string]string{}, admitted: map[string]bool{}, removed: map[string]bool{},
-	}
+	st := &state{settings: map[string]string{}}
 	defer st.wipe()
 	if err := s.checkFile(); err != nil {
 		return err
 	}
 	if s.GH {
-		if err := s.look(ctx, st); err != nil {
+		if err := s.readGitHub(ctx, st); err != nil {
 			return err
 		}
 	}
@@ -71,16 +67,16 @@ func (s *Setup) Do(ctx context.Context) error {
 		return err
 	}
 	if s.GH {
-		s.handOver(ctx, st)
+		s.configureGitHub(ctx, st)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if _, err := io.WriteString(s.Out, s.words(st)); err != nil {
+	if _, err := io.WriteString(s.Out, s.checklist(st)); err != nil {
 		return err
 	}
-	if len(st.troubles) > 0 {
-		return fmt.Errorf("set up with gh: %w, as the printed list says: %w", ErrLeft, errors.Join(st.troubles...))
+	if len(st.failed) > 0 {
+		return fmt.Errorf("set up with gh: %w, as the printed list says: %w", ErrLeft, errors.Join(st.failed...))
 	}
 	return nil
 }
@@ -94,38 +90,30 @@ func (st *state) wipe() {
 
 // makeKeys finds or makes the keys that the plan needs.
 func (s *Setup) makeKeys(st *state) error {
-	if err := openKeys(s.Keys); err != nil {
+	if err := makeKeysFolder(s.Keys); err != nil {
 		return err
 	}
-	if err := s.Answers.remember(s.Keys); err != nil {
+	if err := s.Answers.save(s.Keys); err != nil {
 		return err
 	}
 	destinations := s.destinations()
 	if len(destinations) == 0 {
 		return nil
 	}
-	signing, err := s.signingKey(st.held[signingSecret])
+	signing, err := s.signingKey(st.has(signingSecret))
 	if err != nil {
 		return err
 	}
 	st.keys = append(st.keys, signing)
 	for _, d := range destinations {
-		if s.door(d.remote) != DeployKeys {
+		if s.authFor(d.remote) != DeployKeys {
 			continue
 		}
-		k, err := s.sshKey(d, st.held[sshSecret(d.option)])
+		k, err := s.sshKey(d, st.has(sshSecret(d.option)))
 		if err != nil {
 			return err
 		}
-		st.keys, st.ssh[d.option] = append(st.keys, k), k
+		st.keys = append(st.keys, k)
 	}
 	return nil
 }
-
-// What became of the workflow.
-const (
-	written   = "written"
-	unchanged = "up to date"
-	replaced  = "replaced"
-	different = "differs from the one of this version, so it was left as it is. --force-workflow replaces it; git diff then shows what changed"
-)

@@ -36,7 +36,7 @@ func MakeSigningKey(dir, signer, expires string, passphrase []byte, now func() t
 	if s.Plan.Expires, err = parseExpires(expires, now()); err != nil {
 		return SigningKey{}, &AnswerError{fmt.Errorf("expires: %w", err)}
 	}
-	if err := openKeys(dir); err != nil {
+	if err := makeKeysFolder(dir); err != nil {
 		return SigningKey{}, err
 	}
 	k, err := s.signingKey(false)

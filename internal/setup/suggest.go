@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -21,8 +22,8 @@ const (
 // answersFile is where the answers are kept, beside the keys.
 const answersFile = "answers.json"
 
-// remember keeps the answers for the next run.
-func (a Answers) remember(keys string) error {
+// save keeps the answers for the next run.
+func (a Answers) save(keys string) error {
 	raw, err := json.MarshalIndent(a, "", "  ")
 	if err != nil {
 		return err
@@ -31,7 +32,7 @@ func (a Answers) remember(keys string) error {
 	if there, err := readFile(path); err != nil || bytes.Equal(there, raw) {
 		return err
 	}
-	return replace(path, raw, 0o644)
+	return write(path, raw, 0o644, os.Rename)
 }
 
 // Remembered returns the answers of the last run with this folder of keys, none

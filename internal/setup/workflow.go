@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"hash/fnv"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -50,7 +51,7 @@ func (p Plan) Workflow(pin string) []byte {
 	}
 	text = ownUses.ReplaceAllString(text, "${1}@"+pin)
 	allow := func(right string) { text = strings.Replace(text, "      # "+right+"\n", "      "+right+"\n", 1) }
-	if p.opens(GitHubToken) {
+	if p.uses(GitHubToken) {
 		allow("contents: write")
 		text = strings.Replace(text, "${{ steps.app.outputs.token || secrets.TOKEN }}", "${{ github.token }}", 1)
 	}
@@ -80,9 +81,18 @@ func (s *Setup) releasePin(ctx context.Context) (pin, why string) {
 	return pin, why
 }
 
+// What became of a file.
+const (
+	written   = "written"
+	unchanged = "up to date"
+	replaced  = "replaced"
+	different = "differs from the one of this version, so it was left as it is. --force-workflow replaces it; git diff then shows what changed"
+	kept      = "kept"
+)
+
 // writeWorkflows writes those that are not there.
 func (s *Setup) writeWorkflows(ctx context.Context, st *state) error {
-	if err := clean(filepath.Dir(s.File)); err != nil {
+	if err := removeUnfinished(filepath.Dir(s.File)); err != nil {
 		return err
 	}
 	pin := ""
@@ -91,31 +101,28 @@ func (s *Setup) writeWorkflows(ctx context.Context, st *state) error {
 		if err != nil {
 			return err
 		}
-		write := createBeside
+		name := linkNew
 		switch {
 		case there == nil:
-			w.fate = written
+			w.outcome = written
 		case bytes.Equal(common(there), common(w.text("v1"))):
-			w.fate, write = unchanged, nil
+			w.outcome, name = unchanged, nil
 		case !s.ForceWorkflow:
-			w.fate, write = different, nil
+			w.outcome, name = different, nil
 		default:
-			w.fate = replaced
-			write = func(path string, text []byte) error { return replace(path, text, 0o644) }
+			w.outcome, name = replaced, os.Rename
 		}
-		if write == nil {
-			w.at(there)
-			st.workflows = append(st.workflows, w)
-			continue
+		if name != nil {
+			if pin == "" {
+				pin, st.pin = s.releasePin(ctx)
+			}
+			there = w.text(pin)
+			if err := write(w.path, there, 0o644, name); err != nil {
+				return err
+			}
 		}
-		w.at(w.text("v1"))
-		st.workflows = append(st.workflows, w)
-		if pin == "" {
-			pin, st.pin = s.releasePin(ctx)
-		}
-		if err := write(w.path, w.text(pin)); err != nil {
-			return err
-		}
+		w.describe(there)
+		st.files = append(st.files, w)
 	}
 	return nil
 }
@@ -127,19 +134,20 @@ func (s *Setup) writeDependabot(st *state) error {
 	if filepath.Base(workflowsFolder) != "workflows" || filepath.Base(github) != ".github" {
 		return nil
 	}
-	if err := clean(github); err != nil {
+	if err := removeUnfinished(github); err != nil {
 		return err
 	}
 	if there, err := readFile(filepath.Join(github, "dependabot.yaml")); err != nil || there != nil {
 		return err
 	}
-	d := &workflow{path: filepath.Join(github, "dependabot.yml"), does: "proposes newer releases of the actions", fate: "kept"}
-	st.dependabot = d
-	if there, err := readFile(d.path); err != nil || there != nil {
-		return err
+	d := file{path: filepath.Join(github, "dependabot.yml"), does: "proposes newer releases of the actions", outcome: kept}
+	there, err := readFile(d.path)
+	if err == nil && there == nil {
+		d.outcome = written
+		err = create(d.path, []byte(dependabot), 0o644)
 	}
-	d.fate = written
-	return createBeside(d.path, []byte(dependabot))
+	st.files = append(st.files, d)
+	return err
 }
 
 // common is a workflow without the releases of actions, which others bring up to
@@ -163,7 +171,7 @@ func (p Plan) variables() []variable {
 	set("S3_REGION", p.region())
 	set("PUBLIC_URL", p.PublicURL)
 	set("AWS_ROLE", p.Role)
-	if p.opens(App) {
+	if p.uses(App) {
 		owner, names := p.appRepositories()
 		set("APP_OWNER", owner)
 		set("APP_REPOSITORIES", names)
@@ -183,7 +191,7 @@ func (p Plan) variables() []variable {
 // region is the one to name beside the buckets: the one that was given, or for a
 // role that of a bucket.
 func (p Plan) region() string {
-	if p.Region != "" || p.Role == "" || p.unplaced() != "" {
+	if p.Region != "" || p.Role == "" || p.bucketWithoutRegion() != "" {
 		return p.Region
 	}
 	named := ""
@@ -195,8 +203,8 @@ func (p Plan) region() string {
 	return named
 }
 
-// unplaced returns a bucket of AWS whose region nobody named, "" if there is none.
-func (p Plan) unplaced() string {
+// bucketWithoutRegion returns a bucket of AWS whose region nobody named, "" if there is none.
+func (p Plan) bucketWithoutRegion() string {
 	for _, text := range p.Buckets {
 		if address, err := bucket.ParseAddress(text); err == nil && p.Region+address.Region+address.Endpoint == "" {
 			return text
@@ -209,7 +217,7 @@ func (p Plan) unplaced() string {
 func (p Plan) appRepositories() (owner, names string) {
 	var all []string
 	for _, d := range p.destinations() {
-		if p.door(d.remote) == App {
+		if p.authFor(d.remote) == App {
 			o, name, _ := strings.Cut(d.remote.Slug, "/")
 			owner, all = o, append(all, name)
 		}
