@@ -42,7 +42,7 @@ func design() rules {
 			"internal/acttest":  {stdOnly: true},
 			"internal/doctest":  {stdOnly: true},
 			"internal/tuf":      {stdOnly: true},
-			"internal/bucket":   {},
+			"internal/bucket":   {stdOnly: true},
 			"internal/paste":    {stdOnly: true},
 			"internal/openpgp":  {imports: internal("paste")},
 			"internal/gitrepo":  {imports: internal("openpgp", "paste", "temp")},
@@ -59,14 +59,17 @@ func design() rules {
 			"internal/allcabal": {imports: internal("gitrepo", "hackage", "hashes", "index", "openpgp", "state")},
 			"internal/report":   {imports: internal("hackage", "index", "state", "status", "tuf")},
 			"internal/setup":    {imports: append(internal("bucket", "gitrepo", "openpgp", "pace", "paste"), ".github/workflows")},
-			"internal/run": {imports: append(internal("allcabal", "bucket", "gitrepo", "hackage", "hashes",
+			"internal/run": {imports: append(internal("allcabal", "bucket", "bucket/open", "bucket/s3", "gitrepo", "hackage", "hashes",
 				"index", "mirror", "openpgp", "pace", "page", "paste", "report", "setup", "state", "status", "temp", "tuf"), "testdata/demo")},
+			"internal/bucket/folder": {imports: internal("bucket")},
+			"internal/bucket/s3":     {imports: internal("bucket")},
+			"internal/bucket/open":   {imports: internal("bucket", "bucket/folder", "bucket/s3")},
 			// For tests only: no room has them among its imports.
 			"internal/hackagetest":       {imports: internal("hashes", "index", "tuf")},
 			"internal/bucket/buckettest": {imports: internal("bucket")},
-			"internal/bucket/s3test":     {imports: internal("bucket")},
+			"internal/bucket/s3test":     {imports: internal("bucket/s3")},
 			// The benchmarks, which measure what the tests hold right.
-			"script/benchmark": {imports: internal("bucket", "bucket/s3test", "hackagetest", "hashes", "index", "page", "status")},
+			"script/benchmark": {imports: internal("bucket", "bucket/open", "bucket/s3", "bucket/s3test", "hackagetest", "hashes", "index", "page", "status")},
 			// Plays a year of uploads against each pace.
 			"script/freshness": {stdOnly: true},
 			// Lists what a release is made of.
@@ -78,7 +81,7 @@ func design() rules {
 			"log/slog": {"internal/run"},
 			// Keys are read in one place.
 			"github.com/ProtonMail/": {"internal/openpgp", "script/benchmark"},
-			"github.com/aws/":        {"internal/bucket", "internal/bucket/s3test", "script/benchmark"},
+			"github.com/aws/":        {"internal/bucket/s3", "internal/bucket/s3test", "script/benchmark"},
 		},
 	}
 }
@@ -212,13 +215,13 @@ func TestImportsPointBackAlongTheFlow(t *testing.T) {
 func TestCheckTakesWhatTheDesignAllows(t *testing.T) {
 	t.Parallel()
 	g := graph{
-		".":                {"context", "os", module + "/internal/run"},
-		"internal/run":     {"log/slog", module + "/internal/mirror", module + "/testdata/demo", "github.com/x/y"},
-		"internal/mirror":  {module + "/internal/bucket", module + "/internal/tuf"},
-		"internal/bucket":  {"github.com/aws/aws-sdk-go-v2/service/s3"},
-		"internal/hashes":  {"crypto/md5", module + "/internal/index"},
-		"internal/tuf":     {"crypto/ed25519"},
-		"internal/openpgp": {"github.com/ProtonMail/go-crypto/openpgp"},
+		".":                  {"context", "os", module + "/internal/run"},
+		"internal/run":       {"log/slog", module + "/internal/mirror", module + "/testdata/demo", "github.com/x/y"},
+		"internal/mirror":    {module + "/internal/bucket", module + "/internal/tuf"},
+		"internal/bucket/s3": {"github.com/aws/aws-sdk-go-v2/service/s3"},
+		"internal/hashes":    {"crypto/md5", module + "/internal/index"},
+		"internal/tuf":       {"crypto/ed25519"},
+		"internal/openpgp":   {"github.com/ProtonMail/go-crypto/openpgp"},
 	}
 	for _, wrong := range design().check(g) {
 		t.Error(wrong)

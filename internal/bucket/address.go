@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
 // An Address says where a bucket is and how to reach it.
@@ -29,7 +27,7 @@ type Address struct {
 	// one.
 	Region string
 	// PathStyle puts the bucket's name into the path of URLs, not in front of
-	// the host's. Where the address says nothing it is nil: see Options.
+	// the host's. Where the address says nothing it is nil: see Defaults.
 	PathStyle *bool
 	// StorageClass and ACL are given to each object; empty is the bucket's
 	// default.
@@ -129,7 +127,7 @@ func parseS3(u *url.URL) (Address, error) {
 	if err := a.read(u, "endpoint", "region", "path-style", "public-url", "storage-class", "acl"); err != nil {
 		return Address{}, err
 	}
-	return a, a.checkEndpoint(a.Endpoint)
+	return a, a.CheckEndpoint(a.Endpoint)
 }
 
 // read takes the parameters of u, of which those named are known.
@@ -211,8 +209,8 @@ func checkRegion(value string) error {
 var storageClass = regexp.MustCompile(`^[A-Z0-9_]{1,64}$`)
 
 func checkStorageClass(value string) error {
-	switch types.StorageClass(value) {
-	case types.StorageClassGlacier, types.StorageClassDeepArchive:
+	switch value {
+	case "GLACIER", "DEEP_ARCHIVE":
 		return fmt.Errorf("objects of class %s must be restored before they can be read, so no client could use them", value)
 	}
 	if !storageClass.MatchString(value) {
@@ -221,14 +219,94 @@ func checkStorageClass(value string) error {
 	return nil
 }
 
+// acls are those that S3 has a name for.
+var acls = []string{
+	"private", "public-read", "public-read-write", "authenticated-read",
+	"aws-exec-read", "bucket-owner-read", "bucket-owner-full-control",
+}
+
 func checkACL(value string) error {
-	known := types.ObjectCannedACL("").Values()
-	if slices.Contains(known, types.ObjectCannedACL(value)) {
+	if slices.Contains(acls, value) {
 		return nil
 	}
-	names := make([]string, len(known))
-	for i, acl := range known {
-		names[i] = string(acl)
+	return fmt.Errorf("%q is not one of %s", value, strings.Join(acls, ", "))
+}
+
+// String names the bucket in messages.
+func (a Address) String() string {
+	if a.Folder != "" {
+		return "folder " + a.Folder
 	}
-	return fmt.Errorf("%q is not one of %s", value, strings.Join(names, ", "))
+	name := "s3://" + a.Name
+	if a.Prefix != "" {
+		name += "/" + a.Prefix
+	}
+	if a.Endpoint != "" {
+		name += " at " + a.Endpoint
+	}
+	return name
+}
+
+// Defaults stand in for parameters that an S3 address lacks: see Address.
+type Defaults struct {
+	Endpoint, Region string
+	PathStyle        bool
+}
+
+// Check reads an address as ParseAddress does and fills in what it does not say. An
+// error is one that opening the bucket would return, whatever the environment says.
+func Check(address string, d Defaults) (Address, error) {
+	a, err := ParseAddress(address)
+	if err != nil || a.Folder != "" {
+		return a, err
+	}
+	full, err := a.withDefaults(d)
+	if err != nil {
+		return a, fmt.Errorf("open %s: %w", a, err)
+	}
+	return full, nil
+}
+
+// withDefaults fills in what the address does not say.
+func (a Address) withDefaults(d Defaults) (Address, error) {
+	if a.Endpoint == "" && d.Endpoint != "" {
+		endpoint, err := ParseEndpoint(d.Endpoint)
+		if err != nil {
+			return a, fmt.Errorf("read endpoint: %w", err)
+		}
+		a.Endpoint = endpoint
+	}
+	if a.Region == "" && d.Region != "" {
+		if err := checkRegion(d.Region); err != nil {
+			return a, fmt.Errorf("read region: %w", err)
+		}
+		a.Region = d.Region
+	}
+	if a.PathStyle == nil {
+		a.PathStyle = &d.PathStyle
+	}
+	return a, a.CheckEndpoint(a.Endpoint)
+}
+
+// CheckEndpoint refuses the address of the bucket, or of something in it, in
+// place of that of the service, as dashboards show it: all objects would lie
+// below the bucket's name once more, where no reader looks.
+func (a Address) CheckEndpoint(endpoint string) error {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return err
+	}
+	service := url.URL{Scheme: u.Scheme, Host: u.Host}
+	segments := strings.Split(u.Path, "/")
+	named := slices.IndexFunc(segments, func(s string) bool { return strings.EqualFold(s, a.Name) })
+	host := strings.ToLower(a.Name) + "."
+	switch {
+	case named >= 0:
+		service.Path = strings.TrimRight(strings.Join(segments[:named], "/"), "/")
+	case a.PathStyle != nil && !*a.PathStyle && strings.HasPrefix(strings.ToLower(u.Host), host):
+		service.Host = u.Host[len(host):]
+	default:
+		return nil
+	}
+	return fmt.Errorf("the endpoint %s is that of the bucket; give that of the service, %s", endpoint, service.String())
 }

@@ -33,8 +33,11 @@ type Base struct {
 	Sample func(ctx context.Context) (at int64, content []byte, err error)
 }
 
+// NVMe is the table of CRC-64/NVME, the checksum that S3 can make of a whole object.
+var NVMe = crc64.MakeTable(0x9a6c9329ac4bc9b5)
+
 // CRC64 goes on with a CRC-64/NVME, which is 0 of nothing.
-func CRC64(sum uint64, more []byte) uint64 { return crc64.Update(sum, nvme, more) }
+func CRC64(sum uint64, more []byte) uint64 { return crc64.Update(sum, NVMe, more) }
 
 // ErrBase: a put has nothing to build on. The object in place does not begin
 // with the Base, or nothing proves that it does, or the store cannot copy. The

@@ -1,5 +1,6 @@
-// Package bucket stores objects under keys: a folder here, other stores behind
-// the same few methods.
+// Package bucket is the contract of what stores objects under keys, the addresses
+// of such stores, and what their implementations share. Those are in the rooms
+// folder and s3; the room open chooses between them by an address.
 //
 // A mirror lives in a bucket by two rules. What never changes (tarballs,
 // revisions) is put with IfAbsent, so that a second run finds it in place and
@@ -75,6 +76,13 @@ type Bucket interface {
 
 	// String names the bucket in messages; it holds no secret.
 	String() string
+}
+
+// A Store is a bucket that is open.
+type Store interface {
+	Bucket
+	// Close ends its use. An error means that something put may be lost.
+	io.Closer
 }
 
 // Info is what a bucket knows of an object without its content.
@@ -172,6 +180,9 @@ func IfNew() Condition { return Condition{kind: ifNew} }
 // has the same bytes.
 func IfMatch(etag string) Condition { return Condition{kind: ifMatch, etag: etag} }
 
+// ETag returns what the object in place must have; empty if c names none.
+func (c Condition) ETag() string { return c.etag }
+
 // String describes c for messages of tests.
 func (c Condition) String() string {
 	switch c.kind {
@@ -204,7 +215,7 @@ func (c Condition) Decide(same bool, have Info, exists bool) (write bool, err er
 	return true, nil
 }
 
-// creates reports whether c holds only for a key without an object.
-func (c Condition) creates() bool {
+// Creates reports whether c holds only for a key without an object.
+func (c Condition) Creates() bool {
 	return c.kind == ifAbsent || c.kind == ifNew || c.kind == ifMatch && c.etag == ""
 }

@@ -68,15 +68,15 @@ func (o Object) Copy(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
-// check refuses, before anything is asked of a store, what no store can put.
-func (o Object) check(ctx context.Context, c Condition) error {
+// Check refuses, before anything is asked of a store, what no store can put.
+func (o Object) Check(ctx context.Context, c Condition) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if err := o.Base.check(o.Size); err != nil {
 		return err
 	}
-	if o.Base.Length > 0 && c.creates() {
+	if o.Base.Length > 0 && c.Creates() {
 		return fmt.Errorf("nothing may be there: %w", ErrBase)
 	}
 	return nil
@@ -90,30 +90,40 @@ func Differs(have Info, sum [sha256.Size]byte, o Object) error {
 // rest is the length of Body in bytes.
 func (o Object) rest() int64 { return o.Size - o.Base.Length }
 
-// reads counts what a store read of its objects.
-type reads struct {
+// Reads counts what a store read of its objects.
+type Reads struct {
 	objects atomic.Int32
 	bytes   atomic.Int64
 }
 
 // Read implements Bucket.
-func (r *reads) Read() (objects int, bytes int64) { return int(r.objects.Load()), r.bytes.Load() }
+func (r *Reads) Read() (objects int, bytes int64) { return int(r.objects.Load()), r.bytes.Load() }
 
-// of counts another object, which a reader reads.
-func (r *reads) of(body io.Reader) io.Reader {
+// Count counts one more object, and the bytes of it as they are read. Reading fails
+// once ctx is done.
+func (r *Reads) Count(ctx context.Context, body io.ReadCloser) io.ReadCloser {
 	r.objects.Add(1)
-	return countedReader{body, &r.bytes}
+	return countedBody{contextReader{ctx, body}, body, &r.bytes}
 }
 
-type countedReader struct {
+type countedBody struct {
 	io.Reader
+	io.Closer
 	bytes *atomic.Int64
 }
 
-func (r countedReader) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
-	r.bytes.Add(int64(n))
+func (b countedBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	b.bytes.Add(int64(n))
 	return n, err
+}
+
+// Digest reads r to its end and returns how much it read, and its SHA-256. It fails
+// once ctx is done.
+func Digest(ctx context.Context, r io.Reader) (size int64, sum [sha256.Size]byte, err error) {
+	digest := sha256.New()
+	size, err = io.Copy(digest, contextReader{ctx, r})
+	return size, [sha256.Size]byte(digest.Sum(nil)), err
 }
 
 // A contextReader fails once its context is done.

@@ -31,6 +31,8 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/open"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3test"
 	"github.com/hackage-mirror/hackage-mirror/internal/page"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
@@ -236,7 +238,7 @@ func s3Place(t *testing.T, s *status.Status) string {
 	t.Helper()
 	server := s3test.Start(t)
 	name := server.NewBucket(t)
-	b, err := bucket.Open(t.Context(), server.Address(name, "hackage"), bucket.Options{Credentials: server.Credentials})
+	b, err := open.Bucket(t.Context(), server.Address(name, "hackage"), s3.Options{Credentials: server.Credentials})
 	if err != nil {
 		t.Fatal(err)
 	}

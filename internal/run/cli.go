@@ -35,7 +35,7 @@ import (
 	kongcompletion "github.com/jotaen/kong-completion"
 	"golang.org/x/term"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 )
@@ -74,7 +74,7 @@ type Env struct {
 	// What tests make another one of: the patience with upstream and with
 	// buckets, and how many tarballs make a stretch.
 	tune       func(*hackage.Options)
-	tuneBucket func(*bucket.Options)
+	tuneBucket func(*s3.Options)
 	stretch    int
 	wait       func(context.Context, time.Duration) error // nil: the time itself
 	callTime   time.Duration                              // zero: the constant of that name

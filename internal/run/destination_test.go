@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/folder"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 )
@@ -364,7 +365,7 @@ func TestBucketThatIsAFileIsNamedAndTheRestIsDone(t *testing.T) {
 func TestBucketThatAnotherProcessWritesTo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, hackagetest.Small())
-	other, err := bucket.NewFolder(w.bucket())
+	other, err := folder.New(w.bucket())
 	if err != nil {
 		t.Fatal(err)
 	}

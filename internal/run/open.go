@@ -13,6 +13,8 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/open"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
@@ -118,12 +120,12 @@ func (r *syncer) openBuckets(ctx context.Context) error {
 }
 
 // bucketOptions are what opens buckets, with the access key of the environment.
-func (o *Options) bucketOptions(env Env) (bucket.Options, error) {
-	options, err := o.bucketDefaults()
+func (o *Options) bucketOptions(env Env) (s3.Options, error) {
+	defaults, err := o.bucketDefaults()
+	options := s3.Options{Defaults: defaults, Credentials: env.credentials()}
 	if err != nil {
 		return options, err
 	}
-	options.Credentials = env.credentials()
 	options.Region = cmp.Or(options.Region, env.region())
 	if env.tuneBucket != nil {
 		env.tuneBucket(&options)
@@ -132,18 +134,19 @@ func (o *Options) bucketOptions(env Env) (bucket.Options, error) {
 }
 
 // openBucket makes a bucket ready.
-func (r *syncer) openBucket(ctx context.Context, text string, defaults bucket.Options) (*site, error) {
+func (r *syncer) openBucket(ctx context.Context, text string, defaults s3.Options) (*site, error) {
 	s := &site{kind: bucketKind, name: bucketName(text), publicURL: r.o.PublicURL}
-	if address, err := bucket.ParseAddress(text); err == nil && address.PublicURL != "" {
+	address, err := bucket.ParseAddress(text)
+	if err == nil && address.PublicURL != "" {
 		s.publicURL = address.PublicURL
 	}
-	store, err := bucket.Open(ctx, text, defaults)
+	store, err := open.Bucket(ctx, text, defaults)
 	if err != nil {
 		return s, err
 	}
 	r.closers = append(r.closers, store.Close)
 	s.bucket = mirror.New(store, r.env.Version, r.env.Now)
-	if _, folder := store.(*bucket.Folder); !folder {
+	if address.Folder == "" {
 		s.bucket.Pace(r.env.pause)
 	}
 	if r.shard.Number > 0 {
@@ -155,12 +158,12 @@ func (r *syncer) openBucket(ctx context.Context, text string, defaults bucket.Op
 
 // credentials returns the access key that the environment holds. Without one the
 // store looks in the other usual places.
-func (e Env) credentials() bucket.Credentials {
-	key := bucket.Credentials{
+func (e Env) credentials() s3.Credentials {
+	key := s3.Credentials{
 		ID: paste.Line(e.Getenv("AWS_ACCESS_KEY_ID")), Secret: paste.Line(e.Getenv("AWS_SECRET_ACCESS_KEY")), Token: paste.Line(e.Getenv("AWS_SESSION_TOKEN")),
 	}
 	if key.ID == "" || key.Secret == "" {
-		return bucket.Credentials{}
+		return s3.Credentials{}
 	}
 	return key
 }

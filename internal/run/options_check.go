@@ -110,8 +110,8 @@ func (o *Options) KnownHosts() (lines []byte, warnings []string, err error) {
 
 // bucketDefaults returns what stands in for parameters that the address of a
 // bucket lacks.
-func (o *Options) bucketDefaults() (bucket.Options, error) {
-	defaults := bucket.Options{Region: o.S3Region, PathStyle: o.S3PathStyle}
+func (o *Options) bucketDefaults() (bucket.Defaults, error) {
+	defaults := bucket.Defaults{Region: o.S3Region, PathStyle: o.S3PathStyle}
 	if o.S3Endpoint == "" {
 		return defaults, nil
 	}

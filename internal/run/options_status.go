@@ -124,7 +124,7 @@ func (o *StatusOptions) check(s *Options) (warnings []string, err error) {
 
 // readable refuses the address of a bucket that cannot be read from. No refusal
 // repeats what may be a password.
-func (c *checker) readable(text string, defaults bucket.Options) {
+func (c *checker) readable(text string, defaults bucket.Defaults) {
 	scheme, _, isURL := strings.Cut(text, "://")
 	switch {
 	case c.comment("bucket", text):

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/open"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
@@ -172,7 +173,7 @@ func (l *look) openBucket(ctx context.Context, text string) (*hackage.Upstream, 
 		return nil, nil, err
 	}
 	options.Attempts = cmp.Or(options.Attempts, 3)
-	store, err := bucket.Open(ctx, text, options)
+	store, err := open.Bucket(ctx, text, options)
 	if err != nil {
 		return nil, nil, err
 	}

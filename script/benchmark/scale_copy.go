@@ -14,6 +14,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/open"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
 
@@ -33,8 +35,8 @@ func (b *scaleBench) copyBucket(ctx context.Context, folder, name string, from, 
 	if err := os.Mkdir(filepath.Join(b.gateway.folder, name), 0o755); err != nil {
 		return err
 	}
-	store, err := bucket.Open(ctx, b.s3Address(name), bucket.Options{
-		Credentials: bucket.Credentials{ID: "benchmark", Secret: b.gateway.secret},
+	store, err := open.Bucket(ctx, b.s3Address(name), s3.Options{
+		Credentials: s3.Credentials{ID: "benchmark", Secret: b.gateway.secret},
 	})
 	if err != nil {
 		return err

@@ -19,9 +19,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
+	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3"
 )
 
 // A Server is a running S3 server that ends with its test.
@@ -29,9 +29,9 @@ type Server struct {
 	// URL is the server's endpoint.
 	URL string
 	// Credentials may do everything.
-	Credentials bucket.Credentials
+	Credentials s3.Credentials
 	// Client is for what a bucket.Bucket does not do.
-	Client *s3.Client
+	Client *sdk.Client
 
 	folder string
 	mu     sync.Mutex
@@ -48,7 +48,7 @@ func Start(t testing.TB) *Server {
 	if err != nil {
 		unable(t, err)
 	}
-	s := &Server{Credentials: bucket.Credentials{ID: "s3test", Secret: rand.Text()}, folder: t.TempDir()}
+	s := &Server{Credentials: s3.Credentials{ID: "s3test", Secret: rand.Text()}, folder: t.TempDir()}
 	// Between the pick of a port and its use another program may take it.
 	for range 5 {
 		if err = s.start(t, program); err == nil {
@@ -58,7 +58,7 @@ func Start(t testing.TB) *Server {
 	if err != nil {
 		unable(t, err)
 	}
-	s.Client = s3.New(s3.Options{
+	s.Client = sdk.New(sdk.Options{
 		Region: Region, BaseEndpoint: &s.URL, UsePathStyle: true,
 		Credentials: credentials.NewStaticCredentialsProvider(s.Credentials.ID, s.Credentials.Secret, ""),
 	})
@@ -173,18 +173,18 @@ func (s *Server) NewBucket(t testing.TB) string {
 	s.made++
 	name := fmt.Sprintf("bucket-%d", s.made)
 	s.mu.Unlock()
-	if _, err := s.Client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
+	if _, err := s.Client.CreateBucket(t.Context(), &sdk.CreateBucketInput{Bucket: &name}); err != nil {
 		t.Fatal(err)
 	}
 	policy := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*",`+
 		`"Action":"s3:GetObject","Resource":"arn:aws:s3:::%s/*"}]}`, name)
-	if _, err := s.Client.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: &name, Policy: aws.String(policy)}); err != nil {
+	if _, err := s.Client.PutBucketPolicy(t.Context(), &sdk.PutBucketPolicyInput{Bucket: &name, Policy: aws.String(policy)}); err != nil {
 		t.Fatal(err)
 	}
 	return name
 }
 
-// Address returns the address of a bucket on this server, as bucket.Open reads
+// Address returns the address of a bucket on this server, as open.Bucket reads
 // it. The prefix may be empty.
 func (s *Server) Address(name, prefix string) string { return AddressAt(s.URL, name, prefix) }
 
@@ -209,7 +209,7 @@ func (s *Server) Environment() map[string]string {
 func (s *Server) Keys(t testing.TB, name string) []string {
 	t.Helper()
 	var keys []string
-	pages := s3.NewListObjectsV2Paginator(s.Client, &s3.ListObjectsV2Input{Bucket: &name})
+	pages := sdk.NewListObjectsV2Paginator(s.Client, &sdk.ListObjectsV2Input{Bucket: &name})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
 		if err != nil {

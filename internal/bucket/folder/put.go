@@ -1,0 +1,259 @@
+package folder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+)
+
+// Put implements Bucket.
+//
+// On a file system that takes "A" and "a" for one name, an object whose name
+// differs only in case from one in place is never written over it: ErrDiffers.
+//
+// What readers see is the old object or the new one. When a Put returns, readers
+// see the object. It outlives a loss of power from the next Put with Always or
+// IfMatch on, or from Close: see pending.
+func (f *Bucket) Put(ctx context.Context, key string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
+	name, err := localName(key)
+	if err != nil {
+		return bucket.Info{}, err
+	}
+	info, err := f.put(ctx, name, o, c)
+	if refusedByDisk(err) {
+		err = errors.Join(err, bucket.ErrRefused)
+	}
+	if err != nil {
+		return bucket.Info{}, fmt.Errorf("put %q: %w", key, err)
+	}
+	return info, nil
+}
+
+func (f *Bucket) put(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
+	if err := o.Check(ctx, c); err != nil {
+		return bucket.Info{}, err
+	}
+	// The first look spares the work and the lock when there is nothing to
+	// write; the one that counts is publish's.
+	have, write, err := f.look(ctx, name, o, c)
+	if err != nil {
+		return bucket.Info{}, err
+	}
+	have.Kept = true
+	if !write {
+		f.pending.add(name)
+		return have, o.Copy(ctx, io.Discard)
+	}
+	root, err := f.writable()
+	if err != nil {
+		return bucket.Info{}, err
+	}
+	temp, err := f.stage(ctx, root, name, o)
+	if err != nil {
+		return bucket.Info{}, err
+	}
+	// After a rename there is nothing left to remove. What cannot be removed
+	// is swept by the next writer.
+	defer func() { _ = root.Remove(temp) }()
+	stat, err := root.Stat(temp)
+	if err != nil {
+		return bucket.Info{}, err
+	}
+	have, wrote, err := f.publish(ctx, root, temp, name, o, c)
+	if err != nil {
+		return bucket.Info{}, err
+	}
+	f.pending.add(name)
+	have.Kept = true
+	if wrote {
+		have = infoOf(stat, o.SHA256)
+	}
+	return have, nil
+}
+
+// look decides by the object in place what a put of o has to do.
+func (f *Bucket) look(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (have bucket.Info, write bool, err error) {
+	root, err := f.open()
+	if errors.Is(err, fs.ErrNotExist) {
+		write, err = c.Decide(false, bucket.Info{}, false)
+		return bucket.Info{}, write, err
+	}
+	if err != nil {
+		return bucket.Info{}, false, err
+	}
+	file, have, err := read(ctx, root, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		write, err = c.Decide(false, bucket.Info{}, false)
+		return bucket.Info{}, write, err
+	}
+	if err != nil {
+		return bucket.Info{}, false, err
+	}
+	defer func() { _ = file.Close() }() // only read
+	same := false
+	if have.Size == o.Size { // another size is other content
+		_, sum, err := bucket.Digest(ctx, f.Count(ctx, file))
+		if err != nil {
+			return bucket.Info{}, false, err
+		}
+		if same = sum == o.SHA256; !same && c == bucket.IfAbsent() {
+			return have, false, bucket.Differs(have, sum, o)
+		}
+	}
+	write, err = c.Decide(same, have, true)
+	return have, write, err
+}
+
+// stage writes the object, checked and flushed, to a new temporary file and
+// returns its name. After an error there is none.
+func (f *Bucket) stage(ctx context.Context, root *os.Root, name string, o bucket.Object) (string, error) {
+	if o.Base.Length == 0 {
+		return f.stageBy(root, func(temp tempFile) error { return o.Copy(ctx, temp) })
+	}
+	from, have, err := read(ctx, root, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("it does not exist: %w", bucket.ErrBase)
+	}
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = from.Close() }() // only read
+	if have.Size < o.Base.Length {
+		return "", fmt.Errorf("it has only %d bytes: %w", have.Size, bucket.ErrBase)
+	}
+	return f.stageBy(root, func(temp tempFile) error {
+		begins, err := o.Base.Begins(ctx, io.TeeReader(f.Count(ctx, from), temp))
+		if err == nil && !begins {
+			err = fmt.Errorf("its first %d bytes are different: %w", o.Base.Length, bucket.ErrBase)
+		}
+		if err != nil {
+			return err
+		}
+		return o.Copy(ctx, temp)
+	})
+}
+
+// stageBy makes a temporary file of what write writes.
+func (f *Bucket) stageBy(root *os.Root, write func(tempFile) error) (string, error) {
+	temp := filepath.Join(privateFolder, tempPrefix+strconv.FormatUint(f.temps.Add(1), 10))
+	file, err := f.disk.create(root, temp)
+	if err != nil {
+		return "", f.adviseWrite(privateFolder, err)
+	}
+	err = write(file)
+	if err == nil {
+		// Before the name, the bytes: after a loss of power a name without
+		// its bytes would be an object that is not whole.
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		_ = root.Remove(temp) // the next writer sweeps it otherwise
+		return "", f.adviseWrite(privateFolder, err)
+	}
+	return temp, nil
+}
+
+// publish gives the staged file its name, if c holds at that instant. Wrote is
+// false if the object was there by then, as have.
+func (f *Bucket) publish(ctx context.Context, root *os.Root, temp, name string, o bucket.Object, c bucket.Condition) (have bucket.Info, wrote bool, err error) {
+	if c != bucket.IfAbsent() && c != bucket.IfNew() {
+		if err := f.pending.settle(root); err != nil {
+			return bucket.Info{}, false, err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return bucket.Info{}, false, err
+	}
+	if !c.Creates() {
+		return f.replace(ctx, root, temp, name, o, c)
+	}
+	err = f.create(root, temp, name)
+	if !errors.Is(err, fs.ErrExist) {
+		return bucket.Info{}, err == nil, f.adviseWrite(filepath.Dir(name), err)
+	}
+	have, write, lookErr := f.look(ctx, name, o, c)
+	if lookErr == nil && write {
+		// There is a name without an object: a folder, a dangling link.
+		return bucket.Info{}, false, err
+	}
+	return have, false, lookErr
+}
+
+// create gives temp the name if nothing has it, else it is fs.ErrExist. A hard
+// link is the one step that does both on every system of ours.
+func (f *Bucket) create(root *os.Root, temp, name string) error {
+	err := withParents(root, name, func() error { return f.disk.link(root, temp, name) })
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	// Not every file system has hard links, and each has its own error for it.
+	// There a look and a rename must do: the lock keeps other writers out.
+	f.replacing.Lock()
+	defer f.replacing.Unlock()
+	if _, err := root.Lstat(name); err == nil {
+		return fmt.Errorf("create %q: %w", name, fs.ErrExist)
+	}
+	return withParents(root, name, func() error { return root.Rename(temp, name) })
+}
+
+// replace gives temp the name, which may have an object.
+func (f *Bucket) replace(ctx context.Context, root *os.Root, temp, name string, o bucket.Object, c bucket.Condition) (have bucket.Info, wrote bool, err error) {
+	f.replacing.Lock()
+	defer f.replacing.Unlock()
+	if c != bucket.Always() {
+		if have, write, err := f.look(ctx, name, o, c); err != nil || !write {
+			return have, false, err
+		}
+	}
+	if err := f.checkSpelling(root, name); err != nil {
+		return bucket.Info{}, false, err
+	}
+	err = withParents(root, name, func() error { return root.Rename(temp, name) })
+	return bucket.Info{}, err == nil, f.adviseWrite(filepath.Dir(name), err)
+}
+
+// checkSpelling refuses to replace a file whose path has letters of the other
+// case, where the file system does not tell them apart.
+func (f *Bucket) checkSpelling(root *os.Root, name string) error {
+	if !f.foldsCase() {
+		return nil
+	}
+	if _, err := root.Lstat(name); err != nil {
+		return nil // nothing is there to be replaced
+	}
+	dir := "."
+	for segment := range strings.SplitSeq(name, string(filepath.Separator)) {
+		names, err := f.disk.names(root, dir)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(names, segment) {
+			return fmt.Errorf("%q exists in another letter case, and this file system does not distinguish the two; "+
+				"use a file system that distinguishes upper and lower case: %w", segment, bucket.ErrDiffers)
+		}
+		dir = filepath.Join(dir, segment)
+	}
+	return nil
+}
+
+// withParents calls try, and once more with the folders above name made if they
+// were missing. Most names have theirs, so this saves looking.
+func withParents(root *os.Root, name string, try func() error) error {
+	err := try()
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return try()
+}

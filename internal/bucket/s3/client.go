@@ -1,0 +1,264 @@
+package s3
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+)
+
+// newClient returns a client for the bucket at a, and the credentials it uses.
+// Meet is told of each answer's Server header.
+//
+// No checksums are sent but those that are asked for. The SDK's own way, a
+// trailer behind a chunked body, is what servers other than AWS refuse or keep
+// as the object's Content-Encoding.
+func newClient(ctx context.Context, a bucket.Address, o Options, meet func(server string)) (*s3.Client, aws.CredentialsProvider, error) {
+	load := []func(*config.LoadOptions) error{
+		config.WithHTTPClient(httpClient(o)),
+		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
+		config.WithResponseChecksumValidation(aws.ResponseChecksumValidationWhenRequired),
+		config.WithLogger(logging.Nop{}),
+	}
+	if a.Region != "" {
+		load = append(load, config.WithRegion(a.Region))
+	}
+	if k := o.Credentials; k.ID != "" {
+		load = append(load, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(k.ID, k.Secret, k.Token)))
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, load...)
+	if err != nil {
+		return nil, nil, err
+	}
+	client := s3.NewFromConfig(cfg, func(s *s3.Options) {
+		s.Retryer = newRetrier(o, cfg.Credentials)
+		if plain, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
+			s.HTTPClient = guardedClient(plain, meet)
+		}
+		s.APIOptions = append(s.APIOptions, leaveAcceptEncodingUnsigned)
+		s.UsePathStyle = *a.PathStyle || local(a.Endpoint)
+		s.ContinueHeaderThresholdBytes = -1 // some servers let the client wait for it
+		s.DisableLogOutputChecksumValidationSkipped = true
+		if a.Endpoint != "" {
+			s.BaseEndpoint = aws.String(a.Endpoint)
+		}
+		if s.Region == "" && s.BaseEndpoint != nil {
+			s.Region = "us-east-1"
+		}
+	})
+	if client.Options().Region == "" {
+		return nil, nil, errors.New("the region is not known; give s3-region, AWS_REGION, or region= in the address")
+	}
+	return client, cfg.Credentials, nil
+}
+
+// local tells whether an endpoint is a name below which there are no others.
+func local(endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	return err == nil && (u.Hostname() == "localhost" || net.ParseIP(u.Hostname()) != nil)
+}
+
+// A retrier tries again what may pass, after a pause that doubles. There is no
+// quota over all requests: with one, a few refusals by a busy server would fail
+// the rest of a long run at once.
+type retrier struct {
+	*retry.Standard
+	attempts    int
+	credentials aws.CredentialsProvider
+}
+
+// A server that is only busy is asked busyFactor times as often as one that
+// fails; one that finds the credentials too old, maxExpired times with new ones.
+const (
+	busyFactor = 4
+	maxExpired = 3
+)
+
+func newRetrier(o Options, credentials aws.CredentialsProvider) aws.Retryer {
+	standard := retry.NewStandard(func(s *retry.StandardOptions) {
+		s.MaxAttempts, s.MaxBackoff = busyFactor*o.Attempts, o.Pause
+		s.Backoff = retry.NewExponentialJitterBackoff(o.Pause)
+		s.RateLimiter = ratelimit.None
+		s.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(mayPass)}, s.Retryables...)
+	})
+	return retrier{standard, o.Attempts, credentials}
+}
+
+// RetryDelay returns how long to wait after an attempt, or its error if that was
+// the last.
+func (r retrier) RetryDelay(attempt int, err error) (time.Duration, error) {
+	last := r.attempts
+	switch {
+	case busy(err):
+		last *= busyFactor
+	case expired(err):
+		last = min(last, maxExpired)
+		if kept, ok := r.credentials.(*aws.CredentialsCache); ok {
+			kept.Invalidate()
+		}
+	}
+	if attempt >= last {
+		return 0, err
+	}
+	return r.Standard.RetryDelay(attempt, err)
+}
+
+// busy reports whether a server asks to be asked less often. Not all say so by
+// the code that AWS has for it, and an answer to HEAD has none.
+func busy(err error) bool {
+	status, code, _ := answer(err)
+	return status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable || code == "SlowDown"
+}
+
+// expired reports whether the credentials are too old.
+func expired(err error) bool {
+	_, code, _ := answer(err)
+	return code == "ExpiredToken" || code == "ExpiredTokenException" || code == "TokenRefreshRequired" || code == "RequestExpired"
+}
+
+// mayPass says of an error that lies with the body that a new attempt is no use.
+func mayPass(err error) aws.Ternary {
+	switch {
+	case errors.As(err, new(bodyError)):
+		return aws.FalseTernary
+	case busy(err), expired(err):
+		return aws.TrueTernary
+	}
+	return aws.UnknownTernary
+}
+
+// httpClient keeps a connection for each worker. It speaks HTTP/1.1, so that a
+// connection that stalls holds up one object.
+func httpClient(o Options) *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		dialer := &net.Dialer{Timeout: 20 * time.Second}
+		t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return &stallConn{conn, o.Stall}, nil
+		}
+		t.ForceAttemptHTTP2 = false
+		t.MaxIdleConns, t.MaxIdleConnsPerHost = 256, 256
+		t.WriteBufferSize = 64 << 10 // most objects with their headers in one write
+		t.TLSHandshakeTimeout = 20 * time.Second
+	})
+}
+
+// guardedClient is client for talk with a server that may be anybody's. It goes
+// nowhere else, whatever the server says: a request is signed for one host, and
+// what another one answers would be taken for the bucket's.
+func guardedClient(client *awshttp.BuildableClient, meet func(server string)) aws.HTTPClient {
+	return &http.Client{
+		Transport:     boundedTransport{client.GetTransport(), meet},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// maxAnswer bounds, in bytes, what is read of an answer that holds no object.
+const maxAnswer = 64 << 10
+
+// A boundedTransport bounds answers, which the SDK reads whole.
+type boundedTransport struct {
+	http.RoundTripper
+	meet func(server string)
+}
+
+func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := t.RoundTripper.RoundTrip(r)
+	if err == nil {
+		t.meet(response.Header.Get("Server"))
+	}
+	if err != nil || r.Method == http.MethodGet && response.StatusCode/100 == 2 {
+		return response, err
+	}
+	body := &boundedBody{io.LimitReader(response.Body, maxAnswer), response.Body}
+	response.Body = body
+	// The answer to a put is empty. One that is not comes from somebody else,
+	// and its ETag is not the object's.
+	if r.Method == http.MethodPut && response.StatusCode/100 == 2 && r.Header.Get("X-Amz-Copy-Source") == "" {
+		if n, _ := body.Read(make([]byte, 1)); n > 0 {
+			response.Header.Del("ETag")
+		}
+	}
+	return response, nil
+}
+
+type boundedBody struct {
+	io.Reader
+	io.Closer
+}
+
+// A stallConn fails when it stands still for too long. Each read and write puts
+// off the deadline of both, for while one goes on the other waits.
+type stallConn struct {
+	net.Conn
+	stall time.Duration
+}
+
+func (c *stallConn) Read(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.stall)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}
+
+func (c *stallConn) Write(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.stall)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
+
+// withPayload signs a request for a body of which the SHA-256 is known, so the
+// body is not read for that, and the server has to compare it.
+func withPayload(sum [sha256.Size]byte) func(*s3.Options) {
+	return func(o *s3.Options) {
+		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+			return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("KnownPayload",
+				func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
+					middleware.InitializeOutput, middleware.Metadata, error,
+				) {
+					return next.HandleInitialize(v4.SetPayloadHash(ctx, hex.EncodeToString(sum[:])), in)
+				}), middleware.After)
+		})
+	}
+}
+
+// leaveAcceptEncodingUnsigned sends that header without signing it, for there are
+// front ends that change it before the signature is checked (Google's, and some
+// proxies). It has to be sent, or an answer may come packed.
+func leaveAcceptEncodingUnsigned(stack *middleware.Stack) error {
+	if _, err := stack.Finalize.Remove("DisableAcceptEncodingGzip"); err != nil {
+		return err
+	}
+	return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("PlainAnswers",
+		func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (
+			middleware.FinalizeOutput, middleware.Metadata, error,
+		) {
+			if request, ok := in.Request.(*smithyhttp.Request); ok {
+				request.Header.Set("Accept-Encoding", "identity")
+			}
+			return next.HandleFinalize(ctx, in)
+		}), "Signing", middleware.After)
+}

@@ -1,0 +1,240 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+)
+
+const (
+	// minCopy is S3's least size of a part that is not the last. A shorter base
+	// is read and sent.
+	minCopy = 5 << 20
+	// copiesAtOnce is how many parts of one object are copied at a time.
+	copiesAtOnce = 8
+)
+
+// errCopy: the server did not copy a part.
+var errCopy = errors.New("no copy of a part")
+
+// putOn puts an object with a Base on the one in place: the server copies the
+// base part by part, and only what follows is sent. What a server refuses of
+// that is not asked of it again.
+func (b *Bucket) putOn(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
+	if o.Base.Length < minCopy {
+		whole, err := b.join(ctx, name, o)
+		if err != nil {
+			return bucket.Info{}, err
+		}
+		return b.write(ctx, name, whole, c)
+	}
+	if b.copies.found.Load() || b.multipart.found.Load() {
+		return bucket.Info{}, noBase(errCopy)
+	}
+	info, asked, err := b.grow(ctx, name, o, c)
+	if asked && simpler(err) && !damaged(err) {
+		o.Base.CRC64 = 0 // that checksum may be what it does not take
+		info, _, err = b.grow(ctx, name, o, c)
+	}
+	status, _, _ := answer(err)
+	switch {
+	case damaged(err), status == http.StatusPreconditionFailed && c == bucket.Always():
+		return bucket.Info{}, noBase(err)
+	case status == http.StatusPreconditionFailed:
+	case errors.Is(err, errCopy), simpler(err):
+		b.copies.set(b.notify, fmt.Sprintf("%s: large objects are sent whole, because the server does not build them from parts of the old ones: %v", b, err))
+		return bucket.Info{}, noBase(err)
+	}
+	return info, err
+}
+
+// damaged reports whether a server found another checksum than it was given.
+func damaged(err error) bool {
+	_, code, _ := answer(err)
+	return code == "BadDigest"
+}
+
+// noBase is ErrBase with what was in the way, as a text: it is no refusal of the
+// put.
+func noBase(why error) error { return fmt.Errorf("%v: %w", why, bucket.ErrBase) }
+
+// grow puts o on its base. Asked says whether the server was to compare the
+// checksum of the whole.
+func (b *Bucket) grow(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (info bucket.Info, asked bool, err error) {
+	etag := c.ETag()
+	if c == bucket.Always() {
+		have, err := b.head(ctx, name)
+		if err != nil || !have.exists || have.Size < o.Base.Length {
+			return bucket.Info{}, false, noBase(errors.Join(errors.New("nothing so long is there"), err))
+		}
+		etag = have.ETag
+	}
+	count, size := inParts(o.Base.Length, max(minCopy, b.part/2))
+	u := &upload{Bucket: b, name: name, object: o}
+	if err := u.divide(ctx, size); err != nil {
+		return bucket.Info{}, false, err
+	}
+	if count+int64(len(u.pieces)) > maxParts {
+		return bucket.Info{}, false, noBase(errors.New("too many parts"))
+	}
+	if o.Base.CRC64 != 0 && !b.mistaken.Load() {
+		if u.crc, err = crcOf(ctx, o); err != nil {
+			return bucket.Info{}, false, err
+		}
+	}
+	info, err = u.put(ctx, c, func() error {
+		if !u.proves {
+			if err := b.compare(ctx, name, o.Base); err != nil {
+				return err
+			}
+		}
+		return u.copy(ctx, etag, count, size)
+	})
+	return info, u.crc != 0, err
+}
+
+// inParts divides a length into parts of one size, which is at least least and
+// less than twice that, unless the length cannot be halved so often.
+func inParts(length, least int64) (count, size int64) {
+	count, size = 1, length
+	for size >= 2*least && size%2 == 0 {
+		count, size = 2*count, size/2
+	}
+	return count, size
+}
+
+// crcOf is the CRC-64/NVME of base and body.
+func crcOf(ctx context.Context, o bucket.Object) (uint64, error) {
+	crc := &runningCRC{o.Base.CRC64}
+	err := o.Copy(ctx, crc)
+	return crc.sum, err
+}
+
+// A runningCRC goes on with a CRC-64/NVME.
+type runningCRC struct{ sum uint64 }
+
+func (r *runningCRC) Write(p []byte) (int, error) {
+	r.sum = bucket.CRC64(r.sum, p)
+	return len(p), nil
+}
+
+// compare reads a sample of the base back. One that differs is ErrBase.
+func (b *Bucket) compare(ctx context.Context, name string, base bucket.Base) error {
+	if base.Sample == nil {
+		return noBase(errors.New("nothing tells what the object there is"))
+	}
+	at, want, err := base.Sample(ctx)
+	if err != nil {
+		return noBase(fmt.Errorf("nothing to compare it with: %w", err))
+	}
+	have, err := b.read(ctx, name, at, int64(len(want)))
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(have, want) {
+		return noBase(fmt.Errorf("bytes %d to %d of the existing object differ", at, at+int64(len(want))-1))
+	}
+	return nil
+}
+
+// read reads some bytes of the object in place; without them it is ErrBase.
+func (b *Bucket) read(ctx context.Context, name string, at, size int64) ([]byte, error) {
+	out, err := b.get(ctx, name, fmt.Sprintf("bytes=%d-%d", at, at+size-1))
+	have := make([]byte, size)
+	if err == nil {
+		defer func() { _ = out.Body.Close() }() // what was read is checked
+		_, err = io.ReadFull(out.Body, have)
+	}
+	if done := ctx.Err(); done != nil {
+		return nil, done
+	}
+	if err != nil {
+		return nil, noBase(fmt.Errorf("read %d bytes of the object there: %w", size, err))
+	}
+	return have, nil
+}
+
+// join reads a base that is too short to be copied, and returns the object with
+// it in front.
+func (b *Bucket) join(ctx context.Context, name string, o bucket.Object) (bucket.Object, error) {
+	if err := o.Copy(ctx, io.Discard); err != nil {
+		return o, err
+	}
+	begin, err := b.read(ctx, name, 0, o.Base.Length)
+	if err != nil {
+		return o, err
+	}
+	begins, err := o.Base.Begins(ctx, bytes.NewReader(begin))
+	if err != nil || !begins {
+		return o, noBase(errors.Join(errors.New("another object is there"), err))
+	}
+	o.Body, o.Base = &joined{begin: begin, rest: o.Body, size: o.Size}, bucket.Base{}
+	return o, nil
+}
+
+// copy lets the server copy the base as the first parts.
+func (u *upload) copy(ctx context.Context, etag string, count, size int64) error {
+	u.parts = make([]types.CompletedPart, count)
+	source := copySource(u.address.Name + "/" + u.name)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(copiesAtOnce)
+	for i := range count {
+		group.Go(func() (err error) {
+			u.parts[i], err = u.copyPart(ctx, source, etag, int32(i+1), i*size, (i+1)*size-1)
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+func (u *upload) copyPart(ctx context.Context, source, etag string, number int32, first, last int64) (types.CompletedPart, error) {
+	in := &s3.UploadPartCopyInput{
+		Bucket: &u.address.Name, Key: &u.name, UploadId: u.id, PartNumber: &number,
+		CopySource: &source, CopySourceIfMatch: &etag,
+		CopySourceRange: aws.String(fmt.Sprintf("bytes=%d-%d", first, last)),
+	}
+	if strings.HasPrefix(etag, noETag) {
+		in.CopySourceIfMatch = nil
+	}
+	if u.sources.found.Load() {
+		in.CopySourceIfMatch = nil
+	}
+	out, err := u.client.UploadPartCopy(ctx, in)
+	if in.CopySourceIfMatch != nil && refusesHeader(err) {
+		// The condition of the whole holds all the same.
+		in.CopySourceIfMatch = nil
+		if out, err = u.client.UploadPartCopy(ctx, in); err == nil {
+			u.sources.found.Store(true)
+		}
+	}
+	if err == nil && (out.CopyPartResult == nil || aws.ToString(out.CopyPartResult.ETag) == "") {
+		err = errNoParts
+	}
+	if done := ctx.Err(); done != nil {
+		return types.CompletedPart{}, done
+	}
+	if err != nil {
+		return types.CompletedPart{}, fmt.Errorf("%w: %w", errCopy, u.explain(ctx, actionGet, err))
+	}
+	return types.CompletedPart{
+		PartNumber: &number, ETag: out.CopyPartResult.ETag, ChecksumCRC64NVME: out.CopyPartResult.ChecksumCRC64NVME,
+	}, nil
+}
+
+// copySource escapes a name for a header that is read as a path by some servers
+// and as a form by others, where a plus is a space.
+func copySource(name string) string {
+	return strings.NewReplacer("%2F", "/", "+", "%2B").Replace(url.PathEscape(name))
+}

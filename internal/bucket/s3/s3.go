@@ -1,0 +1,292 @@
+package s3
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"io/fs"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+)
+
+// A Bucket is a bucket on AWS S3 or on a server that speaks its protocol, such as
+// Cloudflare R2, Backblaze B2, MinIO, Ceph.
+//
+// It asks for no more than the permissions s3:GetObject, s3:PutObject and
+// s3:AbortMultipartUpload on its objects (s3:PutObjectAcl with an ACL), never
+// lists, and never deletes an object.
+//
+// A put of a new object is one request. Its signature covers the SHA-256 of the
+// body, which the server has to compare, and its metadata "sha256" (hex) tells
+// that to those who read the bucket later. It never carries a Content-Encoding.
+// Objects larger than a part are put in parts.
+//
+// Conditions are the server's own If-None-Match and If-Match. A server that has
+// none is found out at the first conditional put; from then on a look before
+// each such put stands in for it. That keeps the condition against what is in
+// place, and among the users of this Bucket, but not against another writer in the
+// moment between.
+//
+// Whether an object in place is the one to be put is told by its size and by the
+// digest that the server or the metadata has of it; a small one that may be
+// changed, one without a digest and, if the Bucket is a full one (see Options), each
+// is read instead.
+type Bucket struct {
+	bucket.Reads
+
+	client      *s3.Client
+	credentials aws.CredentialsProvider
+	address     bucket.Address
+	part        int64
+	pause       time.Duration
+	full        bool
+	notify      func(string)
+
+	conditions conditions
+	etags      lack // no ETag in answers to puts
+	multipart  lack // no objects in parts
+	copies     lack // no parts copied from objects
+	sources    lack // no condition on what is copied
+	// mistaken: the server finds no upload right of which it is to compare the
+	// checksum.
+	mistaken atomic.Bool
+}
+
+// New returns the bucket at an S3 address that bucket.Check has filled in. It makes no request.
+func New(ctx context.Context, a bucket.Address, o Options) (*Bucket, error) {
+	o = o.withDefaults()
+	b := &Bucket{address: a, part: o.Part, pause: o.Pause, full: o.Full, notify: o.Notify}
+	client, credentials, err := newClient(ctx, a, o, b.meet)
+	if err != nil {
+		return nil, err
+	}
+	b.client, b.credentials = client, credentials
+	b.conditions.turn = make(chan struct{}, 1)
+	b.conditions.seed = maphash.MakeSeed()
+	endpoint := client.Options().BaseEndpoint // the environment may name one too
+	if endpoint == nil {
+		// AWS keeps conditions; of other servers that remains to be seen.
+		b.conditions.state.Store(conditionsKept)
+		return b, nil
+	}
+	return b, a.CheckEndpoint(*endpoint)
+}
+
+// meet takes the name that a server gives itself. Versitygw is known to keep
+// conditions, and to take the checksum of a whole object for that of a part copied
+// from it.
+func (b *Bucket) meet(server string) {
+	if server == "VERSITYGW" {
+		b.mistaken.Store(true)
+		b.conditions.state.CompareAndSwap(conditionsUnknown, conditionsKept)
+	}
+}
+
+// String names the bucket in messages.
+func (b *Bucket) String() string { return b.address.String() }
+
+// Close implements Store. There is nothing to lose.
+func (b *Bucket) Close() error { return nil }
+
+// Guards implements Bucket.
+func (b *Bucket) Guards() bool { return b.conditions.state.Load() != conditionsLacking }
+
+// name returns the name that the object of a key has in the bucket.
+func (b *Bucket) name(key string) string {
+	if b.address.Prefix == "" {
+		return key
+	}
+	return b.address.Prefix + "/" + key
+}
+
+// checkedName is name for a key that was not checked yet.
+func (b *Bucket) checkedName(key string) (string, error) {
+	if err := bucket.CheckKey(key); err != nil {
+		return "", err
+	}
+	name := b.name(key)
+	return name, bucket.CheckKey(name) // with the prefix it may be too long
+}
+
+// Head implements Bucket.
+func (b *Bucket) Head(ctx context.Context, key string) (bucket.Info, error) {
+	name, err := b.checkedName(key)
+	if err != nil {
+		return bucket.Info{}, err
+	}
+	have, err := b.head(ctx, name)
+	if err == nil && !have.exists {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return bucket.Info{}, fmt.Errorf("look up %q: %w", key, err)
+	}
+	return have.Info, nil
+}
+
+// Get implements Bucket.
+func (b *Bucket) Get(ctx context.Context, key string) (io.ReadCloser, bucket.Info, error) {
+	name, err := b.checkedName(key)
+	if err != nil {
+		return nil, bucket.Info{}, err
+	}
+	out, err := b.get(ctx, name, "")
+	if err != nil {
+		return nil, bucket.Info{}, fmt.Errorf("get %q: %w", key, err)
+	}
+	have := foundBy(answerTo(*out))
+	return saidReader{out.Body, have.sum}, have.Info, nil
+}
+
+// A saidReader is a Sayer.
+type saidReader struct {
+	io.ReadCloser
+	sum [sha256.Size]byte
+}
+
+// Said implements Sayer.
+func (r saidReader) Said() [sha256.Size]byte { return r.sum }
+
+// get gets the object, or the bytes of it that a range names. What a server has
+// for the object's checksum is not asked for: the SDK would fail the read of an
+// object that was damaged in place, and that is one with other bytes, as whoever
+// reads it finds out by comparing them.
+func (b *Bucket) get(ctx context.Context, name, bytes string) (*s3.GetObjectOutput, error) {
+	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{
+		Bucket: &b.address.Name, Key: &name, Range: optional(bytes),
+	})
+	if err != nil {
+		return nil, b.explain(ctx, actionGet, err)
+	}
+	out.Body = b.Count(ctx, out.Body)
+	return out, nil
+}
+
+// A found is what a look found in place.
+type found struct {
+	bucket.Info
+	exists bool
+	told   bool // what follows is known
+	sum    [sha256.Size]byte
+}
+
+// is reports whether it has the size and the digest of an object.
+func (f found) is(o bucket.Object) bool {
+	return f.exists && f.told && f.Size == o.Size && f.sum == o.SHA256
+}
+
+// head looks up an object. Its digest is what the server says, or lacking that,
+// what whoever put it said.
+func (b *Bucket) head(ctx context.Context, name string) (found, error) {
+	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{
+		Bucket: &b.address.Name, Key: &name, ChecksumMode: types.ChecksumModeEnabled,
+	})
+	if missing(err) {
+		return found{}, nil
+	}
+	if err != nil {
+		return found{}, b.explain(ctx, actionGet, err)
+	}
+	return foundBy(headers{out.ContentLength, out.ETag, out.LastModified, out.ChecksumSHA256, out.ChecksumType, out.Metadata}), nil
+}
+
+// headers are those of an answer that says what is in place.
+type headers struct {
+	size     *int64
+	etag     *string
+	modified *time.Time
+	checksum *string
+	kind     types.ChecksumType
+	metadata map[string]string
+}
+
+// answerTo returns the headers of an answer to a GET.
+func answerTo(out s3.GetObjectOutput) headers {
+	return headers{out.ContentLength, out.ETag, out.LastModified, out.ChecksumSHA256, out.ChecksumType, out.Metadata}
+}
+
+// noETag begins the ETags that are made up for a server without any. Such a
+// server has no condition for them; a look stands in.
+const noETag = "none:"
+
+func foundBy(h headers) found {
+	f := found{exists: true, Info: bucket.Info{Size: -1, ETag: aws.ToString(h.etag)}}
+	if h.size != nil {
+		f.Size = *h.size
+	}
+	f.sum, f.told = h.digest(f.ETag)
+	if f.ETag == "" {
+		f.ETag = fmt.Sprintf("%s%d-%d-%x", noETag, f.Size, aws.ToTime(h.modified).Unix(), f.sum)
+	}
+	return f
+}
+
+// digest returns the SHA-256 that the headers tell.
+func (h headers) digest(etag string) (sum [sha256.Size]byte, told bool) {
+	// Of an object put in parts it may be a checksum of checksums, which then
+	// has the number of parts behind it or is of that type.
+	if h.kind == types.ChecksumTypeFullObject || h.kind == "" && !strings.Contains(etag, "-") {
+		if raw, err := base64.StdEncoding.DecodeString(aws.ToString(h.checksum)); err == nil && len(raw) == sha256.Size {
+			return [sha256.Size]byte(raw), true
+		}
+	}
+	for name, value := range h.metadata {
+		if raw, err := hex.DecodeString(value); strings.EqualFold(name, metadataSHA256) && err == nil && len(raw) == sha256.Size {
+			return [sha256.Size]byte(raw), true
+		}
+	}
+	return sum, false
+}
+
+// soonRead is the size in bytes up to which an object is read rather than looked up.
+const soonRead = 1 << 20
+
+// metadataSHA256 is the name of the metadata that holds an object's digest.
+const metadataSHA256 = "sha256"
+
+// look compares what is in place with an object, by its bytes where they matter
+// or are soon read.
+func (b *Bucket) look(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (found, error) {
+	if !b.full && !o.Doubted && (c == bucket.IfAbsent() || o.Size > soonRead) {
+		have, err := b.head(ctx, name)
+		if err != nil || !have.exists || have.told || have.Size != o.Size && have.Size >= 0 {
+			return have, err
+		}
+	}
+	out, err := b.get(ctx, name, "")
+	if errors.Is(err, fs.ErrNotExist) {
+		return found{}, nil
+	}
+	if err != nil {
+		return found{}, err
+	}
+	defer func() { _ = out.Body.Close() }() // what was read is compared
+	have := foundBy(answerTo(*out))
+	if have.told = have.Size < 0 || have.Size == o.Size; !have.told {
+		return have, nil // another size is other content
+	}
+	have.Size, have.sum, err = bucket.Digest(ctx, io.LimitReader(out.Body, o.Size+1))
+	return have, b.explain(ctx, actionGet, err)
+}
+
+// A lack is something that a server was found not to have.
+type lack struct{ found atomic.Bool }
+
+// set notes the lack and tells it, the first time.
+func (l *lack) set(tell func(string), text string) {
+	if !l.found.Swap(true) {
+		tell(text)
+	}
+}

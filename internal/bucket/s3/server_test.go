@@ -1,0 +1,45 @@
+package s3_test
+
+import (
+	"testing"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/buckettest"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/open"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3test"
+)
+
+// openAt opens a bucket on a server.
+func openAt(t testing.TB, address string, o s3.Options) bucket.Store {
+	t.Helper()
+	b, err := open.Bucket(t.Context(), address, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestRealServerKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	server := s3test.Start(t)
+	buckettest.Test(t, func(t *testing.T) bucket.Bucket {
+		return openAt(t, server.Address(server.NewBucket(t), "some/prefix +%"), s3.Options{Credentials: server.Credentials})
+	})
+}
+
+func put(t *testing.T, b bucket.Bucket, key, content string, c bucket.Condition) bucket.Info {
+	t.Helper()
+	info, err := b.Put(t.Context(), key, bucket.NewObject([]byte(content)), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
