@@ -155,3 +155,16 @@ func IsToken(text string) bool {
 	}
 	return false
 }
+
+// Items returns the lines of a list: those between newlines or commas, each as Line
+// has it, without empty ones.
+func Items(text string) (items []string) {
+	for line := range strings.SplitSeq(text, "\n") {
+		for item := range strings.SplitSeq(line, ",") {
+			if item = Line(item); item != "" {
+				items = append(items, item)
+			}
+		}
+	}
+	return items
+}

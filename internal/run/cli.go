@@ -38,6 +38,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
+	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
 // helpWidth is how wide --help is at most, in columns.
@@ -376,7 +377,7 @@ func newParser(g *grammar, env Env, exit func(int)) (*kong.Kong, error) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: helpWidth}),
 		kong.NamedMapper("list", listMapper{}),
 		kong.KindMapper(reflect.Bool, boolMapper{}),
-		kong.TypeMapper(reflect.TypeFor[Secret](), secretMapper{}),
+		kong.TypeMapper(reflect.TypeFor[secret.Secret](), secretMapper{}),
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), timeMapper{}),
 	)
 }
@@ -394,7 +395,7 @@ func secretOptions(parser *kong.Kong) []string {
 	var names []string
 	for _, command := range parser.Model.Leaves(false) {
 		for _, flag := range command.Flags {
-			if flag.Target.Type() == reflect.TypeFor[Secret]() {
+			if flag.Target.Type() == reflect.TypeFor[secret.Secret]() {
 				names = append(names, flag.Name)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -21,9 +22,9 @@ const maxConfig = 8 << 20
 // the pen must not turn into a mirror without it. With an error come the values that
 // could be read.
 func readConfig(path string, options []string) (map[string]string, error) {
-	raw, err := readLimited(path, maxConfig)
+	raw, err := secret.ReadLimited(path, maxConfig)
 	if err != nil {
-		return nil, &configError{fmt.Errorf("read config %q: %w", path, bare(err))}
+		return nil, &configError{fmt.Errorf("read config %q: %w", path, err)}
 	}
 	values, err := parseConfig(raw, options)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
+	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 	"github.com/hackage-mirror/hackage-mirror/testdata/demo"
 )
 
@@ -80,7 +81,7 @@ func demoRun(ctx context.Context, dir string, generation int, key []byte, env En
 		History: "daily", Concurrency: 10,
 	}
 	var err error
-	if o.SigningKey, err = newSecret(bytes.Clone(key), secretKey, "", 0); err != nil {
+	if o.SigningKey, err = secret.New(bytes.Clone(key), secret.Key); err != nil {
 		return err
 	}
 	if _, err := o.Check(); err != nil {

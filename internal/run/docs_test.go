@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
 // The tables in docs/options.md are written by: go test ./internal/run -run Docs -update
@@ -61,7 +63,7 @@ func TestEveryFieldIsAnOption(t *testing.T) {
 	}
 	for i := range fields.NumField() {
 		name := fields.Field(i).Tag.Get("name")
-		if _, ok := new(Options).secrets()[name]; ok != (fields.Field(i).Type == reflect.TypeFor[Secret]()) {
+		if _, ok := new(Options).secrets()[name]; ok != (fields.Field(i).Type == reflect.TypeFor[secret.Secret]()) {
 			t.Errorf("secrets() is wrong about %s", name)
 		}
 	}

@@ -5,15 +5,16 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 	"github.com/hackage-mirror/hackage-mirror/internal/setup"
 )
 
 // KeyOptions are all that key can be told.
 type KeyOptions struct {
-	Signer            string `name:"signer" placeholder:"'NAME <ADDRESS>'" help:"Who signs commits and tags. Needed to make a key."`
-	Expires           string `name:"expires" placeholder:"AGE" help:"When a new key expires: never, or after 2y, 18m, 90d. Without it never."`
-	SigningPassphrase Secret `name:"signing-passphrase" secret:"phrase" placeholder:"FILE" help:"Passphrase of the key, if it is to have one: a file; in the environment (HACKAGE_MIRROR_SIGNING_PASSPHRASE) also the text itself."`
-	Keys              string `name:"keys" default:"hackage-mirror-keys" placeholder:"DIR" help:"Folder for the key. A key in it is used and never changed."`
+	Signer            string        `name:"signer" placeholder:"'NAME <ADDRESS>'" help:"Who signs commits and tags. Needed to make a key."`
+	Expires           string        `name:"expires" placeholder:"AGE" help:"When a new key expires: never, or after 2y, 18m, 90d. Without it never."`
+	SigningPassphrase secret.Secret `name:"signing-passphrase" secret:"phrase" placeholder:"FILE" help:"Passphrase of the key, if it is to have one: a file; in the environment (HACKAGE_MIRROR_SIGNING_PASSPHRASE) also the text itself."`
+	Keys              string        `name:"keys" default:"hackage-mirror-keys" placeholder:"DIR" help:"Folder for the key. A key in it is used and never changed."`
 }
 
 // runKey makes a signing key or reads the one that is there, and prints what readers
@@ -31,7 +32,7 @@ func runKey(o *KeyOptions, env Env) error {
 	}
 	with := ""
 	if key.Locked {
-		path, _ := o.SigningPassphrase.file()
+		path, _ := o.SigningPassphrase.File()
 		with = " --signing-passphrase " + cmp.Or(path, "FILE")
 	}
 	fmt.Fprintf(env.Stderr, "%s: %s signing key %q of %s, expires %s; keep a copy in a safe place. Sync takes it by --signing-key %s%s\n", program, what, key.Path, key.Signer, expiry(key.Expires), key.Path, with)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/progress"
 )
 
 // The forms of the log.
@@ -14,6 +16,11 @@ const (
 	logText = "text"
 	logJSON = "json"
 )
+
+// progress returns the Progress that fits where standard error goes.
+func (e Env) progress(verbose bool) progress.Progress {
+	return progress.New(e.Stderr, e.IsTerminal, verbose, e.Now, e.console)
+}
 
 // errorMark begins a line about an error that does not end the run at once.
 const errorMark = "error: "

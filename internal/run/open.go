@@ -21,13 +21,14 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
+	"github.com/hackage-mirror/hackage-mirror/internal/selection"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
 // open makes upstream and all destinations ready. A destination that cannot be
 // opened fails alone.
 func (r *syncer) open(ctx context.Context) (err error) {
-	if r.take, err = Select(r.o.Packages); err != nil {
+	if r.take, err = selection.Parse(r.o.Packages); err != nil {
 		return err
 	}
 	if r.shard, err = r.o.shard(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
+	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
 // Options are all that a sync can be told. Each field is one option under one
@@ -34,18 +35,18 @@ type Options struct {
 	Branch           string   `name:"branch" group:"Where to:" default:"hackage" placeholder:"NAME" help:"Branch of the repositories that holds the data."`
 	Tag              string   `name:"tag" group:"Where to:" default:"current-hackage" placeholder:"NAME" help:"Signed tag that moves with the branch."`
 
-	SigningKey        Secret `name:"signing-key" secret:"key" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"OpenPGP private key that signs commits and tags; needed for the repositories."`
-	SigningPassphrase Secret `name:"signing-passphrase" secret:"phrase" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Passphrase of the signing key, if it has one."`
-	TrustedKeys       string `name:"trusted-keys" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"KEYS" help:"Former signing keys of this mirror, whose tags and commits stay its own: fingerprints, public keys or files of them; a list."`
-	SSHKey            Secret `name:"ssh-key" secret:"key" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Private key (such as a deploy key) for repositories over ssh."`
-	FilesSSHKey       Secret `name:"files-ssh-key" secret:"key" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Private key for files-repository, if a key opens only one repository, as a deploy key of GitHub does. Default: ssh-key."`
-	HashesSSHKey      Secret `name:"hashes-ssh-key" secret:"key" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Private key for hashes-repository. Default: ssh-key."`
-	SSHKnownHosts     string `name:"ssh-known-hosts" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Host keys to accept over ssh, in the form of known_hosts: a file or the lines themselves. Default: GitHub's own."`
-	Token             Secret `name:"token" secret:"line" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Token for repositories over https."`
-	TokenUser         string `name:"token-user" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"NAME" help:"User name to send with the token, if the host requires one, such as x-token-auth. Default: x-access-token."`
-	UpstreamPassword  Secret `name:"upstream-password" secret:"phrase" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Password of upstream-user."`
-	PingURL           Secret `name:"ping-url" secret:"addresses" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Address to call at each run, as healthchecks.io and its likes have it: with /start when it begins, as it is when it ends well, with /fail when not; a list. No run fails because of it."`
-	NotifyURL         Secret `name:"notify-url" secret:"addresses" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Address to POST the state to, as JSON, when it changes between good, look, filling and failed, such as a chat's webhook; a list. No run fails because of it."`
+	SigningKey        secret.Secret `name:"signing-key" secret:"key" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"OpenPGP private key that signs commits and tags; needed for the repositories."`
+	SigningPassphrase secret.Secret `name:"signing-passphrase" secret:"phrase" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Passphrase of the signing key, if it has one."`
+	TrustedKeys       string        `name:"trusted-keys" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"KEYS" help:"Former signing keys of this mirror, whose tags and commits stay its own: fingerprints, public keys or files of them; a list."`
+	SSHKey            secret.Secret `name:"ssh-key" secret:"key" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Private key (such as a deploy key) for repositories over ssh."`
+	FilesSSHKey       secret.Secret `name:"files-ssh-key" secret:"key" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Private key for files-repository, if a key opens only one repository, as a deploy key of GitHub does. Default: ssh-key."`
+	HashesSSHKey      secret.Secret `name:"hashes-ssh-key" secret:"key" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Private key for hashes-repository. Default: ssh-key."`
+	SSHKnownHosts     string        `name:"ssh-known-hosts" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Host keys to accept over ssh, in the form of known_hosts: a file or the lines themselves. Default: GitHub's own."`
+	Token             secret.Secret `name:"token" secret:"line" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Token for repositories over https."`
+	TokenUser         string        `name:"token-user" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"NAME" help:"User name to send with the token, if the host requires one, such as x-token-auth. Default: x-access-token."`
+	UpstreamPassword  secret.Secret `name:"upstream-password" secret:"phrase" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Password of upstream-user."`
+	PingURL           secret.Secret `name:"ping-url" secret:"addresses" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Address to call at each run, as healthchecks.io and its likes have it: with /start when it begins, as it is when it ends well, with /fail when not; a list. No run fails because of it."`
+	NotifyURL         secret.Secret `name:"notify-url" secret:"addresses" group:"Keys and secrets (a file; in the environment also the text itself):" placeholder:"FILE" help:"Address to POST the state to, as JSON, when it changes between good, look, filling and failed, such as a chat's webhook; a list. No run fails because of it."`
 
 	History        string        `name:"history" group:"How:" enum:"daily,snapshot" default:"daily" placeholder:"daily|snapshot" help:"Commits of the first run: daily makes one for each day of Hackage's history, snapshot one for all of it."`
 	Keep           []string      `name:"keep" type:"list" group:"How:" placeholder:"PATTERN" help:"Files that others may commit to the data branch, such as README.md or .github: files of the root and folders that begin with a dot, never data; a list. Anything else that others commit is undone, with an alarm."`
@@ -65,8 +66,8 @@ type Options struct {
 }
 
 // secrets returns the options that are secrets, by name.
-func (o *Options) secrets() map[string]Secret {
-	return map[string]Secret{
+func (o *Options) secrets() map[string]secret.Secret {
+	return map[string]secret.Secret{
 		"signing-key":        o.SigningKey,
 		"signing-passphrase": o.SigningPassphrase,
 		"ssh-key":            o.SSHKey,

@@ -14,6 +14,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
+	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
 // resolve gives OWNER/REPO its address on a runner of GitHub. Anywhere else it is
@@ -24,8 +25,8 @@ func (o *Options) resolve(getenv func(string) string) {
 		return
 	}
 	server := getenv("GITHUB_SERVER_URL")
-	o.FilesRepository = onGitHub(o.FilesRepository, server, o.FilesSSHKey.or(o.SSHKey).IsSet())
-	o.HashesRepository = onGitHub(o.HashesRepository, server, o.HashesSSHKey.or(o.SSHKey).IsSet())
+	o.FilesRepository = onGitHub(o.FilesRepository, server, o.FilesSSHKey.Or(o.SSHKey).IsSet())
+	o.HashesRepository = onGitHub(o.HashesRepository, server, o.HashesSSHKey.Or(o.SSHKey).IsSet())
 }
 
 var slug = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9._-]+$`)
@@ -68,11 +69,11 @@ func (o *Options) remotes() ([]remote, error) {
 		return nil, err
 	}
 	var all []remote
-	add := func(kind, address string, key Secret, hashes bool) {
+	add := func(kind, address string, key secret.Secret, hashes bool) {
 		if address == "" {
 			return
 		}
-		auth := gitrepo.Auth{SSHKey: key.or(o.SSHKey).Bytes(), KnownHosts: hosts, Token: o.Token.Bytes(), TokenUser: o.TokenUser}
+		auth := gitrepo.Auth{SSHKey: key.Or(o.SSHKey).Bytes(), KnownHosts: hosts, Token: o.Token.Bytes(), TokenUser: o.TokenUser}
 		all = append(all, remote{kind, hashes, gitrepo.Options{URL: address, Auth: auth}})
 	}
 	add(filesKind, o.FilesRepository, o.FilesSSHKey, false)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
+	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
 // TestSlipsOfThePen: what was meant as another place must not become a folder,
@@ -122,7 +123,7 @@ func TestOwnerAndNameOnARunner(t *testing.T) {
 		}
 		o := Options{FilesRepository: test.given}
 		if test.key {
-			o.SSHKey = mustSecret(t, armor, secretKey)
+			o.SSHKey = mustSecret(t, armor, secret.Key)
 		}
 		if o.resolve(func(name string) string { return variables[name] }); o.FilesRepository != test.want {
 			t.Errorf("%q at %q is %q, want %q", test.given, test.server, o.FilesRepository, test.want)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"os"
 	"runtime"
 	"slices"
 	"strconv"
@@ -18,6 +17,8 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
+	"github.com/hackage-mirror/hackage-mirror/internal/secret"
+	"github.com/hackage-mirror/hackage-mirror/internal/selection"
 )
 
 // Bounds of options.
@@ -53,7 +54,7 @@ func (o *Options) Check() (warnings []string, err error) {
 		c.refuse("shard is for buckets, and none is given; leave it out")
 	}
 	o.checkWatch(c)
-	if _, err := Select(o.Packages); err != nil {
+	if _, err := selection.Parse(o.Packages); err != nil {
 		c.refuse("%w", err)
 	}
 	if _, _, err := o.KnownHosts(); err != nil {
@@ -94,8 +95,8 @@ func (o *Options) KnownHosts() (lines []byte, warnings []string, err error) {
 	switch value := paste.Line(o.SSHKnownHosts); {
 	case value == "":
 		return nil, nil, nil
-	case isFile(value):
-		if text, err = readLimited(value, maxKnownHosts); err != nil {
+	case secret.IsFile(value):
+		if text, err = secret.ReadLimited(value, maxKnownHosts); err != nil {
 			return nil, nil, fmt.Errorf("read ssh-known-hosts %q: %w", value, err)
 		}
 	case !bytes.ContainsAny(paste.Lines(text), " \t"):
@@ -213,14 +214,8 @@ func (o *Options) warnOfFiles(c *checker) {
 	}
 	secrets := o.secrets()
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
-		if file, mode := secrets[name].file(); mode&0o077 != 0 {
+		if file, mode := secrets[name].File(); mode&0o077 != 0 {
 			c.warn("%s: other users can read %q; run chmod 600 on it", name, file)
 		}
 	}
-}
-
-// isFile reports whether path names something to read, which a folder is not.
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && !info.IsDir()
 }

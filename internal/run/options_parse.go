@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
+	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
 // secretText is a secret on its way from the environment to its option, apart
@@ -84,17 +85,17 @@ func (e *environment) rescue(o *Options, args []string, err error) error {
 	if path := cmp.Or(argument(args, "--"+configOption), e.value(configOption)); e.file == nil && path != "" {
 		e.file, _ = readConfig(path, e.options) // what is wrong there is told already
 	}
-	for option, to := range map[string]*Secret{pingOption: &o.PingURL, notifyOption: &o.NotifyURL} {
+	for option, to := range map[string]*secret.Secret{pingOption: &o.PingURL, notifyOption: &o.NotifyURL} {
 		text, given := e.secrets[option]
 		path := argument(args, "--"+option)
 		switch {
 		case to.IsSet():
 		case path != "":
-			*to, _ = fileSecret(path, secretAddresses)
+			*to, _ = secret.FromFile(path, secret.Addresses)
 		case given:
-			*to, _ = environmentSecret(string(text), secretAddresses)
+			*to, _ = secret.FromEnvironment(string(text), secret.Addresses)
 		case e.file[option] != "":
-			*to, _ = fileSecret(e.file[option], secretAddresses)
+			*to, _ = secret.FromFile(e.file[option], secret.Addresses)
 		}
 	}
 	dry, _ := strconv.ParseBool(cmp.Or(e.value(dryRunOption), e.file[dryRunOption]))
@@ -119,7 +120,7 @@ func argument(args []string, flag string) string {
 // before anything could repeat it.
 func (e *environment) check(options []string) error {
 	for _, option := range options {
-		if e.secrets[option] == "" && looksSecret(e.value(option)) {
+		if e.secrets[option] == "" && secret.LooksLike(e.value(option)) {
 			return misplaced(option)
 		}
 	}
@@ -174,7 +175,7 @@ func (e *environment) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) 
 		return nil, err
 	}
 	if value := strings.TrimSpace(e.file[flag.Name]); value != "" {
-		if flag.Tag.Get("secret") == "" && looksSecret(value) {
+		if flag.Tag.Get("secret") == "" && secret.LooksLike(value) {
 			return nil, misplaced(flag.Name)
 		}
 		e.from[flag.Name] = fmt.Sprintf("config %q: %s", e.path, flag.Name)
@@ -222,22 +223,10 @@ func (listMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	for _, item := range listed(token.String()) {
+	for _, item := range paste.Items(token.String()) {
 		target.Set(reflect.Append(target, reflect.ValueOf(item)))
 	}
 	return nil
-}
-
-// listed returns the items of a list.
-func listed(text string) (items []string) {
-	for line := range strings.SplitSeq(text, "\n") {
-		for item := range strings.SplitSeq(line, ",") {
-			if item = paste.Line(item); item != "" {
-				items = append(items, item)
-			}
-		}
-	}
-	return items
 }
 
 // IsBool lets a flag stand without a value.
@@ -299,25 +288,24 @@ func inHours(part string) string {
 
 // Decode reads a secret. No error repeats what was given.
 func (secretMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
-	kind := secretKind(ctx.Value.Tag.Get("secret"))
-	var secret Secret
+	kind := secret.Kind(ctx.Value.Tag.Get("secret"))
+	var given secret.Secret
 	var err error
 	switch token := ctx.Scan.Pop(); value := token.Value.(type) {
 	case secretText:
-		secret, err = environmentSecret(string(value), kind)
+		given, err = secret.FromEnvironment(string(value), kind)
 	case string:
-		secret, err = fileSecret(value, kind)
+		given, err = secret.FromFile(value, kind)
 	default:
 		err = errors.New("expected the path of a file")
 	}
-	if err != nil && kind == secretAddresses {
-		h := &held{err: err}
-		secret, err = Secret{reveal: func() *held { return h }}, nil
+	if err != nil && kind == secret.Addresses {
+		given, err = secret.Unusable(err), nil
 	}
 	if err != nil {
 		return err
 	}
-	target.Set(reflect.ValueOf(secret))
+	target.Set(reflect.ValueOf(given))
 	return nil
 }
 
@@ -325,7 +313,7 @@ func (secretMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error 
 // machine can read, before anything could repeat it.
 func checkArguments(args []string) error {
 	for i, arg := range args {
-		if strings.Contains(arg, strings.TrimSpace(armorMark)) || looksSecret(arg) {
+		if strings.Contains(arg, strings.TrimSpace(secret.ArmorMark)) || secret.LooksLike(arg) {
 			return fmt.Errorf("argument %d looks like a key or a token, and other users of this machine can read arguments; "+
 				"give the path of a file, or the text in the environment (HACKAGE_MIRROR_SIGNING_KEY and so on), and replace this one if the machine is shared", i+1)
 		}

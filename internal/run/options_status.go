@@ -8,6 +8,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
+	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
 // StatusOptions are all that status can be told. Those that sync has too have the
@@ -31,13 +32,13 @@ type StatusOptions struct {
 	KeyThreshold int      `name:"key-threshold" group:"What it is compared with:" default:"3" placeholder:"N" help:"How many of the root keys must have signed."`
 	TrustedKeys  string   `name:"trusted-keys" group:"What it is compared with:" placeholder:"KEYS" help:"Keys that may have signed a repository's tag: fingerprints, public keys or files of them; a list. Without any, the tag's signer is told and not judged."`
 
-	UpstreamPassword Secret `name:"upstream-password" secret:"phrase" group:"For what not everybody can read (a file; in the environment also the text itself):" placeholder:"FILE" help:"Password of upstream-user."`
-	SSHKey           Secret `name:"ssh-key" secret:"key" group:"For what not everybody can read (a file; in the environment also the text itself):" placeholder:"FILE" help:"Private key for repositories over ssh. Default: your own ssh settings."`
-	FilesSSHKey      Secret `name:"files-ssh-key" secret:"key" group:"For what not everybody can read (a file; in the environment also the text itself):" placeholder:"FILE" help:"Private key for files-repository. Default: ssh-key."`
-	HashesSSHKey     Secret `name:"hashes-ssh-key" secret:"key" group:"For what not everybody can read (a file; in the environment also the text itself):" placeholder:"FILE" help:"Private key for hashes-repository. Default: ssh-key."`
-	SSHKnownHosts    string `name:"ssh-known-hosts" group:"For what not everybody can read (a file; in the environment also the text itself):" placeholder:"FILE" help:"Host keys to accept over ssh, in the form of known_hosts: a file or the lines themselves. Default: GitHub's own."`
-	Token            Secret `name:"token" secret:"line" group:"For what not everybody can read (a file; in the environment also the text itself):" placeholder:"FILE" help:"Token for repositories over https."`
-	TokenUser        string `name:"token-user" group:"For what not everybody can read (a file; in the environment also the text itself):" placeholder:"NAME" help:"User name to send with the token, if the host requires one. Default: x-access-token."`
+	UpstreamPassword secret.Secret `name:"upstream-password" secret:"phrase" group:"For what not everybody can read (a file; in the environment also the text itself):" placeholder:"FILE" help:"Password of upstream-user."`
+	SSHKey           secret.Secret `name:"ssh-key" secret:"key" group:"For what not everybody can read (a file; in the environment also the text itself):" placeholder:"FILE" help:"Private key for repositories over ssh. Default: your own ssh settings."`
+	FilesSSHKey      secret.Secret `name:"files-ssh-key" secret:"key" group:"For what not everybody can read (a file; in the environment also the text itself):" placeholder:"FILE" help:"Private key for files-repository. Default: ssh-key."`
+	HashesSSHKey     secret.Secret `name:"hashes-ssh-key" secret:"key" group:"For what not everybody can read (a file; in the environment also the text itself):" placeholder:"FILE" help:"Private key for hashes-repository. Default: ssh-key."`
+	SSHKnownHosts    string        `name:"ssh-known-hosts" group:"For what not everybody can read (a file; in the environment also the text itself):" placeholder:"FILE" help:"Host keys to accept over ssh, in the form of known_hosts: a file or the lines themselves. Default: GitHub's own."`
+	Token            secret.Secret `name:"token" secret:"line" group:"For what not everybody can read (a file; in the environment also the text itself):" placeholder:"FILE" help:"Token for repositories over https."`
+	TokenUser        string        `name:"token-user" group:"For what not everybody can read (a file; in the environment also the text itself):" placeholder:"NAME" help:"User name to send with the token, if the host requires one. Default: x-access-token."`
 
 	StaleAfter time.Duration `name:"stale-after" group:"How:" default:"2h" placeholder:"DURATION" help:"How long an entry of upstream's index may be missing before the mirror counts as stale."`
 	Config     string        `name:"config" group:"How:" placeholder:"FILE" help:"File of options, as sync takes it."`

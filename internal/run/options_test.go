@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
 const hostLine = "git.example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
@@ -44,7 +45,7 @@ func TestDefaults(t *testing.T) {
 		Upstream: "https://hackage.haskell.org", KeyThreshold: 3, Bucket: []string{"./out"},
 		Branch: "hackage", Tag: "current-hackage", History: "daily", Concurrency: 10, LogFormat: "plain",
 	}
-	if diff := cmp.Diff(want, parsed(t, nil), cmp.AllowUnexported(Secret{})); diff != "" {
+	if diff := cmp.Diff(want, parsed(t, nil), cmp.AllowUnexported(secret.Secret{})); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -260,12 +261,12 @@ func TestCheckWarns(t *testing.T) {
 		t.Errorf("upstream over http: %q, %v; want one warning", warnings, err)
 	}
 	o = parsed(t, nil)
-	o.SigningKey = mustSecret(t, armor, secretKey)
+	o.SigningKey = mustSecret(t, armor, secret.Key)
 	o.FilesRepository, o.HashesRepository = "http://host/files", "git@host:hashes.git"
 	if warnings, err := o.Check(); err != nil || len(warnings) != 0 {
 		t.Errorf("repository over http: %q, %v; want no warning", warnings, err)
 	}
-	o.Token = mustSecret(t, "abc", secretLine)
+	o.Token = mustSecret(t, "abc", secret.Line)
 	if _, err := o.Check(); err == nil || !strings.Contains(err.Error(), "sent unencrypted") {
 		t.Errorf("token over http: %v; want a refusal", err)
 	}
@@ -286,43 +287,6 @@ func TestKnownHosts(t *testing.T) {
 	o := parsed(t, map[string]string{"INPUT_SSH-KNOWN-HOSTS": "notes of ours\n" + hostLine, "INPUT_SIGNING-KEY": armor, "INPUT_FILES-REPOSITORY": "git@host:r"})
 	if warnings, err := o.Check(); err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "line 1 is skipped") {
 		t.Errorf("notes among the known hosts: %q, %v", warnings, err)
-	}
-}
-
-func TestSelect(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		patterns    string
-		takes, lets []string
-	}{
-		{"", []string{"aeson", "Cabal"}, nil},
-		{"aeson", []string{"aeson"}, []string{"Aeson", "aeson-pretty", "x"}},
-		{"servant*,aeson", []string{"servant", "servant-auth", "aeson"}, []string{"a-servant"}},
-		{"!servant-*", []string{"servant", "aeson"}, []string{"servant-auth"}},
-		{"!servant-auth,servant*", []string{"servant", "servant-swagger"}, []string{"servant-auth", "aeson"}},
-		{"[a-c]?", []string{"a1", "cx"}, []string{"d1", "a"}},
-	} {
-		t.Run(test.patterns, func(t *testing.T) {
-			t.Parallel()
-			var patterns []string
-			if test.patterns != "" {
-				patterns = strings.Split(test.patterns, ",")
-			}
-			take, err := Select(patterns)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, name := range test.takes {
-				if !take(name) {
-					t.Errorf("leaves out %q", name)
-				}
-			}
-			for _, name := range test.lets {
-				if take(name) {
-					t.Errorf("takes %q", name)
-				}
-			}
-		})
 	}
 }
 

@@ -13,17 +13,18 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/pace"
+	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
 
 // PaceOptions are all that pace can be told. The rest it knows from the runner.
 type PaceOptions struct {
-	Mend        bool   `name:"mend" help:"Restart the chain if it ended, and the mirror if its data are late."`
-	Rest        int    `name:"rest" placeholder:"N" help:"How many waits to let pass before the mirror is started."`
-	Environment string `name:"environment" default:"pace" placeholder:"NAME" help:"Environment whose wait timer paces."`
-	PublicURL   string `name:"public-url" placeholder:"URL" help:"Address of a bucket of the mirror, whose status.json tells how old the published data are."`
-	Upstream    string `name:"upstream" default:"https://hackage.haskell.org" placeholder:"ADDRESS" help:"Upstream, to go slower when it is quiet."`
-	Token       Secret `name:"token" secret:"line" placeholder:"FILE" help:"Token with actions: write."`
+	Mend        bool          `name:"mend" help:"Restart the chain if it ended, and the mirror if its data are late."`
+	Rest        int           `name:"rest" placeholder:"N" help:"How many waits to let pass before the mirror is started."`
+	Environment string        `name:"environment" default:"pace" placeholder:"NAME" help:"Environment whose wait timer paces."`
+	PublicURL   string        `name:"public-url" placeholder:"URL" help:"Address of a bucket of the mirror, whose status.json tells how old the published data are."`
+	Upstream    string        `name:"upstream" default:"https://hackage.haskell.org" placeholder:"ADDRESS" help:"Upstream, to go slower when it is quiet."`
+	Token       secret.Secret `name:"token" secret:"line" placeholder:"FILE" help:"Token with actions: write."`
 }
 
 // runPace is one run of the chain that keeps a steady pace, in a workflow.

@@ -22,6 +22,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
+	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
 // Those who watch from outside, by ping-url and notify-url. They are told, and
@@ -53,11 +54,11 @@ type outsider struct {
 }
 
 // outsiders returns those of an option.
-func outsiders(option string, secret Secret) (all []*outsider, err error) {
-	if err := secret.problem(); err != nil {
+func outsiders(option string, given secret.Secret) (all []*outsider, err error) {
+	if err := given.Err(); err != nil {
 		return nil, fmt.Errorf("%s: %w", option, err)
 	}
-	lines := strings.FieldsFunc(string(secret.Bytes()), func(r rune) bool { return r == '\n' })
+	lines := strings.FieldsFunc(string(given.Bytes()), func(r rune) bool { return r == '\n' })
 	for i, line := range lines {
 		o := &outsider{name: option}
 		if len(lines) > 1 {
@@ -76,8 +77,8 @@ func outsiders(option string, secret Secret) (all []*outsider, err error) {
 
 // checkOutsiders warns of what is no address. It is no reason not to mirror.
 func (o *Options) checkOutsiders(c *checker) {
-	for option, secret := range map[string]Secret{pingOption: o.PingURL, notifyOption: o.NotifyURL} {
-		all, err := outsiders(option, secret)
+	for option, given := range map[string]secret.Secret{pingOption: o.PingURL, notifyOption: o.NotifyURL} {
+		all, err := outsiders(option, given)
 		if err != nil {
 			for _, problem := range parts(err) {
 				c.warn("%v; it is told nothing", problem)

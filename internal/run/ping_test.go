@@ -20,6 +20,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
+	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
 // pingPath is what nobody may see of an address.
@@ -261,7 +262,7 @@ func TestCallsDoNotPassEachOther(t *testing.T) {
 			<-release
 		}
 	})
-	o := &Options{PingURL: mustSecret(t, s.URL+pingPath, secretAddresses)}
+	o := &Options{PingURL: mustSecret(t, s.URL+pingPath, secret.Addresses)}
 	env, _, _ := testEnv(nil)
 	c := newCaller(o, env)
 	c.begin(t.Context())
@@ -291,7 +292,7 @@ func TestInterruptedWhileItTells(t *testing.T) {
 		<-r.Context().Done()
 	})
 	env, _, stderr := testEnv(nil)
-	c := newCaller(&Options{PingURL: mustSecret(t, s.URL+pingPath+","+s.URL+pingPath, secretAddresses)}, env)
+	c := newCaller(&Options{PingURL: mustSecret(t, s.URL+pingPath+","+s.URL+pingPath, secret.Addresses)}, env)
 	c.patience, c.hurry = time.Hour, time.Millisecond
 	c.begin(ctx)
 	over := make(chan struct{})
@@ -315,7 +316,7 @@ func TestAddressesOfPings(t *testing.T) {
 		"http://me:secret@[::1]:8000/a": "http://me:secret@[::1]:8000/a/fail",
 		"https://h/a%2Fb":               "https://h/a%2Fb/fail",
 	} {
-		all, err := outsiders(pingOption, mustSecret(t, address, secretAddresses))
+		all, err := outsiders(pingOption, mustSecret(t, address, secret.Addresses))
 		if err != nil || len(all) != 1 {
 			t.Errorf("%s: %v, %v", address, all, err)
 		} else if got := below(all[0].address, "fail"); got != want || all[0].address.String() != address {
@@ -323,7 +324,7 @@ func TestAddressesOfPings(t *testing.T) {
 		}
 	}
 	text := "https://a/x,\"https://b/y\"\r\n\n https://c/z ,"
-	if got := mustSecret(t, text, secretAddresses); string(got.Bytes()) != "https://a/x\nhttps://b/y\nhttps://c/z" || len(got.Masks()) != 3 {
+	if got := mustSecret(t, text, secret.Addresses); string(got.Bytes()) != "https://a/x\nhttps://b/y\nhttps://c/z" || len(got.Masks()) != 3 {
 		t.Errorf("read %q, masks %q", got.Bytes(), got.Masks())
 	}
 }
@@ -366,7 +367,7 @@ func TestBadAddressesOfPings(t *testing.T) {
 func TestWarnedAddressesOfPings(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]int{"http://a/x": 1, "http://localhost/x": 0, "http://127.0.0.1:8/x": 0, "https://a/x": 0} {
-		c, o := &checker{}, &Options{PingURL: mustSecret(t, address, secretAddresses)}
+		c, o := &checker{}, &Options{PingURL: mustSecret(t, address, secret.Addresses)}
 		if o.checkOutsiders(c); len(c.problems) > 0 || len(c.warnings) != want {
 			t.Errorf("%s: %q, %v; want %d warnings", address, c.warnings, c.problems, want)
 		}

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
 // A key that no scanner takes for one, in the form of one.
@@ -32,22 +34,22 @@ func writeSecret(t *testing.T, text string, mode os.FileMode) string {
 
 func TestSecretIsNeverPrinted(t *testing.T) {
 	t.Parallel()
-	secret, err := environmentSecret("hunter2", secretLine)
+	token, err := secret.FromEnvironment("hunter2", secret.Line)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Token: secret}
-	hidden := struct{ s Secret }{secret}
+	o := Options{Token: token}
+	hidden := struct{ s secret.Secret }{token}
 	asJSON, err := json.Marshal(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "token", secret, "options", o)
-	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "token", secret, "options", o)
-	printed := []string{secret.String(), string(asJSON), log.String()}
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "token", token, "options", o)
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "token", token, "options", o)
+	printed := []string{token.String(), string(asJSON), log.String()}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-		printed = append(printed, fmt.Sprintf(verb, secret), fmt.Sprintf(verb, &secret),
+		printed = append(printed, fmt.Sprintf(verb, token), fmt.Sprintf(verb, &token),
 			fmt.Sprintf(verb, o), fmt.Sprintf(verb, &o), fmt.Sprintf(verb, hidden))
 	}
 	bytesInDecimal := strings.Trim(fmt.Sprint([]byte("hunter2")), "[]")
@@ -63,49 +65,9 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	}
 }
 
-func TestSecretForms(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		name string
-		kind secretKind
-		text string
-		want string
-	}{
-		{"passphrase", secretPhrase, "a b\n", "a b"},
-		{"passphrase of another system", secretPhrase, " a\r\n", " a"},
-		{"token", secretLine, "\ufeff \"abc\"\r\n", "abc"},
-		{"key of another system", secretKey, "\ufeff" + strings.ReplaceAll(armor, "\n", "\r\n"), armor},
-		{"key with written newlines", secretKey, strings.ReplaceAll(armor, "\n", `\n`), armor},
-		{"key in base64", secretKey, base64.StdEncoding.EncodeToString([]byte(armor)), armor},
-		{"key", secretKey, armor, armor},
-		{"key without its last newline", secretKey, strings.TrimSpace(armor), armor},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			byText, err := environmentSecret(test.text, test.kind)
-			if err != nil || string(byText.Bytes()) != test.want {
-				t.Errorf("by text: %q, %v; want %q", byText.Bytes(), err, test.want)
-			}
-			file := writeSecret(t, test.text, 0o600)
-			byFile, err := fileSecret(file, test.kind)
-			if err != nil || string(byFile.Bytes()) != test.want {
-				t.Errorf("by file: %q, %v; want %q", byFile.Bytes(), err, test.want)
-			}
-			byPath, err := environmentSecret(file+"\n", test.kind)
-			if err != nil || string(byPath.Bytes()) != test.want {
-				t.Errorf("by path in the environment: %q, %v; want %q", byPath.Bytes(), err, test.want)
-			}
-		})
-	}
-	binary := "\x95\x00no armor"
-	if got, err := fileSecret(writeSecret(t, binary, 0o600), secretKey); err != nil || string(got.Bytes()) != binary {
-		t.Errorf("binary key: %q, %v; want it unchanged", got.Bytes(), err)
-	}
-}
-
 func TestSecretRefusals(t *testing.T) {
 	t.Parallel()
-	large := writeSecret(t, strings.Repeat("hunter2", maxSecret/7+1), 0o600)
+	large := writeSecret(t, strings.Repeat("hunter2", secret.MaxFile/7+1), 0o600)
 	blank := writeSecret(t, " \n", 0o600)
 	for _, test := range []struct {
 		name      string
@@ -175,7 +137,7 @@ func TestSecretsInOtherOptions(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"./atbb", "./ATBBackup/x", "./my-ghp_x", "s3://name/private-key"} {
-		if looksSecret(text) {
+		if secret.LooksLike(text) {
 			t.Errorf("%q is taken for a secret", text)
 		}
 	}
@@ -200,7 +162,7 @@ func TestSecretOthersCanRead(t *testing.T) {
 
 func TestMasks(t *testing.T) {
 	t.Parallel()
-	o := Options{SigningKey: mustSecret(t, armor, secretKey), Token: mustSecret(t, "abc\n", secretLine)}
+	o := Options{SigningKey: mustSecret(t, armor, secret.Key), Token: mustSecret(t, "abc\n", secret.Line)}
 	want := []string{"bm90IGEga2V5IGF0IGFsbA==", "abc"}
 	if got := o.Masks(); !slices.Equal(got, want) {
 		t.Errorf("masks %q, want %q", got, want)
@@ -208,7 +170,7 @@ func TestMasks(t *testing.T) {
 	for phrase, want := range map[string][]string{
 		"a": nil, "ab\ncd": nil, "hunter2\nhunter3": {"hunter2", "hunter3"}, "hunter2": {"hunter2"}, "two words": {"two words"},
 	} {
-		if got := mustSecret(t, phrase, secretPhrase).Masks(); !slices.Equal(got, want) {
+		if got := mustSecret(t, phrase, secret.Phrase).Masks(); !slices.Equal(got, want) {
 			t.Errorf("masks of %q: %q, want %q", phrase, got, want)
 		}
 	}
@@ -221,10 +183,10 @@ func TestEverySecretIsMaskedAndWiped(t *testing.T) {
 	fields := reflect.ValueOf(&o).Elem()
 	texts := map[string][]byte{}
 	for i := range fields.NumField() {
-		if name := fields.Type().Field(i).Name; fields.Field(i).Type() == reflect.TypeFor[Secret]() {
-			secret := mustSecret(t, "secret "+name, secretLine)
-			fields.Field(i).Set(reflect.ValueOf(secret))
-			texts[name] = secret.Bytes()
+		if name := fields.Type().Field(i).Name; fields.Field(i).Type() == reflect.TypeFor[secret.Secret]() {
+			given := mustSecret(t, "secret "+name, secret.Line)
+			fields.Field(i).Set(reflect.ValueOf(given))
+			texts[name] = given.Bytes()
 		}
 	}
 	if len(texts) < 4 {
@@ -246,7 +208,7 @@ func TestEverySecretIsMaskedAndWiped(t *testing.T) {
 
 func TestWipe(t *testing.T) {
 	t.Parallel()
-	o := Options{Token: mustSecret(t, "abc", secretLine)}
+	o := Options{Token: mustSecret(t, "abc", secret.Line)}
 	other := o.Token
 	raw := other.Bytes()
 	o.Wipe()
@@ -255,13 +217,13 @@ func TestWipe(t *testing.T) {
 	}
 }
 
-func mustSecret(t *testing.T, text string, kind secretKind) Secret {
+func mustSecret(t *testing.T, text string, kind secret.Kind) secret.Secret {
 	t.Helper()
-	secret, err := environmentSecret(text, kind)
+	given, err := secret.FromEnvironment(text, kind)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return secret
+	return given
 }
 
 func TestRegionOfTheEnvironment(t *testing.T) {

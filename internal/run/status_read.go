@@ -19,6 +19,8 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
+	"github.com/hackage-mirror/hackage-mirror/internal/paste"
+	"github.com/hackage-mirror/hackage-mirror/internal/selection"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
@@ -112,7 +114,7 @@ type absence struct {
 // lookForTarballs looks for those of the newest releases, but for those that the
 // bucket says it leaves out or owes.
 func (p *view) lookForTarballs(ctx context.Context, from *hackage.Upstream) error {
-	take, err := Select(listed(p.state.Packages))
+	take, err := selection.Parse(paste.Items(p.state.Packages))
 	if err != nil {
 		take = func(string) bool { return true } // it is the bucket's own word
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
+	"github.com/hackage-mirror/hackage-mirror/internal/selection"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
@@ -66,7 +67,7 @@ func (r *syncer) checkMatches() error {
 	if len(packages) == 0 && r.end.Length > 0 {
 		return fmt.Errorf("packages: upstream has nothing that %q selects; check the spelling, including upper and lower case; nothing was changed", r.packages)
 	}
-	for _, pattern := range unmatched(r.o.Packages, packages) {
+	for _, pattern := range selection.Unmatched(r.o.Packages, packages) {
 		r.warn(fmt.Sprintf("packages: upstream has nothing called %q; check the spelling, including upper and lower case", pattern))
 	}
 	return nil

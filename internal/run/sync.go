@@ -16,6 +16,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
+	"github.com/hackage-mirror/hackage-mirror/internal/progress"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
@@ -27,7 +28,7 @@ import (
 type syncer struct {
 	o        *Options
 	env      Env
-	progress Progress
+	progress progress.Progress
 	began    time.Time
 	dir      string // private, removed at the end
 	take     func(pkg string) bool
@@ -80,7 +81,7 @@ func runSync(ctx context.Context, o *Options, env Env) error {
 func syncOnce(ctx context.Context, o *Options, env Env) (run *report.Run, seen hackage.Seen, err error) {
 	now := env.Now()
 	r := &syncer{
-		o: o, env: env, progress: newProgress(env, o.Verbose), began: now,
+		o: o, env: env, progress: env.progress(o.Verbose), began: now,
 		publicURL: o.publicURL(),
 		packages:  strings.Join(o.Packages, ","), dryRun: o.DryRun,
 		timeline: &timeline{now: env.Now, began: now}, mismatches: newMismatches(o, env),

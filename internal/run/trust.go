@@ -9,6 +9,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
+	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
 // A keyring tells what this mirror signed, with its key of today or a former one.
@@ -42,13 +43,13 @@ const maxTrusted = 1 << 20
 // trusted reads trusted-keys: fingerprints, public keys, and files of either.
 func (o *Options) trusted() (openpgp.Keys, []string, error) {
 	text := o.TrustedKeys
-	if !strings.Contains(text, armorMark) {
+	if !strings.Contains(text, secret.ArmorMark) {
 		items := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '\n' })
 		for i, item := range items {
-			if item = strings.TrimSpace(item); !isFile(item) {
+			if item = strings.TrimSpace(item); !secret.IsFile(item) {
 				continue
 			}
-			raw, err := readLimited(item, maxTrusted)
+			raw, err := secret.ReadLimited(item, maxTrusted)
 			if err != nil {
 				return openpgp.Keys{}, nil, fmt.Errorf("read trusted-keys %q: %w", item, err)
 			}
@@ -56,7 +57,7 @@ func (o *Options) trusted() (openpgp.Keys, []string, error) {
 		}
 		text = strings.Join(items, "\n")
 	}
-	if looksSecret(text) {
+	if secret.LooksLike(text) {
 		return openpgp.Keys{}, nil, errors.New("trusted-keys contains a private key or a token; give the key's public half (gpg --export --armor), and replace the key if others could read it")
 	}
 	keys, fingerprints, err := openpgp.ReadTrusted([]byte(text))

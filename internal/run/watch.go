@@ -73,7 +73,7 @@ func failed(err error) bool {
 // whether another run is due. An answer that is neither yes
 // nor no counts as yes: the next run finds out what it means.
 func waitForNews(ctx context.Context, o *Options, env Env, seen hackage.Seen, end time.Time) (bool, error) {
-	r := &syncer{o: o, env: env, progress: newProgress(env, o.Verbose)}
+	r := &syncer{o: o, env: env, progress: env.progress(o.Verbose)}
 	if err := r.openUpstream(); err != nil {
 		return false, err
 	}
@@ -97,7 +97,7 @@ func waitForNews(ctx context.Context, o *Options, env Env, seen hackage.Seen, en
 // afterFailure says what went wrong and waits so many times watchEvery. It reports
 // whether there is time left for another run.
 func afterFailure(ctx context.Context, o *Options, env Env, err error, times int, end time.Time) (bool, error) {
-	progress := newProgress(env, o.Verbose)
+	progress := env.progress(o.Verbose)
 	progress.Note(fmt.Sprintf("this run failed: %v; trying again in %s", err, report.Took(time.Duration(times)*watchEvery)))
 	for range times {
 		if env.Now().Add(watchEvery).After(end) {

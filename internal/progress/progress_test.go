@@ -1,4 +1,4 @@
-package run
+package progress
 
 import (
 	"bytes"
@@ -182,12 +182,10 @@ func TestProgressIsSafeForConcurrentUse(t *testing.T) {
 
 func TestNewProgressFitsTheStream(t *testing.T) {
 	t.Parallel()
-	env, _, _ := testEnv(nil)
-	if _, ok := newProgress(env, false).(*logProgress); !ok {
+	if _, ok := New(&buffer{}, false, false, time.Now, nil).(*logProgress); !ok {
 		t.Error("a stream that is no terminal does not get lines")
 	}
-	env.IsTerminal = true
-	if _, ok := newProgress(env, false).(*barProgress); !ok {
+	if _, ok := New(&buffer{}, true, false, time.Now, nil).(*barProgress); !ok {
 		t.Error("a terminal does not get a bar")
 	}
 }

@@ -1,10 +1,9 @@
-package run
+// Package progress tells people how far a run is, on standard error.
+package progress
 
 import (
-	"cmp"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -37,12 +36,13 @@ type Progress interface {
 // logInterval is how often a phase writes to a log.
 const logInterval = 5 * time.Second
 
-// newProgress returns the Progress that fits where standard error goes.
-func newProgress(env Env, verbose bool) Progress {
-	if env.IsTerminal {
-		return &barProgress{w: env.Stderr, now: env.Now, verbose: verbose}
+// New returns the Progress that fits where w goes. Verbose names each release, and
+// console, if it is not nil, folds the lines of a phase away on GitHub.
+func New(w io.Writer, terminal, verbose bool, now func() time.Time, console *report.Console) Progress {
+	if terminal {
+		return &barProgress{w: w, now: now, verbose: verbose}
 	}
-	return &logProgress{w: env.Stderr, now: env.Now, verbose: verbose, console: env.console, ticker: func() (<-chan time.Time, func()) {
+	return &logProgress{w: w, now: now, verbose: verbose, console: console, ticker: func() (<-chan time.Time, func()) {
 		t := time.NewTicker(logInterval)
 		return t.C, t.Stop
 	}}
@@ -303,30 +303,3 @@ func releaseLine(name string, bytes int64) string {
 
 // writeLine writes one line. There is nobody to tell if that does not work.
 func writeLine(w io.Writer, line string) { _, _ = io.WriteString(w, report.Line(line)+"\n") }
-
-// A timeline notes when the parts of a run began and ended; some go on side by
-// side.
-type timeline struct {
-	now   func() time.Time
-	began time.Time
-
-	mu     sync.Mutex
-	phases []report.Phase
-}
-
-// begin notes that a part of the run begins, and returns what notes its end.
-func (t *timeline) begin(name string) (end func()) {
-	begin := t.now().Sub(t.began)
-	return func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.phases = append(t.phases, report.Phase{Name: name, Begin: begin, End: t.now().Sub(t.began)})
-	}
-}
-
-// inOrder returns the phases by their begin.
-func (t *timeline) inOrder() []report.Phase {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return slices.SortedStableFunc(slices.Values(t.phases), func(a, b report.Phase) int { return cmp.Compare(a.Begin, b.Begin) })
-}

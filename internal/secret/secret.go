@@ -1,4 +1,7 @@
-package run
+// Package secret holds the values of options that nobody may read: keys, tokens,
+// passphrases and addresses that let anybody in. It reads them, finds them where
+// they should not be, hides them from everything that prints, and wipes them.
+package secret
 
 import (
 	"bytes"
@@ -37,33 +40,39 @@ type held struct {
 
 const (
 	redacted = "[secret]"
-	// armorMark is in every key that is lines of text, not plain bytes.
-	armorMark = "-----BEGIN "
-	// maxSecret bounds a secret's file, in bytes; keys have a few thousand.
-	maxSecret = 1 << 20
+	// ArmorMark is in every key that is lines of text, not plain bytes.
+	ArmorMark = "-----BEGIN "
+	// MaxFile bounds a secret's file, in bytes; keys have a few thousand.
+	MaxFile = 1 << 20
 	// minMask is the shortest line of a secret that is masked, and minKeyMask
 	// that of a key: a few characters would blank out innocent text.
 	minMask, minKeyMask = 3, 8
 )
 
-// A secretKind says what a secret's text looks like.
-type secretKind string
+// A Kind says what a secret's text looks like.
+type Kind string
 
 // The kinds, as the tag of an option names them.
 const (
-	secretKey    secretKind = "key"    // a private key in lines of armor
-	secretLine   secretKind = "line"   // a token, without blanks
-	secretPhrase secretKind = "phrase" // a passphrase, whose blanks may count
+	Key    Kind = "key"    // a private key in lines of armor
+	Line   Kind = "line"   // a token, without blanks
+	Phrase Kind = "phrase" // a passphrase, whose blanks may count
 	// addresses that are secrets, in lines or between commas; kept in lines.
 	// Nothing about them is a reason to stop.
-	secretAddresses secretKind = "addresses"
+	Addresses Kind = "addresses"
 )
+
+func hide(h *held) Secret { return Secret{reveal: func() *held { return h }} }
+
+// Unusable returns a secret that was given and cannot be had, where that is no reason
+// to stop: see Err.
+func Unusable(err error) Secret { return hide(&held{err: err}) }
 
 // IsSet reports whether the option was given.
 func (s Secret) IsSet() bool { return s.reveal != nil }
 
-// or returns the secret, or the other one if it is not set.
-func (s Secret) or(other Secret) Secret {
+// Or returns the secret, or the other one if it is not set.
+func (s Secret) Or(other Secret) Secret {
 	if s.IsSet() {
 		return s
 	}
@@ -79,8 +88,8 @@ func (s Secret) Bytes() []byte {
 	return s.reveal().text
 }
 
-// problem is why the secret could not be had, nil if it was.
-func (s Secret) problem() error {
+// Err is why the secret could not be had, nil if it was.
+func (s Secret) Err() error {
 	if !s.IsSet() {
 		return nil
 	}
@@ -113,7 +122,7 @@ func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 func (s Secret) Masks() []string {
 	text := strings.TrimSpace(string(s.Bytes()))
 	least := minMask
-	if strings.Contains(text, armorMark) {
+	if strings.Contains(text, ArmorMark) {
 		least = minKeyMask
 	}
 	var masks []string
@@ -126,17 +135,17 @@ func (s Secret) Masks() []string {
 	return masks
 }
 
-// file returns the secret's file and its mode, zero if it came by environment.
-func (s Secret) file() (path string, mode fs.FileMode) {
+// File returns the secret's file and its mode, zero if it came by environment.
+func (s Secret) File() (path string, mode fs.FileMode) {
 	if !s.IsSet() || !s.reveal().mode.IsRegular() {
 		return "", 0
 	}
 	return s.reveal().path, s.reveal().mode
 }
 
-// fileSecret reads the secret of a flag, which is the path of a file. Errors do
+// FromFile reads the secret of a flag, which is the path of a file. Errors do
 // not repeat the path: it may be the secret itself, given by mistake.
-func fileSecret(path string, kind secretKind) (Secret, error) {
+func FromFile(path string, kind Kind) (Secret, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -146,20 +155,20 @@ func fileSecret(path string, kind secretKind) (Secret, error) {
 	case info.IsDir():
 		return Secret{}, errors.New("it is a folder; give the path of a file")
 	}
-	text, err := readLimited(path, maxSecret)
+	text, err := ReadLimited(path, MaxFile)
 	if err != nil {
-		return Secret{}, fmt.Errorf("the file cannot be read: %w", bare(err))
+		return Secret{}, fmt.Errorf("the file cannot be read: %w", err)
 	}
 	return newSecret(text, kind, path, info.Mode())
 }
 
-// environmentSecret takes the secret of an environment variable: the path of a
+// FromEnvironment takes the secret of an environment variable: the path of a
 // file if there is such a file, and the text itself otherwise.
-func environmentSecret(value string, kind secretKind) (Secret, error) {
-	if path := strings.TrimSpace(value); !strings.Contains(path, "\n") && isFile(path) {
-		return fileSecret(path, kind)
+func FromEnvironment(value string, kind Kind) (Secret, error) {
+	if path := strings.TrimSpace(value); !strings.Contains(path, "\n") && IsFile(path) {
+		return FromFile(path, kind)
 	}
-	if kind == secretKey && !looksKey(value) {
+	if kind == Key && !looksKey(value) {
 		return Secret{}, errors.New("it is neither the path of a file nor the text of a key, which has a line -----BEGIN ...-----")
 	}
 	return newSecret([]byte(value), kind, "", 0)
@@ -173,21 +182,23 @@ const minCoded = 100
 func looksKey(text string) bool {
 	plain := paste.Lines([]byte(text))
 	raw, err := base64.StdEncoding.DecodeString(string(bytes.Join(bytes.Fields(plain), nil)))
-	return bytes.Contains(plain, []byte(armorMark)) || err == nil && len(plain) >= minCoded && raw[0] >= 0x80
+	return bytes.Contains(plain, []byte(ArmorMark)) || err == nil && len(plain) >= minCoded && raw[0] >= 0x80
 }
 
-// newSecret brings a secret's text into its kind's form, without what editors,
-// shells and forms add to it.
-func newSecret(text []byte, kind secretKind, path string, mode fs.FileMode) (Secret, error) {
+// New brings a secret's text into its kind's form, without what editors, shells and
+// forms add to it. The text is wiped unless it becomes the secret's own.
+func New(text []byte, kind Kind) (Secret, error) { return newSecret(text, kind, "", 0) }
+
+func newSecret(text []byte, kind Kind, path string, mode fs.FileMode) (Secret, error) {
 	var plain []byte
 	switch kind {
-	case secretKey:
+	case Key:
 		plain = paste.Lines(text)
-	case secretLine:
+	case Line:
 		plain = []byte(paste.Line(string(text)))
-	case secretPhrase:
+	case Phrase:
 		plain = []byte(strings.TrimRight(paste.Decode(text), "\r\n"))
-	case secretAddresses:
+	case Addresses:
 		plain = []byte(strings.Join(addresses(paste.Decode(text)), "\n"))
 	}
 	if len(bytes.TrimSpace(plain)) == 0 {
@@ -196,15 +207,14 @@ func newSecret(text []byte, kind secretKind, path string, mode fs.FileMode) (Sec
 	if &plain[0] != &text[0] {
 		clear(text)
 	}
-	h := &held{text: plain, path: path, mode: mode}
-	return Secret{reveal: func() *held { return h }}, nil
+	return hide(&held{text: plain, path: path, mode: mode}), nil
 }
 
 // addresses returns those of a list: one a line, or between commas if each begins
 // as an address does. Half of one would be somebody else's.
 func addresses(text string) (all []string) {
 	for line := range strings.SplitSeq(text, "\n") {
-		items := listed(line)
+		items := paste.Items(line)
 		if slices.ContainsFunc(items, func(item string) bool { return !beginsAddress.MatchString(item) }) {
 			items = []string{paste.Line(line)}
 		}
@@ -215,10 +225,10 @@ func addresses(text string) (all []string) {
 
 var beginsAddress = regexp.MustCompile(`^(?i)https?://`)
 
-// looksSecret reports whether a text that is meant for all to see holds a private
+// LooksLike reports whether a text that is meant for all to see holds a private
 // key, in any form in which people paste one, or what hosts put in front of their
 // tokens so that they can be found in the wrong place.
-func looksSecret(text string) bool {
+func LooksLike(text string) bool {
 	plain := string(paste.Lines([]byte(text)))
 	for _, mark := range []string{"PRIVATE KEY", "SECRET KEY", "Private-Lines:"} {
 		if strings.Contains(plain, mark) {
@@ -231,16 +241,22 @@ func looksSecret(text string) bool {
 	return slices.ContainsFunc(words, paste.IsToken)
 }
 
-// readLimited reads a file of at most limit bytes.
-func readLimited(path string, limit int64) ([]byte, error) {
+// IsFile reports whether path names something to read, which a folder is not.
+func IsFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
+}
+
+// ReadLimited reads a file of at most limit bytes. Its errors do not name the file.
+func ReadLimited(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, bare(err)
 	}
 	defer func() { _ = f.Close() }() // nothing was written
 	raw, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
-		return nil, err
+		return nil, bare(err)
 	}
 	if int64(len(raw)) > limit {
 		clear(raw)

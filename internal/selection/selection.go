@@ -1,4 +1,5 @@
-package run
+// Package selection reads the patterns by which the packages to mirror are chosen.
+package selection
 
 import (
 	"fmt"
@@ -7,12 +8,12 @@ import (
 	"strings"
 )
 
-// Select returns the function that says which packages the patterns take. A
+// Parse returns the function that says which packages the patterns take. A
 // pattern is a name or a glob as path.Match reads it; one that starts with !
 // leaves out, and that always wins, in whatever order the patterns come. If no
 // pattern takes (there are none, or all leave out), everything not left out is
 // taken. The returned function is safe for concurrent use.
-func Select(patterns []string) (func(name string) bool, error) {
+func Parse(patterns []string) (func(name string) bool, error) {
 	var take, leave matcher
 	for _, pattern := range patterns {
 		into := &take
@@ -29,8 +30,8 @@ func Select(patterns []string) (func(name string) bool, error) {
 	}, nil
 }
 
-// unmatched returns the patterns to take that match none of the packages.
-func unmatched(patterns []string, packages map[string]bool) []string {
+// Unmatched returns the patterns to take that match none of the packages.
+func Unmatched(patterns []string, packages map[string]bool) []string {
 	return slices.DeleteFunc(slices.Clone(patterns), func(pattern string) bool {
 		var m matcher
 		if strings.HasPrefix(pattern, "!") || m.add(pattern) != nil || packages[pattern] {
