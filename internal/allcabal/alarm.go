@@ -16,7 +16,7 @@ import (
 func (d *Repository) Alarms() []string {
 	var all []string
 	for _, a := range d.alarms {
-		if d.ground.undo && a.Commit == d.ground.first() {
+		if d.base.undo && a.Commit == d.base.first() {
 			all = append(all, d.foundForeign(a))
 			continue
 		}
@@ -27,6 +27,11 @@ func (d *Repository) Alarms() []string {
 	return all
 }
 
+// raise adds the alarm of foreign commits, of which the oldest is given.
+func (d *Repository) raise(commit string, since time.Time) {
+	d.alarms = state.Raise(d.alarms, state.Alarm{Commit: commit, Since: since.UTC()})
+}
+
 // acknowledge says how an alarm ends.
 func acknowledge(a state.Alarm) string {
 	return fmt.Sprintf("The alarm ends at %s, or after one run with adopt, which also accepts what is on the branch by then",
@@ -35,17 +40,17 @@ func acknowledge(a state.Alarm) string {
 
 // foundForeign tells of foreign commits that this run undoes.
 func (d *Repository) foundForeign(a state.Alarm) string {
-	g := d.ground
-	var paths, others few
-	for _, change := range g.undone {
+	b := d.base
+	var paths, others firstNames
+	for _, change := range b.undone {
 		paths.add(change.Path)
 		if !isData(change.Path) && gitrepo.CheckPath(change.Path) == nil && !strings.Contains(change.Path, ",") {
 			others.add(change.Path)
 		}
 	}
-	commits := "commit " + g.first()
-	if n := len(g.foreign); n > 1 {
-		commits = fmt.Sprintf("%d commits, %s to %s,", n, g.first(), g.foreign[0])
+	commits := "commit " + b.first()
+	if n := len(b.foreign); n > 1 {
+		commits = fmt.Sprintf("%d commits, %s to %s,", n, b.first(), b.foreign[0])
 	}
 	what := "undone"
 	if d.o.DryRun {
@@ -55,7 +60,7 @@ func (d *Repository) foundForeign(a state.Alarm) string {
 		paths.add("nothing, because they change no data")
 	}
 	text := fmt.Sprintf("%s on branch %q: not signed by this mirror; %s: %s. Find out who can push there; to see it: %s.",
-		commits, d.o.Branch, what, paths, d.show(g.first()))
+		commits, d.o.Branch, what, paths, d.show(b.first()))
 	if others.n > 0 {
 		text += fmt.Sprintf(" If %s is yours, set keep: %s, and bring it back: %s.",
 			others, strings.Join(others.names, ","), d.bringBack(others.names))
@@ -78,7 +83,7 @@ func (d *Repository) bringBack(paths []string) string {
 		quoted[i] = shellWord(path)
 	}
 	return fmt.Sprintf("git clone -b %s %s data && cd data && git checkout %s -- %s && git commit -m 'Bring back' && git push",
-		shellWord(d.o.Branch), d.address(), d.ground.foreign[0], strings.Join(quoted, " "))
+		shellWord(d.o.Branch), d.address(), d.base.foreign[0], strings.Join(quoted, " "))
 }
 
 // removal returns the command that removes refs of the remote.
@@ -104,28 +109,28 @@ func shellWord(word string) string {
 // refusedUndo is the error of a host that does not let us put back what somebody
 // else committed. Only a person may set a branch back.
 func (d *Repository) refusedUndo(err error) error {
-	g := d.ground
+	b := d.base
 	return fmt.Errorf("commit %s on branch %q is not signed by this mirror, and the host does not let this mirror undo its changes: %w; "+
 		"the tag stays where it is. Allow the push, or set the branch back yourself: "+
 		"git clone --bare %s data.git && git -C data.git push %s origin %s",
-		g.first(), d.o.Branch, err, d.address(),
-		shellWord("--force-with-lease="+d.o.Branch+":"+d.head), shellWord(g.commit+":refs/heads/"+d.o.Branch))
+		b.first(), d.o.Branch, err, d.address(),
+		shellWord("--force-with-lease="+d.o.Branch+":"+d.head), shellWord(b.commit+":refs/heads/"+d.o.Branch))
 }
 
-// few are the first of many names.
-type few struct {
+// firstNames are the first of many names.
+type firstNames struct {
 	n     int
 	names []string
 }
 
-func (f *few) add(name string) {
+func (f *firstNames) add(name string) {
 	if f.n++; f.n <= 5 {
 		f.names = append(f.names, name)
 	}
 }
 
 // String lists the names, in quotes where they are not plain.
-func (f few) String() string {
+func (f firstNames) String() string {
 	shown := make([]string, len(f.names))
 	for i, name := range f.names {
 		if shown[i] = name; strconv.Quote(name) != `"`+name+`"` {

@@ -13,10 +13,10 @@ import (
 // ones are to be committed, so that no revision is lost, and no earlier one, so
 // that none is turned back.
 //
-// The same bytes may stand in the index several times. Where the line of the
+// The same bytes may stand in the index several times. Where the subject of the
 // commit says how far its maker had read, the file is that of the newest entry
 // before, or of one in the same second; then an older one, if the maker lagged
-// behind its line; then the first that came afterwards.
+// behind its subject; then the first that came afterwards.
 type match struct {
 	at  int64 // offset of the entry
 	how how
@@ -26,18 +26,19 @@ type match struct {
 type how uint8
 
 const (
-	unread  how = iota // the index has no entry for the path
+	noEntry how = iota // the index has no entry for the path
 	none               // it has entries, and the tree has none of their files
-	further            // an entry beyond the line
-	older              // an entry that the line says is overtaken
-	exact              // the entry that the line leads to
+	further            // an entry beyond the subject's time
+	older              // an entry that is overtaken by that time
+	exact              // the newest entry by that time
 )
 
-// see takes in the next entry of the path; same says that the tree has its file.
-func (m *match) see(e index.Entry, same bool, line time.Time) {
+// compare takes the next entry of the path into account; same says that the tree has
+// its file, and until is the time in the subject.
+func (m *match) compare(e index.Entry, same bool, until time.Time) {
 	m.how = max(m.how, none)
-	switch before := e.Time.Before(line); {
-	case same && (before || e.Time.Equal(line) && m.how != exact):
+	switch before := e.Time.Before(until); {
+	case same && (before || e.Time.Equal(until) && m.how != exact):
 		m.at, m.how = e.Offset, exact
 	case same && m.how == none:
 		m.at, m.how = e.Offset, further
@@ -49,20 +50,20 @@ func (m *match) see(e index.Entry, same bool, line time.Time) {
 // ErrBehind says that upstream shows less than what a repository was made of.
 var ErrBehind = errors.New("upstream is behind the repository")
 
-// behindAtLeast is by how much the line of a repository that is adopted must be
+// behindAtLeast is by how much the subject of a repository that is adopted must be
 // beyond the index before it counts against upstream: the older tools dated
 // their commits by clocks of their own.
 const behindAtLeast = time.Hour
 
-// match finds out how far into the index the tree is at each of its paths. Of an
-// adopted tree it takes the whole index, of one that is further than its tag what
+// matchEntries finds out how far into the index the tree is at each of its paths. Of
+// an adopted tree it reads the whole index, of one that is further than its tag what
 // lies behind the position, and in either case to its end, so that a file of an
 // entry that this run does not get to is not turned back.
-func (d *Repository) match(in Input) error {
-	if !d.adopting && !d.ahead {
+func (d *Repository) matchEntries(in Input) error {
+	if d.adopting == "" && !d.pastTag {
 		return nil
 	}
-	d.tree.match()
+	d.tree.matched = true
 	var newest time.Time
 	for e, err := range in.Index.Log(d.state.Position).Entries() {
 		if err != nil {
@@ -71,43 +72,43 @@ func (d *Repository) match(in Input) error {
 		if d.sane(e.Time) {
 			newest = later(newest, e.Time)
 		}
-		if e.Kind == index.PackageJSON || !in.Take(e.Release.Package) {
+		if e.Kind == index.PackageJSON || !in.Selected(e.Release.Package) {
 			continue
 		}
-		if m, id, ok := d.tree.matched(e.Path()); ok {
-			m.see(e, id == blobOf(e.Content), d.last)
+		if f := d.tree.lookUp(e.Path()); f != nil {
+			f.match.compare(e, f.id == blobOf(e.Content), d.lastTime)
 		}
 	}
-	if !d.adopting {
+	if d.adopting == "" {
 		return nil
 	}
-	return d.judge(in, newest)
+	return d.reportUnmatched(in, newest)
 }
 
-// judge looks at what of an adopted tree the index does not know.
-func (d *Repository) judge(in Input, newest time.Time) error {
-	var strange, unknown, cabals few
-	for path, m := range d.tree.all() {
-		pkg, _, _ := strings.Cut(path, "/")
-		if !isData(path) || path == deprecatedPath || !in.Take(pkg) {
+// reportUnmatched tells what of an adopted tree the index does not know.
+func (d *Repository) reportUnmatched(in Input, newest time.Time) error {
+	var strange, unknown, cabals firstNames
+	for _, f := range d.tree.files {
+		pkg, _, _ := strings.Cut(f.path, "/")
+		if !isData(f.path) || f.path == deprecatedPath || !in.Selected(pkg) {
 			continue
 		}
-		r, ok := releaseAt(path)
-		isCabal := ok && path == r.CabalPath()
-		if isCabal && m.how <= none {
-			cabals.add(path)
+		r, ok := releaseAt(f.path)
+		isCabal := ok && f.path == r.CabalPath()
+		if isCabal && f.match.how <= none {
+			cabals.add(f.path)
 		}
 		switch {
-		case isCabal && m.how == none, path == preferredPath(pkg) && m.how == none:
-			strange.add(path)
-		case m.how == unread && !(ok && path == r.JSONPath() && d.knows(r)):
-			unknown.add(path)
+		case isCabal && f.match.how == none, f.path == preferredPath(pkg) && f.match.how == none:
+			strange.add(f.path)
+		case f.match.how == noEntry && !(ok && f.path == r.JSONPath() && d.inIndex(r)):
+			unknown.add(f.path)
 		}
 	}
-	if d.owner != ours && d.last.Sub(newest) > behindAtLeast && cabals.n > 0 {
+	if d.owner != ours && d.lastTime.Sub(newest) > behindAtLeast && cabals.n > 0 {
 		return fmt.Errorf("adopt %q: its newest commit is of %s, upstream's index ends at %s and lacks %s: %w; "+
 			"nothing was written. Wait until upstream has caught up, or name an upstream that has it it",
-			d, d.last.Format(time.RFC3339), newest.Format(time.RFC3339), cabals, ErrBehind)
+			d, d.lastTime.Format(time.RFC3339), newest.Format(time.RFC3339), cabals, ErrBehind)
 	}
 	if strange.n > 0 {
 		d.notify("%s: no revision in the index has these bytes; the newest revision replaces it", strange)
@@ -118,30 +119,24 @@ func (d *Repository) judge(in Input, newest time.Time) error {
 	return nil
 }
 
-// knows reports whether the index has a .cabal file for a release of the tree.
-func (d *Repository) knows(r index.Release) bool {
-	m, _, ok := d.tree.matched(r.CabalPath())
-	return ok && m.how > unread
+// inIndex reports whether the index has a .cabal file for a release of the tree.
+func (d *Repository) inIndex(r index.Release) bool {
+	f := d.tree.lookUp(r.CabalPath())
+	return f != nil && f.match.how > noEntry
 }
 
-// releaseAt returns the release whose folder a path is in, if it is one.
-func releaseAt(path string) (index.Release, bool) {
-	parts := strings.Split(path, "/")
-	if len(parts) != 3 || index.CheckPackage(parts[0]) != nil || index.CheckVersion(parts[1]) != nil {
-		return index.Release{}, false
-	}
-	return index.Release{Package: parts[0], Version: parts[1]}, true
-}
-
-// passed reports whether the tree has an entry's file already, or that of a
+// overtaken reports whether the tree has an entry's file already, or that of a
 // newer one.
-func (r *replay) passed(e index.Entry) bool {
-	m, _, ok := r.d.tree.matched(e.Path())
-	if !ok {
+func (r *replay) overtaken(e index.Entry) bool {
+	if !r.d.tree.matched {
 		return false
 	}
-	if m.how <= none {
-		return r.d.adopting && !r.isNewest(e)
+	f := r.d.tree.lookUp(e.Path())
+	switch {
+	case f == nil:
+		return false
+	case f.match.how <= none:
+		return r.d.adopting != "" && !r.isNewest(e)
 	}
-	return e.Offset <= m.at
+	return e.Offset <= f.match.at
 }

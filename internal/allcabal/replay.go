@@ -14,27 +14,26 @@ import (
 
 // A replay turns the index behind the position into commits.
 type replay struct {
-	d     *Repository
-	in    Input
-	plan  *plan
-	im    *gitrepo.Import
-	chain *chain
-	now   time.Time
-	fresh bool // the branch is new
-	whole bool // only the newest content of each path is wanted
+	d          *Repository
+	in         Input
+	plan       *plan
+	im         *gitrepo.Import
+	committer  *committer
+	now        time.Time
+	newBranch  bool
+	newestOnly bool // only the newest content of each path is wanted
 
-	wrote  bool            // something is in the commit under way
-	held   map[string]bool // its paths, unless none can come twice
-	newest time.Time       // of all entries so far, but for those beyond the clock
-	result Result
-
-	counted int             // entries that Done was not told of
-	changed map[string]bool // paths, of an adopted tree
+	pending  bool            // something is in the commit under way
+	paths    map[string]bool // of the commit under way, unless none can come twice
+	newest   time.Time       // of all entries so far, but for those beyond the clock
+	result   Result
+	unsaid   int             // entries that Done was not told of
+	rewrites map[string]bool // paths, of an adopted tree
 }
 
 // A Result is what a run did to a repository, or in a dry run would do.
 type Result struct {
-	// Commit is the new head of the branch, or the ground if there was
+	// Commit is the new head of the branch, or the base if there was
 	// nothing to commit.
 	Commit string
 	// Commits, Files and Revisions count what was committed: all files, and
@@ -48,7 +47,7 @@ type Result struct {
 	// Adopted says why the whole index was compared with the tree, "" if it
 	// was not.
 	Adopted string
-	// Undone are the paths at which somebody else's commits were put back.
+	// Undone are the paths at which somebody else's commits were undone.
 	Undone []string
 	// Changed says whether anything was pushed.
 	Changed bool
@@ -60,24 +59,24 @@ func (d *Repository) replay(ctx context.Context, in Input, p *plan) (_ Result, e
 	if err != nil {
 		return Result{}, err
 	}
-	fresh := d.ground.commit == ""
+	newBranch := d.base.commit == ""
 	r := &replay{
-		d: d, in: in, plan: p, im: im, now: d.o.Now(), held: map[string]bool{}, changed: map[string]bool{},
-		fresh: fresh, whole: fresh && d.o.History == Snapshot,
+		d: d, in: in, plan: p, im: im, now: d.o.Now(), paths: map[string]bool{}, rewrites: map[string]bool{},
+		newBranch: newBranch, newestOnly: newBranch && d.o.History == Snapshot,
+		result: Result{New: d.newReleases(in, p), Adopted: d.adopting},
 	}
-	r.result.New, r.result.Adopted = d.fresh(in, p), d.Adopting()
-	r.chain = d.newChain(ctx)
+	r.committer = d.startCommitter(ctx)
 	defer func() { err = errors.Join(err, im.Close()) }()
 	err = r.run(ctx)
-	if r.result.Commit, err = r.chain.end(err); err != nil {
+	if r.result.Commit, err = r.committer.finish(err); err != nil {
 		return Result{}, err
 	}
 	return r.result, nil
 }
 
-// fresh returns the releases that the repository lists only from now on. In the
+// newReleases returns the releases that the repository lists only from now on. In the
 // files repository these are those whose first package.json came.
-func (d *Repository) fresh(in Input, p *plan) []index.Release {
+func (d *Repository) newReleases(in Input, p *plan) []index.Release {
 	var list []index.Release
 	if d.o.Hashes {
 		for r := range p.ready {
@@ -88,50 +87,30 @@ func (d *Repository) fresh(in Input, p *plan) []index.Release {
 		return list
 	}
 	for _, r := range in.Tail.Order {
-		if _, held := d.held(r.CabalPath()); !held && in.Tail.News[r].TargetOffset >= d.state.Position.Length {
+		if _, ok := d.tree.id(r.CabalPath()); !ok && in.Tail.News[r].TargetOffset >= d.state.Position.Length {
 			list = append(list, r)
 		}
 	}
 	return list
 }
 
-// Every file is to be checked out as it is stored: some have CRLF line ends, and
-// git for Windows changes the others.
-const (
-	attributesPath = ".gitattributes"
-	attributes     = "* -text\n"
-)
-
-// startImport starts on the ground. A new branch gets its attributes along with
-// its first commit; an existing one keeps what it has.
-func (d *Repository) startImport(ctx context.Context) (*gitrepo.Import, error) {
-	im, err := d.o.Repo.Import(ctx, d.ground.commit)
-	if err != nil || d.ground.commit != "" {
-		return im, err
-	}
-	if err := im.Write(attributesPath, []byte(attributes)); err != nil {
-		return nil, errors.Join(err, im.Close())
-	}
-	return im, nil
-}
-
-// run undoes what somebody else committed, then writes the late files, then every
-// entry in order, then deprecated.json.
+// run undoes what somebody else committed, then writes the releases from before the
+// position that are unblocked, then every entry in order, then deprecated.json.
 func (r *replay) run(ctx context.Context) error {
-	if err := r.undo(ctx); err != nil {
+	if err := r.undo(); err != nil {
 		return err
 	}
-	for _, late := range r.plan.late {
-		if late.content != nil {
-			if err := r.write(late.release.CabalPath(), late.content); err != nil {
+	for _, u := range r.plan.unblocked {
+		if u.content != nil {
+			if err := r.write(u.release.CabalPath(), u.content); err != nil {
 				return err
 			}
 		}
-		if err := r.record(late.release); err != nil {
+		if err := r.writeRecord(u.release); err != nil {
 			return err
 		}
 	}
-	ix, from, err := r.source(ctx)
+	ix, from, err := r.start(ctx)
 	if err != nil {
 		return err
 	}
@@ -139,52 +118,32 @@ func (r *replay) run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read index for %q: %w", r.d, err)
 		}
-		if !r.in.Take(e.Release.Package) {
+		if !r.in.Selected(e.Release.Package) {
 			continue
 		}
-		if err := r.entry(ctx, e); err != nil {
+		if err := r.entry(e); err != nil {
 			return err
 		}
 		r.count(e)
 	}
-	r.in.Done(r.counted)
-	if err := r.deprecated(ctx); err != nil {
+	r.in.Done(r.unsaid)
+	if err := r.writeDeprecated(ctx); err != nil {
 		return err
 	}
-	return r.commit(ctx)
+	return r.commit()
 }
 
-// source returns the index and where to begin in it: at the position, or at its
-// start if all revisions of a release that was owed are needed.
-func (r *replay) source(ctx context.Context) (*hackage.Index, index.Position, error) {
-	if len(r.plan.early) == 0 {
+// start returns the index and where to begin in it: at the position, or at its
+// start if all revisions of a release that was pending are needed.
+func (r *replay) start(ctx context.Context) (*hackage.Index, index.Position, error) {
+	if len(r.plan.reread) == 0 {
 		return r.in.Index, r.d.state.Position, nil
 	}
 	whole, err := r.in.Index.Whole(ctx)
 	if err != nil {
-		return nil, index.Position{}, fmt.Errorf("read index for the revisions of %d releases that %q was owed: %w", len(r.plan.early), r.d, err)
+		return nil, index.Position{}, fmt.Errorf("read index for the revisions of %d releases that %q was owed: %w", len(r.plan.reread), r.d, err)
 	}
 	return whole, index.Position{}, nil
-}
-
-// undo commits the tree of the ground, with what the owner keeps, on top of what
-// somebody else committed.
-func (r *replay) undo(ctx context.Context) error {
-	g := r.d.ground
-	if !g.undo {
-		return nil
-	}
-	if err := g.keep(r.im); err != nil {
-		return err
-	}
-	for _, change := range g.undone {
-		r.result.Undone = append(r.result.Undone, change.Path)
-	}
-	tree, _, err := r.im.Tree()
-	if err != nil {
-		return err
-	}
-	return r.add(tree)
 }
 
 // doneEvery is how many entries make a step of progress.
@@ -195,17 +154,17 @@ func (r *replay) count(e index.Entry) {
 	if e.Offset < r.d.state.Position.Length {
 		return
 	}
-	if r.counted++; r.counted == doneEvery {
-		r.in.Done(r.counted)
-		r.counted = 0
+	if r.unsaid++; r.unsaid == doneEvery {
+		r.in.Done(r.unsaid)
+		r.unsaid = 0
 	}
 }
 
 // entry deals with one entry of the index.
-func (r *replay) entry(ctx context.Context, e index.Entry) error {
+func (r *replay) entry(e index.Entry) error {
 	skipped := r.skips(e)
-	if !skipped && e.Kind != index.PackageJSON {
-		if err := r.cut(ctx, e); err != nil {
+	if !skipped && e.Kind != index.PackageJSON && (r.paths[e.Path()] || r.endsDay(e)) {
+		if err := r.commit(); err != nil { // else the entry would hide one of its paths
 			return err
 		}
 	}
@@ -216,64 +175,35 @@ func (r *replay) entry(ctx context.Context, e index.Entry) error {
 	case skipped:
 		return nil
 	case e.Kind == index.PackageJSON:
-		return r.packageJSON(ctx, e)
-	case !r.passed(e):
-		return r.put(e)
+		return r.replaceRecord(e)
+	case !r.overtaken(e):
+		return r.writeEntry(e)
 	case r.isNewest(e):
-		return r.recordAt(e)
+		return r.writeRecord(e.Release)
 	}
 	return nil
 }
 
-// put writes the file of an entry, if the tree does not have the very same.
-func (r *replay) put(e index.Entry) error {
-	id, there := r.d.tree.get(e.Path())
-	if there && id == blobOf(e.Content) {
-		return r.recordAt(e)
-	}
-	if err := r.write(e.Path(), e.Content); err != nil {
-		return err
-	}
-	if e.Kind == index.Cabal && there {
-		r.result.Revisions++
-	}
-	return r.recordAt(e)
-}
-
 // skips reports whether an entry is not to be committed: what came before the
-// position, but for the revisions of a release that was owed; what is owed still;
+// position, but for the revisions of a release that was pending; what is pending still;
 // and of a new history of one commit all but the newest.
 func (r *replay) skips(e index.Entry) bool {
 	switch {
 	case e.Offset < r.d.state.Position.Length:
-		return e.Kind != index.Cabal || !r.plan.early[e.Release]
+		return e.Kind != index.Cabal || !r.plan.reread[e.Release]
 	case e.Kind == index.PackageJSON:
 		return false
 	case e.Kind == index.Cabal && r.plan.withheld[e.Release]:
 		return true
 	}
-	return r.whole && !r.isNewest(e)
+	return r.newestOnly && !r.isNewest(e)
 }
 
-// cut ends the commit under way before an entry that would hide one of its
-// paths, and at the end of a day where a new history is written day by day.
-func (r *replay) cut(ctx context.Context, e index.Entry) error {
-	daily := r.fresh && !r.whole && !r.newest.IsZero() && day(e.Time).After(day(r.newest)) && !e.Time.After(r.now)
-	if !daily && !r.held[e.Path()] {
-		return nil
-	}
-	return r.commit(ctx)
-}
-
-// day is the UTC day of a time.
-func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
-
-// later returns the later of two times.
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
+// endsDay reports whether an entry is of a later day than those before it, where a
+// new history is written day by day.
+func (r *replay) endsDay(e index.Entry) bool {
+	day := func(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
+	return r.newBranch && !r.newestOnly && !r.newest.IsZero() && day(e.Time).After(day(r.newest)) && !e.Time.After(r.now)
 }
 
 // isNewest reports whether the index holds nothing newer at the entry's path.
@@ -285,17 +215,24 @@ func (r *replay) isNewest(e index.Entry) bool {
 	return news != nil && news.LastCabal.Offset == e.Offset
 }
 
-// recordAt writes a release's record beside its .cabal file.
-func (r *replay) recordAt(e index.Entry) error {
-	if e.Kind != index.Cabal {
-		return nil
+// writeEntry writes the file of an entry, if the tree does not have the very same,
+// and the record beside a .cabal file.
+func (r *replay) writeEntry(e index.Entry) error {
+	id, there := r.d.tree.id(e.Path())
+	if !there || id != blobOf(e.Content) {
+		if err := r.write(e.Path(), e.Content); err != nil {
+			return err
+		}
+		if e.Kind == index.Cabal && there {
+			r.result.Revisions++
+		}
 	}
-	return r.record(e.Release)
+	return r.writeRecord(e.Release)
 }
 
-// packageJSON writes the new record of a release that is listed already: its
-// tarball was replaced, or was owed until now.
-func (r *replay) packageJSON(ctx context.Context, e index.Entry) error {
+// replaceRecord writes the new record of a release that is listed already: its
+// tarball was replaced, or was pending until now.
+func (r *replay) replaceRecord(e index.Entry) error {
 	news := r.in.Tail.News[e.Release]
 	if !r.plan.ready[e.Release] || news == nil || e.Offset != news.TargetOffset {
 		return nil
@@ -303,16 +240,16 @@ func (r *replay) packageJSON(ctx context.Context, e index.Entry) error {
 	if news.Cabals > 0 {
 		return nil // it goes with the .cabal file
 	}
-	if r.held[e.Release.JSONPath()] {
-		if err := r.commit(ctx); err != nil {
+	if r.paths[e.Release.JSONPath()] {
+		if err := r.commit(); err != nil {
 			return err
 		}
 	}
-	return r.record(e.Release)
+	return r.writeRecord(e.Release)
 }
 
-// record writes a release's planned record, once.
-func (r *replay) record(release index.Release) error {
+// writeRecord writes a release's planned record, once.
+func (r *replay) writeRecord(release index.Release) error {
 	if !r.plan.ready[release] {
 		return nil
 	}
@@ -324,32 +261,15 @@ func (r *replay) record(release index.Release) error {
 	return r.write(release.JSONPath(), outcome.Digests.JSON(hashes.Locations(release, r.d.o.PublicURL)...))
 }
 
-// write puts a file into the commit under way.
-func (r *replay) write(path string, content []byte) error {
-	r.wrote = true
-	if r.result.Files++; r.d.adopting {
-		// Few, and a dry run tells of files, not of how often they change.
-		r.changed[path] = true
-		r.result.Files = len(r.changed)
-	}
-	if !r.whole {
-		r.held[path] = true
-	}
-	if !r.fresh {
-		r.d.tree.set(path, blobOf(content))
-	}
-	return r.im.Write(path, content)
-}
-
 // deprecatedPath is where upstream's list of deprecated packages stands.
 const deprecatedPath = "deprecated.json"
 
-// deprecated takes upstream's list along if it changed.
-func (r *replay) deprecated(ctx context.Context) error {
+// writeDeprecated takes upstream's list along if it changed.
+func (r *replay) writeDeprecated(ctx context.Context) error {
 	if r.in.Deprecated == nil || !r.d.o.Hashes {
 		return nil
 	}
-	id, there := r.d.held(deprecatedPath)
+	id, there := r.d.fileID(deprecatedPath)
 	if there && id == gitrepo.BlobID(r.in.Deprecated) {
 		return nil
 	}
@@ -358,55 +278,4 @@ func (r *replay) deprecated(ctx context.Context) error {
 		r.result.Deprecated, _ = r.d.o.Repo.BlobByID(ctx, id)
 	}
 	return r.write(deprecatedPath, r.in.Deprecated)
-}
-
-// commit ends the commit under way, if it changes the tree.
-func (r *replay) commit(ctx context.Context) error {
-	if !r.wrote {
-		return nil
-	}
-	tree, changed, err := r.im.Tree()
-	if err != nil {
-		return err
-	}
-	r.wrote = false
-	clear(r.held)
-	if !changed {
-		return nil
-	}
-	return r.add(tree)
-}
-
-// add hands a tree over to be committed. The line of a commit is what readers
-// take for the state of the index: it names the newest entry up to there, and it
-// does not go back.
-func (r *replay) add(tree string) error {
-	r.d.last = r.d.dated(r.newest, r.in)
-	r.result.Commits++
-	return r.chain.add(gitrepo.Commit{
-		Tree: tree, Author: r.d.identity(), AuthorWhen: r.d.last,
-		Committer: r.d.identity(), CommitterWhen: r.now,
-		Message: subject(r.d.last) + "\n",
-	})
-}
-
-// dated returns the time of the next commit or tag, given that of the newest
-// entry in it: the zero time if none was read.
-func (d *Repository) dated(newest time.Time, in Input) time.Time {
-	when := later(d.last, newest)
-	if when.IsZero() && d.sane(in.Tail.To.Time) {
-		when = in.Tail.To.Time
-	}
-	if when.IsZero() {
-		when = d.o.Now().UTC().Truncate(time.Second) // all entries are beyond the clock
-	}
-	return when
-}
-
-// identity is who commits.
-func (d *Repository) identity() gitrepo.Identity {
-	if d.o.Signer == nil {
-		return gitrepo.Identity{Name: "dry run", Email: "nobody@localhost"}
-	}
-	return gitrepo.SignerIdentity(d.o.Signer)
 }

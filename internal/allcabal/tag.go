@@ -15,27 +15,29 @@ import (
 type owner int
 
 const (
-	nobodys owner = iota // there is none
-	theirs               // the older tools': it says no position
-	ours                 // signed by us, with our lines
+	noTag     owner = iota
+	olderTool       // it says no position
+	ours            // signed by us, with our lines
 )
 
 // What a run must not write to.
 var (
 	ErrTag    = errors.New("not a tag of this mirror")
 	ErrBranch = errors.New("not a branch of a mirror")
+	// ErrKind says that a repository is the other of the two.
+	ErrKind = errors.New("not the kind of repository that the option says")
 )
 
 // readTag finds out whose the tag is, and takes the state out of one of ours.
 // Nothing in it is believed before its signature is verified.
 func (d *Repository) readTag(ctx context.Context) (commit string, err error) {
-	d.owner = nobodys
 	if d.tag == "" {
 		return "", nil
 	}
-	tag, whose, err := d.openTag(ctx)
-	if why, foreign := errors.AsType[foreignTag](err); foreign {
-		return "", d.refuseTag(string(why))
+	tag, whose, err := d.parseTag(ctx)
+	if errors.Is(err, ErrTag) {
+		return "", fmt.Errorf("read tag %q of %q: %w; remove it with `%s` if nothing needs it, or choose another name with the option tag",
+			d.o.Tag, d, err, d.removal("refs/tags/"+d.o.Tag))
 	}
 	if err != nil {
 		return "", err
@@ -47,71 +49,60 @@ func (d *Repository) readTag(ctx context.Context) (commit string, err error) {
 	return tag.Object, nil
 }
 
-// A foreignTag says what a tag is that is neither ours nor the older tools'.
-type foreignTag string
-
-func (f foreignTag) Error() string { return string(f) }
-
-// openTag reads the tag and says whose form it has. That of ours proves nothing yet.
-func (d *Repository) openTag(ctx context.Context) (gitrepo.Tag, owner, error) {
+// parseTag reads the tag and says whose form it has. That of ours proves nothing yet.
+// ErrTag says what a tag is that is neither ours nor the older tools'.
+func (d *Repository) parseTag(ctx context.Context) (gitrepo.Tag, owner, error) {
 	tag, err := d.o.Repo.ReadTag(ctx, d.tag)
 	switch {
 	case errors.Is(err, gitrepo.ErrObject):
-		return d.openLightweight(ctx, err)
+		return d.parseLightweight(ctx, err)
 	case err != nil:
-		return tag, nobodys, foreignTag(err.Error())
+		return tag, noTag, fmt.Errorf("%v: %w", err, ErrTag)
 	case tag.Type != "commit":
-		return tag, nobodys, foreignTag("it belongs to a " + tag.Type)
+		return tag, noTag, fmt.Errorf("it belongs to a %s: %w", tag.Type, ErrTag)
 	case state.HasState(tag.Message):
 		return tag, ours, nil
-	case hasLine(tag.Message):
-		return tag, theirs, nil
+	case hasSubject(tag.Message):
+		return tag, olderTool, nil
 	}
-	return tag, nobodys, foreignTag(fmt.Sprintf("it says %.60q", tag.Message))
+	return tag, noTag, fmt.Errorf("it says %.60q: %w", tag.Message, ErrTag)
 }
 
-// openLightweight takes a tag without an object of its own for the older tools',
+// parseLightweight takes a tag without an object of its own for the older tools',
 // if it is at a commit that they, or we, might have made. Of what is no commit either
 // it is told why it is no tag object.
-func (d *Repository) openLightweight(ctx context.Context, why error) (gitrepo.Tag, owner, error) {
+func (d *Repository) parseLightweight(ctx context.Context, why error) (gitrepo.Tag, owner, error) {
 	c, err := d.o.Repo.ReadCommit(ctx, d.tag)
-	if errors.Is(err, gitrepo.ErrObject) {
-		return gitrepo.Tag{}, nobodys, foreignTag(why.Error())
+	switch {
+	case errors.Is(err, gitrepo.ErrObject):
+		return gitrepo.Tag{}, noTag, fmt.Errorf("%v: %w", why, ErrTag)
+	case err != nil:
+		return gitrepo.Tag{}, noTag, fmt.Errorf("read tag %q: %w", d.o.Tag, err)
+	case !hasSubject(c.Message):
+		return gitrepo.Tag{}, noTag, fmt.Errorf("it is a lightweight tag of something else: %w", ErrTag)
 	}
-	if err == nil && !hasLine(c.Message) {
-		return gitrepo.Tag{}, nobodys, foreignTag("it is a lightweight tag of something else")
-	}
-	if err != nil {
-		return gitrepo.Tag{}, nobodys, fmt.Errorf("read tag %q: %w", d.o.Tag, err)
-	}
-	return gitrepo.Tag{Object: d.tag, Type: "commit", Message: c.Message}, theirs, nil
-}
-
-// refuseTag is the error of a tag that is neither ours nor the older tools'.
-func (d *Repository) refuseTag(why string) error {
-	return fmt.Errorf("read tag %q of %q: %s: %w; remove it with `%s` if nothing needs it, or choose another name with the option tag",
-		d.o.Tag, d, why, ErrTag, d.removal("refs/tags/"+d.o.Tag))
+	return gitrepo.Tag{Object: d.tag, Type: "commit", Message: c.Message}, olderTool, nil
 }
 
 // readOurs reads a tag that has our lines.
 func (d *Repository) readOurs(ctx context.Context, tag gitrepo.Tag) error {
-	_, err := d.verifyTag(ctx, tag)
-	if fault := (*learnError)(nil); errors.As(err, &fault) {
-		return fault.error
+	_, unproven, err := d.verifyTag(ctx, tag)
+	if err != nil {
+		return err
 	}
-	if unknown := (*openpgp.UnknownKeyError)(nil); err != nil && (d.o.Adopt || !errors.As(err, &unknown)) {
+	if unknown := (*openpgp.UnknownKeyError)(nil); unproven != nil && (d.o.Adopt || !errors.As(unproven, &unknown)) {
 		d.edited = true // and so no tag of anybody
 		return nil
 	}
-	if err != nil {
+	if unproven != nil {
 		return fmt.Errorf("read tag %q of %q: %w: %w; if that is a former key of this mirror, give its public key with the option trusted-keys "+
 			"(its fingerprint is enough while the branch display has the key). To take the repository over, run once with adopt, which compares all of it with the index",
-			d.o.Tag, d, err, ErrTag)
+			d.o.Tag, d, unproven, ErrTag)
 	}
 	d.owner = ours
 	read, err := state.ParseMessage(tag.Message)
 	if err != nil {
-		d.why = err.Error() // a later version's, or a fault of ours; whose it is, is certain
+		d.unreadable = err.Error() // a later version's, or a fault of ours; whose it is, is certain
 		return nil
 	}
 	if err := d.checkTag(read, tag.Object); err != nil {
@@ -121,27 +112,31 @@ func (d *Repository) readOurs(ctx context.Context, tag gitrepo.Tag) error {
 	return nil
 }
 
-// verifyTag holds a tag's signature against our keys, and those that are awaited.
-func (d *Repository) verifyTag(ctx context.Context, tag gitrepo.Tag) (fingerprint string, err error) {
+// verify checks a signature with our keys.
+func (d *Repository) verify(signed []byte, signature string) (fingerprint string, err error) {
 	if d.o.Keys == nil {
 		return "", nil // a dry run without any; it says so
 	}
-	fingerprint, err = d.o.Keys.Verify(tag.Signed, tag.Signature)
-	if err == nil || !d.o.Keys.Awaits() {
-		return fingerprint, err
-	}
-	if err := d.learn(ctx); err != nil {
-		return "", &learnError{err}
-	}
-	return d.o.Keys.Verify(tag.Signed, tag.Signature)
+	return d.o.Keys.Verify(signed, signature)
 }
 
-// A learnError kept keys from being looked for, and says nothing of a signature.
-type learnError struct{ error }
+// verifyTag checks a tag's signature with our keys, and those that are awaited. The
+// error says that these could not be looked for, and nothing of the signature.
+func (d *Repository) verifyTag(ctx context.Context, tag gitrepo.Tag) (fingerprint string, unproven, err error) {
+	fingerprint, unproven = d.verify(tag.Signed, tag.Signature)
+	if unproven == nil || !d.o.Keys.Awaits() {
+		return fingerprint, unproven, nil
+	}
+	if err := d.learnKeys(ctx); err != nil {
+		return "", unproven, err
+	}
+	fingerprint, unproven = d.verify(tag.Signed, tag.Signature)
+	return fingerprint, unproven, nil
+}
 
-// learn looks for keys of which only the fingerprint is known on the branch that
+// learnKeys looks for keys of which only the fingerprint is known on the branch that
 // explains the repository: a new one gets the key of its first run.
-func (d *Repository) learn(ctx context.Context) error {
+func (d *Repository) learnKeys(ctx context.Context) error {
 	const display = "refs/heads/" + DisplayBranch
 	got, err := d.o.Repo.Fetch(ctx, display)
 	if err == nil {
@@ -153,18 +148,19 @@ func (d *Repository) learn(ctx context.Context) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, gitrepo.ErrNotFile) {
 		return fmt.Errorf("look for a former key on branch %q: %w", DisplayBranch, err)
 	}
-	return d.fetch(ctx) // so that what is read next is brought from the data again
+	return d.refetch(ctx) // so that what is read next is fetched from the data again
 }
 
 // checkTag refuses a tag of ours that belongs to another repository or branch.
 func (d *Repository) checkTag(read state.State, tagged string) error {
+	branchRef, tagRef := d.refs()
 	switch {
 	case read.Kind != "" && read.Kind != d.kind():
-		why := fmt.Sprintf("its tag %q belongs to a %s repository", d.o.Tag, read.Kind)
+		refs := []string{branchRef, tagRef}
 		if tagged != d.head && d.head != "" {
-			return d.otherKind(why, "refs/tags/"+d.o.Tag) // the branch may be as it should be
+			refs = refs[1:] // the branch may be as it should be
 		}
-		return d.otherKind(why, "refs/heads/"+d.o.Branch, "refs/tags/"+d.o.Tag)
+		return d.otherKind(fmt.Sprintf("its tag %q belongs to a %s repository", d.o.Tag, read.Kind), refs...)
 	case read.Branch != "" && read.Branch != d.o.Branch:
 		return fmt.Errorf("read tag %q of %q: it belongs to branch %q, and the option branch says %q: %w; give that branch, or another tag",
 			d.o.Tag, d, read.Branch, d.o.Branch, ErrTag)
@@ -178,24 +174,4 @@ func (d *Repository) otherKind(why string, refs ...string) error {
 		"if the two addresses are swapped, swap them back. If somebody pushed one repository over the other, "+
 		"remove the wrong data with `%s`, and the next run fills the repository again",
 		d, d.kind(), why, ErrKind, d.removal(refs...))
-}
-
-// ErrKind says that a repository is the other of the two.
-var ErrKind = errors.New("not the kind of repository that the option says")
-
-// kind returns which of the two repositories it is meant to be.
-func (d *Repository) kind() state.Kind {
-	if d.o.Hashes {
-		return state.Hashes
-	}
-	return state.Files
-}
-
-// verify holds a signature against our keys.
-func (d *Repository) verify(signed []byte, signature string) error {
-	if d.o.Keys == nil {
-		return nil // a dry run without any; it says so
-	}
-	_, err := d.o.Keys.Verify(signed, signature)
-	return err
 }

@@ -257,7 +257,7 @@ func (l *look) tagForm(p *view) *tagForm {
 		return nil
 	}
 	f := &tagForm{
-		Name: l.sync.Tag, Commit: s.Commit, Head: s.Head, Line: known(s.Line), Older: s.Older,
+		Name: l.sync.Tag, Commit: s.Commit, Head: s.Head, Line: known(s.Time), Older: s.Older,
 		Signature: l.signature(s), Fingerprint: report.Line(s.Fingerprint), Alarms: []alarmForm{},
 	}
 	for _, alarm := range l.alarms(s) {

@@ -245,7 +245,7 @@ const (
 )
 
 // signature says how a tag is signed.
-func (l *look) signature(s *allcabal.Sight) string {
+func (l *look) signature(s *allcabal.TagInfo) string {
 	unknown := (*openpgp.UnknownKeyError)(nil)
 	switch {
 	case s.Unproven == nil:
@@ -292,7 +292,7 @@ func (l *look) judgeTag(p *view) {
 const mostAlarms = 10
 
 // alarms returns those of a tag that still stand.
-func (l *look) alarms(s *allcabal.Sight) []state.Alarm {
+func (l *look) alarms(s *allcabal.TagInfo) []state.Alarm {
 	standing := state.Standing(s.State.Alarms, l.now)
 	return standing[:min(len(standing), mostAlarms)]
 }

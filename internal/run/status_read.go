@@ -40,7 +40,7 @@ type view struct {
 	unstated error // why it cannot be read
 	said     *status.Status
 	unsaid   error
-	tag      *allcabal.Sight
+	tag      *allcabal.TagInfo
 
 	lag      lag
 	problems []problem
@@ -241,7 +241,7 @@ func (l *look) readRepository(ctx context.Context, p *view, m remote) (err error
 	seen, err := allcabal.New(allcabal.Options{
 		Repo: repo, Keys: newKeyring(keys, fingerprints, l.env.Now), Hashes: m.hashes,
 		Branch: l.sync.Branch, Tag: l.sync.Tag, Now: l.env.Now,
-	}).Look(ctx)
+	}).Inspect(ctx)
 	if err != nil {
 		return err
 	}
@@ -315,7 +315,7 @@ func (p *view) newest() time.Time {
 	case p.stated && !p.state.Position.Time.IsZero():
 		return p.state.Position.Time
 	case p.tag != nil:
-		return p.tag.Line
+		return p.tag.Time
 	case p.said != nil:
 		return p.said.Index.State
 	}

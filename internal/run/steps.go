@@ -29,7 +29,7 @@ func (r *syncer) readIndex(ctx context.Context) error {
 	var group errgroup.Group
 	for _, s := range r.repositories() {
 		if r.metadata == nil || !s.atEnd(r.metadata) {
-			group.Go(func() error { s.repo.Prepare(ctx); return nil })
+			group.Go(func() error { s.repo.Prefetch(ctx); return nil })
 		}
 	}
 	m, ix, err := r.upstream.Read(ctx, r.metadata, r.dir, r.have())
@@ -313,7 +313,7 @@ func (r *syncer) rehearse(ctx context.Context, s *site) (err error) {
 func (r *syncer) input(s *site, deprecated []byte) allcabal.Input {
 	return allcabal.Input{
 		Index: s.index, Tail: s.tail, Seen: r.metadata.Seen(), Outcome: r.outcomes.get,
-		Deprecated: deprecated, Take: r.take, Packages: r.packages,
+		Deprecated: deprecated, Selected: r.take, Packages: r.packages,
 		Done: func(entries int) { r.progress.Add(entries, 0, "") },
 	}
 }

@@ -1,0 +1,54 @@
+package allcabal
+
+import (
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+)
+
+func TestTreeHasWhatWasPutIn(t *testing.T) {
+	t.Parallel()
+	var paths []string
+	for i := range 300 {
+		paths = append(paths, fmt.Sprintf("p%d/1.%d/p.cabal", i%17, i), fmt.Sprintf("p%d-x/%d", i, i))
+	}
+	slices.Sort(paths)
+	tr := &tree{}
+	add := func(path string, id blobID, mode string) {
+		if err := tr.add(gitrepo.File{Path: path, ID: hex.EncodeToString(id[:]), Mode: mode}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, path := range paths {
+		add(path, blobID{byte(i), byte(i >> 8)}, gitrepo.ModeFile)
+	}
+	add("out of order", blobID{5}, gitrepo.ModeFile)
+	add("link", blobID{6}, "120000")
+	if err := tr.add(gitrepo.File{Path: "odd", ID: "abc", Mode: gitrepo.ModeFile}); err == nil {
+		t.Error("an id that is none is taken")
+	}
+	tr.sort()
+	tr.write(paths[7], blobID{1, 2, 3})
+	tr.write("new", blobID{4})
+	for i, path := range paths {
+		want := blobID{byte(i), byte(i >> 8)}
+		if i == 7 {
+			want = blobID{1, 2, 3}
+		}
+		if id, ok := tr.id(path); !ok || id != want {
+			t.Errorf("%q has %x, %v", path, id, ok)
+		}
+	}
+	for path, want := range map[string]bool{"new": true, "out of order": true, "link": false, "odd": false, "": false, "p1": false, "zzz": false, paths[3] + "x": false} {
+		if _, ok := tr.id(path); ok != want {
+			t.Errorf("%q is there: %v", path, ok)
+		}
+	}
+	var none *tree
+	if _, ok := none.id("p"); ok {
+		t.Error("nothing holds something")
+	}
+}
