@@ -14,7 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 )
 
 // A REST is GitHub by its REST API.
@@ -259,16 +260,8 @@ func (r *REST) ask(ctx context.Context, method, path string, question, answer an
 	return nil
 }
 
-// clean is a text of GitHub's on one line of printable characters, and not for long.
-func clean(text string) string {
-	text = strings.Map(func(c rune) rune {
-		if unicode.IsPrint(c) {
-			return c
-		}
-		return ' '
-	}, text)
-	return fmt.Sprintf("%.200s", strings.Join(strings.Fields(text), " "))
-}
+// clean is a text of GitHub's on one line, and not for long.
+func clean(text string) string { return plain.Cut(plain.Line(text), 200, "") }
 
 // refusal returns what GitHub says of a question that it does not answer.
 func refusal(response *http.Response, raw []byte) error {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
 
@@ -77,7 +78,7 @@ func (c *chart) draw() {
 		}
 	}
 	day, _ := time.Parse(time.DateOnly, top.Day) // it was written by that form
-	c.Text = fmt.Sprintf("In all %s and %s in %d days; the most on %s, %s.", plural(releases, "release"), plural(revisions, "revision"),
+	c.Text = fmt.Sprintf("In all %s and %s in %d days; the most on %s, %s.", plain.Plural(releases, "release"), plain.Plural(revisions, "revision"),
 		len(c.Bars), day.Format("2\u00a0January"), humanize.Comma(int64(most)))
 }
 

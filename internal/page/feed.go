@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/gorilla/feeds"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
 
@@ -62,7 +62,7 @@ func newEntry(item status.Item, upstream, public string) *feeds.AtomEntry {
 	path, title := "package/"+item.Package+"-"+item.Version, item.Package+" "+item.Version
 	text, file := "A new release.", path+"/"+item.Package+".cabal"
 	if item.Bytes > 0 {
-		text = fmt.Sprintf("A new release, %s.", humanize.IBytes(uint64(item.Bytes)))
+		text = fmt.Sprintf("A new release, %s.", plain.Size(item.Bytes))
 	}
 	if item.Revision > 0 {
 		path = fmt.Sprintf("%s/revision/%d.cabal", path, item.Revision)

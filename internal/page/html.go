@@ -16,6 +16,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
 
@@ -130,15 +131,15 @@ func newView(s *status.Status, rows int) *view {
 	public := web(s.PublicURL)
 	v := &view{
 		CSS: template.CSS(style), JS: template.JS(script), Policy: policy, // our own, embedded
-		Host: host(public), Upstream: cmp.Or(host(web(s.Upstream)), plain(s.Upstream, maxLine), "Hackage"), UpstreamLink: web(s.Upstream),
-		Packages: plain(s.Packages, maxLine), Tool: cmp.Or(plain(s.Tool, maxWord), "hackage-mirror"),
+		Host: host(public), Upstream: cmp.Or(host(web(s.Upstream)), shown(s.Upstream, maxLine), "Hackage"), UpstreamLink: web(s.Upstream),
+		Packages: shown(s.Packages, maxLine), Tool: cmp.Or(shown(s.Tool, maxWord), "hackage-mirror"),
 		Error: details(s), RunLink: link(s.Run.URL),
 		Checked: newMoment(s.Checked), State: newMoment(s.Index.State),
 		Figures: figures(s), ByHand: public == "", Keys: len(keys(s)) > 0, Uncounted: s.Holds.Releases < 0, Blocks: blocks(s, public),
 		Repositories: newRepositories(s.Repositories, rows), Chart: newChart(s.Days),
 	}
 	v.Health, v.Sentence = sign(s.Health)
-	if said := plain(s.Sentence, maxError); said != "" {
+	if said := shown(s.Sentence, maxError); said != "" {
 		v.Sentence = said
 	}
 	if s.Index.Behind > 0 {
@@ -172,8 +173,8 @@ func sign(health status.Word) (class, sentence string) {
 
 // details returns what went wrong, but for what the sentence says already.
 func details(s *status.Status) string {
-	text := plain(s.Run.Error, maxError)
-	_, said, _ := strings.Cut(plain(s.Sentence, maxError), ": ")
+	text := shown(s.Run.Error, maxError)
+	_, said, _ := strings.Cut(shown(s.Sentence, maxError), ": ")
 	if len(said) <= len(text) && strings.EqualFold(text[:len(said)], said) {
 		text = strings.TrimSpace(text[len(said):])
 	}
@@ -187,7 +188,7 @@ func lastRun(r status.Run) string {
 	}
 	said := newMoment(r.Began).Text
 	if r.Outcome != "" {
-		said += ", " + plain(r.Outcome, maxWord)
+		said += ", " + shown(r.Outcome, maxWord)
 	}
 	if r.Seconds >= 0 {
 		said += fmt.Sprintf(", in %s s", humanize.CommafWithDigits(r.Seconds, 1))
@@ -206,11 +207,11 @@ func figures(s *status.Status) []figure {
 		n  int64
 	}{{"Packages", s.Holds.Packages}, {"Releases", s.Holds.Releases}, {"Revisions", s.Holds.Revisions}} {
 		if f.n >= 0 {
-			all = append(all, figure{f.of, humanize.Comma(f.n)})
+			all = append(all, figure{f.of, plain.Count(f.n)})
 		}
 	}
 	if s.Holds.Bytes >= 0 {
-		all = append(all, figure{"Tarballs", humanize.IBytes(uint64(s.Holds.Bytes))})
+		all = append(all, figure{"Tarballs", plain.Size(s.Holds.Bytes)})
 	}
 	return all
 }
@@ -225,15 +226,15 @@ func (v *view) list(s *status.Status, rows int) {
 		}
 	}
 	if s.Owed > 0 || len(s.Ledger) > 0 {
-		v.Owed = plural(max(s.Owed, len(s.Ledger)), "release")
+		v.Owed = plain.Plural(max(s.Owed, len(s.Ledger)), "release")
 	}
 	for _, o := range first(s.Ledger, rows) {
-		line := owed{plain(o.Release, maxWord), plain(o.Reason, maxWord), plain(o.Why, maxLine), newMoment(o.Since)}
+		line := owed{shown(o.Release, maxWord), shown(o.Reason, maxWord), shown(o.Why, maxLine), newMoment(o.Since)}
 		line.Since.Text, _, _ = strings.Cut(line.Since.Text, ",")
 		v.Ledger = append(v.Ledger, line)
 	}
 	if more := max(s.Owed, len(s.Ledger)) - len(v.Ledger); more > 0 {
-		v.Unlisted = humanize.Comma(int64(more))
+		v.Unlisted = plain.Count(more)
 	}
 	now := s.Checked
 	if s.Run.Began.After(now) {
@@ -241,7 +242,7 @@ func (v *view) list(s *status.Status, rows int) {
 	}
 	for _, e := range first(s.Expiries, rows) {
 		// Of a key, the fingerprint stands with the repositories.
-		line := expiry{Of: hexadecimal.ReplaceAllString(plain(e.Of, maxWord), ""), When: newMoment(e.When)}
+		line := expiry{Of: hexadecimal.ReplaceAllString(shown(e.Of, maxWord), ""), When: newMoment(e.When)}
 		line.Left = span(e.When.Sub(now)) + " left"
 		if e.When.Before(now) {
 			line.Left = "expired"
@@ -257,9 +258,9 @@ var hexadecimal = regexp.MustCompile(` [0-9A-Fa-f]{40,64}$`)
 
 // newItem links a release or a revision to its files, if it can have any.
 func newItem(i status.Item) item {
-	v := item{Name: plain(i.Package, maxWord) + " " + plain(i.Version, maxWord), Time: newMoment(i.Time)}
+	v := item{Name: shown(i.Package, maxWord) + " " + shown(i.Version, maxWord), Time: newMoment(i.Time)}
 	if i.Revision > 0 {
-		v.Note = "revision " + humanize.Comma(int64(i.Revision))
+		v.Note = "revision " + plain.Count(i.Revision)
 	}
 	if !isRelease(i.Package, i.Version) {
 		return v
@@ -271,7 +272,7 @@ func newItem(i status.Item) item {
 	}
 	v.Page, v.File, v.Size = path+"/"+i.Package+".cabal", path+".tar.gz", "tar.gz"
 	if i.Bytes > 0 {
-		v.Size = humanize.IBytes(uint64(i.Bytes))
+		v.Size = plain.Size(i.Bytes)
 	}
 	return v
 }
@@ -301,17 +302,9 @@ func span(d time.Duration) string {
 	case d < time.Minute:
 		return "less than a minute"
 	case d < 90*time.Minute:
-		return plural(int(d/time.Minute), "minute")
+		return plain.Plural(int(d/time.Minute), "minute")
 	case d < 2*day:
-		return plural(int(d/time.Hour), "hour")
+		return plain.Plural(int(d/time.Hour), "hour")
 	}
-	return plural(int(d/day), "day")
-}
-
-// plural writes a count with its noun.
-func plural(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return humanize.Comma(int64(n)) + " " + noun
+	return plain.Plural(int(d/day), "day")
 }

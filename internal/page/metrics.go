@@ -107,7 +107,7 @@ func expiries(list []status.Expiry) gauge {
 	g := gauge{name: "expiry_timestamp_seconds", help: "When clients begin to refuse a file or a signature.", unit: "seconds"}
 	seen := map[string]bool{}
 	for _, e := range list {
-		if of := plain(e.Of, maxLine); !seen[of] {
+		if of := shown(e.Of, maxLine); !seen[of] {
 			seen[of] = true
 			g.samples = append(g.samples, instant(e.When, "of", of)...)
 		}
@@ -123,7 +123,7 @@ func repositories(list []status.Repository, state bool) gauge {
 	}
 	seen := map[string]bool{}
 	for _, r := range list {
-		labels := []string{"kind", plain(r.Kind, maxLine), "address", plain(r.Address, maxLine)}
+		labels := []string{"kind", shown(r.Kind, maxLine), "address", shown(r.Address, maxLine)}
 		at := strings.Join(labels, "\n")
 		if seen[at] {
 			continue
@@ -148,7 +148,7 @@ func (g gauge) family() *dto.MetricFamily {
 	for _, s := range g.samples {
 		m := &dto.Metric{Gauge: &dto.Gauge{Value: &s.value}}
 		for i := 0; i < len(s.labels); i += 2 {
-			value := plain(s.labels[i+1], maxLine)
+			value := shown(s.labels[i+1], maxLine)
 			m.Label = append(m.Label, &dto.LabelPair{Name: &s.labels[i], Value: &value})
 		}
 		f.Metric = append(f.Metric, m)

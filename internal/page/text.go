@@ -4,26 +4,13 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 )
 
-// plain makes text safe as text: each character that is not to be seen, or that
-// would change the order of what is seen, becomes a blank. It cuts what nobody
-// would read to its end.
-func plain(text string, limit int) string {
-	if len(text) > limit {
-		for limit > 0 && !utf8.RuneStart(text[limit]) {
-			limit--
-		}
-		text = text[:limit] + "…"
-	}
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) || r == utf8.RuneError || r&0xfffe == 0xfffe {
-			return ' '
-		}
-		return r
-	}, text))
+// shown is a text without what would not be seen, cut where nobody would read on.
+func shown(text string, limit int) string {
+	return strings.TrimSpace(plain.Text(plain.Cut(text, limit, "…")))
 }
 
 // Limits of texts, in bytes.

@@ -128,14 +128,14 @@ func newRepositories(list []status.Repository, rows int) []repository {
 	for _, r := range first(list, rows) {
 		clone, page := readable(r.Address)
 		v := repository{
-			Name: cmp.Or(plain(clone, maxLine), "The "+plain(r.Kind, maxWord)+" repository"), Link: page, Fingerprint: fingerprint(r.Fingerprint),
-			Commit: plain(r.Commit, maxWord), KeyPage: link(r.KeyPage), Error: plain(r.Error, maxError), State: newMoment(r.State),
+			Name: cmp.Or(shown(clone, maxLine), "The "+shown(r.Kind, maxWord)+" repository"), Link: page, Fingerprint: fingerprint(r.Fingerprint),
+			Commit: shown(r.Commit, maxWord), KeyPage: link(r.KeyPage), Error: shown(r.Error, maxError), State: newMoment(r.State),
 		}
 		if page != "" {
 			v.Name = host(page)
 		}
 		folder := strings.TrimSuffix(path.Base(clone), ".git")
-		v.Where, v.For = "shell", "checking "+plain(folder, maxWord)
+		v.Where, v.For = "shell", "checking "+shown(folder, maxWord)
 		if safeInSh.MatchString(clone) && folderName.MatchString(folder) && refName.MatchString(r.Branch) && refName.MatchString(r.Tag) {
 			key := ""
 			if v.KeyPage != "" {
@@ -150,7 +150,7 @@ func newRepositories(list []status.Repository, rows int) []repository {
 
 // fingerprint writes one in groups of four, as gpg does.
 func fingerprint(text string) string {
-	text = plain(text, maxWord)
+	text = shown(text, maxWord)
 	var out strings.Builder
 	for i, r := range text {
 		if i > 0 && i%4 == 0 && !strings.Contains(text, " ") {

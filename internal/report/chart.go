@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 )
 
 // Charts are Mermaid's, which GitHub draws. All words in them are the program's
@@ -72,14 +74,14 @@ func Took(d time.Duration) string {
 	if d < 10*time.Second {
 		tenths := int(d.Round(100*time.Millisecond) / (100 * time.Millisecond))
 		if tenths%10 == 0 {
-			return Plural(tenths/10, "second")
+			return plain.Plural(tenths/10, "second")
 		}
 		return fmt.Sprintf("%d.%d seconds", tenths/10, tenths%10)
 	}
 	d = d.Round(time.Second)
 	switch {
 	case d < time.Minute:
-		return Plural(int(d.Seconds()), "second")
+		return plain.Plural(int(d.Seconds()), "second")
 	case d < time.Hour:
 		return units(int(d.Seconds()), 60, "minute", "second")
 	case d < 48*time.Hour:
@@ -91,24 +93,24 @@ func Took(d time.Duration) string {
 // units writes a number of small units as large and small ones.
 func units(n, each int, large, small string) string {
 	if n%each == 0 {
-		return Plural(n/each, large)
+		return plain.Plural(n/each, large)
 	}
-	return Plural(n/each, large) + " " + Plural(n%each, small)
+	return plain.Plural(n/each, large) + " " + plain.Plural(n%each, small)
 }
 
 // ago is Took with one unit, as one says how long ago something was.
 func ago(d time.Duration) string {
 	switch d = max(d, time.Minute); {
 	case d < 2*time.Hour:
-		return Plural(int(d.Minutes()), "minute")
+		return plain.Plural(int(d.Minutes()), "minute")
 	case d < 48*time.Hour:
-		return Plural(int(d.Hours()), "hour")
+		return plain.Plural(int(d.Hours()), "hour")
 	}
 	days := int(d.Hours() / 24)
 	if days > 2*365 {
-		return Plural(days/365, "year")
+		return plain.Plural(days/365, "year")
 	}
-	return Plural(days, "day")
+	return plain.Plural(days, "day")
 }
 
 // A bin is a bar of a chart.
@@ -193,7 +195,7 @@ func (r *Run) histogram() string {
 		// The number stands with the bar: an axis of numbers would have
 		// marks between whole ones, and shift the bars, so that none looks
 		// like some.
-		labels = append(labels, fmt.Sprintf("\"%s: %s\"", b.label, count(b.count)))
+		labels = append(labels, fmt.Sprintf("\"%s: %s\"", b.label, plain.Count(b.count)))
 		counts = append(counts, number(b.count))
 		most = max(most, b.count)
 	}

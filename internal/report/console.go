@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/sethvargo/go-githubactions"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 )
 
 // maxAnnotations is how many annotations of a kind GitHub shows of one step.
@@ -61,7 +63,7 @@ func (c *Console) Mask(texts ...string) {
 // Group begins a part of the log that the runner folds away, and EndGroup ends
 // it. Groups do not nest.
 func (c *Console) Group(title string) {
-	c.command(func(action *githubactions.Action) { action.Group(plain(title)) })
+	c.command(func(action *githubactions.Action) { action.Group(plain.Text(title)) })
 }
 
 // EndGroup ends the group that Group began.
@@ -98,7 +100,7 @@ func (c *Console) Tell(level Level, text string) (shown bool) {
 		return false
 	}
 	c.written[level]++
-	text = strings.ReplaceAll(strings.Join(plainLines(text), "\n"), "##[", "## [")
+	text = strings.ReplaceAll(strings.Join(plain.Lines(text), "\n"), "##[", "## [")
 	c.action.IssueCommand(&githubactions.Command{
 		Name: string(level), Message: short(text, maxAnnotation),
 		Properties: githubactions.CommandProperties{"title": "hackage-mirror"},

@@ -4,17 +4,16 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
-	"github.com/dustin/go-humanize"
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 )
 
 // Line makes text safe as a line of a log: control characters, which could move
 // a terminal's cursor or begin a new line, become blanks, and what GitHub's
 // runner would take as a command of ours loses its mark.
 func Line(text string) string {
-	text = plain(strings.TrimRight(text, "\r\n"))
+	text = plain.Text(strings.TrimRight(text, "\r\n"))
 	text = strings.ReplaceAll(text, "##[", "## [")
 	if strings.HasPrefix(strings.TrimSpace(text), "::") {
 		text = "| " + text
@@ -22,42 +21,8 @@ func Line(text string) string {
 	return text
 }
 
-// plain makes each character that is not to be seen, or that would change the
-// order of what is seen, a blank.
-func plain(text string) string {
-	return strings.Map(func(r rune) rune {
-		if hidden(r) {
-			return ' '
-		}
-		return r
-	}, text)
-}
-
-// hidden reports whether a character has no picture of its own: controls, marks
-// that reorder text, line ends of all kinds.
-func hidden(r rune) bool {
-	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) || r == utf8.RuneError
-}
-
-// plainLines is plain for each line of a text.
-func plainLines(text string) []string {
-	var lines []string
-	for line := range strings.Lines(strings.TrimSpace(text)) {
-		lines = append(lines, strings.TrimRight(plain(strings.TrimRight(line, "\r\n")), " "))
-	}
-	return lines
-}
-
-// short cuts a text that nobody would read to its end, at a whole character.
-func short(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	for limit > 0 && !utf8.RuneStart(text[limit]) {
-		limit--
-	}
-	return text[:limit] + " [cut]"
-}
+// short cuts a text that nobody would read to its end.
+func short(text string, limit int) string { return plain.Cut(text, limit, " [cut]") }
 
 // maxCell bounds what a cell of a table holds of one value, in bytes; errors of
 // a git host can be long.
@@ -68,7 +33,7 @@ const maxCell = 1000
 // Entities have no meaning in Markdown but that of the character.
 func inline(text string) string {
 	var out strings.Builder
-	for _, r := range plain(short(text, maxCell)) {
+	for _, r := range plain.Text(short(text, maxCell)) {
 		if r < utf8.RuneSelf && !strings.ContainsRune(harmless, r) {
 			out.WriteString("&#" + number(int(r)) + ";")
 			continue
@@ -86,28 +51,14 @@ func code(text string) string { return "<code>" + inline(text) + "</code>" }
 
 // block makes lines of text a block of HTML that shows them as they are.
 func block(text string, limit int) string {
-	lines := plainLines(short(text, limit))
+	lines := plain.Lines(short(text, limit))
 	escaped := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(strings.Join(lines, "\n"))
 	// Without a line that is empty: some renderers end a block of HTML there.
 	return "<pre>" + strings.ReplaceAll(escaped, "\n\n", "\n \n") + "</pre>\n"
 }
 
 // Plural writes a count with its noun.
-func Plural(n int, noun string) string {
-	if n != 1 {
-		if stem, y := strings.CutSuffix(noun, "ry"); y { // as in entry
-			noun = stem + "rie"
-		}
-		noun += "s"
-	}
-	return count(n) + " " + noun
-}
-
-// count writes a number with commas.
-func count(n int) string { return humanize.Comma(int64(n)) }
-
-// size writes a number of bytes for people.
-func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+func Plural(n int, noun string) string { return plain.Plural(n, noun) }
 
 // unbroken keeps a date in a narrow cell on one line.
 func unbroken(text string) string {

@@ -1,9 +1,7 @@
 package report
 
 import (
-	"strings"
 	"testing"
-	"unicode/utf8"
 )
 
 func TestLine(t *testing.T) {
@@ -24,17 +22,5 @@ func TestLine(t *testing.T) {
 		if got := Line(text); got != want {
 			t.Errorf("Line(%q) = %q, want %q", text, got, want)
 		}
-	}
-}
-
-func TestShortCutsAtACharacter(t *testing.T) {
-	t.Parallel()
-	for limit := range 12 {
-		if got := short("ä€😀 und", limit); !utf8.ValidString(got) || !strings.HasSuffix(got, "[cut]") {
-			t.Errorf("short to %d bytes: %q", limit, got)
-		}
-	}
-	if got := short("abc", 3); got != "abc" {
-		t.Errorf("a text that fits became %q", got)
 	}
 }

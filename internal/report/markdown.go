@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
@@ -110,7 +111,7 @@ func (t *table) row(cells ...string) {
 // String returns the table, with the number of rows that it lacks.
 func (t *table) String() string {
 	if t.more > 0 {
-		return fmt.Sprintf("%s\n…and %s more\n", t.out.String(), count(t.more))
+		return fmt.Sprintf("%s\n…and %s more\n", t.out.String(), plain.Count(t.more))
 	}
 	return t.out.String()
 }
@@ -127,7 +128,7 @@ func (m *markdown) headline() {
 		m.add("Only packages %s.\n\n", code(short(r.Packages, 200)))
 	}
 	if r.Left > 0 && !r.DryRun {
-		m.add("**Still to come**: %s, because %s. The next run picks up from there.\n\n", Plural(r.Left, "release"), r.why())
+		m.add("**Still to come**: %s, because %s. The next run picks up from there.\n\n", plain.Plural(r.Left, "release"), r.why())
 	}
 	if r.Outcome == Interrupted {
 		m.add("Readers see the old state of each destination or the new one, never a mixture.\n\n")
@@ -143,13 +144,13 @@ func (r *Run) title() string {
 	case r.Outcome == Failed && r.ended():
 		return "❌ " + mirror + "failed"
 	case r.Outcome == Failed:
-		return "❌ " + mirror + fmt.Sprintf("%d of %s failed", r.failed(), Plural(len(r.Destinations), "destination"))
+		return "❌ " + mirror + fmt.Sprintf("%d of %s failed", r.failed(), plain.Plural(len(r.Destinations), "destination"))
 	case r.DryRun:
 		return "📝 " + mirror + "dry run, nothing was written"
 	case r.Outcome == Degraded:
 		return "⚠️ " + mirror + "up to date, but look at this"
 	case r.Left > 0:
-		return "⏳ " + mirror + "filling, " + Plural(r.Left, "release") + " still to come"
+		return "⏳ " + mirror + "filling, " + plain.Plural(r.Left, "release") + " still to come"
 	}
 	return "✅ " + mirror + "up to date"
 }
@@ -177,13 +178,13 @@ func (m *markdown) lead() string {
 	}
 	came := "Nothing new came"
 	if len(r.New) > 0 || r.Revisions > 0 {
-		came = Plural(len(r.New), "release") + " and " + Plural(r.Revisions, "revision") + " came"
+		came = plain.Plural(len(r.New), "release") + " and " + plain.Plural(r.Revisions, "revision") + " came"
 		if r.DryRun {
-			came = Plural(len(r.New), "release") + " and " + Plural(r.Revisions, "revision") + " would come"
+			came = plain.Plural(len(r.New), "release") + " and " + plain.Plural(r.Revisions, "revision") + " would come"
 		}
 	}
 	if r.Bytes > 0 {
-		came += " (" + size(r.Bytes) + ")"
+		came += " (" + plain.Size(r.Bytes) + ")"
 	}
 	when := ", in "
 	if r.ended() {
@@ -198,7 +199,7 @@ func (m *markdown) needsYou() {
 	var items []string
 	if r.Aborted && r.Error != "" {
 		var lines []string
-		for _, line := range plainLines(short(r.Error, maxError)) {
+		for _, line := range plain.Lines(short(r.Error, maxError)) {
 			lines = append(lines, code(line))
 		}
 		items = append(items, "❌ "+strings.Join(lines, "<br>"))
@@ -260,7 +261,7 @@ func (m *markdown) list(title string, items []string) {
 	var out strings.Builder
 	for i, item := range items {
 		if i == m.rows {
-			fmt.Fprintf(&out, "- …and %s more\n", count(len(items)-i))
+			fmt.Fprintf(&out, "- …and %s more\n", plain.Count(len(items)-i))
 			break
 		}
 		out.WriteString("- " + item + "\n")
@@ -319,15 +320,15 @@ func (m *markdown) news(d Destination) string {
 	case d.Err != "":
 		return "❌ failed, see below"
 	case d.Changed && d.Commit != "":
-		return unbroken(Plural(d.Commits, "commit")) + ", " + m.links.commit(d)
+		return unbroken(plain.Plural(d.Commits, "commit")) + ", " + m.links.commit(d)
 	case d.Changed && d.Tarballs == 0 && d.Revisions == 0:
 		return "signed files"
 	case d.Changed:
-		return unbroken(Plural(d.Tarballs, "tarball")) + ", " + unbroken(Plural(d.Revisions, "revision")) + ", " + unbroken(size(d.Bytes))
+		return unbroken(plain.Plural(d.Tarballs, "tarball")) + ", " + unbroken(plain.Plural(d.Revisions, "revision")) + ", " + unbroken(plain.Size(d.Bytes))
 	case m.run.DryRun && d.Adopting != "":
-		return Plural(d.Files, "file") + " in " + Plural(d.Commits, "commit") + " after a comparison with the whole index, because " + code(d.Adopting)
+		return plain.Plural(d.Files, "file") + " in " + plain.Plural(d.Commits, "commit") + " after a comparison with the whole index, because " + code(d.Adopting)
 	case m.run.DryRun && d.Entries > 0:
-		return Plural(d.Entries, "entry") + " of the index"
+		return plain.Plural(d.Entries, "entry") + " of the index"
 	case m.run.DryRun:
 		return "nothing new"
 	}
@@ -352,18 +353,18 @@ func (m *markdown) releases() {
 		if !t.room() {
 			continue
 		}
-		cells := []string{m.links.release(r.Upstream, release), when(release.Time), unbroken(size(release.Size))}
+		cells := []string{m.links.release(r.Upstream, release), when(release.Time), unbroken(plain.Size(release.Size))}
 		if repository.Commit != "" {
 			cells = append(cells, m.links.diff(repository, release))
 		}
 		t.row(cells...)
 	}
-	title := "Show the " + Plural(len(r.New), "release")
+	title := "Show the " + plain.Plural(len(r.New), "release")
 	switch {
 	case len(r.New) == 1:
 		title = "Show the release"
 	case len(r.New) > m.rows:
-		title = "Show the newest of " + Plural(len(r.New), "release")
+		title = "Show the newest of " + plain.Plural(len(r.New), "release")
 	}
 	m.add("%s\n", folded(title, m.histogram+"\n"+t.String()))
 }
@@ -376,12 +377,12 @@ func (m *markdown) revisions() {
 	var names []string
 	for i, release := range m.run.Revised {
 		if i == m.rows {
-			names = append(names, "…and "+count(len(m.run.Revised)-i)+" more")
+			names = append(names, "…and "+plain.Count(len(m.run.Revised)-i)+" more")
 			break
 		}
 		names = append(names, m.links.release(m.run.Upstream, Release{Release: release}))
 	}
-	title := "Show the " + Plural(len(m.run.Revised), "revised release")
+	title := "Show the " + plain.Plural(len(m.run.Revised), "revised release")
 	m.add("%s\n", folded(title, strings.Join(names, ", ")+"\n"))
 }
 
@@ -412,7 +413,7 @@ func (m *markdown) size() {
 		parts = append(parts, holds)
 	}
 	if !m.run.Index.IsZero() {
-		parts = append(parts, size(m.run.Index.Length)+" of index")
+		parts = append(parts, plain.Size(m.run.Index.Length)+" of index")
 	}
 	if len(parts) > 0 {
 		m.add("**Holds**: %s\n\n", strings.Join(parts, ", "))
@@ -435,7 +436,7 @@ func (m *markdown) waiting() {
 		}
 	}
 	if n > 0 {
-		m.add("%s\n", folded(Plural(n, "release")+" missing from the mirror", t.String()))
+		m.add("%s\n", folded(plain.Plural(n, "release")+" missing from the mirror", t.String()))
 	}
 }
 
@@ -479,7 +480,7 @@ func (m *markdown) of(e Expiry) string {
 // skipped counts entries of the index that are no releases.
 func (m *markdown) skipped() {
 	if passed := m.run.Passed; passed.Count > 0 {
-		m.add("%s\n", folded("Skipped "+Plural(passed.Count, "entry"), "They belong to no release, such as "+code(strings.Join(passed.Samples, ", "))+"\n"))
+		m.add("%s\n", folded("Skipped "+plain.Plural(passed.Count, "entry"), "They belong to no release, such as "+code(strings.Join(passed.Samples, ", "))+"\n"))
 	}
 }
 

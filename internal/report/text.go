@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
@@ -24,20 +25,20 @@ func (r *Run) Text() string {
 		took = "" // it would take longer
 	}
 	t.line("%s: %s, %s, %s%s", r.verb(),
-		Plural(len(r.New), "release"), Plural(r.Revisions, "revision"), size(r.Bytes), took)
+		plain.Plural(len(r.New), "release"), plain.Plural(r.Revisions, "revision"), plain.Size(r.Bytes), took)
 	for _, d := range r.Destinations {
 		t.line("  %-18s %s: %s", d.Kind, d.Name, r.account(&d))
 	}
 	if r.Passed.Count > 0 {
 		t.line("  skipped            %s of the index that belong to no release, such as %s",
-			Plural(r.Passed.Count, "entry"), strings.Join(r.Passed.Samples, ", "))
+			plain.Plural(r.Passed.Count, "entry"), strings.Join(r.Passed.Samples, ", "))
 	}
 	if r.Left > 0 {
-		t.line("  still to come      %s, because %s; the next run picks up from there", Plural(r.Left, "release"), r.why())
+		t.line("  still to come      %s, because %s; the next run picks up from there", plain.Plural(r.Left, "release"), r.why())
 	}
 	if r.DryRun && r.Verbose {
 		for _, release := range r.New {
-			t.line("  would bring        %s, %s", release.Release, size(release.Size))
+			t.line("  would bring        %s, %s", release.Release, plain.Size(release.Size))
 		}
 	}
 	for _, line := range r.deprecated(func(name string) string { return name }) {
@@ -51,7 +52,7 @@ func (r *Run) Text() string {
 	}
 	for i, owed := range r.Ledger {
 		if i == maxLines {
-			t.line("  pending            %s more; the state of each destination lists all", count(len(r.Ledger)-i))
+			t.line("  pending            %s more; the state of each destination lists all", plain.Count(len(r.Ledger)-i))
 			break
 		}
 		why := owed.Advice()
@@ -133,10 +134,10 @@ func (r *Run) account(d *Destination) string {
 	case d.Kind != "bucket" && d.Commits == 0:
 		return fmt.Sprintf("no file changed; the tag was moved in %s", Took(d.Took)) + d.compared()
 	case d.Commit != "":
-		return fmt.Sprintf("%s, head %.12s, in %s", Plural(d.Commits, "commit"), d.Commit, Took(d.Took)) + d.compared()
+		return fmt.Sprintf("%s, head %.12s, in %s", plain.Plural(d.Commits, "commit"), d.Commit, Took(d.Took)) + d.compared()
 	}
-	return fmt.Sprintf("%s, %s, %s written in %s", Plural(d.Tarballs, "tarball"),
-		Plural(d.Revisions, "revision"), size(d.Bytes), Took(d.Took)) + d.readBack()
+	return fmt.Sprintf("%s, %s, %s written in %s", plain.Plural(d.Tarballs, "tarball"),
+		plain.Plural(d.Revisions, "revision"), plain.Size(d.Bytes), Took(d.Took)) + d.readBack()
 }
 
 // readBack says how much of a bucket was read.
@@ -144,7 +145,7 @@ func (d *Destination) readBack() string {
 	if d.Read == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; %s, %s read back", Plural(d.Read, "object"), size(d.ReadBytes))
+	return fmt.Sprintf("; %s, %s read back", plain.Plural(d.Read, "object"), plain.Size(d.ReadBytes))
 }
 
 // compared says why a repository was compared with the whole index.
@@ -160,7 +161,7 @@ func (d *Destination) partial() string {
 	if d.Tarballs == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; %s were added all the same", Plural(d.Tarballs, "tarball"))
+	return fmt.Sprintf("; %s were added all the same", plain.Plural(d.Tarballs, "tarball"))
 }
 
 // where says how far a destination is.
@@ -176,10 +177,10 @@ func (d *Destination) where() string {
 
 // forecast says what a run that is not dry would begin with.
 func (d *Destination) forecast() string {
-	line := Plural(d.Entries, "entry") + " of the index are new for it, " + d.where()
+	line := plain.Plural(d.Entries, "entry") + " of the index are new for it, " + d.where()
 	if d.Adopting != "" {
 		line = fmt.Sprintf("it would change %s in %s after a comparison with the whole index, because %s",
-			Plural(d.Files, "file"), Plural(d.Commits, "commit"), d.Adopting)
+			plain.Plural(d.Files, "file"), plain.Plural(d.Commits, "commit"), d.Adopting)
 	}
 	return line
 }
@@ -193,7 +194,7 @@ func (r *Run) deprecated(name func(string) string) []string {
 	var lines []string
 	for i, d := range r.Deprecations {
 		if i == maxDeprecations {
-			return append(lines, "…and "+count(len(r.Deprecations)-i)+" more")
+			return append(lines, "…and "+plain.Count(len(r.Deprecations)-i)+" more")
 		}
 		line := name(d.Package)
 		if len(d.Instead) > 0 {
@@ -219,10 +220,10 @@ func (r *Run) holds() string {
 			n    int64
 			text string
 		}{
-			{h.Packages, Plural(int(h.Packages), "package")},
-			{h.Releases, Plural(int(h.Releases), "release")},
-			{h.Revisions, Plural(int(h.Revisions), "revision")},
-			{h.Bytes, size(h.Bytes) + " of tarballs"},
+			{h.Packages, plain.Plural(int(h.Packages), "package")},
+			{h.Releases, plain.Plural(int(h.Releases), "release")},
+			{h.Revisions, plain.Plural(int(h.Revisions), "revision")},
+			{h.Bytes, plain.Size(h.Bytes) + " of tarballs"},
 		} {
 			if part.n >= 0 {
 				parts = append(parts, part.text)

@@ -146,7 +146,7 @@ func (a Answers) remote(text string) (Remote, error) {
 	if text = pasted(given(text)); text == "" {
 		return Remote{}, nil
 	}
-	if err := plain(text); err != nil {
+	if err := quotable(text); err != nil {
 		return Remote{}, err
 	}
 	r, err := ParseRemote(text)
@@ -156,8 +156,8 @@ func (a Answers) remote(text string) (Remote, error) {
 	return r, err
 }
 
-// plain refuses what cannot stand in a workflow's and a shell's quotes.
-func plain(text string) error {
+// quotable refuses what cannot stand in a workflow's and a shell's quotes.
+func quotable(text string) error {
 	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '\'' || r == '"' || r == '\\' }) || strings.Contains(text, "${{") {
 		return errors.New("it contains a blank, a quote or a backslash; remove it")
 	}
@@ -165,7 +165,7 @@ func plain(text string) error {
 }
 
 func checkBucket(text string) error {
-	if err := plain(text); err != nil {
+	if err := quotable(text); err != nil {
 		return err
 	}
 	address, err := bucket.ParseAddress(text)
@@ -182,7 +182,7 @@ func checkPublicURL(text string) error {
 	if text == "" {
 		return nil
 	}
-	if err := plain(text); err != nil {
+	if err := quotable(text); err != nil {
 		return err
 	}
 	if !strings.HasPrefix(text, "https://") && !strings.HasPrefix(text, "http://") || strings.ContainsAny(text, "?#@") {

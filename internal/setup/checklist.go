@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 )
 
 // docs is where the program is described.
@@ -58,7 +59,7 @@ func (s *Setup) listFiles(b *strings.Builder, st *state) {
 // outcome says what became of a key.
 func (s *Setup) outcome(k *key) string {
 	if k.elsewhere {
-		return "no longer here, and no new one was made. If it is lost, remove " + shellQuote(k.public) + " and the secret " + k.secret + ", and run this again"
+		return "no longer here, and no new one was made. If it is lost, remove " + plain.ShellWord(k.public) + " and the secret " + k.secret + ", and run this again"
 	}
 	words := kept
 	switch {
@@ -68,7 +69,7 @@ func (s *Setup) outcome(k *key) string {
 		words = "made"
 	}
 	if k.loose {
-		words += ". Others can read it: chmod 600 " + shellQuote(k.path)
+		words += ". Others can read it: chmod 600 " + plain.ShellWord(k.path)
 	}
 	return words
 }
@@ -109,7 +110,7 @@ func (s *Setup) pushSteps(st *state) []step {
 	address := "https://github.com/" + s.Repository + ".git"
 	add := "git add"
 	for _, f := range st.files {
-		add += " " + shellQuote(f.path)
+		add += " " + plain.ShellWord(f.path)
 	}
 	commands = append(commands, add, "git commit -m 'Mirror Hackage'")
 	push := "git push -u origin HEAD"
@@ -160,7 +161,7 @@ func (s *Setup) deployKeySteps(st *state) []step {
 		case slug == "":
 			all = append(all, step{"Give the key in " + k.public + " write access to " + k.remote.String() + ", in the settings at " + k.remote.Host + ".", nil, ""})
 		default:
-			commands = append(commands, fmt.Sprintf("gh repo deploy-key add %s --repo %s --allow-write --title %s", shellQuote(k.public), slug, shellQuote(s.title())))
+			commands = append(commands, fmt.Sprintf("gh repo deploy-key add %s --repo %s --allow-write --title %s", plain.ShellWord(k.public), slug, plain.ShellWord(s.title())))
 			pages = append(pages, "https://github.com/"+slug+"/settings/keys/new")
 		}
 	}
@@ -179,7 +180,7 @@ func (s *Setup) secretSteps(st *state) []step {
 	}
 	for _, k := range st.keys {
 		if k.private != nil {
-			set(k.secret, " < "+shellQuote(k.path))
+			set(k.secret, " < "+plain.ShellWord(k.path))
 		}
 	}
 	if len(st.keys) > 0 && st.keys[0].locked {
@@ -243,7 +244,7 @@ func (s *Setup) hostKeys() (hosts, scans []string) {
 		if port != "" {
 			port = "-p " + port + " "
 		}
-		hosts, scans = append(hosts, d.remote.Host), append(scans, "ssh-keyscan "+port+shellQuote(host)+into)
+		hosts, scans = append(hosts, d.remote.Host), append(scans, "ssh-keyscan "+port+plain.ShellWord(host)+into)
 		into = " >> known_hosts"
 	}
 	return hosts, scans
@@ -273,7 +274,7 @@ func (s *Setup) variableSteps(st *state) []step {
 		if set {
 			also = "Variables that are set already keep their value until you run their command."
 		}
-		commands = append(commands, "gh variable set "+v.name+" --repo "+s.Repository+" --body "+shellQuote(v.value))
+		commands = append(commands, "gh variable set "+v.name+" --repo "+s.Repository+" --body "+plain.ShellWord(v.value))
 	}
 	if bucket := s.bucketWithoutRegion(); bucket != "" && !st.has("S3_REGION") {
 		also += "\n    Say in which region " + bucket + " is: gh variable set S3_REGION --repo " + s.Repository + " --body REGION"
@@ -294,7 +295,7 @@ func (s *Setup) badgeSteps(st *state) []step {
 	k := st.keys[0]
 	return []step{{
 		"If you want GitHub to show the commits as Verified, add the public key to the account that " + gitrepo.SignerIdentity(k.signer).Email + " belongs to:",
-		[]string{"gh gpg-key add " + shellQuote(k.public)},
+		[]string{"gh gpg-key add " + plain.ShellWord(k.public)},
 		"Or at https://github.com/settings/gpg/new. If gh refuses, first run: gh auth refresh -s write:gpg_key",
 	}}
 }

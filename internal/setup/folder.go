@@ -3,11 +3,12 @@ package setup
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bounded"
 )
 
 // newMark begins the names of files that are not finished. A run that was killed
@@ -101,22 +102,12 @@ func write(path string, content []byte, mode fs.FileMode, name func(from, to str
 
 // readFile reads a small file; nil if there is none.
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }() // nothing was written
-	raw, err := io.ReadAll(io.LimitReader(f, maxKey+1))
+	raw, err := bounded.ReadFile(path, maxKey)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("read %q: %w", path, err)
-	case len(raw) > maxKey:
-		return nil, fmt.Errorf("read %q: it is longer than %d bytes", path, maxKey)
-	case raw == nil:
-		raw = []byte{}
 	}
 	return raw, nil
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 )
 
 // A key is a pair of files, and the secret of GitHub that hands the private one
@@ -162,7 +163,7 @@ func (k *key) checkRemote(workflow string) error {
 	}
 	return fmt.Errorf("%q is the deploy key of %s, and GitHub lets a deploy key into one repository only; to get another one for %s, run: rm -f %s %s; "+
 		"if %s has the secret %s, also run: gh secret delete %s --repo %s; then run this again. If %s is the new name of the same repository, write it at the end of %q instead",
-		k.public, before, slug, shellQuote(k.path), shellQuote(k.public), workflow, k.secret, k.secret, workflow, slug, k.public)
+		k.public, before, slug, plain.ShellWord(k.path), plain.ShellWord(k.public), workflow, k.secret, k.secret, workflow, slug, k.public)
 }
 
 // readPublic reads the public half of an ssh key whose private half is elsewhere.

@@ -10,6 +10,7 @@ import (
 
 	workflows "github.com/hackage-mirror/hackage-mirror/.github/workflows"
 	"github.com/hackage-mirror/hackage-mirror/internal/pace"
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 )
 
 // watchVariable lets runs stay, for so long.
@@ -165,7 +166,7 @@ func (s *Setup) formerSteps(st *state) []step {
 	}
 	remove := "git rm"
 	for _, path := range left {
-		remove += " " + shellQuote(path)
+		remove += " " + plain.ShellWord(path)
 	}
 	return append(all, step{
 		"End the chain that was set up before:",

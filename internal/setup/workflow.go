@@ -233,11 +233,3 @@ func minuteOf(repository string) int {
 	minute := int(h.Sum32() % 48)
 	return minute + minute/4 + 1 // 1 to 59 without 5, 10, … 55
 }
-
-// shellQuote makes a text one word of a shell.
-func shellQuote(text string) string {
-	if text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/:@,%+=._-") == "" {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
-}
