@@ -42,13 +42,13 @@ func (o Object) Copy(ctx context.Context, w io.Writer) error {
 	if o.Body == nil || o.Size < 0 {
 		return fmt.Errorf("read body of %d bytes: no such body: %w", o.Size, ErrBody)
 	}
-	if err := o.Base.check(o.Size); err != nil {
+	if err := o.checkBase(); err != nil {
 		return err
 	}
 	if _, err := o.Body.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("rewind body: %w", err)
 	}
-	digest := o.Base.resume()
+	digest := o.Base.Resume()
 	// One byte more than declared tells a longer body without reading all of it.
 	limited := io.LimitReader(contextReader{ctx, o.Body}, o.rest()+1)
 	n, err := io.Copy(io.MultiWriter(digest, w), limited)
@@ -73,11 +73,19 @@ func (o Object) Check(ctx context.Context, c Condition) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := o.Base.check(o.Size); err != nil {
+	if err := o.checkBase(); err != nil {
 		return err
 	}
 	if o.Base.Length > 0 && c.Creates() {
 		return fmt.Errorf("nothing may be there: %w", ErrBase)
+	}
+	return nil
+}
+
+// checkBase refuses what cannot be the base of the object.
+func (o Object) checkBase() error {
+	if !o.Base.Within(o.Size) {
+		return fmt.Errorf("build %d bytes on the first %d: no such object: %w", o.Size, o.Base.Length, ErrBody)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 )
 
 // ErrNoTar says that a snapshot does not name 01-index.tar.
@@ -107,7 +108,7 @@ func (u *Upstream) Since(ctx context.Context, m *Metadata, newest time.Time, mos
 		return Gap{}, err
 	}
 	start := firstHeader(part)
-	return newer(index.NewLog(bytes.NewReader(part[start:]), index.Position{Length: at + int64(start)}), newest)
+	return newer(index.NewLog(bytes.NewReader(part[start:]), index.Position{Prefix: midstate.Prefix{Length: at + int64(start)}}), newest)
 }
 
 // ErrFarBack says that the oldest entry that is missing lies further back than was

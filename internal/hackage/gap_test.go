@@ -12,6 +12,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -66,7 +67,7 @@ func TestGap(t *testing.T) {
 	}
 	// A position without a midstate is believed.
 	want.Proven = false
-	if got, err := gap(index.Position{Length: from.Length}, 1<<20); err != nil || got != want {
+	if got, err := gap(index.Position{Prefix: midstate.Prefix{Length: from.Length}}, 1<<20); err != nil || got != want {
 		t.Errorf("without a midstate: %+v, %v, want %+v", got, err, want)
 	}
 	want = hackage.Gap{Bytes: size, Entries: -1, First: first}
@@ -78,7 +79,7 @@ func TestGap(t *testing.T) {
 	if _, err := gap(other, 1<<20); !errors.Is(err, index.ErrDigest) {
 		t.Errorf("another position: %v", err)
 	}
-	if _, err := gap(index.Position{Length: 1 << 20}, 1<<20); !errors.Is(err, index.ErrLength) {
+	if _, err := gap(index.Position{Prefix: midstate.Prefix{Length: 1 << 20}}, 1<<20); !errors.Is(err, index.ErrLength) {
 		t.Errorf("a position behind the end: %v", err)
 	}
 	h.OmitTar(true)
@@ -170,7 +171,7 @@ func TestFilesOfAStoreAreVerified(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := hackage.OpenFiles(kept{h.Generation()}, o).Gap(t.Context(), m, index.Position{Length: 512}, 9); err == nil {
+	if _, err := hackage.OpenFiles(kept{h.Generation()}, o).Gap(t.Context(), m, index.Position{Prefix: midstate.Prefix{Length: 512}}, 9); err == nil {
 		t.Error("a part came")
 	}
 	h.Advance(2 * time.Hour)

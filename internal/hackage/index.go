@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -82,7 +83,7 @@ func (u *Upstream) fetchIndex(ctx context.Context, m *Metadata, root *os.Root) (
 	if err != nil {
 		return nil, err
 	}
-	d := newDigester(Prefix{}, info.Length)
+	d := newDigester(midstate.Prefix{}, info.Length)
 	err = u.fetchMarked(ctx, indexGzFile, info, d, func() io.Writer { return &restarted{file: file} })
 	if errors.Is(err, ErrMismatch) {
 		err = fmt.Errorf("%s is not the one that %s version %d names; if upstream has just published a newer index, the next run will read all of it: %w: %w",

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -143,7 +144,7 @@ func TestIndexRefusesOffsets(t *testing.T) {
 		}
 		defer func() { _ = ix.Close() }()
 		size := ix.TarInfo().Length
-		for _, err := range ix.Log(index.Position{Length: size + 512}).Entries() {
+		for _, err := range ix.Log(index.Position{Prefix: midstate.Prefix{Length: size + 512}}).Entries() {
 			if !errors.Is(err, index.ErrLength) {
 				t.Errorf("a log from behind the end: %v", err)
 			}

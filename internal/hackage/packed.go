@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -12,7 +13,7 @@ import (
 type Packed struct {
 	// From is the prefix that Body continues; if it is zero, Body is the whole
 	// file.
-	From Prefix
+	From midstate.Prefix
 	// Body holds Size bytes. It is closed with the Index.
 	Body io.ReaderAt
 	Size int64
@@ -20,7 +21,7 @@ type Packed struct {
 	Info tuf.FileInfo
 	// Mark is the prefix to name as Have.Gz next time: upstream's next edition
 	// most likely begins with it. It is zero if the file is small.
-	Mark Prefix
+	Mark midstate.Prefix
 }
 
 // Packed returns the packed index. It has none if Have.NeedGz was false and there

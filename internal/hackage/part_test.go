@@ -12,6 +12,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 )
 
 // How much of the index comes as a part in the end.
@@ -83,9 +84,9 @@ func checkLies(t *testing.T, u *Upstream, g *hackagetest.Generation, have Have, 
 	tar, gz := have.Tar, have.Gz
 	switch want {
 	case wholeIndex:
-		tar, gz = index.Position{}, Prefix{}
+		tar, gz = index.Position{}, midstate.Prefix{}
 	case tarPartOnly:
-		gz = Prefix{}
+		gz = midstate.Prefix{}
 	}
 	if ix.From != tar {
 		t.Errorf("%s: index from %d instead of %d", u, ix.From.Length, tar.Length)
@@ -114,14 +115,14 @@ func TestTailOfAnIndexPackedAnew(t *testing.T) {
 	if ix.From != have.Tar || s.Count(gzPath) != 2 || s.Count(tarPath) != 1 {
 		t.Errorf("index from %d, %d and %d requests", ix.From.Length, s.Count(tarPath), s.Count(gzPath))
 	}
-	checkPacked(t, ix, g, Prefix{})
+	checkPacked(t, ix, g, midstate.Prefix{})
 	s.Forget()
 	all, err := ix.Whole(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	checkTail(t, all, g, index.Position{})
-	checkPacked(t, all, g, Prefix{})
+	checkPacked(t, all, g, midstate.Prefix{})
 	if s.Count("/") != 0 {
 		t.Errorf("%d requests for what was there", s.Count("/"))
 	}

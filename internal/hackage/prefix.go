@@ -7,25 +7,9 @@ import (
 	"hash"
 	"io"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
-
-// A Prefix is a beginning of a file, known by its length in bytes, a multiple of
-// 64, and SHA-256's state behind it. With what follows it must give the digest of
-// the whole file, which proves both. The zero Prefix is that of no bytes.
-type Prefix struct {
-	Length   int64
-	Midstate [sha256.Size]byte
-}
-
-// IsZero reports whether p is of no bytes.
-func (p Prefix) IsZero() bool { return p.Length == 0 }
-
-// usable reports whether p can be the beginning of a longer file.
-func (p Prefix) usable(length int64) bool {
-	return p.Length >= 0 && p.Length%sha256.BlockSize == 0 && p.Length < length
-}
 
 // beforeEnd is how far from its end a file is marked. Two editions of upstream's
 // packed index differ from about 64 KiB before the end of the older one on.
@@ -42,24 +26,24 @@ func markOf(length int64) int64 {
 // where the mark is. It must be Reset before it is first used.
 type digester struct {
 	hash.Hash
-	from Prefix
-	mark Prefix // its Length is given, its Midstate is noted
+	from midstate.Prefix
+	mark midstate.Prefix // its Length is given, its Midstate is noted
 	pos  int64
 }
 
 // newDigester returns a digester with its mark near the end of a file of some
 // length, but not before its start.
-func newDigester(from Prefix, length int64) *digester {
+func newDigester(from midstate.Prefix, length int64) *digester {
 	mark := from
 	if at := markOf(length); at > from.Length {
-		mark = Prefix{Length: at}
+		mark = midstate.Prefix{Length: at}
 	}
 	return &digester{from: from, mark: mark}
 }
 
 // Reset starts again behind the prefix.
 func (d *digester) Reset() {
-	d.Hash = index.Resume(d.from.Length, d.from.Midstate)
+	d.Hash = d.from.Resume()
 	d.pos = d.from.Length
 }
 
@@ -67,7 +51,7 @@ func (d *digester) Write(p []byte) (int, error) {
 	n := len(p)
 	if left := d.mark.Length - d.pos; left > 0 && left <= int64(n) {
 		d.Hash.Write(p[:left]) // a hash.Hash never fails
-		d.mark.Midstate = index.Midstate(d.Hash)
+		d.mark = midstate.Of(d.Hash)
 		p = p[left:]
 	}
 	d.Hash.Write(p)

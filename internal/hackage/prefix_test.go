@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -45,7 +46,7 @@ func TestDigester(t *testing.T) {
 
 func TestDigesterOfASmallFile(t *testing.T) {
 	t.Parallel()
-	d := newDigester(Prefix{}, beforeEnd+63)
+	d := newDigester(midstate.Prefix{}, beforeEnd+63)
 	d.Reset()
 	if _, err := io.WriteString(d, "small"); err != nil {
 		t.Error(err)

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 )
 
 // ErrNoEntry says that at a place of the index no entry of the size begins that
@@ -108,7 +109,7 @@ func (ix *Index) EntryAt(ctx context.Context, span index.Span) (index.Entry, err
 	case span.Offset < 0 || span.Offset >= ix.info.Length-span.Size:
 		return index.Entry{}, fmt.Errorf("read index entry at offset %d: %w", span.Offset, ErrNoEntry)
 	case span.Offset >= ix.From.Length:
-		return readEntry(ix.Log(index.Position{Length: span.Offset}), span)
+		return readEntry(ix.Log(index.Position{Prefix: midstate.Prefix{Length: span.Offset}}), span)
 	}
 	if whole := ix.fetched(); whole != nil {
 		return whole.EntryAt(ctx, span)
@@ -168,7 +169,7 @@ func (ix *Index) fetchEntry(ctx context.Context, span index.Span) (index.Entry, 
 	if err != nil {
 		return index.Entry{}, err
 	}
-	return readEntry(index.NewLog(&part, index.Position{Length: span.Offset}), span)
+	return readEntry(index.NewLog(&part, index.Position{Prefix: midstate.Prefix{Length: span.Offset}}), span)
 }
 
 // readEntry reads the first entry of a log, which must be the one at span.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 )
 
 // spanOf is where an entry stands.
@@ -224,7 +225,7 @@ func TestWholeIsFetchedOnce(t *testing.T) {
 		t.Errorf("the whole of the whole is another: %v", err)
 	}
 	checkTail(t, got[0], g, index.Position{})
-	checkPacked(t, got[0], g, Prefix{})
+	checkPacked(t, got[0], g, midstate.Prefix{})
 	// Both files remain what they were.
 	checkTail(t, ix, g, ix.From)
 	if s.Count("/") != 1 || s.Count(gzPath) != 1 {

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 )
 
 // The parts of a file that are looked at, in bytes: what it begins with, and of the
@@ -85,7 +86,7 @@ func (s *Served) read(end []byte, at, length int64) error {
 	if start == len(end) && bytes.Equal(end[len(end)-index.Closing:], make([]byte, index.Closing)) {
 		return nil // one entry is longer than that
 	}
-	log := index.NewLog(bytes.NewReader(end[start:]), index.Position{Length: at + int64(start)})
+	log := index.NewLog(bytes.NewReader(end[start:]), index.Position{Prefix: midstate.Prefix{Length: at + int64(start)}})
 	for e, err := range log.Entries() {
 		if err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -18,7 +19,7 @@ type Have struct {
 	Tar index.Position
 	// Gz is the shortest prefix that a bucket holds of 01-index.tar.gz; if it is
 	// zero, all of that is wanted.
-	Gz Prefix
+	Gz midstate.Prefix
 	// NeedGz says that a bucket wants 01-index.tar.gz at all.
 	NeedGz bool
 }
@@ -100,7 +101,7 @@ func (h Have) worth(m *Metadata) bool {
 		return part < gz
 	}
 	// Without a prefix, all of the packed index comes and holds everything.
-	return h.Gz.usable(gz) && !h.Gz.IsZero() && part+gz-h.Gz.Length < gz
+	return h.Gz.Within(gz-1) && !h.Gz.IsZero() && part+gz-h.Gz.Length < gz
 }
 
 // indexTail fetches parts.
@@ -161,7 +162,7 @@ func proveTail(r io.Reader, info tuf.FileInfo, from index.Position) error {
 
 // gzTail fetches what follows a prefix of the packed index, or all of it if that
 // does not prove itself.
-func (u *Upstream) gzTail(ctx context.Context, m *Metadata, root *os.Root, from Prefix) (*packedFile, error) {
+func (u *Upstream) gzTail(ctx context.Context, m *Metadata, root *os.Root, from midstate.Prefix) (*packedFile, error) {
 	info := m.Snapshot.IndexTarGz()
 	file, err := create(root, gzTailFile)
 	if err != nil {

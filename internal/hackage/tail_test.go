@@ -14,6 +14,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 )
 
 const (
@@ -32,10 +33,10 @@ func bulky() *hackagetest.Hackage {
 }
 
 // prefixOf is the prefix of raw with a length.
-func prefixOf(raw []byte, length int64) Prefix {
+func prefixOf(raw []byte, length int64) midstate.Prefix {
 	sum := sha256.New()
 	sum.Write(raw[:length])
-	return Prefix{Length: length, Midstate: index.Midstate(sum)}
+	return midstate.Of(sum)
 }
 
 // after is the position behind the first n entries of g.
@@ -45,7 +46,7 @@ func after(g *hackagetest.Generation, n int) index.Position {
 	}
 	e := g.Entries()[n-1]
 	p := prefixOf(g.File(indexTarFile), e.End)
-	return index.Position{Length: p.Length, Midstate: p.Midstate, Time: e.Time}
+	return index.Position{Prefix: p, Time: e.Time}
 }
 
 // whole is what a destination has that was brought up to g.
@@ -93,7 +94,7 @@ func checkTail(t *testing.T, ix *Index, g *hackagetest.Generation, from index.Po
 }
 
 // checkPacked compares the packed index with g's, and its mark.
-func checkPacked(t *testing.T, ix *Index, g *hackagetest.Generation, from Prefix) {
+func checkPacked(t *testing.T, ix *Index, g *hackagetest.Generation, from midstate.Prefix) {
 	t.Helper()
 	p, ok := ix.Packed()
 	if !ok {
@@ -211,7 +212,7 @@ func TestTailWithAWrongState(t *testing.T) {
 	earlier := after(g, last-1)
 	earlier.Length = right.Tar.Length
 	inside := prefixOf(raw, g.Entries()[last-2].Offset+blockOf)
-	inEntry := index.Position{Length: inside.Length, Midstate: inside.Midstate}
+	inEntry := index.Position{Prefix: inside}
 	all := prefixOf(raw, int64(len(raw)))
 	for name, test := range map[string]struct {
 		have   Have
@@ -220,16 +221,16 @@ func TestTailWithAWrongState(t *testing.T) {
 		"nothing":              {have: Have{}, silent: true},
 		"edited midstate":      {have: Have{Tar: edited}},
 		"another's midstate":   {have: Have{Tar: earlier}},
-		"no midstate":          {have: Have{Tar: index.Position{Length: right.Tar.Length}}},
+		"no midstate":          {have: Have{Tar: index.Position{Prefix: midstate.Prefix{Length: right.Tar.Length}}}},
 		"within an entry":      {have: Have{Tar: inEntry}},
-		"within the end":       {have: Have{Tar: index.Position{Length: right.Tar.Length + 512}}},
-		"at the end":           {have: Have{Tar: index.Position{Length: all.Length, Midstate: all.Midstate}}, silent: true},
-		"behind the end":       {have: Have{Tar: index.Position{Length: all.Length + 512}}},
-		"far behind":           {have: Have{Tar: index.Position{Length: 1 << 62}}},
+		"within the end":       {have: Have{Tar: index.Position{Prefix: midstate.Prefix{Length: right.Tar.Length + 512}}}},
+		"at the end":           {have: Have{Tar: index.Position{Prefix: all}}, silent: true},
+		"behind the end":       {have: Have{Tar: index.Position{Prefix: midstate.Prefix{Length: all.Length + 512}}}},
+		"far behind":           {have: Have{Tar: index.Position{Prefix: midstate.Prefix{Length: 1 << 62}}}},
 		"packed, nothing":      {have: Have{Tar: right.Tar, NeedGz: true}, silent: true},
-		"packed, behind":       {have: Have{Tar: right.Tar, Gz: Prefix{Length: int64(len(gz)+64) &^ 63}, NeedGz: true}, silent: true},
-		"packed, half a block": {have: Have{Tar: right.Tar, Gz: Prefix{Length: right.Gz.Length + 1}, NeedGz: true}, silent: true},
-		"packed, negative":     {have: Have{Tar: right.Tar, Gz: Prefix{Length: -64}, NeedGz: true}, silent: true},
+		"packed, behind":       {have: Have{Tar: right.Tar, Gz: midstate.Prefix{Length: int64(len(gz)+64) &^ 63}, NeedGz: true}, silent: true},
+		"packed, half a block": {have: Have{Tar: right.Tar, Gz: midstate.Prefix{Length: right.Gz.Length + 1}, NeedGz: true}, silent: true},
+		"packed, negative":     {have: Have{Tar: right.Tar, Gz: midstate.Prefix{Length: -64}, NeedGz: true}, silent: true},
 		"packed, too short":    {have: Have{Tar: after(g, 1), Gz: prefixOf(gz, 64), NeedGz: true}, silent: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -243,7 +244,7 @@ func TestTailWithAWrongState(t *testing.T) {
 					t.Errorf("index from %d", ix.From.Length)
 				}
 				checkTail(t, ix, g, index.Position{})
-				checkPacked(t, ix, g, Prefix{})
+				checkPacked(t, ix, g, midstate.Prefix{})
 				if silent := len(told.all()) == 0; silent != test.silent {
 					t.Errorf("told of %v", told.all())
 				}

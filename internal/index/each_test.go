@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 )
 
 // motley is an index of a few releases that are uploaded, revised, replaced and
@@ -192,12 +193,12 @@ func TestScanEachOfOtherPositions(t *testing.T) {
 	odd := []index.Position{
 		edited,
 		swapped,
-		{Length: at[30].Length},
-		{Length: at[30].Length + 512, Midstate: index.Midstate(inside)},
-		{Length: end.Length + 512, Midstate: end.Midstate},
-		{Length: int64(len(raw)), Midstate: sha256.Sum256(raw)},
-		{Length: 1 << 60, Midstate: end.Midstate},
-		{Length: -512},
+		{Prefix: midstate.Prefix{Length: at[30].Length}},
+		{Prefix: midstate.Of(inside)},
+		{Prefix: midstate.Prefix{Length: end.Length + 512, Midstate: end.Midstate}},
+		{Prefix: midstate.Prefix{Length: int64(len(raw)), Midstate: sha256.Sum256(raw)}},
+		{Prefix: midstate.Prefix{Length: 1 << 60, Midstate: end.Midstate}},
+		{Prefix: midstate.Prefix{Length: -512}},
 	}
 	tails, err := index.ScanEach(index.NewLog(bytes.NewReader(raw), index.Position{}), nil, append(odd, at[30], later)...)
 	if err != nil {

@@ -3,8 +3,6 @@ package index_test
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding"
-	"encoding/hex"
 	"errors"
 	"strings"
 	"testing"
@@ -12,24 +10,6 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
-
-// TestStateForm pins the binary form of crypto/sha256's state, which stored
-// positions rely on: magic, chaining words, partial block, length.
-func TestStateForm(t *testing.T) {
-	t.Parallel()
-	h := sha256.New()
-	h.Write(make([]byte, 512))
-	raw, err := h.(encoding.BinaryAppender).AppendBinary(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The chaining words behind 512 zero bytes, as any SHA-256 has them.
-	const words = "0d0043d760ec5f44308a627c2aaa7eafdc9d3733bc51da27933e0af54105a7f5"
-	want := hex.EncodeToString([]byte("sha\x03")) + words + strings.Repeat("00", 64) + "0000000000000200"
-	if got := hex.EncodeToString(raw); got != want {
-		t.Errorf("state is\n%s\nwant\n%s", got, want)
-	}
-}
 
 // TestStoredPositionStaysGood pins the midstate of a fixed prefix: positions
 // that were stored once must be good for ever.

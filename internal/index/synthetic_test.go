@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 )
 
 // A synthetic is an index of as many releases as wanted, of eight to a package,
@@ -66,11 +67,11 @@ func (s *synthetic) positions(t testing.TB, fractions []float64) []index.Positio
 	var at []index.Position
 	log, sum := newSynthetic(s.releases), sha256.New()
 	for _, f := range fractions {
-		p := index.Position{Length: int64(f*float64(s.releases)) * perRelease}
+		p := index.Position{Prefix: midstate.Prefix{Length: int64(f*float64(s.releases)) * perRelease}}
 		if _, err := io.CopyN(sum, log, p.Length-int64(log.read)); err != nil {
 			t.Fatal(err)
 		}
-		p.Midstate = index.Midstate(sum)
+		p.Prefix = midstate.Of(sum)
 		at = append(at, p)
 	}
 	return at

@@ -8,6 +8,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 )
 
 // A tape lies between a Log, or archive/tar for it, and the bytes of an index.
@@ -38,8 +40,7 @@ type tape struct {
 	points []int64
 	seen   map[int64]Position
 	// err is what reading src ended with, unless it was io.EOF.
-	err     error
-	scratch [stateSize]byte
+	err error
 }
 
 // bufferSize makes the reads below a tape large: entries are small, and there
@@ -53,7 +54,7 @@ const unknown = -1
 func newTape(r io.Reader, from Position, checkpoints []int64) *tape {
 	t := &tape{
 		src:  bufio.NewReaderSize(r, bufferSize),
-		sum:  from.resume(),
+		sum:  from.Resume(),
 		pos:  from.Length,
 		end:  from.Length,
 		last: from.Time,
@@ -92,7 +93,7 @@ func padded(pos, size int64) int64 {
 // reach notes the boundary that pos has come to.
 func (t *tape) reach() {
 	t.loose = false
-	t.edge = Position{Length: t.pos, Time: t.last, Midstate: midstate(t.sum, &t.scratch)}
+	t.edge = Position{midstate.Of(t.sum), t.last}
 	t.note()
 }
 

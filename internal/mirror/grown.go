@@ -11,6 +11,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
@@ -19,13 +20,13 @@ import (
 // its 01-index.tar begins with if that is less, and what its 01-index.tar.gz
 // begins with. Only what follows has to be fetched to bring it up. Zero stands
 // for all of it.
-func (b *Bucket) Have() (tar index.Position, gz hackage.Prefix) {
+func (b *Bucket) Have() (tar index.Position, gz midstate.Prefix) {
 	if b.key != StateKey {
-		return b.state.Position, hackage.Prefix{} // a shard publishes nothing
+		return b.state.Position, midstate.Prefix{} // a shard publishes nothing
 	}
 	held := b.state.Held
 	if held.Tar.Length < b.state.Position.Length {
-		return index.Position{Length: held.Tar.Length, Midstate: held.Tar.Midstate}, held.Gz.Prefix
+		return index.Position{Prefix: held.Tar.Prefix}, held.Gz.Prefix
 	}
 	return b.state.Position, held.Gz.Prefix
 }
@@ -75,7 +76,7 @@ func (pub *publishing) prepareIndex(ctx context.Context) error {
 		return err
 	}
 	if end := pub.final.Position; end.Ends(tar.info.Length, tar.info.SHA256) {
-		if err := tar.note(hackage.Prefix{Length: end.Length, Midstate: end.Midstate}); err != nil {
+		if err := tar.note(end.Prefix); err != nil {
 			return err
 		}
 	}
@@ -128,7 +129,7 @@ func (g grown) builds() bool {
 
 // note notes a prefix of the file with its CRC, which goes on from that of the one
 // in place.
-func (g grown) note(to hackage.Prefix) error {
+func (g grown) note(to midstate.Prefix) error {
 	g.next.Prefix, g.next.CRC64 = to, 0
 	at, sum := int64(0), uint64(0)
 	if g.held.CRC64 != 0 && g.held.Length <= to.Length && g.builds() {
@@ -162,7 +163,7 @@ func (g grown) base(turn int64) bucket.Base {
 	places := max(1, g.held.Length/sampleSize)
 	at := turn % places * sampleSize
 	return bucket.Base{
-		Length: g.held.Length, Midstate: g.held.Midstate, CRC64: g.held.CRC64,
+		Prefix: g.held.Prefix, CRC64: g.held.CRC64,
 		Sample: func(ctx context.Context) (int64, []byte, error) {
 			content, err := g.sample(ctx, at, min(sampleSize, g.held.Length-at))
 			return at, content, err

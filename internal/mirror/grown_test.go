@@ -8,9 +8,9 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/buckettest"
-	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
@@ -81,7 +81,9 @@ func TestLegacyIsMadeOncePerWeek(t *testing.T) {
 	for midnight.Weekday() != time.Monday {
 		midnight = midnight.Add(24 * time.Hour)
 	}
-	end := func(length int64, at time.Time) index.Position { return index.Position{Length: length, Time: at} }
+	end := func(length int64, at time.Time) index.Position {
+		return index.Position{Prefix: midstate.Prefix{Length: length}, Time: at}
+	}
 	if b := r.last; b.LegacyDue(end(smallIndex, midnight.Add(-1))) || !b.LegacyDue(end(smallIndex, midnight)) {
 		t.Errorf("with one of %s, it is due at the wrong time", b.State().Legacy)
 	}
@@ -170,12 +172,12 @@ func TestHave(t *testing.T) {
 	if tar, gz := b.Have(); tar != s.Position || gz != s.Held.Gz.Prefix {
 		t.Errorf("a bucket at %+v has %+v and %+v", s, tar, gz)
 	}
-	b.state.Held.Tar.Prefix = hackage.Prefix{Length: 1024, Midstate: [32]byte{1}}
+	b.state.Held.Tar.Prefix = midstate.Prefix{Length: 1024, Midstate: [32]byte{1}}
 	if tar, _ := b.Have(); tar.Length != 1024 || tar.Midstate != b.state.Held.Tar.Midstate {
 		t.Errorf("a bucket that holds 1024 bytes has %+v", tar)
 	}
 	b.Forget("")
-	if tar, gz := b.Have(); !tar.IsZero() || !gz.IsZero() || !b.LegacyDue(index.Position{Length: smallIndex + 512, Time: noon()}) {
+	if tar, gz := b.Have(); !tar.IsZero() || !gz.IsZero() || !b.LegacyDue(index.Position{Prefix: midstate.Prefix{Length: smallIndex + 512}, Time: noon()}) {
 		t.Errorf("a bucket that is put back to the start has %+v and %+v", tar, gz)
 	}
 	shard := New(r.store, "", noon)

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
@@ -41,7 +42,7 @@ func samples(t testing.TB) map[string]*Run {
 
 // daily is a run with a bit of everything.
 func daily(t testing.TB) *Run {
-	at := index.Position{Length: 932_483_072, Time: began.Add(-23 * time.Minute)}
+	at := index.Position{Prefix: midstate.Prefix{Length: 932_483_072}, Time: began.Add(-23 * time.Minute)}
 	r := &Run{
 		Tool: "hackage-mirror v1.2.3", Upstream: "https://hackage.haskell.org", Outcome: Degraded,
 		Error:     "broken-1.0: upstream has 47,230 bytes where 47,229 are signed",
@@ -93,7 +94,7 @@ func daily(t testing.TB) *Run {
 
 // quiet is a run that found nothing new.
 func quiet() *Run {
-	at := index.Position{Length: 932_483_072, Time: began.Add(-time.Hour)}
+	at := index.Position{Prefix: midstate.Prefix{Length: 932_483_072}, Time: began.Add(-time.Hour)}
 	return &Run{
 		Tool: "hackage-mirror v1.2.3", Upstream: "https://hackage.haskell.org", Outcome: Done, Began: began, Took: 214 * time.Millisecond, Index: at,
 		Destinations: []Destination{{Kind: "bucket", Name: "s3://my-hackage", At: at}},
@@ -108,7 +109,7 @@ func partly() *Run {
 	r.Outcome, r.Destinations[0].Changed, r.Destinations[0].Bytes = Failed, true, 5121
 	r.Error = `bucket "/srv/hackage": put "timestamp.json" into "/srv/hackage": no space left on device`
 	r.Destinations = append(r.Destinations, Destination{
-		Kind: "bucket", Name: "/srv/hackage", At: index.Position{Length: 932_000_256, Time: began.Add(-30 * time.Hour)},
+		Kind: "bucket", Name: "/srv/hackage", At: index.Position{Prefix: midstate.Prefix{Length: 932_000_256}, Time: began.Add(-30 * time.Hour)},
 		Err: `put "timestamp.json" into "/srv/hackage": no space left on device`, Took: 2 * time.Second,
 	})
 	return r
@@ -127,7 +128,7 @@ func interrupted(t testing.TB) *Run {
 	r := &Run{
 		Tool: "hackage-mirror v1.2.3", Upstream: "https://hackage.haskell.org", Packages: "servant*", Outcome: Interrupted, Aborted: true,
 		Began: began, Took: 2*time.Hour + 31*time.Minute + 4*time.Second, Left: 121_004, Revisions: 40_100, Bytes: 2_122_000_000,
-		Index: index.Position{Length: 201_338_880, Time: time.Date(2015, 3, 2, 11, 0, 0, 0, time.UTC)},
+		Index: index.Position{Prefix: midstate.Prefix{Length: 201_338_880}, Time: time.Date(2015, 3, 2, 11, 0, 0, 0, time.UTC)},
 		Destinations: []Destination{
 			{Kind: "bucket", Name: "s3://my-hackage", Err: "interrupted", Changed: true, Tarballs: 26_000, Revisions: 40_100, Bytes: 2_400_000_000, Took: 2 * time.Hour},
 			{Kind: "hashes-repository", Name: "git@github.com:me/hashes.git"},
@@ -146,7 +147,7 @@ func interrupted(t testing.TB) *Run {
 func first(t testing.TB) *Run {
 	r := interrupted(t)
 	r.Outcome, r.Aborted, r.Left, r.Packages = Done, false, 0, ""
-	r.Index = index.Position{Length: 932_483_072, Time: began.Add(2*time.Hour + 25*time.Minute)}
+	r.Index = index.Position{Prefix: midstate.Prefix{Length: 932_483_072}, Time: began.Add(2*time.Hour + 25*time.Minute)}
 	r.PublicURL, r.Tag, r.Fingerprint = "https://hackage.example.org", "current-hackage", "0123456789ABCDEF0123456789ABCDEF01234567"
 	for i := range r.Destinations {
 		r.Destinations[i].Err, r.Destinations[i].At = "", r.Index
@@ -160,7 +161,7 @@ func first(t testing.TB) *Run {
 
 // dry is a run that only looked.
 func dry(t testing.TB) *Run {
-	at := index.Position{Length: 932_483_072, Time: began.Add(-23 * time.Minute)}
+	at := index.Position{Prefix: midstate.Prefix{Length: 932_483_072}, Time: began.Add(-23 * time.Minute)}
 	return &Run{
 		Tool: "hackage-mirror v1.2.3", Upstream: "/srv/upstream", DryRun: true, Outcome: Done, Began: began, Took: 1500 * time.Millisecond, Index: at, Revisions: 3,
 		New: []Release{{Release: release(t, "aeson-2.2.4.0"), Time: began, Size: 4096}},

@@ -18,6 +18,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 	"github.com/hackage-mirror/hackage-mirror/internal/selection"
@@ -305,7 +306,7 @@ func (p *view) position() (index.Position, bool) {
 	if p.stated && signed && p.state.Position.Ends(info.Length, info.SHA256) {
 		return p.state.Position, true
 	}
-	return index.Position{Length: info.Length - index.Closing}, signed && info.Length >= index.Closing
+	return index.Position{Prefix: midstate.Prefix{Length: info.Length - index.Closing}}, signed && info.Length >= index.Closing
 }
 
 // newest is the time of the newest entry that a place says it has, zero if it does

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
@@ -64,7 +65,7 @@ func TestWantsAreWhatIsNewAndWhatIsOwed(t *testing.T) {
 	t.Parallel()
 	release := func(name string) index.Release { return index.Release{Package: name, Version: "1"} }
 	old, fresh := index.Target{Length: 1}, index.Target{Length: 2}
-	s := state.State{Position: index.Position{Length: 1024}, Ledger: state.Ledger{
+	s := state.State{Position: index.Position{Prefix: midstate.Prefix{Length: 1024}}, Ledger: state.Ledger{
 		release("owed"):     {Reason: state.Missing, Target: old, Replaced: true},
 		release("replaced"): {Reason: state.Mismatch, Target: old},
 		release("bare"):     {Reason: state.Unsigned},

@@ -21,6 +21,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 )
 
 // A State is what one destination carries from run to run. The zero State is
@@ -77,7 +78,7 @@ type Told struct {
 
 // Is reports whether the readers were told of a bucket that is at p.
 func (t Told) Is(p index.Position) bool {
-	return !t.When.IsZero() && t.At.Length == p.Length && t.At.Midstate == p.Midstate
+	return !t.When.IsZero() && t.At.Prefix == p.Prefix
 }
 
 // A Kind tells the two repositories apart.
@@ -136,7 +137,7 @@ type Held struct{ Tar, Gz Beginning }
 
 // A Beginning is that of a file in a bucket.
 type Beginning struct {
-	hackage.Prefix
+	midstate.Prefix
 	// CRC64 is its CRC-64/NVME, by which some stores prove a file that grows; 0
 	// if it is not known.
 	CRC64 uint64

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
@@ -33,10 +34,10 @@ func at(text string) time.Time {
 func bucketFull() state.State {
 	s := full()
 	s.Kind, s.Branch, s.Alarms = "", "", nil // are a repository's alone
-	s.Held.Tar = state.Beginning{Prefix: hackage.Prefix{Length: 531 << 20, Midstate: sha256.Sum256([]byte("tar"))}, CRC64: 0xfedcba}
-	s.Held.Gz.Prefix = hackage.Prefix{Length: 64 * 1001, Midstate: sha256.Sum256([]byte("gz"))}
+	s.Held.Tar = state.Beginning{Prefix: midstate.Prefix{Length: 531 << 20, Midstate: sha256.Sum256([]byte("tar"))}, CRC64: 0xfedcba}
+	s.Held.Gz.Prefix = midstate.Prefix{Length: 64 * 1001, Midstate: sha256.Sum256([]byte("gz"))}
 	s.Legacy, s.Nonce, s.Notified = at("2026-11-21T06:00:00Z"), "0123456789abcdef", "failed"
-	s.Told = state.Told{When: at("2026-11-22T06:01:00Z"), Health: "good", At: index.Position{Length: 531 << 20, Midstate: sha256.Sum256([]byte("told"))}}
+	s.Told = state.Told{When: at("2026-11-22T06:01:00Z"), Health: "good", At: index.Position{Prefix: midstate.Prefix{Length: 531 << 20, Midstate: sha256.Sum256([]byte("told"))}}}
 	s.Pointers = map[string]string{"01-index.tar": `"d41d8cd9-5"`, "packages/deprecated.json": `W/"a b=c%"`}
 	return s
 }
@@ -44,7 +45,7 @@ func bucketFull() state.State {
 // full is a state that has everything that a repository's can have.
 func full() state.State {
 	return state.State{
-		Position: index.Position{Length: 532 << 20, Time: at("2026-11-22T06:00:00Z"), Midstate: sha256.Sum256([]byte("midstate"))},
+		Position: index.Position{Prefix: midstate.Prefix{Length: 532 << 20, Midstate: sha256.Sum256([]byte("midstate"))}, Time: at("2026-11-22T06:00:00Z")},
 		Seen: hackage.Seen{
 			Root: 7, Timestamp: 1234, Snapshot: 1200, Mirrors: 3,
 			ETag: `W/"5f-\"x\""`, Digest: strings.Repeat("0a", 32), Index: strings.Repeat("1b", 32), Expires: at("2026-11-25T06:00:00Z"),

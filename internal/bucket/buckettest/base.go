@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding"
 	"errors"
 	"hash/crc64"
 	"io/fs"
 	"testing"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 )
 
 // nvme is the polynomial of CRC-64/NVME, with its bits in the order of Go's.
@@ -21,14 +21,7 @@ const nvme = 0x9a6c9329ac4bc9b5
 func BaseOf(content []byte) bucket.Base {
 	h := sha256.New()
 	h.Write(content)
-	raw, err := h.(encoding.BinaryMarshaler).MarshalBinary()
-	if err != nil {
-		panic(err)
-	}
-	return bucket.Base{
-		Length: int64(len(content)), Midstate: [32]byte(raw[len("sha\x03"):]),
-		CRC64: crc64.Checksum(content, crc64.MakeTable(nvme)),
-	}
+	return bucket.Base{Prefix: midstate.Of(h), CRC64: crc64.Checksum(content, crc64.MakeTable(nvme))}
 }
 
 // NewObjectOn returns the object that holds content, of which the first length

@@ -224,7 +224,7 @@ func onBase(ctx context.Context, have, body []byte, base bucket.Base, c bucket.C
 	if base.Length == 0 {
 		return body, nil
 	}
-	begins, err := base.Begins(ctx, bytes.NewReader(have))
+	begins, err := base.Begins(reader{ctx, bytes.NewReader(have)})
 	if err != nil {
 		return nil, err
 	}

@@ -131,7 +131,7 @@ func (f *Bucket) stage(ctx context.Context, root *os.Root, name string, o bucket
 		return "", fmt.Errorf("it has only %d bytes: %w", have.Size, bucket.ErrBase)
 	}
 	return f.stageBy(root, func(temp tempFile) error {
-		begins, err := o.Base.Begins(ctx, io.TeeReader(f.Count(ctx, from), temp))
+		begins, err := o.Base.Begins(io.TeeReader(f.Count(ctx, from), temp))
 		if err == nil && !begins {
 			err = fmt.Errorf("its first %d bytes are different: %w", o.Base.Length, bucket.ErrBase)
 		}

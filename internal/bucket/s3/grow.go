@@ -176,7 +176,7 @@ func (b *Bucket) join(ctx context.Context, name string, o bucket.Object) (bucket
 	if err != nil {
 		return o, err
 	}
-	begins, err := o.Base.Begins(ctx, bytes.NewReader(begin))
+	begins, err := o.Base.Begins(bytes.NewReader(begin))
 	if err != nil || !begins {
 		return o, noBase(errors.Join(errors.New("another object is there"), err))
 	}
