@@ -147,14 +147,14 @@ func (r *rig) tagByHand(s state.State, signer *openpgp.Signer) {
 func TestEditedLedgerIsRefused(t *testing.T) {
 	t.Parallel()
 	late := release("late", "1")
-	for name, edit := range map[string]func(p *state.Pending, g *hackagetest.Generation){
-		"another file":     func(p *state.Pending, _ *hackagetest.Generation) { p.Cabal.Offset = 0 },
-		"middle of a file": func(p *state.Pending, _ *hackagetest.Generation) { p.Cabal.Offset += 512 },
-		"no block":         func(p *state.Pending, _ *hackagetest.Generation) { p.Cabal.Offset++ },
-		"behind the end":   func(p *state.Pending, _ *hackagetest.Generation) { p.Cabal.Offset = 1 << 40 },
-		"closing blocks":   func(p *state.Pending, g *hackagetest.Generation) { p.Cabal.Offset = end(g) },
-		"another digest":   func(p *state.Pending, _ *hackagetest.Generation) { p.CabalSHA256[0]++ },
-		"a file of another release": func(p *state.Pending, g *hackagetest.Generation) {
+	for name, edit := range map[string]func(p *state.Record, g *hackagetest.Generation){
+		"another file":     func(p *state.Record, _ *hackagetest.Generation) { p.Cabal.Offset = 0 },
+		"middle of a file": func(p *state.Record, _ *hackagetest.Generation) { p.Cabal.Offset += 512 },
+		"no block":         func(p *state.Record, _ *hackagetest.Generation) { p.Cabal.Offset++ },
+		"behind the end":   func(p *state.Record, _ *hackagetest.Generation) { p.Cabal.Offset = 1 << 40 },
+		"closing blocks":   func(p *state.Record, g *hackagetest.Generation) { p.Cabal.Offset = end(g) },
+		"another digest":   func(p *state.Record, _ *hackagetest.Generation) { p.CabalSHA256[0]++ },
+		"a file of another release": func(p *state.Record, g *hackagetest.Generation) {
 			other := release("alpha", "0.2")
 			p.Cabal.Offset, p.CabalSHA256 = first(g, other), sha256.Sum256(g.Revisions(other)[0])
 		},

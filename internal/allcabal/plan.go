@@ -15,7 +15,7 @@ import (
 type Input struct {
 	Index *hackage.Index
 	// Tail is the index from the repository's position or before it.
-	Tail *index.Tail
+	Tail *index.Delta
 	// Seen names the metadata that vouches for the index.
 	Seen hackage.Seen
 	// Outcome returns what became of a tarball that Wants asked for, and
@@ -84,7 +84,7 @@ func (d *Repository) plan(ctx context.Context, in Input) (*plan, error) {
 		}
 	}
 	for r, pending := range d.state.Ledger {
-		if in.Tail.News[r] == nil && !d.wanted(in, r) {
+		if in.Tail.Changes[r] == nil && !d.wanted(in, r) {
 			p.next.Ledger[r] = pending
 			p.withheld[r] = true
 		}
@@ -94,7 +94,7 @@ func (d *Repository) plan(ctx context.Context, in Input) (*plan, error) {
 
 // wanted reports whether a release is among state.State.Wants.
 func (d *Repository) wanted(in Input, r index.Release) bool {
-	news := in.Tail.News[r]
+	news := in.Tail.Changes[r]
 	return news != nil && news.TargetOffset >= d.state.Position.Length || d.state.Ledger[r].Target != (index.Target{})
 }
 
@@ -104,13 +104,13 @@ func (d *Repository) planWanted(ctx context.Context, p *plan, in Input, w state.
 	if matches || err != nil {
 		return err
 	}
-	news, pending := in.Tail.News[w.Release], d.state.Ledger[w.Release]
+	news, pending := in.Tail.Changes[w.Release], d.state.Ledger[w.Release]
 	newCabal := news != nil && news.Cabals > 0
 	if outcome.Err == nil && !newCabal && pending.Cabal == (index.Span{}) && !d.listed(w.Release) {
 		outcome.Err = fmt.Errorf("no .cabal file in the index: %w", hackage.ErrMissing)
 	}
 	if outcome.Err != nil {
-		return d.withhold(ctx, p, in, w.Release, state.Pending{Reason: state.ReasonOf(outcome.Err), Target: w.Target})
+		return d.withhold(ctx, p, in, w.Release, state.Record{Reason: state.ReasonOf(outcome.Err), Target: w.Target})
 	}
 	p.ready[w.Release] = true
 	switch {
@@ -122,7 +122,7 @@ func (d *Repository) planWanted(ctx context.Context, p *plan, in Input, w state.
 			return err
 		}
 		p.unblocked = append(p.unblocked, unblocked{w.Release, content})
-	case w.Owed && !newCabal:
+	case w.Retried && !newCabal:
 		p.unblocked = append(p.unblocked, unblocked{release: w.Release})
 	}
 	return nil
@@ -155,7 +155,7 @@ func (d *Repository) outcome(ctx context.Context, in Input, w state.Want) (state
 // planUnsigned withholds a release for which the index has no package.json,
 // unless an older tool listed it all the same.
 func (d *Repository) planUnsigned(ctx context.Context, p *plan, in Input, r index.Release) error {
-	news := in.Tail.News[r]
+	news := in.Tail.Changes[r]
 	if d.wanted(in, r) || news.LastCabal.Offset < d.state.Position.Length || news.Cabals == 0 {
 		return nil
 	}
@@ -165,19 +165,19 @@ func (d *Repository) planUnsigned(ctx context.Context, p *plan, in Input, r inde
 	if d.listed(r) {
 		return nil
 	}
-	return d.withhold(ctx, p, in, r, state.Pending{Reason: state.Unsigned})
+	return d.withhold(ctx, p, in, r, state.Record{Reason: state.Unsigned})
 }
 
 // withhold enters a release in the next ledger, with the offset of its newest
 // .cabal file and how many there are. One that is listed already, because its
 // tarball was replaced, stays listed with its old record.
-func (d *Repository) withhold(ctx context.Context, p *plan, in Input, r index.Release, pending state.Pending) error {
+func (d *Repository) withhold(ctx context.Context, p *plan, in Input, r index.Release, pending state.Record) error {
 	before, ok := d.state.Ledger[r]
 	if ok {
 		p.next.Ledger[r] = before
 		pending.Cabal, pending.CabalSHA256, pending.Revisions = before.Cabal, before.CabalSHA256, before.Revisions
 	}
-	if news := in.Tail.News[r]; news != nil && news.Cabals > 0 {
+	if news := in.Tail.Changes[r]; news != nil && news.Cabals > 0 {
 		content, err := cabalAt(ctx, in.Index, r, news.LastCabal)
 		if err != nil {
 			return err
@@ -187,7 +187,7 @@ func (d *Repository) withhold(ctx context.Context, p *plan, in Input, r index.Re
 		}
 		pending.Cabal, pending.CabalSHA256 = news.LastCabal, sha256.Sum256(content)
 	}
-	p.next.Ledger.Owe(r, pending, d.o.Now())
+	p.next.Ledger.Add(r, pending, d.o.Now())
 	p.withheld[r] = !d.listed(r)
 	return nil
 }
@@ -196,7 +196,7 @@ func (d *Repository) withhold(ctx context.Context, p *plan, in Input, r index.Re
 // elsewhere was not written by a run: state.ErrForm. What comes of a
 // place before the fetched part of the index is not proven, so before a line is
 // blamed the whole index is asked.
-func ledgerCabal(ctx context.Context, ix *hackage.Index, r index.Release, pending state.Pending) ([]byte, error) {
+func ledgerCabal(ctx context.Context, ix *hackage.Index, r index.Release, pending state.Record) ([]byte, error) {
 	content, err := cabalAt(ctx, ix, r, pending.Cabal)
 	if err == nil && sha256.Sum256(content) != pending.CabalSHA256 {
 		err = fmt.Errorf("read .cabal file of owed release %q: it is not what the ledger says: %w", r, state.ErrForm)

@@ -14,7 +14,7 @@ import (
 )
 
 // Wants returns the tarballs whose digests the repository lacks.
-func (d *Repository) Wants(ctx context.Context, tail *index.Tail) ([]state.Want, error) {
+func (d *Repository) Wants(ctx context.Context, tail *index.Delta) ([]state.Want, error) {
 	if d.adopting != "" && d.tree == nil {
 		if err := d.listTree(ctx); err != nil {
 			return nil, err
@@ -73,7 +73,7 @@ func (d *Repository) pathsOf(in Input) []string {
 	}
 	from := d.state.Position.Length
 	for _, r := range in.Tail.Order {
-		n := in.Tail.News[r]
+		n := in.Tail.Changes[r]
 		if n.Cabals > 0 && n.LastCabal.Offset >= from || n.TargetOffset >= from {
 			add(r)
 		}
@@ -105,7 +105,7 @@ func (d *Repository) listed(r index.Release) bool {
 }
 
 // compareRecords finds out which records of the base are not of the wanted tarball.
-func (d *Repository) compareRecords(ctx context.Context, tail *index.Tail, wants []state.Want) error {
+func (d *Repository) compareRecords(ctx context.Context, tail *index.Delta, wants []state.Want) error {
 	if d.compared == tail {
 		return nil
 	}
@@ -122,7 +122,7 @@ func (d *Repository) compareRecords(ctx context.Context, tail *index.Tail, wants
 			return err
 		}
 		var sum [md5.Size]byte
-		if news := tail.News[w.Release]; news != nil && news.Target == w.Target {
+		if news := tail.Changes[w.Release]; news != nil && news.Target == w.Target {
 			sum = news.MD5
 		}
 		if !ok || !record.Speaks(w.Release, w.Target, sum) {

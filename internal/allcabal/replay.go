@@ -87,7 +87,7 @@ func (d *Repository) newReleases(in Input, p *plan) []index.Release {
 		return list
 	}
 	for _, r := range in.Tail.Order {
-		if _, ok := d.tree.id(r.CabalPath()); !ok && in.Tail.News[r].TargetOffset >= d.state.Position.Length {
+		if _, ok := d.tree.id(r.CabalPath()); !ok && in.Tail.Changes[r].TargetOffset >= d.state.Position.Length {
 			list = append(list, r)
 		}
 	}
@@ -211,7 +211,7 @@ func (r *replay) isNewest(e index.Entry) bool {
 	if e.Kind == index.Preferred {
 		return r.in.Tail.NewestPreferred[e.Release.Package] == e.Offset
 	}
-	news := r.in.Tail.News[e.Release]
+	news := r.in.Tail.Changes[e.Release]
 	return news != nil && news.LastCabal.Offset == e.Offset
 }
 
@@ -233,7 +233,7 @@ func (r *replay) writeEntry(e index.Entry) error {
 // replaceRecord writes the new record of a release that is listed already: its
 // tarball was replaced, or was pending until now.
 func (r *replay) replaceRecord(e index.Entry) error {
-	news := r.in.Tail.News[e.Release]
+	news := r.in.Tail.Changes[e.Release]
 	if !r.plan.ready[e.Release] || news == nil || e.Offset != news.TargetOffset {
 		return nil
 	}

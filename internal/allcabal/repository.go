@@ -114,7 +114,7 @@ type Repository struct {
 
 	// What Wants and Update found in the base.
 	tree       *tree
-	compared   *index.Tail            // whose records were compared
+	compared   *index.Delta           // whose records were compared
 	mismatched map[index.Release]bool // of those: the tree has no record of the wanted tarball
 }
 

@@ -131,7 +131,7 @@ func checkReference(t *testing.T, u *Upstream, m manifest, name, dir string) {
 		t.Errorf("%s: no releases", u)
 	}
 	for _, r := range tail.Order {
-		raw, err := fetchTarball(t.Context(), u, r, tail.News[r].Target)
+		raw, err := fetchTarball(t.Context(), u, r, tail.Changes[r].Target)
 		if err != nil {
 			t.Error(err)
 			continue

@@ -56,9 +56,9 @@ func positions(t testing.TB, raw []byte, ends []int64) []index.Position {
 }
 
 // model is what Scan must find behind a position, put together of entries alone.
-func model(t *testing.T, raw []byte, from index.Position) *index.Tail {
+func model(t *testing.T, raw []byte, from index.Position) *index.Delta {
 	t.Helper()
-	tail := &index.Tail{From: from, News: map[index.Release]*index.News{}, NewestPreferred: map[string]int64{}}
+	tail := &index.Delta{From: from, Changes: map[index.Release]*index.ReleaseChanges{}, NewestPreferred: map[string]int64{}}
 	l := index.NewLog(bytes.NewReader(raw[from.Length:]), from)
 	malformed := 0
 	for e, err := range l.Entries() {
@@ -71,10 +71,10 @@ func model(t *testing.T, raw []byte, from index.Position) *index.Tail {
 			tail.NewestPreferred[e.Release.Package] = e.Offset
 			continue
 		}
-		n := tail.News[e.Release]
+		n := tail.Changes[e.Release]
 		if n == nil {
-			n = &index.News{TargetOffset: -1}
-			tail.News[e.Release] = n
+			n = &index.ReleaseChanges{TargetOffset: -1}
+			tail.Changes[e.Release] = n
 			tail.Order = append(tail.Order, e.Release)
 		}
 		if e.Kind == index.Cabal {
@@ -99,13 +99,13 @@ func model(t *testing.T, raw []byte, from index.Position) *index.Tail {
 			malformed++
 		}
 	}
-	tail.To, tail.Passed = l.End(), l.Passed()
-	tail.Passed.Count += malformed
+	tail.To, tail.Skipped = l.End(), l.Skipped()
+	tail.Skipped.Count += malformed
 	return tail
 }
 
 // checkTail holds a tail against the model of it.
-func checkTail(t *testing.T, raw []byte, from index.Position, got *index.Tail) {
+func checkTail(t *testing.T, raw []byte, from index.Position, got *index.Delta) {
 	t.Helper()
 	if got == nil {
 		t.Errorf("no tail from %d", from.Length)
@@ -113,16 +113,16 @@ func checkTail(t *testing.T, raw []byte, from index.Position, got *index.Tail) {
 	}
 	// Malformed ones are skipped by Scan only.
 	some := *got
-	some.Passed.ByReason = maps.Clone(got.Passed.ByReason)
-	delete(some.Passed.ByReason, "malformed package.json")
+	some.Skipped.ByReason = maps.Clone(got.Skipped.ByReason)
+	delete(some.Skipped.ByReason, "malformed package.json")
 	want := model(t, raw, from)
-	samples := len(got.Passed.Samples)
-	some.Passed.Samples, want.Passed.Samples = nil, nil
+	samples := len(got.Skipped.Samples)
+	some.Skipped.Samples, want.Skipped.Samples = nil, nil
 	if diff := cmp.Diff(want, &some, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("tail from %d (-want +got):\n%s", from.Length, diff)
 	}
-	if samples != min(10, got.Passed.Count) {
-		t.Errorf("tail from %d has %d samples of %d", from.Length, samples, got.Passed.Count)
+	if samples != min(10, got.Skipped.Count) {
+		t.Errorf("tail from %d has %d samples of %d", from.Length, samples, got.Skipped.Count)
 	}
 }
 
@@ -257,7 +257,7 @@ func TestScanEachHolds(t *testing.T) {
 	}
 }
 
-// held returns the bytes that Tails of so many releases take, from positions
+// held returns the bytes that Deltas of so many releases take, from positions
 // that are fractions of the log.
 func held(t *testing.T, releases int, fractions []float64) int {
 	t.Helper()
@@ -273,7 +273,7 @@ func held(t *testing.T, releases int, fractions []float64) int {
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	for i, tail := range tails {
-		if n := releases - int(fractions[i]*float64(releases)); tail == nil || len(tail.News) != n {
+		if n := releases - int(fractions[i]*float64(releases)); tail == nil || len(tail.Changes) != n {
 			t.Errorf("tail %d does not have %d releases", i, n)
 		}
 	}

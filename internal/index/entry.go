@@ -119,7 +119,7 @@ func clean(path string) bool {
 }
 
 // Passed tells of entries that were skipped.
-type Passed struct {
+type Skipped struct {
 	// Count is how many there were, and ByReason how many for each reason.
 	Count    int
 	ByReason map[string]int
@@ -134,7 +134,7 @@ const maxSamples = 10
 type oddity struct{ path, reason string }
 
 // add counts an entry. The path is an uploader's text, so it is quoted and cut.
-func (p *Passed) add(o oddity) {
+func (p *Skipped) add(o oddity) {
 	if p.ByReason == nil {
 		p.ByReason = make(map[string]int)
 	}

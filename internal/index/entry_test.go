@@ -105,7 +105,7 @@ func checkPassed(t *testing.T, odd file, reason string) {
 			t.Errorf("%q: entry %d ends at %d", odd.name, len(got), e.End)
 		}
 	}
-	p := l.Passed()
+	p := l.Skipped()
 	if strings.Join(got, ",") != "first,last" || p.Count != 1 || p.ByReason[reason] != 1 {
 		t.Errorf("%q: entries are %q, skipped %+v; want one by reason %q", odd.name, got, p, reason)
 	}
@@ -127,8 +127,8 @@ func TestNULInPath(t *testing.T) {
 	raw = bytes.Replace(raw, []byte("aXcabal"), []byte("a\x00cabal"), 1)
 	fixChecksum(raw[:512])
 	l := index.NewLog(bytes.NewReader(raw), index.Position{})
-	if got := mustRun(t, l); len(got) != 0 || l.Passed().Count != 1 {
-		t.Errorf("entries are %q, skipped %+v", got, l.Passed())
+	if got := mustRun(t, l); len(got) != 0 || l.Skipped().Count != 1 {
+		t.Errorf("entries are %q, skipped %+v", got, l.Skipped())
 	}
 	long := strings.Repeat("a", 280) + "/1/X.cabal"
 	raw, _ = pack(t, file{name: long, format: tar.FormatPAX})
@@ -151,8 +151,8 @@ func TestTrailingSlash(t *testing.T) {
 		block[156] = kind
 		fixChecksum(block)
 		l := index.NewLog(bytes.NewReader(block), index.Position{})
-		if got := mustRun(t, l); len(got) != 0 || l.Passed().Count != 1 || l.End().Length != 512 {
-			t.Errorf("type %q: entries are %q, skipped %+v, end %d", kind, got, l.Passed(), l.End().Length)
+		if got := mustRun(t, l); len(got) != 0 || l.Skipped().Count != 1 || l.End().Length != 512 {
+			t.Errorf("type %q: entries are %q, skipped %+v, end %d", kind, got, l.Skipped(), l.End().Length)
 		}
 	}
 }
@@ -161,7 +161,7 @@ func TestCaseTwinsAreTwo(t *testing.T) {
 	t.Parallel()
 	raw, _ := pack(t, file{name: "Extra/1.0/Extra.cabal"}, file{name: "extra/1.0/extra.cabal"})
 	tail, err := index.Scan(index.NewLog(bytes.NewReader(raw), index.Position{}), nil)
-	if err != nil || len(tail.News) != 2 || len(tail.Order) != 2 {
+	if err != nil || len(tail.Changes) != 2 || len(tail.Order) != 2 {
 		t.Errorf("scan of case twins gives %+v, %v", tail, err)
 	}
 }
@@ -175,7 +175,7 @@ func TestSamplesAreBounded(t *testing.T) {
 	raw, _ := pack(t, files...)
 	l := index.NewLog(bytes.NewReader(raw), index.Position{})
 	mustRun(t, l)
-	p := l.Passed()
+	p := l.Skipped()
 	if p.Count != 30 || len(p.Samples) != 10 {
 		t.Errorf("skipped %d with %d samples, want 30 with 10", p.Count, len(p.Samples))
 	}
@@ -212,7 +212,7 @@ func TestHugeEntry(t *testing.T) {
 	if len(got) != 1 || !strings.HasPrefix(got[0], "1073742336-1073743360 b/1.0/b.cabal") {
 		t.Errorf("entries are %q", got)
 	}
-	if p := l.Passed(); p.ByReason["too large"] != 1 {
+	if p := l.Skipped(); p.ByReason["too large"] != 1 {
 		t.Errorf("skipped %+v, want one too large", p)
 	}
 	if n := after.TotalAlloc - before.TotalAlloc; n > 4<<20 {

@@ -38,7 +38,7 @@ type Log struct {
 	tar    *tar.Reader
 	plain  tar.Header // the plain header read last
 	buf    bytes.Buffer
-	passed Passed
+	passed Skipped
 	odd    oddity // the entry that was skipped last
 	done   bool
 	err    error
@@ -222,7 +222,7 @@ func (l *Log) At(length int64) (Position, bool) {
 }
 
 // Passed tells of the entries that were skipped so far.
-func (l *Log) Passed() Passed {
+func (l *Log) Skipped() Skipped {
 	p := l.passed
 	p.ByReason = maps.Clone(p.ByReason)
 	p.Samples = slices.Clone(p.Samples)

@@ -39,7 +39,7 @@ func TestEntriesOfBothForms(t *testing.T) {
 		t.Errorf("log ends at %d, %s; want %d at second 1007", end.Length, end.Time, start)
 	}
 	reasons := map[string]int{"other file name": 1, "not a regular file": 2}
-	if p := l.Passed(); p.Count != 3 || !maps.Equal(p.ByReason, reasons) {
+	if p := l.Skipped(); p.Count != 3 || !maps.Equal(p.ByReason, reasons) {
 		t.Errorf("skipped %+v, want %v", p, reasons)
 	}
 	if err := l.Finish(int64(len(raw)), sha256.Sum256(raw)); err != nil {

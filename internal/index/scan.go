@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// News is what a stretch of the log says of one release.
-type News struct {
+// ReleaseChanges is what a part of the log says of one release.
+type ReleaseChanges struct {
 	// Cabals counts the .cabal entries; FirstCabal is where the first of them
 	// starts, and LastCabal is the newest.
 	Cabals     int
@@ -24,33 +24,33 @@ type News struct {
 	// MD5 is that file's too, zero where it has none.
 	MD5 [md5.Size]byte
 	// Replaced says that the tarball was replaced: two package.json of the
-	// stretch disagree, or one says of itself that it is not the first. A
+	// part disagree, or one says of itself that it is not the first. A
 	// malformed one disagrees with any before it.
 	Replaced bool
 }
 
-// A Tail is what a stretch of the log holds, without the contents.
-type Tail struct {
-	// From and To are the ends of the stretch.
+// A Delta is what a part of the log holds, without the contents.
+type Delta struct {
+	// From and To are the ends of the part.
 	From, To Position
-	// News has each release that the stretch mentions; Order has them by
+	// Changes has each release that the part mentions; Order has them by
 	// first appearance.
-	News  map[Release]*News
-	Order []Release
+	Changes map[Release]*ReleaseChanges
+	Order   []Release
 	// Entries counts the entries of packages that were taken, and Preferred
 	// those among them that are preferred-versions.
 	Entries, Preferred int
 	// NewestPreferred has the offset of the newest preferred-versions of each
 	// package.
 	NewestPreferred map[string]int64
-	Passed          Passed
+	Skipped         Skipped
 }
 
 // Scan reads the log to its end and sums it up for the packages that take
 // wants, or for all if take is nil; take is asked once for each package. A
 // malformed package.json is counted as skipped, and its release has no
 // Target then. Some 200 bytes are held for each release.
-func Scan(l *Log, take func(pkg string) bool) (*Tail, error) {
+func Scan(l *Log, take func(pkg string) bool) (*Delta, error) {
 	tails, err := ScanEach(l, take, l.from)
 	if err != nil {
 		return nil, err
@@ -59,15 +59,15 @@ func Scan(l *Log, take func(pkg string) bool) (*Tail, error) {
 }
 
 // ScanEach is Scan for several positions at once: it reads the log one time and
-// gives each of them its own Tail, in their order. A position that is no
+// gives each of them its own Delta, in their order. A position that is no
 // boundary between entries of this log, or whose midstate is not the log's
-// there, gets a nil Tail; its time does not matter. Positions may repeat and then
-// share one Tail, and Tails share their News where they agree, so all of it is
+// there, gets a nil Delta; its time does not matter. Positions may repeat and then
+// share one Delta, and Deltas share their Changes where they agree, so all of it is
 // to be read only.
 //
 // The log must not have been read before. Where it begins is a boundary; that
 // the position there is true is known only by Finish.
-func ScanEach(l *Log, take func(pkg string) bool, from ...Position) ([]*Tail, error) {
+func ScanEach(l *Log, take func(pkg string) bool, from ...Position) ([]*Delta, error) {
 	if l.tape.pos != l.from.Length || l.done || l.err != nil {
 		return nil, errors.New("scan index: the log was read before")
 	}
@@ -83,7 +83,7 @@ func ScanEach(l *Log, take func(pkg string) bool, from ...Position) ([]*Tail, er
 	for _, t := range s.tails {
 		t.To = l.End()
 	}
-	tails := make([]*Tail, len(from))
+	tails := make([]*Delta, len(from))
 	for i, p := range from {
 		tails[i] = s.found[p.place()]
 	}
@@ -103,14 +103,14 @@ func (p Position) place() place {
 	return place{p.Length, p.Midstate}
 }
 
-// A scanner builds Tails.
+// A scanner builds Deltas.
 type scanner struct {
 	log *Log
 	// ahead has the positions that the log has not come to, ascending; tails
-	// has the Tails of the others, by the same order, and found by place.
+	// has the Deltas of the others, by the same order, and found by place.
 	ahead []Position
-	tails []*Tail
-	found map[place]*Tail
+	tails []*Delta
+	found map[place]*Delta
 
 	take func(pkg string) bool
 	// answers has what take said of each package.
@@ -118,13 +118,13 @@ type scanner struct {
 	// words has each name and version once: they recur, and a Release that
 	// is kept must not hold on to a whole path.
 	words map[string]string
-	// slab is where the next News come from, many to an allocation.
-	slab []News
+	// slab is where the next ReleaseChanges come from, many to an allocation.
+	slab []ReleaseChanges
 }
 
 func newScanner(l *Log, take func(pkg string) bool, from []Position) *scanner {
 	s := &scanner{
-		log: l, ahead: slices.Clone(from), found: make(map[place]*Tail),
+		log: l, ahead: slices.Clone(from), found: make(map[place]*Delta),
 		take: take, answers: make(map[string]bool), words: make(map[string]string),
 	}
 	slices.SortFunc(s.ahead, func(a, b Position) int { return cmp.Compare(a.Length, b.Length) })
@@ -134,7 +134,7 @@ func newScanner(l *Log, take func(pkg string) bool, from []Position) *scanner {
 	return s
 }
 
-// begin begins the Tails of the positions up to a boundary of the log.
+// begin begins the Deltas of the positions up to a boundary of the log.
 func (s *scanner) begin(boundary int64) {
 	for len(s.ahead) > 0 && s.ahead[0].Length <= boundary {
 		p := s.ahead[0]
@@ -143,7 +143,7 @@ func (s *scanner) begin(boundary int64) {
 		if !ok || at.place() != p.place() || s.found[p.place()] != nil {
 			continue
 		}
-		t := &Tail{From: at, News: make(map[Release]*News), NewestPreferred: make(map[string]int64)}
+		t := &Delta{From: at, Changes: make(map[Release]*ReleaseChanges), NewestPreferred: make(map[string]int64)}
 		s.tails = append(s.tails, t)
 		s.found[p.place()] = t
 	}
@@ -167,7 +167,7 @@ func (s *scanner) takes(pkg string) bool {
 	return answer
 }
 
-// add counts an entry in all Tails that were begun.
+// add counts an entry in all Deltas that were begun.
 func (s *scanner) add(e Entry) {
 	switch {
 	case len(s.tails) == 0:
@@ -180,7 +180,7 @@ func (s *scanner) add(e Entry) {
 
 func (s *scanner) pass(o oddity) {
 	for _, t := range s.tails {
-		t.Passed.add(o)
+		t.Skipped.add(o)
 	}
 }
 
@@ -197,7 +197,7 @@ func (s *scanner) count(e Entry) {
 			t.NewestPreferred[name] = e.Offset
 		}
 	case Cabal:
-		s.news(e.Release, func(n *News) {
+		s.news(e.Release, func(n *ReleaseChanges) {
 			if n.Cabals++; n.Cabals == 1 {
 				n.FirstCabal = e.Offset
 			}
@@ -211,7 +211,7 @@ func (s *scanner) count(e Entry) {
 // addTarget takes in a package.json.
 func (s *scanner) addTarget(e Entry) {
 	t, err := parsePackageJSON(e.Release, e.Content)
-	s.news(e.Release, func(n *News) {
+	s.news(e.Release, func(n *ReleaseChanges) {
 		before := n.TargetOffset >= 0
 		n.Replaced = n.Replaced || t.again || before && t.Target != n.Target
 		n.Target, n.TargetOffset, n.MD5 = t.Target, e.Offset, t.md5
@@ -226,20 +226,20 @@ func (s *scanner) addTarget(e Entry) {
 	}
 }
 
-// news changes what the Tails know of a release, at first nothing. Those that
+// news changes what the Deltas know of a release, at first nothing. Those that
 // have the same news of it go on sharing them: which they are follows from where
 // the release was first mentioned, so they are neighbours.
-func (s *scanner) news(r Release, change func(*News)) {
-	var fresh, last *News
+func (s *scanner) news(r Release, change func(*ReleaseChanges)) {
+	var fresh, last *ReleaseChanges
 	for _, t := range s.tails {
-		n, ok := t.News[r]
+		n, ok := t.Changes[r]
 		if !ok {
 			if fresh == nil {
 				r = Release{Package: s.word(r.Package), Version: s.word(r.Version)}
 				fresh = s.blank()
 			}
 			n = fresh
-			t.News[r] = n
+			t.Changes[r] = n
 			t.Order = append(t.Order, r)
 		}
 		if n != last {
@@ -250,9 +250,9 @@ func (s *scanner) news(r Release, change func(*News)) {
 }
 
 // blank returns news of nothing.
-func (s *scanner) blank() *News {
+func (s *scanner) blank() *ReleaseChanges {
 	if len(s.slab) == 0 {
-		s.slab = make([]News, 256)
+		s.slab = make([]ReleaseChanges, 256)
 	}
 	n := &s.slab[0]
 	s.slab = s.slab[1:]

@@ -39,7 +39,7 @@ func TestScan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[index.Release]*index.News{
+	want := map[index.Release]*index.ReleaseChanges{
 		a1: {
 			Cabals: 3, LastCabal: index.Span{Offset: start(7), Size: 5},
 			Target: target("new tarball!"), TargetOffset: start(6), Replaced: true, MD5: sum,
@@ -47,7 +47,7 @@ func TestScan(t *testing.T) {
 		b1: {Target: target("b's tarball"), TargetOffset: start(2), MD5: sum},
 		a2: {TargetOffset: -1, Replaced: true},
 	}
-	if diff := cmp.Diff(want, tail.News); diff != "" {
+	if diff := cmp.Diff(want, tail.Changes); diff != "" {
 		t.Errorf("news differ (-want +got):\n%s", diff)
 	}
 	if !slices.Equal(tail.Order, []index.Release{a1, b1, a2}) || tail.Entries != 9 || tail.Preferred != 1 {
@@ -56,7 +56,7 @@ func TestScan(t *testing.T) {
 	if len(tail.NewestPreferred) != 1 || tail.NewestPreferred["a"] != start(8) {
 		t.Errorf("newest preferred-versions are at %v, want a's at %d", tail.NewestPreferred, start(8))
 	}
-	if p := tail.Passed; p.Count != 2 || p.ByReason["malformed package.json"] != 1 || p.ByReason["other file name"] != 1 {
+	if p := tail.Skipped; p.Count != 2 || p.ByReason["malformed package.json"] != 1 || p.ByReason["other file name"] != 1 {
 		t.Errorf("skipped %+v", p)
 	}
 	if !tail.From.IsZero() || tail.To != l.End() || tail.To.Length != ends[len(ends)-1] {
@@ -81,7 +81,7 @@ func TestScanReplaced(t *testing.T) {
 	} {
 		packed, _ := pack(t, file{name: "a/1/package.json", body: raw}, file{name: "a/1/package.json", body: raw})
 		tail, err := index.Scan(index.NewLog(bytes.NewReader(packed), index.Position{}), nil)
-		if err != nil || tail.News[r].Replaced != want {
+		if err != nil || tail.Changes[r].Replaced != want {
 			t.Errorf("%s: replaced is not %v (%v)", raw, want, err)
 		}
 	}
@@ -101,7 +101,7 @@ func TestScanTakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(tail.News) != 2 || tail.Entries != 3 || tail.Preferred != 1 || tail.Passed.Count != 0 {
+	if len(tail.Changes) != 2 || tail.Entries != 3 || tail.Preferred != 1 || tail.Skipped.Count != 0 {
 		t.Errorf("tail is %+v, want two releases, three entries", tail)
 	}
 	if asked["a"] != 1 || asked["b"] != 1 {

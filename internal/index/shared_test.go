@@ -82,7 +82,7 @@ func followGenerations(t *testing.T, steps []step) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for r, n := range tail.News {
+		for r, n := range tail.Changes {
 			if n.TargetOffset < 0 && !known[r] {
 				t.Errorf("generation %d: %s has no target", i, r)
 			}
@@ -100,8 +100,8 @@ func followGenerations(t *testing.T, steps []step) {
 		if p, ok := whole.At(from.Length); !ok || p != from {
 			t.Errorf("generation %d: position at %d is %+v, want %+v", i, from.Length, p, from)
 		}
-		if len(known) != s.packages || tail.Passed.Count != 0 {
-			t.Errorf("generation %d has %d releases, want %d; skipped %+v", i, len(known), s.packages, tail.Passed)
+		if len(known) != s.packages || tail.Skipped.Count != 0 {
+			t.Errorf("generation %d has %d releases, want %d; skipped %+v", i, len(known), s.packages, tail.Skipped)
 		}
 		from = tail.To
 	}
@@ -131,10 +131,10 @@ func TestRealHistory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(tail.News) != 2033 || tail.Entries != 4456 || tail.Passed.Count != 0 {
-		t.Errorf("%d releases in %d entries, skipped %+v; want 2033 in 4456, none skipped", len(tail.News), tail.Entries, tail.Passed)
+	if len(tail.Changes) != 2033 || tail.Entries != 4456 || tail.Skipped.Count != 0 {
+		t.Errorf("%d releases in %d entries, skipped %+v; want 2033 in 4456, none skipped", len(tail.Changes), tail.Entries, tail.Skipped)
 	}
-	for r, n := range tail.News {
+	for r, n := range tail.Changes {
 		if n.Cabals == 0 || n.TargetOffset < 0 {
 			t.Errorf("%s has %d .cabal files and its target at %d", r, n.Cabals, n.TargetOffset)
 		}
@@ -146,9 +146,9 @@ func TestRealHistory(t *testing.T) {
 }
 
 // checkSpans reads each newest .cabal entry again from its span alone.
-func checkSpans(t *testing.T, raw []byte, tail *index.Tail) {
+func checkSpans(t *testing.T, raw []byte, tail *index.Delta) {
 	t.Helper()
-	for r, n := range tail.News {
+	for r, n := range tail.Changes {
 		l := index.NewLog(bytes.NewReader(raw[n.LastCabal.Offset:]), index.Position{})
 		for e, err := range l.Entries() {
 			if err != nil || e.Release != r || e.Kind != index.Cabal || e.Size != n.LastCabal.Size {

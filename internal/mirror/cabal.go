@@ -20,12 +20,12 @@ import (
 
 // cabals puts every .cabal file of the index up to a length: each under its
 // revision's number, the newest under its own name too.
-func (b *Bucket) cabals(ctx context.Context, c *cursor, tail *index.Tail, length int64) error {
+func (b *Bucket) cabals(ctx context.Context, c *cursor, tail *index.Delta, length int64) error {
 	run := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(putsAtOnce)
 	err := c.until(length, func(e index.Entry) error {
-		news := tail.News[e.Release]
+		news := tail.Changes[e.Release]
 		if e.Kind != index.Cabal || news == nil || !b.share(e.Release) {
 			return ctx.Err()
 		}
@@ -35,7 +35,7 @@ func (b *Bucket) cabals(ctx context.Context, c *cursor, tail *index.Tail, length
 }
 
 // cabal starts the put of one .cabal file.
-func (b *Bucket) cabal(ctx context.Context, group *errgroup.Group, e index.Entry, news *index.News) (err error) {
+func (b *Bucket) cabal(ctx context.Context, group *errgroup.Group, e index.Entry, news *index.ReleaseChanges) (err error) {
 	if err := b.Err(); err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ type cabalFile struct {
 // returns its number. From the start of the index that number is 0. A run that
 // reads only the newest part takes a release whose first tarball is in that part
 // for new, if the bucket has no revision of it; of any other it asks the bucket.
-func (b *Bucket) putFirst(ctx context.Context, c cabalFile, news *index.News) (int, error) {
+func (b *Bucket) putFirst(ctx context.Context, c cabalFile, news *index.ReleaseChanges) (int, error) {
 	_, owed := b.state.Ledger[c.release]
 	signed := news.TargetOffset >= 0
 	if signed && !news.Replaced && !owed {
@@ -313,7 +313,7 @@ func (b *Bucket) askRevisions(ctx context.Context, c cabalFile, from, count int)
 
 // revisionsBefore counts the .cabal entries before an offset of the index, for
 // the releases that a tail mentions.
-func revisionsBefore(ctx context.Context, ix *hackage.Index, tail *index.Tail, offset int64) (map[index.Release]int, error) {
+func revisionsBefore(ctx context.Context, ix *hackage.Index, tail *index.Delta, offset int64) (map[index.Release]int, error) {
 	whole, err := ix.Whole(ctx)
 	if err != nil {
 		return nil, err
@@ -326,7 +326,7 @@ func revisionsBefore(ctx context.Context, ix *hackage.Index, tail *index.Tail, o
 		if e.Offset >= offset {
 			break
 		}
-		if e.Kind == index.Cabal && tail.News[e.Release] != nil {
+		if e.Kind == index.Cabal && tail.Changes[e.Release] != nil {
 			counts[e.Release]++
 		}
 	}

@@ -24,7 +24,7 @@ type Feed struct {
 	bucket *Bucket
 	index  *hackage.Index
 	cursor *cursor
-	tail   *index.Tail
+	tail   *index.Delta
 	queue  *queue
 
 	puts      *workers           // of tarballs
@@ -64,7 +64,7 @@ const (
 // Feed starts the feed of a bucket that was loaded. The tail sums up what the
 // index holds behind the bucket's position, ends are those of all stretches, and
 // packages is how the option spells what was selected. Close must be called.
-func (f *Fetcher) Feed(ctx context.Context, b *Bucket, ix *hackage.Index, tail *index.Tail, packages string, ends ...int64) *Feed {
+func (f *Fetcher) Feed(ctx context.Context, b *Bucket, ix *hackage.Index, tail *index.Delta, packages string, ends ...int64) *Feed {
 	b.state.Packages = packages
 	b.earlier = sync.OnceValues(func() (map[index.Release]int, error) {
 		return revisionsBefore(ctx, ix, tail, b.begin.Length)

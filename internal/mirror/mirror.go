@@ -208,12 +208,12 @@ func (b *Bucket) readState(ctx context.Context, key string) (stateFile, error) {
 // Lacks returns the releases of a stretch of the index before the bucket's position
 // that are not in it although its state says so, of the newest lookedAt. What it
 // owes must be there but for its tarball.
-func (b *Bucket) Lacks(ctx context.Context, tail *index.Tail) ([]index.Release, error) {
+func (b *Bucket) Lacks(ctx context.Context, tail *index.Delta) ([]index.Release, error) {
 	var said []index.Release
 	var keys []string
 	for _, r := range slices.Backward(tail.Order) {
 		_, owed := b.state.Ledger[r]
-		news, key := tail.News[r], r.TarballKey()
+		news, key := tail.Changes[r], r.TarballKey()
 		at := news.TargetOffset
 		if owed && news.Cabals > 0 {
 			at, key = news.LastCabal.Offset, cabalKey(r)
@@ -298,7 +298,7 @@ func (b *Bucket) Forget(string) { b.resume(state.State{Ledger: state.Ledger{}}) 
 
 // Wants returns the tarballs that the bucket lacks, of its share, and of what it
 // owes those whose turn it is.
-func (b *Bucket) Wants(tail *index.Tail, turn state.Turn) []state.Want {
+func (b *Bucket) Wants(tail *index.Delta, turn state.Turn) []state.Want {
 	return slices.DeleteFunc(b.state.WantsInTurn(tail, turn), func(w state.Want) bool { return !b.share(w.Release) })
 }
 

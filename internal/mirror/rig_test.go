@@ -275,16 +275,16 @@ func (r *rig) advance(b *Bucket, u *hackage.Upstream, m *hackage.Metadata) error
 }
 
 // cut divides what a bucket wants into stretches, each with its end in the index.
-func (r *rig) cut(b *Bucket, tail *index.Tail) (stretches [][]Want, ends []int64) {
+func (r *rig) cut(b *Bucket, tail *index.Delta) (stretches [][]Want, ends []int64) {
 	offset := func(w Want) int64 {
-		if news := tail.News[w.Release]; news != nil {
+		if news := tail.Changes[w.Release]; news != nil {
 			return news.TargetOffset
 		}
 		return 0
 	}
 	var wants []Want
 	for _, w := range b.Wants(tail, state.Turn{}) {
-		wants = append(wants, Want{Tarball: w.Tarball, Owed: w.Owed, Digests: true, Takers: []Taker{{Replaced: w.Replaced}}})
+		wants = append(wants, Want{Tarball: w.Tarball, Owed: w.Retried, Digests: true, Takers: []Taker{{Replaced: w.Replaced}}})
 	}
 	slices.SortStableFunc(wants, func(a, b Want) int { return cmp.Compare(offset(a), offset(b)) })
 	for r.stretch > 0 && len(wants) > r.stretch && offset(wants[r.stretch]) > 0 {

@@ -166,10 +166,10 @@ func (b *Bucket) settle(stretch []delivery, to index.Position) {
 			delete(next.Ledger, r)
 			continue
 		}
-		next.Ledger.Owe(r, state.Pending{Reason: reason, Target: d.want.Target, Replaced: d.want.Replaced}, b.now())
+		next.Ledger.Add(r, state.Record{Reason: reason, Target: d.want.Target, Replaced: d.want.Replaced}, b.now())
 	}
 	for _, r := range b.unsigned {
-		next.Ledger.Owe(r, state.Pending{Reason: state.Unsigned}, b.now())
+		next.Ledger.Add(r, state.Record{Reason: state.Unsigned}, b.now())
 	}
 	b.unsigned = nil
 	b.state = next

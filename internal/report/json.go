@@ -139,7 +139,7 @@ func (r *Run) form(entries, text int) runForm {
 		Began: instant(r.Began), Seconds: seconds(r.Took), Changed: r.Changed(),
 		IndexState: stamp(r.Index, ""), IndexLength: r.Index.Length,
 		Releases: len(r.New), Revisions: r.Revisions, Bytes: r.Bytes,
-		Left: r.Left, Pending: r.Pending(), PassedOver: r.Passed.Count,
+		Left: r.Left, Pending: r.Pending(), PassedOver: r.Skipped.Count,
 	}
 	l := lister{entries: entries}
 	f.Destinations = list(&l, r.Destinations, func(d Destination) destinationForm { return d.form(text) })

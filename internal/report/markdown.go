@@ -479,7 +479,7 @@ func (m *markdown) of(e Expiry) string {
 
 // skipped counts entries of the index that are no releases.
 func (m *markdown) skipped() {
-	if passed := m.run.Passed; passed.Count > 0 {
+	if passed := m.run.Skipped; passed.Count > 0 {
 		m.add("%s\n", folded("Skipped "+plain.Plural(passed.Count, "entry"), "They belong to no release, such as "+code(strings.Join(passed.Samples, ", "))+"\n"))
 	}
 }

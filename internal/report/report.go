@@ -65,7 +65,7 @@ type Run struct {
 	Revisions int             // changed .cabal files that came
 	Bytes     int64           // of the tarballs
 	Left      int             // tarballs that are still to come, because the run ended before
-	Passed    index.Passed
+	Skipped   index.Skipped
 	// Deprecations are what changed in upstream's list of deprecated packages.
 	Deprecations []Deprecation
 	// Holds is how large the mirror is; nil while nobody knows.

@@ -49,7 +49,7 @@ func daily(t testing.TB) *Run {
 		PublicURL: "https://hackage.example.org", Tag: "current-hackage", Fingerprint: "0123456789ABCDEF0123456789ABCDEF01234567",
 		Revised: []index.Release{release(t, "acme-0.1"), release(t, "lens-5.3.3"), release(t, "vector-0.13.2.0")},
 		Began:   began, Took: 6_412 * time.Millisecond, Index: at, Revisions: 21, Bytes: 4_813_120,
-		Passed: index.Passed{Count: 2, Samples: []string{`"acme/../../etc/passwd"`, `"x/1/notes.txt"`}},
+		Skipped: index.Skipped{Count: 2, Samples: []string{`"acme/../../etc/passwd"`, `"x/1/notes.txt"`}},
 		Destinations: []Destination{
 			{Kind: "bucket", Name: "s3://my-hackage/mirror", At: at, Changed: true, Tarballs: 14, Revisions: 21, Bytes: 11_213_445, Pending: 4, Took: 5_310 * time.Millisecond},
 			{Kind: "files-repository", Name: "github.com:somebody/all-cabal-files.git", At: at, Changed: true, Commits: 1, Commit: "6fb8fa3a2c0f7f9d2d7a1f4be6f1f1b5e2a7c9d1", Took: 2_044 * time.Millisecond},
@@ -185,7 +185,7 @@ func hostile() *Run {
 	return &Run{
 		Tool: "hackage-mirror v1.2.3", Upstream: "https://hackage.haskell.org/" + attack, Packages: attack, Outcome: Failed, Error: attack, Began: began,
 		New:          []Release{{Release: r, Time: began}},
-		Passed:       index.Passed{Count: 1, Samples: []string{attack}},
+		Skipped:      index.Skipped{Count: 1, Samples: []string{attack}},
 		Destinations: []Destination{{Kind: "files-repository", Name: attack, Err: attack, Commit: attack, Commits: 1, Adopting: attack}, {Kind: "hashes-repository", Name: "https://github.com/a/b", Changed: true, Commit: attack, Commits: 1}},
 		Ledger:       []Owed{{Release: r, Reason: state.Mismatch, Since: began}},
 		PutRight:     []string{attack},

@@ -29,9 +29,9 @@ func (r *Run) Text() string {
 	for _, d := range r.Destinations {
 		t.line("  %-18s %s: %s", d.Kind, d.Name, r.account(&d))
 	}
-	if r.Passed.Count > 0 {
+	if r.Skipped.Count > 0 {
 		t.line("  skipped            %s of the index that belong to no release, such as %s",
-			plain.Plural(r.Passed.Count, "entry"), strings.Join(r.Passed.Samples, ", "))
+			plain.Plural(r.Skipped.Count, "entry"), strings.Join(r.Skipped.Samples, ", "))
 	}
 	if r.Left > 0 {
 		t.line("  still to come      %s, because %s; the next run picks up from there", plain.Plural(r.Left, "release"), r.why())

@@ -85,8 +85,8 @@ func (r *syncer) needs(ctx context.Context) ([]need, error) {
 
 // add notes that a site lacks the tarball.
 func (n *need) add(s *site, w state.Want) {
-	n.owed = n.owed && w.Owed
-	if news := s.tail.News[w.Release]; news != nil {
+	n.owed = n.owed && w.Retried
+	if news := s.tail.Changes[w.Release]; news != nil {
 		n.offset = max(n.offset, news.TargetOffset)
 		n.begin = n.offset
 		if news.Cabals > 0 {
@@ -101,10 +101,10 @@ func (n *need) add(s *site, w state.Want) {
 }
 
 // longest returns the longest part of the index that was read for a site.
-func (r *syncer) longest() *index.Tail {
-	longest := &index.Tail{}
+func (r *syncer) longest() *index.Delta {
+	longest := &index.Delta{}
 	for _, s := range live(r.sites) {
-		if longest.News == nil || s.tail.From.Length < longest.From.Length {
+		if longest.Changes == nil || s.tail.From.Length < longest.From.Length {
 			longest = s.tail
 		}
 	}
@@ -113,9 +113,9 @@ func (r *syncer) longest() *index.Tail {
 
 // bySigned is a want by the word of the signed index, where that was read for
 // another site: what a bucket says of a release that it owes is not signed.
-func (s *site) bySigned(w state.Want, signed *index.Tail) state.Want {
-	news := signed.News[w.Release]
-	if w.Owed && news != nil && news.TargetOffset >= 0 && news.TargetOffset < s.State().Position.Length {
+func (s *site) bySigned(w state.Want, signed *index.Delta) state.Want {
+	news := signed.Changes[w.Release]
+	if w.Retried && news != nil && news.TargetOffset >= 0 && news.TargetOffset < s.State().Position.Length {
 		w.Target = news.Target
 	}
 	return w

@@ -83,7 +83,7 @@ func (s *site) numbers(ctx context.Context, to int64) (func(index.Release) (int,
 		if err != nil {
 			return nil, err
 		}
-		if e.Kind == index.Cabal && s.news.News[e.Release] != nil {
+		if e.Kind == index.Cabal && s.news.Changes[e.Release] != nil {
 			came[e.Release]++
 		}
 	}
@@ -112,7 +112,7 @@ func (r *syncer) hasWhole(s *site) bool { return r.whole != nil && s.tail != nil
 
 // read takes in what the index holds up to a length for the packages of a tail.
 // First has the number of the first revision of a release that the tail mentions.
-func (c *chronicle) read(ctx context.Context, ix *hackage.Index, tail *index.Tail, to int64, first func(index.Release) (int, bool)) error {
+func (c *chronicle) read(ctx context.Context, ix *hackage.Index, tail *index.Delta, to int64, first func(index.Release) (int, bool)) error {
 	behind := map[index.Release]int{} // of releases that the tail mentions more than once
 	packages := map[string]bool{}
 	for e, err := range ix.LogTo(tail.From, to).Entries() {
@@ -122,7 +122,7 @@ func (c *chronicle) read(ctx context.Context, ix *hackage.Index, tail *index.Tai
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		news := tail.News[e.Release]
+		news := tail.Changes[e.Release]
 		if e.Kind != index.Cabal || news == nil {
 			continue
 		}

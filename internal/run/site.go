@@ -43,7 +43,7 @@ type site struct {
 	before state.State    // when the run began
 	unread error          // why a bucket's state could not be read, if it could not
 	index  *hackage.Index // which has all that is behind its position
-	tail   *index.Tail    // what that is
+	tail   *index.Delta   // what that is
 	commit allcabal.Result
 	// publicURL is where readers find a bucket, if its address or the option says,
 	// and published when this run brought it further.
@@ -56,7 +56,7 @@ type site struct {
 	told   state.Told
 	former *status.Status
 	untold bool
-	news   *index.Tail
+	news   *index.Delta
 	took   time.Duration
 	err    error
 }

@@ -248,9 +248,9 @@ func (s *site) lost(ctx context.Context, files []mirror.File, most int) (lost []
 }
 
 // newestVersions returns the highest version of each package.
-func newestVersions(tail *index.Tail) map[string]string {
+func newestVersions(tail *index.Delta) map[string]string {
 	newest := map[string]string{}
-	for release, news := range tail.News {
+	for release, news := range tail.Changes {
 		if news.Cabals > 0 && compareVersions(release.Version, newest[release.Package]) > 0 {
 			newest[release.Package] = release.Version
 		}

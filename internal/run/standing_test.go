@@ -558,11 +558,11 @@ func TestAddressesForEverybody(t *testing.T) {
 
 func TestHighestVersions(t *testing.T) {
 	t.Parallel()
-	tail := &index.Tail{News: map[index.Release]*index.News{}}
+	tail := &index.Delta{Changes: map[index.Release]*index.ReleaseChanges{}}
 	for _, v := range []string{"1.9", "1.10", "1.10.0", "0", "1.9.99"} {
-		tail.News[release("a", v)] = &index.News{Cabals: 1}
+		tail.Changes[release("a", v)] = &index.ReleaseChanges{Cabals: 1}
 	}
-	tail.News[release("a", "2")] = &index.News{} // without a .cabal file
+	tail.Changes[release("a", "2")] = &index.ReleaseChanges{} // without a .cabal file
 	if got := newestVersions(tail)["a"]; got != "1.10.0" {
 		t.Errorf("the highest version is %q", got)
 	}

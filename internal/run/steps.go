@@ -57,11 +57,11 @@ func (r *syncer) readIndex(ctx context.Context) error {
 // mistake, and the run ends before it makes an empty mirror of a full one.
 func (r *syncer) checkMatches() error {
 	whole := r.longest()
-	if !whole.From.IsZero() || whole.News == nil || len(r.o.Packages) == 0 {
+	if !whole.From.IsZero() || whole.Changes == nil || len(r.o.Packages) == 0 {
 		return nil
 	}
 	packages := map[string]bool{}
-	for release := range whole.News {
+	for release := range whole.Changes {
 		packages[release.Package] = true
 	}
 	if len(packages) == 0 && r.end.Length > 0 {
@@ -172,7 +172,7 @@ func first(positions []index.Position) index.Position {
 // tails reads the index once for all positions. Where that is known to be whole,
 // the reading can begin at the first position: if that is not one of this index,
 // the digest tells, and all is read.
-func (r *syncer) tails(ix *hackage.Index, positions []index.Position) ([]*index.Tail, index.Position, error) {
+func (r *syncer) tails(ix *hackage.Index, positions []index.Position) ([]*index.Delta, index.Position, error) {
 	if !ix.From.IsZero() {
 		return r.tailsFrom(ix, ix.From, positions)
 	}
@@ -184,7 +184,7 @@ func (r *syncer) tails(ix *hackage.Index, positions []index.Position) ([]*index.
 	return r.tailsFrom(ix, index.Position{}, positions)
 }
 
-func (r *syncer) tailsFrom(ix *hackage.Index, from index.Position, positions []index.Position) ([]*index.Tail, index.Position, error) {
+func (r *syncer) tailsFrom(ix *hackage.Index, from index.Position, positions []index.Position) ([]*index.Delta, index.Position, error) {
 	log := ix.Log(from)
 	tails, err := index.ScanEach(log, r.take, positions...)
 	if err == nil {
@@ -342,7 +342,7 @@ func (r *syncer) fetchMissing(ctx context.Context, wants []state.Want) error {
 			return err
 		}
 		if !asked {
-			missing = append(missing, mirror.Want{Tarball: w.Tarball, Owed: w.Owed, Digests: true})
+			missing = append(missing, mirror.Want{Tarball: w.Tarball, Owed: w.Retried, Digests: true})
 		}
 	}
 	if len(missing) == 0 {

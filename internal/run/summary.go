@@ -127,8 +127,8 @@ func (r *syncer) addSite(ctx context.Context, run *report.Run, s *site) {
 	}
 	if s.tail != nil {
 		d.Entries = s.tail.Entries
-		if s.tail.Passed.Count > run.Passed.Count {
-			run.Passed = s.tail.Passed
+		if s.tail.Skipped.Count > run.Skipped.Count {
+			run.Skipped = s.tail.Skipped
 		}
 		if s.bucket != nil && r.dryRun {
 			took = revisions(s.tail)
@@ -143,7 +143,7 @@ func (r *syncer) addSite(ctx context.Context, run *report.Run, s *site) {
 func (r *syncer) addMissing(run *report.Run, s *site) {
 	var names []string
 	for _, release := range s.bucket.Missing() {
-		news, owed := s.tail.News[release], s.before.Ledger[release].Reason != ""
+		news, owed := s.tail.Changes[release], s.before.Ledger[release].Reason != ""
 		if !owed && news != nil && news.TargetOffset >= 0 && news.TargetOffset < s.before.Position.Length {
 			names = append(names, release.String())
 		}
@@ -163,7 +163,7 @@ const maxMissing = 20
 // revised names the releases with a changed .cabal file. A
 // run that reads the whole index does not know what was there.
 func (r *syncer) revised() (names []index.Release) {
-	var read *index.Tail
+	var read *index.Delta
 	for _, s := range r.sites {
 		if s.tail != nil && (read == nil || s.tail.From.Length < read.From.Length) {
 			read = s.tail
@@ -173,7 +173,7 @@ func (r *syncer) revised() (names []index.Release) {
 		return nil
 	}
 	for _, release := range read.Order {
-		if news := read.News[release]; news.Cabals > 1 || news.Cabals > 0 && news.TargetOffset < 0 {
+		if news := read.Changes[release]; news.Cabals > 1 || news.Cabals > 0 && news.TargetOffset < 0 {
 			names = append(names, release)
 		}
 	}
@@ -182,9 +182,9 @@ func (r *syncer) revised() (names []index.Release) {
 
 // revisions counts the changed .cabal files of a stretch of the index: the first one
 // of a release is none.
-func revisions(t *index.Tail) int {
+func revisions(t *index.Delta) int {
 	n := 0
-	for _, news := range t.News {
+	for _, news := range t.Changes {
 		n += news.Cabals
 		if news.Cabals > 0 && news.TargetOffset >= 0 && !news.Replaced {
 			n--
@@ -205,7 +205,7 @@ func (r *syncer) arrived() []report.Release {
 	case !slices.ContainsFunc(r.sites, func(s *site) bool { return s.kind != filesKind }):
 		for _, s := range r.sites {
 			for _, release := range s.commit.New {
-				add(release, s.tail.News[release].Target.Length)
+				add(release, s.tail.Changes[release].Target.Length)
 			}
 		}
 	case r.dryRun:

@@ -57,7 +57,7 @@ type syncer struct {
 
 	// checked is when upstream's metadata were read, zero if they could not be.
 	checked    time.Time
-	whole      *index.Tail // all of the index, if it was read for something
+	whole      *index.Delta // all of the index, if it was read for something
 	wholeIndex *hackage.Index
 
 	timeline *timeline
@@ -389,7 +389,7 @@ func (r *syncer) settled(ctx context.Context) (bool, error) {
 func (r *syncer) sameOwed(ctx context.Context) (bool, error) {
 	owed := map[state.Tarball]mirror.Want{}
 	for _, s := range live(r.sites) {
-		for _, w := range s.State().WantsInTurn(&index.Tail{}, s.turn(r.env.Now(), quietOwed)) {
+		for _, w := range s.State().WantsInTurn(&index.Delta{}, s.turn(r.env.Now(), quietOwed)) {
 			owed[w.Tarball] = mirror.Want{Tarball: w.Tarball, Owed: true, Digests: true}
 		}
 	}

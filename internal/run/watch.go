@@ -141,7 +141,7 @@ func join(all, later *report.Run) {
 	all.PutRight = append(all.PutRight, later.PutRight...)
 	all.Restored = append(all.Restored, later.Restored...)
 	all.Holds = cmp.Or(later.Holds, all.Holds)
-	all.Index, all.Left, all.Passed = later.Index, later.Left, later.Passed
+	all.Index, all.Left, all.Skipped = later.Index, later.Left, later.Skipped
 	all.Ledger, all.Expiries, all.Aborted = later.Ledger, later.Expiries, later.Aborted
 	// A run that was ended early may not have come to all of them.
 	for i, d := range later.Destinations[:min(len(later.Destinations), len(all.Destinations))] {

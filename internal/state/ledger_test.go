@@ -18,16 +18,16 @@ func TestOweKeepsWhenAReleaseWasFirstFoundWanting(t *testing.T) {
 	r := index.Release{Package: "a", Version: "1"}
 	first := at("2026-11-01T00:00:00Z")
 	l := state.Ledger{}
-	l.Owe(r, state.Pending{Reason: state.Failed}, first.Add(300*time.Millisecond).In(time.FixedZone("", 3600)))
+	l.Add(r, state.Record{Reason: state.Failed}, first.Add(300*time.Millisecond).In(time.FixedZone("", 3600)))
 	if l[r].Since != first {
 		t.Errorf("since %v, want %v", l[r].Since, first)
 	}
 	before := l[r]
-	l.Owe(r, state.Pending{Reason: state.Failed}, first.Add(time.Hour))
+	l.Add(r, state.Record{Reason: state.Failed}, first.Add(time.Hour))
 	if l[r] != before {
 		t.Errorf("nothing is new, but the line became %+v", l[r])
 	}
-	l.Owe(r, state.Pending{Reason: state.Mismatch}, first.Add(time.Hour))
+	l.Add(r, state.Record{Reason: state.Mismatch}, first.Add(time.Hour))
 	if l[r].Reason != state.Mismatch || l[r].Since != first {
 		t.Errorf("the line became %+v", l[r])
 	}
@@ -39,22 +39,22 @@ func TestLongMissingIsWithdrawn(t *testing.T) {
 	target := index.Target{Length: 1}
 	const month = 30 * 24 * time.Hour
 	for _, test := range []struct {
-		pending state.Pending
+		pending state.Record
 		after   time.Duration
 		want    state.Reason
 	}{
-		{state.Pending{Reason: state.Missing, Target: target}, month, state.Missing},
-		{state.Pending{Reason: state.Missing, Target: target}, month + time.Second, state.Withdrawn},
-		{state.Pending{Reason: state.Failed, Target: target}, 12 * month, state.Failed},
-		{state.Pending{Reason: state.Mismatch, Target: target}, 12 * month, state.Mismatch},
+		{state.Record{Reason: state.Missing, Target: target}, month, state.Missing},
+		{state.Record{Reason: state.Missing, Target: target}, month + time.Second, state.Withdrawn},
+		{state.Record{Reason: state.Failed, Target: target}, 12 * month, state.Failed},
+		{state.Record{Reason: state.Mismatch, Target: target}, 12 * month, state.Mismatch},
 		// Without a tarball it is the .cabal file that is missing.
-		{state.Pending{Reason: state.Missing}, 12 * month, state.Missing},
-		{state.Pending{Reason: state.Unsigned}, 12 * month, state.Unsigned},
+		{state.Record{Reason: state.Missing}, 12 * month, state.Missing},
+		{state.Record{Reason: state.Unsigned}, 12 * month, state.Unsigned},
 	} {
 		first := at("2026-01-01T00:00:00Z")
 		l := state.Ledger{}
-		l.Owe(r, test.pending, first)
-		l.Owe(r, test.pending, first.Add(test.after))
+		l.Add(r, test.pending, first)
+		l.Add(r, test.pending, first.Add(test.after))
 		if l[r].Reason != test.want {
 			t.Errorf("%s for %s: %s, want %s", test.pending.Reason, test.after, l[r].Reason, test.want)
 		}
@@ -71,7 +71,7 @@ func TestWantsAreWhatIsNewAndWhatIsOwed(t *testing.T) {
 		release("bare"):     {Reason: state.Unsigned},
 		release("revised"):  {Reason: state.Missing, Target: old},
 	}}
-	tail := &index.Tail{News: map[index.Release]*index.News{
+	tail := &index.Delta{Changes: map[index.Release]*index.ReleaseChanges{
 		release("new"):      {TargetOffset: 1024, Target: fresh},
 		release("replaced"): {TargetOffset: 2048, Target: fresh, Replaced: true},
 		release("revised"):  {TargetOffset: -1, Cabals: 1},
@@ -80,8 +80,8 @@ func TestWantsAreWhatIsNewAndWhatIsOwed(t *testing.T) {
 	want := []state.Want{
 		{Tarball: state.Tarball{Release: release("new"), Target: fresh}},
 		{Tarball: state.Tarball{Release: release("replaced"), Target: fresh}, Replaced: true},
-		{Tarball: state.Tarball{Release: release("owed"), Target: old}, Replaced: true, Owed: true},
-		{Tarball: state.Tarball{Release: release("revised"), Target: old}, Owed: true},
+		{Tarball: state.Tarball{Release: release("owed"), Target: old}, Replaced: true, Retried: true},
+		{Tarball: state.Tarball{Release: release("revised"), Target: old}, Retried: true},
 	}
 	if got := s.Wants(tail); !slices.Equal(got, want) {
 		t.Errorf("wants %+v\nwant  %+v", got, want)

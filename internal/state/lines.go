@@ -304,7 +304,7 @@ func parseBeginning(text string) (p Beginning, err error) {
 }
 
 // formatPending writes NAME-VERSION REASON and then the facts that are known.
-func formatPending(r index.Release, p Pending) string {
+func formatPending(r index.Release, p Record) string {
 	out := fmt.Sprintf("%s %s since=%s", r, p.Reason, formatTime(p.Since))
 	if p.Cabal != (index.Span{}) {
 		out += fmt.Sprintf(" cabal=%d+%d:%x", p.Cabal.Offset, p.Cabal.Size, p.CabalSHA256)
@@ -322,9 +322,9 @@ func formatPending(r index.Release, p Pending) string {
 }
 
 // parsePending reads what formatPending wrote.
-func parsePending(value string) (index.Release, Pending, error) {
-	bad := func(err error) (index.Release, Pending, error) {
-		return index.Release{}, Pending{}, fmt.Errorf("read ledger line %.200q: %w", value, err)
+func parsePending(value string) (index.Release, Record, error) {
+	bad := func(err error) (index.Release, Record, error) {
+		return index.Release{}, Record{}, fmt.Errorf("read ledger line %.200q: %w", value, err)
 	}
 	fields := strings.Fields(value)
 	if len(fields) < 2 {
@@ -334,7 +334,7 @@ func parsePending(value string) (index.Release, Pending, error) {
 	if err != nil {
 		return bad(err)
 	}
-	p := Pending{Reason: Reason(fields[1])}
+	p := Record{Reason: Reason(fields[1])}
 	switch p.Reason {
 	case Missing, Withdrawn, Mismatch, Unsigned, Failed:
 	default:
@@ -350,7 +350,7 @@ func parsePending(value string) (index.Release, Pending, error) {
 }
 
 // fact reads one KEY=VALUE, or a KEY alone, of a ledger line.
-func (p *Pending) fact(key, value string) (err error) {
+func (p *Record) fact(key, value string) (err error) {
 	numbers, digest, _ := strings.Cut(value, ":")
 	switch key {
 	case "replaced":

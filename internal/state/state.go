@@ -171,10 +171,10 @@ const (
 // withdrawn. Uploads reach every edge of Hackage's CDN within hours.
 const longMissing = 30 * 24 * time.Hour
 
-// A Pending is one line of the ledger: a release that a destination could not
+// A Record is one line of the ledger: a release that a destination could not
 // take yet, with all that a later run needs to take it without reading the
 // index from its start.
-type Pending struct {
+type Record struct {
 	Reason Reason
 	// Since is when the release was first found wanting.
 	Since time.Time
@@ -193,7 +193,7 @@ type Pending struct {
 }
 
 // A Ledger lists the releases that a destination owes.
-type Ledger map[index.Release]Pending
+type Ledger map[index.Release]Record
 
 // Sorted returns the releases of the ledger in order.
 func (l Ledger) Sorted() []index.Release {
@@ -211,10 +211,10 @@ func (l Ledger) Count(reason Reason) int {
 	return n
 }
 
-// Owe enters a release. One that is in the ledger already keeps its Since, so
+// Add enters a release. One that is in the ledger already keeps its Since, so
 // that a run which finds nothing better leaves the ledger as it was; a release
 // that is missing for long becomes withdrawn.
-func (l Ledger) Owe(r index.Release, p Pending, now time.Time) {
+func (l Ledger) Add(r index.Release, p Record, now time.Time) {
 	p.Since = now.UTC().Truncate(time.Second)
 	if before, ok := l[r]; ok {
 		p.Since = before.Since

@@ -23,7 +23,7 @@ type Want struct {
 	// Replaced says that the signed index itself replaces an older tarball.
 	Replaced bool
 	// Owed says that the tarball could not be downloaded before.
-	Owed bool
+	Retried bool
 }
 
 // An Outcome is what became of a wanted tarball: its digests, or why there are
@@ -51,23 +51,23 @@ func (t Turn) pick(all []index.Release) []index.Release {
 
 // Wants returns the tarballs that a destination of this state lacks: those that
 // the index names behind its position, and those that it owes.
-func (s State) Wants(tail *index.Tail) []Want { return s.WantsInTurn(tail, Turn{}) }
+func (s State) Wants(tail *index.Delta) []Want { return s.WantsInTurn(tail, Turn{}) }
 
 // WantsInTurn is Wants with those of the owed ones whose turn it is.
-func (s State) WantsInTurn(tail *index.Tail, turn Turn) []Want {
+func (s State) WantsInTurn(tail *index.Delta, turn Turn) []Want {
 	// A first run wants each release of Hackage, so the room is made once.
 	wants := make([]Want, 0, len(tail.Order)+len(s.Ledger))
 	for _, r := range tail.Order {
-		if n := tail.News[r]; n.TargetOffset >= s.Position.Length {
+		if n := tail.Changes[r]; n.TargetOffset >= s.Position.Length {
 			wants = append(wants, Want{Tarball: Tarball{r, n.Target}, Replaced: n.Replaced})
 		}
 	}
 	for _, r := range turn.pick(s.Ledger.Sorted()) {
-		if n := tail.News[r]; n != nil && n.TargetOffset >= s.Position.Length {
+		if n := tail.Changes[r]; n != nil && n.TargetOffset >= s.Position.Length {
 			continue
 		}
 		if owed := s.Ledger[r]; owed.Target != (index.Target{}) {
-			wants = append(wants, Want{Tarball: Tarball{r, owed.Target}, Replaced: owed.Replaced, Owed: true})
+			wants = append(wants, Want{Tarball: Tarball{r, owed.Target}, Replaced: owed.Replaced, Retried: true})
 		}
 	}
 	return wants
