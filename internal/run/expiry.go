@@ -5,38 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/health"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 )
-
-const day = 24 * time.Hour
-
-// A notice says how long before its expiry a thing is warned of, in each run, and
-// when a run ends with exit code 3 for it, so that a person hears of it.
-type notice struct {
-	warn time.Duration
-	// look are the ends of the spans, each a day long, in which a run ends so:
-	// long enough for any schedule, and over before it is noise. The last span
-	// goes on to the expiry and beyond.
-	look []time.Duration
-}
-
-var (
-	// yearly is for what is signed by hand about once a year, root and
-	// mirrors, and of a signing key, which takes somebody's time as well.
-	yearly = notice{warn: 14 * day, look: []time.Duration{14 * day, 7 * day, 2 * day}}
-	// daily is for timestamp and snapshot, which Hackage signs each day
-	// anew, for three days. With less than one left, some signings are missing.
-	daily = notice{warn: day, look: []time.Duration{6 * time.Hour}}
-)
-
-// at says what is due so long before the expiry.
-func (n notice) at(left time.Duration) (soon, look bool) {
-	for i, end := range n.look {
-		last := i == len(n.look)-1
-		look = look || left <= end && (last || left > end-day)
-	}
-	return left <= n.warn, look
-}
 
 // What becomes of a thing that expires, and what a person can do.
 const (
@@ -48,32 +19,32 @@ const (
 // expiries are the days on which clients begin to refuse what a mirror holds.
 func (r *syncer) expiries() []report.Expiry {
 	var all []report.Expiry
-	add := func(of, do string, when time.Time, n notice) {
+	add := func(of, do string, when time.Time, n health.Notice) {
 		e := report.Expiry{Of: of, When: when, Do: do}
 		if !when.IsZero() {
-			e.Soon, e.Look = n.at(when.Sub(r.env.Now()))
+			e.Soon, e.Look = n.At(when.Sub(r.env.Now()))
 		}
 		all = append(all, e)
 	}
 	if m := r.metadata; m != nil {
-		add("upstream's timestamp.json", byRobot, m.Timestamp.Expires(), daily)
-		add("upstream's snapshot.json", byRobot, m.Snapshot.Expires(), daily)
-		add("upstream's mirrors.json", byHand, m.Mirrors.Expires(), yearly)
-		add("upstream's root.json", byHand, m.Root.Expires(), yearly)
+		add("upstream's timestamp.json", byRobot, m.Timestamp.Expires(), health.Daily)
+		add("upstream's snapshot.json", byRobot, m.Snapshot.Expires(), health.Daily)
+		add("upstream's mirrors.json", byHand, m.Mirrors.Expires(), health.Yearly)
+		add("upstream's root.json", byHand, m.Root.Expires(), health.Yearly)
 	} else if seen := trusted(r.sites); seen.Timestamp > 0 {
 		if first := seen.Expires; first.IsZero() || first != seen.RootExpires && first != seen.MirrorsExpires {
-			add("the first of upstream's signed files", byRobot, first, daily)
+			add("the first of upstream's signed files", byRobot, first, health.Daily)
 		}
 		if !seen.MirrorsExpires.IsZero() {
-			add("upstream's mirrors.json", byHand, seen.MirrorsExpires, yearly)
+			add("upstream's mirrors.json", byHand, seen.MirrorsExpires, health.Yearly)
 		}
 		if !seen.RootExpires.IsZero() {
-			add("upstream's root.json", byHand, seen.RootExpires, yearly)
+			add("upstream's root.json", byHand, seen.RootExpires, health.Yearly)
 		}
 	}
 	if r.signer != nil {
 		when, _ := r.signer.Expires()
-		add("signing key "+r.signer.Fingerprint(), ownKey, when, yearly)
+		add("signing key "+r.signer.Fingerprint(), ownKey, when, health.Yearly)
 	}
 	return all
 }
@@ -100,10 +71,10 @@ func remaining(left time.Duration) string {
 		return "has expired"
 	case left < 2*time.Hour:
 		return "expires in " + report.Plural(int(left/time.Minute), "minute")
-	case left < 2*day:
+	case left < 2*health.Day:
 		return "expires in " + report.Plural(int(left/time.Hour), "hour")
 	}
-	return "expires in " + report.Plural(int(left/day), "day")
+	return "expires in " + report.Plural(int(left/health.Day), "day")
 }
 
 // pressing are the expiries that a person is to hear of.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+	"github.com/hackage-mirror/hackage-mirror/internal/health"
 )
 
 // TestNoticeOfExpiry: when a run warns, and when a person is to hear of it.
@@ -19,28 +20,28 @@ func TestNoticeOfExpiry(t *testing.T) {
 		dlook      bool
 		says       string
 	}{
-		{15 * day, false, false, false, false, "expires in 15 days"},
-		{14*day + time.Minute, false, false, false, false, "expires in 14 days"},
-		{14 * day, true, true, false, false, "expires in 14 days"},
-		{13*day + time.Minute, true, true, false, false, "expires in 13 days"},
-		{13 * day, true, false, false, false, "expires in 13 days"},
-		{8 * day, true, false, false, false, "expires in 8 days"},
-		{7 * day, true, true, false, false, "expires in 7 days"},
-		{6 * day, true, false, false, false, "expires in 6 days"},
-		{3 * day, true, false, false, false, "expires in 3 days"}, // as Hackage signs timestamps
-		{2 * day, true, true, false, false, "expires in 2 days"},
+		{15 * health.Day, false, false, false, false, "expires in 15 days"},
+		{14*health.Day + time.Minute, false, false, false, false, "expires in 14 days"},
+		{14 * health.Day, true, true, false, false, "expires in 14 days"},
+		{13*health.Day + time.Minute, true, true, false, false, "expires in 13 days"},
+		{13 * health.Day, true, false, false, false, "expires in 13 days"},
+		{8 * health.Day, true, false, false, false, "expires in 8 days"},
+		{7 * health.Day, true, true, false, false, "expires in 7 days"},
+		{6 * health.Day, true, false, false, false, "expires in 6 days"},
+		{3 * health.Day, true, false, false, false, "expires in 3 days"}, // as Hackage signs timestamps
+		{2 * health.Day, true, true, false, false, "expires in 2 days"},
 		{36 * time.Hour, true, true, false, false, "expires in 36 hours"},
-		{day, true, true, true, false, "expires in 24 hours"},
+		{health.Day, true, true, true, false, "expires in 24 hours"},
 		{7 * time.Hour, true, true, true, false, "expires in 7 hours"},
 		{6 * time.Hour, true, true, true, true, "expires in 6 hours"},
 		{time.Hour, true, true, true, true, "expires in 60 minutes"},
 		{0, true, true, true, true, "expires in 0 minutes"},
 		{-time.Hour, true, true, true, true, "has expired"},
 	} {
-		if soon, look := yearly.at(test.left); soon != test.soon || look != test.look {
+		if soon, look := health.Yearly.At(test.left); soon != test.soon || look != test.look {
 			t.Errorf("by hand, %s before: soon %v, look %v", test.left, soon, look)
 		}
-		if soon, look := daily.at(test.left); soon != test.dsoon || look != test.dlook {
+		if soon, look := health.Daily.At(test.left); soon != test.dsoon || look != test.dlook {
 			t.Errorf("each day, %s before: soon %v, look %v", test.left, soon, look)
 		}
 		if got := remaining(test.left); got != test.says {
@@ -56,7 +57,7 @@ func TestExpiryIsSaidDaysBefore(t *testing.T) {
 	for _, role := range []hackagetest.Role{hackagetest.Root, hackagetest.Mirrors} {
 		w := newWorld(t, hackagetest.Small())
 		start := time.Now()
-		end := start.Add(20 * day)
+		end := start.Add(20 * health.Day)
 		w.hackage.SetExpiry(role, end)
 		if said := w.sync(CodeDone); strings.Contains(said, "expires") {
 			t.Errorf("it warns of files that are good for weeks:\n%s", said)
@@ -66,11 +67,11 @@ func TestExpiryIsSaidDaysBefore(t *testing.T) {
 			code int
 			says string
 		}{
-			{15 * day, CodeDone, ""},
-			{14*day - time.Hour, CodeDegraded, "expires in 13 days"},
-			{8 * day, CodeDone, "expires in 7 days"},
-			{7*day - time.Hour, CodeDegraded, "expires in 6 days"},
-			{2*day - time.Hour, CodeDegraded, "expires in 46 hours"},
+			{15 * health.Day, CodeDone, ""},
+			{14*health.Day - time.Hour, CodeDegraded, "expires in 13 days"},
+			{8 * health.Day, CodeDone, "expires in 7 days"},
+			{7*health.Day - time.Hour, CodeDegraded, "expires in 6 days"},
+			{2*health.Day - time.Hour, CodeDegraded, "expires in 46 hours"},
 			{time.Hour, CodeDegraded, "expires in 59 minutes"},
 		} {
 			w.now = func() time.Time { return end.Add(-at.left) }

@@ -1,40 +1,25 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"time"
+	"os"
+	"path/filepath"
+	"strings"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/open"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
+	"github.com/hackage-mirror/hackage-mirror/internal/probe"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/temp"
-	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
-
-// placePatience is how long the reading of one place may take as a whole: who may
-// be asked again in an hour should not wait longer for a server that does not
-// answer.
-const placePatience = 2 * time.Minute
-
-// errSlow is why a place was given up.
-var errSlow = fmt.Errorf("it did not answer within %s", placePatience)
-
-// A look is one reading of a mirror by somebody whose mirror it need not be.
-type look struct {
-	o    *StatusOptions
-	sync *Options // the same
-	env  Env
-	dir  string // private, removed at the end
-	now  time.Time
-
-	upstream upstreamView
-	places   []*view
-}
 
 // startStatus checks the options before anything is asked.
 func startStatus(ctx context.Context, o *StatusOptions, env Env) error {
@@ -51,184 +36,129 @@ func startStatus(ctx context.Context, o *StatusOptions, env Env) error {
 	if err != nil {
 		return usage(err, "status")
 	}
-	return runStatus(ctx, &look{o: o, sync: s, env: env, now: env.Now()})
+	return runStatus(ctx, o, s, env)
 }
 
-// runStatus reads all places, judges them, and says what it found.
-func runStatus(ctx context.Context, l *look) (err error) {
+// runStatus looks at a mirror and says what was found: to people or programs on
+// standard output, to GitHub's runner, and by the exit code.
+func runStatus(ctx context.Context, o *StatusOptions, s *Options, env Env) (err error) {
 	folder, err := temp.Make()
 	if err != nil {
 		return err
 	}
-	l.dir = folder.Path
 	defer func() { err = errors.Join(err, folder.Close()) }()
-	if err := l.read(ctx); err != nil {
+	config, err := o.probe(s, env, folder.Path)
+	if err != nil {
 		return err
 	}
-	for _, p := range l.places {
-		l.judge(p)
-	}
-	return l.tell()
-}
-
-// read reads the places concurrently, then upstream, whose root the mirror may have
-// already, and then what each place lacks.
-func (l *look) read(ctx context.Context) error {
-	if err := l.list(); err != nil {
+	found, err := probe.Look(ctx, config)
+	if err != nil {
 		return err
 	}
-	each := func(step func(context.Context, *view)) {
-		var group errgroup.Group
-		for _, p := range l.places {
-			group.Go(func() error {
-				within, cancel := context.WithTimeoutCause(ctx, placePatience, errSlow)
-				defer cancel()
-				step(within, p)
-				return nil
-			})
-		}
-		_ = group.Wait() // the steps keep their errors with their places
+	text := found.Text()
+	if err := report.WriteLook(env.Getenv, found.Sentence(), text, found.BoundedJSON); err != nil {
+		env.warn(err.Error())
 	}
-	each(func(ctx context.Context, p *view) { p.err = explained(ctx, p.read(ctx)) })
-	l.readUpstream(ctx)
-	if l.upstream.metadata != nil {
-		each(func(ctx context.Context, p *view) { p.compare(ctx, l.upstream) })
+	if o.JSON {
+		text = string(found.JSON())
 	}
-	return ctx.Err()
-}
-
-// explained puts the reason in the place of an error that only says that the time
-// was up.
-func explained(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); err != nil && cause != nil {
-		return cause
+	if _, err := io.WriteString(env.Stdout, text); err != nil {
+		return err
+	}
+	// It stands in the text, so it is repeated only where people read something else,
+	// on the page of a run.
+	for _, message := range found.Messages() {
+		env.console.Tell(message.Level, message.Text)
+	}
+	look, err := found.Verdict()
+	if err == nil && look {
+		return &ExitError{Code: CodeDegraded}
 	}
 	return err
 }
 
-// An upstreamView is what was seen of upstream.
-type upstreamView struct {
-	from     *hackage.Upstream
-	metadata *hackage.Metadata // nil if it cannot be read
-	err      error
-}
-
-// patience is that with which a look asks, which is less than that of a run.
-func (l *look) patience() hackage.Options {
-	options := l.sync.upstreamOptions(l.env)
-	options.TakeExpired = true
-	options.Timeout, options.Attempts, options.Patience, options.Rounds = 20*time.Second, 3, 30*time.Second, 3
-	if l.env.tune != nil {
-		l.env.tune(&options)
+// probe returns what is to be looked at, with a folder for the repositories. s are the
+// same options as those of a sync.
+func (o *StatusOptions) probe(s *Options, env Env, dir string) (probe.Config, error) {
+	asking := probe.Patient(s.upstreamOptions(env))
+	if env.tune != nil {
+		env.tune(&asking)
 	}
-	return options
-}
-
-// readUpstream reads upstream's metadata.
-func (l *look) readUpstream(ctx context.Context) {
-	ctx, cancel := context.WithTimeoutCause(ctx, placePatience, errSlow)
-	defer cancel()
-	options := l.patience()
-	options.User, options.Password = l.sync.UpstreamUser, l.sync.UpstreamPassword.Bytes()
-	options.KnownRoots = func(context.Context) (roots [][]byte) {
-		for _, p := range l.places {
-			if p.metadata != nil {
-				roots = append(roots, p.metadata.Root.Raw())
-			}
+	c := probe.Config{
+		Upstream: s.Upstream, Asking: asking, Branch: s.Branch, Tag: s.Tag, KeysGiven: strings.TrimSpace(s.TrustedKeys) != "",
+		StaleAfter: o.StaleAfter, Tool: program + " " + env.Version, Now: env.Now,
+	}
+	c.Asking.User, c.Asking.Password = s.UpstreamUser, s.UpstreamPassword.Bytes()
+	for _, text := range o.buckets() {
+		c.Buckets = append(c.Buckets, probe.Bucket{Name: bucketName(text), Open: func(ctx context.Context) (*hackage.Upstream, io.Closer, error) {
+			return s.openForReading(ctx, text, asking, env)
+		}})
+	}
+	remotes, err := s.remotes()
+	if err != nil {
+		return c, err
+	}
+	for _, m := range remotes {
+		name, err := m.Check()
+		if err != nil {
+			return c, fmt.Errorf("%s: %w", m.kind, err)
 		}
-		return roots
+		c.Repositories = append(c.Repositories, probe.Repository{Kind: m.kind, Name: name, Open: func(ctx context.Context) (*allcabal.Repository, io.Closer, error) {
+			return s.openTag(ctx, m, filepath.Join(dir, m.kind), env)
+		}})
 	}
-	u := &l.upstream
-	if u.from, u.err = hackage.Open(l.sync.Upstream, options); u.err == nil {
-		u.metadata, u.err = u.from.Metadata(ctx, hackage.Seen{})
-		u.err = explained(ctx, u.err)
-	}
+	return c, nil
 }
 
-// tell says what was found: to people or programs on standard output, to GitHub's
-// runner, and by the exit code.
-func (l *look) tell() error {
-	text := l.text()
-	if err := report.WriteLook(l.env.Getenv, l.sentence(), text, l.boundedJSON); err != nil {
-		l.env.warn(err.Error())
+// openForReading opens a bucket for reading: on the web as any client of it does. Its
+// servers are not shown upstream's password.
+func (o *Options) openForReading(ctx context.Context, text string, asking hackage.Options, env Env) (*hackage.Upstream, io.Closer, error) {
+	scheme, _, isURL := strings.Cut(text, "://")
+	if isURL && isWeb(scheme) || !isURL && !begun(text) {
+		from, err := hackage.Open(text, asking)
+		return from, io.NopCloser(nil), err
 	}
-	if l.o.JSON {
-		text = string(l.json())
+	options, err := o.bucketOptions(env)
+	if err != nil {
+		return nil, nil, err
 	}
-	if _, err := io.WriteString(l.env.Stdout, text); err != nil {
-		return err
+	options.Attempts = cmp.Or(options.Attempts, 3)
+	store, err := open.Bucket(ctx, text, options)
+	if err != nil {
+		return nil, nil, err
 	}
-	return l.verdict()
+	return hackage.OpenFiles(stored{store}, asking), store, nil
 }
 
-// verdict is the exit code. What cannot be read is an error; what is the matter with
-// the rest stands in the text, so it is repeated only where people read something
-// else, on the page of a run.
-func (l *look) verdict() error {
-	if u := l.upstream; u.err != nil {
-		l.env.console.Tell(report.Warning, "upstream cannot be read: "+u.err.Error())
-	}
-	var unread []error
-	for _, p := range l.places {
-		if p.err != nil {
-			unread = append(unread, fmt.Errorf("read %s %q: %w", p.kind, p.name, p.err))
-		}
-		for _, problem := range p.problems {
-			l.env.console.Tell(report.Error, p.kind+" "+p.name+": "+problem.text)
-		}
-	}
-	switch l.health() {
-	case unverified, unreachable:
-		return errors.Join(unread...)
-	case filling:
-		if slices.ContainsFunc(l.places, func(p *view) bool { return p.err != nil && !p.filling() }) {
-			return errors.Join(unread...) // nobody says that it goes on
-		}
-	case fresh:
-		return nil
-	}
-	return &ExitError{Code: CodeDegraded}
+// begun reports whether a folder is a bucket in which nothing is signed yet.
+func begun(folder string) bool {
+	return exists(filepath.Join(folder, mirror.StateKey)) && !exists(filepath.Join(folder, "root.json"))
 }
 
-// A health is that of a mirror in one word.
-type health string
+// stored is a bucket as the files of a repository.
+type stored struct{ bucket.Store }
 
-// The words, the worst first.
-const (
-	unverified  health = "unverified"  // something is not as it was signed
-	unreachable health = "unreachable" // something cannot be read
-	filling     health = "filling"     // a bucket is not complete yet
-	stale       health = "stale"       // something is missing for too long
-	degraded    health = "degraded"    // a person should look
-	fresh       health = "fresh"
-)
-
-// health returns that of the worst place.
-func (l *look) health() health {
-	for _, word := range []health{unverified, unreachable, filling, stale, degraded} {
-		if slices.ContainsFunc(l.places, func(p *view) bool { return p.health() == word }) {
-			return word
-		}
-	}
-	return fresh
+// Open implements hackage.Files.
+func (s stored) Open(ctx context.Context, key string) (io.ReadCloser, int64, error) {
+	body, info, err := s.Get(ctx, key)
+	return body, info.Size, err
 }
 
-// health returns the place's own.
-func (p *view) health() health {
-	refused := func(kind error) bool { return errors.Is(p.err, kind) }
-	switch {
-	case slices.ContainsFunc([]error{tuf.ErrSignature, tuf.ErrUnknownKey, tuf.ErrThreshold, tuf.ErrDigest, tuf.ErrLength, hackage.ErrTorn, hackage.ErrForm}, refused):
-		return unverified
-	case refused(errFilling):
-		return filling
-	case p.err != nil:
-		return unreachable
-	case slices.ContainsFunc(p.problems, func(problem problem) bool { return problem.stale }):
-		return stale
-	case len(p.problems) == 1 && p.problems[0].filling:
-		return filling
-	case len(p.problems) > 0:
-		return degraded
+// openTag opens a repository whose tag is to be read, with a folder of its own.
+func (o *Options) openTag(ctx context.Context, m remote, dir string, env Env) (*allcabal.Repository, io.Closer, error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, nil, fmt.Errorf("make a temporary folder: %w", err)
 	}
-	return fresh
+	keys, fingerprints, err := o.trusted()
+	if err != nil {
+		return nil, nil, err
+	}
+	m.Dir, m.Getenv = dir, env.Getenv
+	repo, err := gitrepo.Open(ctx, m.Options)
+	if err != nil {
+		return nil, nil, err
+	}
+	return allcabal.New(allcabal.Options{
+		Repo: repo, Keys: newKeyring(keys, fingerprints, env.Now), Hashes: m.hashes, Branch: o.Branch, Tag: o.Tag, Now: env.Now,
+	}), repo, nil
 }

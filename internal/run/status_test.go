@@ -45,7 +45,7 @@ func TestStatusOfAFreshMirror(t *testing.T) {
 		w.says(said, "fresh", "unproven  missing         nothing", "key "+w.signer+"; if it is the mirror's")
 	}
 	for line := range strings.Lines(said) {
-		if n := len(strings.TrimSuffix(line, "\n")); n > textWidth && strings.Count(line, " ") > 40 {
+		if n := len(strings.TrimSuffix(line, "\n")); n > 100 && strings.Count(line, " ") > 40 {
 			t.Errorf("a line has %d characters: %s", n, line)
 		}
 	}
@@ -121,7 +121,7 @@ func TestStatusOfALongGap(t *testing.T) {
 	said := w.status(CodeDegraded, w.web.URL)
 	w.says(said, "it lacks 6.0 MiB of upstream's index, the oldest entry for 4 h 4 min")
 	asked := w.server.Requests("/01-index.tar")
-	if last := asked[len(asked)-1]; last.Bytes != mostOfGap || last.Range == "" {
+	if last := asked[len(asked)-1]; last.Bytes != 4<<20 || last.Range == "" {
 		t.Errorf("%d bytes of the index were read: %q", last.Bytes, last.Range)
 	}
 }
@@ -193,7 +193,7 @@ func TestStatusOfWhatCannotBeRead(t *testing.T) {
 	said := w.status(CodeError, "http://127.0.0.1:1/", "--files-repository", w.files())
 	w.says(said, "connection refused", "unproven  missing         nothing")
 	f := w.parsed(w.status(CodeError, "http://127.0.0.1:1/", "--files-repository", w.path("none.git"), "--json"))
-	if f.Health != unreachable || f.Places[0].Error == "" || f.Places[1].Error == "" {
+	if f.Health != "unreachable" || f.Places[0].Error == "" || f.Places[1].Error == "" {
 		t.Errorf("%+v", f)
 	}
 }
@@ -422,7 +422,7 @@ func TestStatusOfALongLedger(t *testing.T) {
 	if raw := outputs["summary-json"]; len(raw) >= 32_000 || !strings.Contains(raw, `"cut":true`) || !strings.Contains(raw, `"owed":20000`) {
 		t.Errorf("summary-json has %d bytes: %.300s", len(raw), raw)
 	}
-	if f := w.parsed(w.status(CodeDone, w.web.URL, "--json")); !f.Cut || len(f.Places[0].Ledger) != mostListed || *f.Places[0].Owed != len(lines) {
+	if f := w.parsed(w.status(CodeDone, w.web.URL, "--json")); !f.Cut || len(f.Places[0].Ledger) != 1000 || *f.Places[0].Owed != len(lines) {
 		t.Errorf("%d of %d lines, cut: %v", len(f.Places[0].Ledger), *f.Places[0].Owed, f.Cut)
 	}
 }

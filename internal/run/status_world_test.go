@@ -14,6 +14,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
+	"github.com/hackage-mirror/hackage-mirror/internal/probe"
 )
 
 // A lookout is a world whose mirror somebody else looks at, over HTTP and with
@@ -112,7 +113,7 @@ func (w *lookout) saysNot(text string, parts ...string) {
 }
 
 // parsed reads what --json prints.
-func (w *lookout) parsed(said string) (f lookForm) {
+func (w *lookout) parsed(said string) (f probe.Form) {
 	w.Helper()
 	said = said[:strings.LastIndex(said, "\n}\n")+3]
 	if err := json.Unmarshal([]byte(said), &f); err != nil {

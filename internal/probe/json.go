@@ -1,4 +1,4 @@
-package run
+package probe
 
 import (
 	"bytes"
@@ -10,12 +10,12 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
-// The form of what status prints as JSON: see docs/probe.md. A number or a time
-// that is not known is null.
+// A Form is what status prints as JSON: see docs/probe.md. A number or a time that is
+// not known is null.
 type (
-	lookForm struct {
+	Form struct {
 		Version    int          `json:"version"`
-		Health     health       `json:"health"`
+		Health     word         `json:"health"`
 		Sentence   string       `json:"sentence"`
 		Asked      time.Time    `json:"asked"`
 		StaleAfter int64        `json:"stale-after-seconds"`
@@ -93,74 +93,74 @@ type (
 	}
 )
 
-// lookVersion changes when the meaning of a key does.
-const lookVersion = 1
+// formVersion changes when the meaning of a key does.
+const formVersion = 1
 
 // mostListed bounds the lists of what is printed: a ledger is as long as somebody
 // likes.
 const mostListed = 1000
 
-// json returns what was found, indented.
-func (l *look) json() []byte {
+// JSON returns what was found, indented.
+func (r *Report) JSON() []byte {
 	var out bytes.Buffer
-	if err := json.Indent(&out, l.encode(mostListed), "", "  "); err != nil {
-		panic("run: JSON of our own does not parse: " + err.Error())
+	if err := json.Indent(&out, r.encode(mostListed), "", "  "); err != nil {
+		panic("probe: JSON of our own does not parse: " + err.Error())
 	}
 	return append(out.Bytes(), '\n')
 }
 
-// boundedJSON is the same on one line of less than limit bytes, with lists cut as far
+// BoundedJSON is the same on one line of less than limit bytes, with lists cut as far
 // as that takes.
-func (l *look) boundedJSON(limit int) []byte {
+func (r *Report) BoundedJSON(limit int) []byte {
 	for entries := 256; ; entries /= 2 {
-		if raw := l.encode(entries); len(raw) < limit || entries == 0 {
+		if raw := r.encode(entries); len(raw) < limit || entries == 0 {
 			return raw
 		}
 	}
 }
 
 // encode writes so many entries of each list at most.
-func (l *look) encode(entries int) []byte {
-	f := lookForm{
-		Version: lookVersion, Health: l.health(), Sentence: shownTo(longestError, l.sentence()), Asked: l.now.UTC().Truncate(time.Second),
-		StaleAfter: int64(l.o.StaleAfter / time.Second), Tool: program + " " + l.env.Version,
-		Upstream: l.upstreamForm(), Places: []placeForm{},
+func (r *Report) encode(entries int) []byte {
+	f := Form{
+		Version: formVersion, Health: r.health(), Sentence: shownTo(longestError, r.Sentence()), Asked: r.now.UTC().Truncate(time.Second),
+		StaleAfter: int64(r.c.StaleAfter / time.Second), Tool: r.c.Tool,
+		Upstream: r.upstreamForm(), Places: []placeForm{},
 	}
-	for i, p := range l.places {
+	for i, d := range r.destinations {
 		if i >= entries {
 			f.Cut = true
 			break
 		}
-		place, cut := l.placeForm(p, entries)
+		place, cut := r.placeForm(d, entries)
 		f.Places, f.Cut = append(f.Places, place), f.Cut || cut
 	}
 	raw, err := json.Marshal(f)
 	if err != nil {
-		panic("run: facts do not fit into JSON: " + err.Error())
+		panic("probe: facts do not fit into JSON: " + err.Error())
 	}
 	// In a log the runner would take this for a command, wherever it stands.
 	return bytes.ReplaceAll(raw, []byte("##["), []byte(`#\u0023[`))
 }
 
-func (l *look) upstreamForm() upstreamForm {
-	f := upstreamForm{Address: shown(l.upstreamName()), Files: []fileForm{}}
-	if l.upstream.err != nil {
-		f.Error = shownTo(longestError, l.upstream.err.Error())
+func (r *Report) upstreamForm() upstreamForm {
+	f := upstreamForm{Address: shown(r.upstreamName()), Files: []fileForm{}}
+	if r.upstream.err != nil {
+		f.Error = shownTo(longestError, r.upstream.err.Error())
 		return f
 	}
-	if info, signed := l.upstream.metadata.Snapshot.IndexTar(); signed {
+	if info, signed := r.upstream.metadata.Snapshot.IndexTar(); signed {
 		f.Index = &info.Length
 	}
-	f.Files = l.fileForms(filesOf(l.upstream.metadata))
+	f.Files = r.fileForms(filesOf(r.upstream.metadata))
 	return f
 }
 
-func (l *look) fileForms(files []signedFile) []fileForm {
+func (r *Report) fileForms(files []signedFile) []fileForm {
 	forms := []fileForm{}
 	for _, file := range files {
-		f := fileForm{Of: file.of, Version: file.version, Expires: known(file.expires), State: file.state(l.now)}
+		f := fileForm{Of: file.of, Version: file.version, Expires: known(file.expires), State: file.state(r.now)}
 		if f.Expires != nil {
-			days := math.Round(file.expires.Sub(l.now).Hours()/24*10) / 10
+			days := math.Round(file.expires.Sub(r.now).Hours()/24*10) / 10
 			f.Days = &days
 		}
 		forms = append(forms, f)
@@ -178,36 +178,36 @@ func known(t time.Time) *time.Time {
 }
 
 // placeForm also reports whether a list was cut.
-func (l *look) placeForm(p *view, entries int) (f placeForm, cut bool) {
+func (r *Report) placeForm(d *destination, entries int) (f placeForm, cut bool) {
 	f = placeForm{
-		Kind: p.kind, Address: shown(p.name), Stale: p.health() == stale, Problems: []string{}, Notes: []string{},
-		Lacks: p.lag.form(), State: known(p.newest()), Files: []fileForm{}, Ledger: []owedLine{},
-		Says: p.saysForm(), Tag: l.tagForm(p),
+		Kind: d.kind, Address: shown(d.name), Stale: d.health() == stale, Problems: []string{}, Notes: []string{},
+		Lacks: d.lag.form(), State: known(d.newest()), Files: []fileForm{}, Ledger: []owedLine{},
+		Says: d.saysForm(), Tag: r.tagForm(d),
 	}
-	if p.err != nil {
-		f.Error = shownTo(longestError, p.err.Error())
+	if d.err != nil {
+		f.Error = shownTo(longestError, d.err.Error())
 	}
-	for _, problem := range p.problems {
+	for _, problem := range d.problems {
 		f.Problems = append(f.Problems, shownTo(longestError, problem.text))
 	}
-	for _, note := range p.notes {
+	for _, note := range d.notes {
 		f.Notes = append(f.Notes, shownTo(longestError, note))
 	}
-	if p.metadata != nil {
-		if info, signed := p.metadata.Snapshot.IndexTar(); signed {
+	if d.metadata != nil {
+		if info, signed := d.metadata.Snapshot.IndexTar(); signed {
 			f.Index = &info.Length
 		}
-		f.Files = l.fileForms(filesOf(p.metadata))
+		f.Files = r.fileForms(filesOf(d.metadata))
 	}
-	if !p.stated {
+	if !d.stated {
 		return f, false
 	}
 	if f.Index == nil {
-		f.Index = &p.state.Position.Length
+		f.Index = &d.state.Position.Length
 	}
-	owed := len(p.state.Ledger)
+	owed := len(d.state.Ledger)
 	f.Owed = &owed
-	f.Ledger = owedLines(p.state.Ledger, p.accepted(), entries)
+	f.Ledger = owedLines(d.state.Ledger, d.accepted(), entries)
 	return f, len(f.Ledger) < owed
 }
 
@@ -239,8 +239,8 @@ func (g lag) form() lagForm {
 	return f
 }
 
-func (p *view) saysForm() *saysForm {
-	s := p.said
+func (d *destination) saysForm() *saysForm {
+	s := d.said
 	if s == nil {
 		return nil
 	}
@@ -251,16 +251,16 @@ func (p *view) saysForm() *saysForm {
 	}
 }
 
-func (l *look) tagForm(p *view) *tagForm {
-	s := p.tag
+func (r *Report) tagForm(d *destination) *tagForm {
+	s := d.tag
 	if s == nil {
 		return nil
 	}
 	f := &tagForm{
-		Name: l.sync.Tag, Commit: s.Commit, Head: s.Head, Line: known(s.Time), Older: s.Older,
-		Signature: l.signature(s), Fingerprint: report.Line(s.Fingerprint), Alarms: []alarmForm{},
+		Name: r.c.Tag, Commit: s.Commit, Head: s.Head, Line: known(s.Time), Older: s.Older,
+		Signature: r.signature(s), Fingerprint: report.Line(s.Fingerprint), Alarms: []alarmForm{},
 	}
-	for _, alarm := range l.alarms(s) {
+	for _, alarm := range r.alarms(s) {
 		f.Alarms = append(f.Alarms, alarmForm{alarm.Commit, known(alarm.Since)})
 	}
 	return f

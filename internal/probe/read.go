@@ -1,21 +1,14 @@
-package run
+package probe
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
-	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
-	"github.com/hackage-mirror/hackage-mirror/internal/bucket/open"
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
@@ -26,8 +19,8 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
 
-// A view is what a look sees of one place.
-type view struct {
+// A destination is a bucket or a repository, and what was seen of it.
+type destination struct {
 	kind, name string
 	read       func(context.Context) error
 	err        error // why it cannot be read
@@ -54,48 +47,25 @@ type problem struct {
 	stale, filling bool
 }
 
-// list makes a view of each place.
-func (l *look) list() error {
-	for _, text := range l.o.buckets() {
-		p := &view{kind: bucketKind, name: bucketName(text)}
-		p.read = func(ctx context.Context) error { return l.readBucket(ctx, p, text) }
-		l.places = append(l.places, p)
-	}
-	remotes, err := l.sync.remotes()
-	if err != nil {
-		return err
-	}
-	for _, m := range remotes {
-		name, err := m.Check()
-		if err != nil {
-			return fmt.Errorf("%s: %w", m.kind, err)
-		}
-		p := &view{kind: m.kind, name: name}
-		p.read = func(ctx context.Context) error { return l.readRepository(ctx, p, m) }
-		l.places = append(l.places, p)
-	}
-	return nil
-}
-
 // readBucket reads what is signed in a bucket, and what it says of itself.
-func (l *look) readBucket(ctx context.Context, p *view, text string) error {
-	from, closer, err := l.openBucket(ctx, text)
+func (d *destination) readBucket(ctx context.Context, b Bucket) error {
+	from, closer, err := b.Open(ctx)
 	if err != nil {
 		return ofMirror(err)
 	}
 	defer func() { _ = closer.Close() }() // it was only read
-	p.metadata, p.served, err = from.Served(ctx)
-	if err != nil && (p.metadata != nil || !errors.Is(err, hackage.ErrMissing)) {
+	d.metadata, d.served, err = from.Served(ctx)
+	if err != nil && (d.metadata != nil || !errors.Is(err, hackage.ErrMissing)) {
 		return ofMirror(err)
 	}
-	p.readUnsigned(ctx, from)
+	d.readUnsigned(ctx, from)
 	switch {
-	case err != nil && p.filling():
-		return fmt.Errorf("%w; it says of itself: %s", errFilling, shown(p.said.Sentence))
-	case err != nil && p.stated:
+	case err != nil && d.filling():
+		return fmt.Errorf("%w; it says of itself: %s", errFilling, shown(d.said.Sentence))
+	case err != nil && d.stated:
 		return errFilling
 	case err == nil:
-		err = p.lookForTarballs(ctx, from)
+		err = d.lookForTarballs(ctx, from)
 	}
 	return ofMirror(err)
 }
@@ -114,14 +84,14 @@ type absence struct {
 
 // lookForTarballs looks for those of the newest releases, but for those that the
 // bucket says it leaves out or owes.
-func (p *view) lookForTarballs(ctx context.Context, from *hackage.Upstream) error {
-	take, err := selection.Parse(paste.Items(p.state.Packages))
+func (d *destination) lookForTarballs(ctx context.Context, from *hackage.Upstream) error {
+	take, err := selection.Parse(paste.Items(d.state.Packages))
 	if err != nil {
 		take = func(string) bool { return true } // it is the bucket's own word
 	}
 	asked := 0
-	for _, upload := range p.served.Newest {
-		_, owed := p.state.Ledger[upload.Release]
+	for _, upload := range d.served.Newest {
+		_, owed := d.state.Ledger[upload.Release]
 		if owed || !take(upload.Release.Package) {
 			continue
 		}
@@ -131,29 +101,31 @@ func (p *view) lookForTarballs(ctx context.Context, from *hackage.Upstream) erro
 		if err := from.Has(ctx, upload); ctx.Err() != nil {
 			return err
 		} else if err != nil {
-			p.absent = append(p.absent, absence{upload.Release, ofMirror(err)})
+			d.absent = append(d.absent, absence{upload.Release, ofMirror(err)})
 		}
 	}
 	return nil
 }
 
 // filling reports whether a bucket says of itself that it is being filled.
-func (p *view) filling() bool { return p.stated && p.said != nil && p.said.Health == status.Filling }
+func (d *destination) filling() bool {
+	return d.stated && d.said != nil && d.said.Health == status.Filling
+}
 
 // readUnsigned reads what a bucket says of itself.
-func (p *view) readUnsigned(ctx context.Context, from *hackage.Upstream) {
+func (d *destination) readUnsigned(ctx context.Context, from *hackage.Upstream) {
 	raw, err := from.Unsigned(ctx, mirror.StateKey, mirror.MaxState)
 	if err == nil {
 		var file state.File
 		file, err = state.ParseFile(raw)
-		p.state, p.stated = file.State, err == nil
+		d.state, d.stated = file.State, err == nil
 	}
-	p.unstated = unread(err)
+	d.unstated = unread(err)
 	raw, err = from.Unsigned(ctx, status.Key, status.MaxSize)
 	if err == nil {
-		p.said, err = status.Parse(raw)
+		d.said, err = status.Parse(raw)
 	}
-	p.unsaid = unread(err)
+	d.unsaid = unread(err)
 }
 
 // unread is the error of a file that is there.
@@ -162,39 +134,6 @@ func unread(err error) error {
 		return nil
 	}
 	return ofMirror(err)
-}
-
-// openBucket opens a bucket for reading: on the web as any client of it does.
-func (l *look) openBucket(ctx context.Context, text string) (*hackage.Upstream, io.Closer, error) {
-	scheme, _, isURL := strings.Cut(text, "://")
-	if isURL && isWeb(scheme) || !isURL && !begun(text) {
-		from, err := hackage.Open(text, l.patience())
-		return from, io.NopCloser(nil), err
-	}
-	options, err := l.sync.bucketOptions(l.env)
-	if err != nil {
-		return nil, nil, err
-	}
-	options.Attempts = cmp.Or(options.Attempts, 3)
-	store, err := open.Bucket(ctx, text, options)
-	if err != nil {
-		return nil, nil, err
-	}
-	return hackage.OpenFiles(stored{store}, l.patience()), store, nil
-}
-
-// begun reports whether a folder is a bucket in which nothing is signed yet.
-func begun(folder string) bool {
-	return exists(filepath.Join(folder, mirror.StateKey)) && !exists(filepath.Join(folder, "root.json"))
-}
-
-// stored is a bucket as the files of a repository.
-type stored struct{ bucket.Store }
-
-// Open implements hackage.Files.
-func (s stored) Open(ctx context.Context, key string) (io.ReadCloser, int64, error) {
-	body, info, err := s.Get(ctx, key)
-	return body, info.Size, err
 }
 
 // ofMirror says of a mirror what the room that reads it says of an upstream.
@@ -222,31 +161,18 @@ func (r *reworded) Error() string { return r.words }
 func (r *reworded) Unwrap() error { return r.error }
 
 // readRepository reads the tag of a repository.
-func (l *look) readRepository(ctx context.Context, p *view, m remote) (err error) {
-	o := m.Options
-	o.Dir = filepath.Join(l.dir, m.kind)
-	if err := os.Mkdir(o.Dir, 0o700); err != nil {
-		return fmt.Errorf("make a temporary folder: %w", err)
-	}
-	o.Getenv = l.env.Getenv
-	repo, err := gitrepo.Open(ctx, o)
+func (d *destination) readRepository(ctx context.Context, r Repository) (err error) {
+	repo, closer, err := r.Open(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, repo.Close()) }()
-	p.name = repo.String()
-	keys, fingerprints, err := l.sync.trusted()
+	defer func() { err = errors.Join(err, closer.Close()) }()
+	d.name = repo.String()
+	seen, err := repo.Inspect(ctx)
 	if err != nil {
 		return err
 	}
-	seen, err := allcabal.New(allcabal.Options{
-		Repo: repo, Keys: newKeyring(keys, fingerprints, l.env.Now), Hashes: m.hashes,
-		Branch: l.sync.Branch, Tag: l.sync.Tag, Now: l.env.Now,
-	}).Inspect(ctx)
-	if err != nil {
-		return err
-	}
-	p.tag, p.state, p.stated = &seen, seen.State, !seen.Older
+	d.tag, d.state, d.stated = &seen, seen.State, !seen.Older
 	return nil
 }
 
@@ -265,24 +191,24 @@ type lag struct {
 const mostOfGap = 4 << 20
 
 // compare finds out what a place lacks.
-func (p *view) compare(ctx context.Context, u upstreamView) {
-	if p.err != nil {
+func (d *destination) compare(ctx context.Context, u upstreamView) {
+	if d.err != nil {
 		return
 	}
-	if p.metadata != nil && sameIndex(p.metadata, u.metadata) {
-		p.lag = lag{known: true, Gap: hackage.Gap{Proven: true}}
+	if d.metadata != nil && sameIndex(d.metadata, u.metadata) {
+		d.lag = lag{known: true, Gap: hackage.Gap{Proven: true}}
 		return
 	}
 	var gap hackage.Gap
 	var err error
-	if position, ok := p.position(); ok {
+	if position, ok := d.position(); ok {
 		gap, err = u.from.Gap(ctx, u.metadata, position, mostOfGap)
 	} else {
-		gap, err = u.from.Since(ctx, u.metadata, p.newest(), mostOfGap)
+		gap, err = u.from.Since(ctx, u.metadata, d.newest(), mostOfGap)
 	}
-	p.lag = lag{known: err == nil, Gap: gap, err: explained(ctx, err)}
-	if p.lag.known && gap.Entries != 0 && gap.First.IsZero() {
-		p.lag.known, p.lag.err = false, errors.New("no entry follows its position")
+	d.lag = lag{known: err == nil, Gap: gap, err: explained(ctx, err)}
+	if d.lag.known && gap.Entries != 0 && gap.First.IsZero() {
+		d.lag.known, d.lag.err = false, errors.New("no entry follows its position")
 	}
 }
 
@@ -298,27 +224,27 @@ func sameIndex(a, b *hackage.Metadata) bool {
 
 // position is how far into the index a place is. What a bucket says counts only if
 // it is that of the index which is signed there.
-func (p *view) position() (index.Position, bool) {
-	if p.metadata == nil {
-		return p.state.Position, p.stated
+func (d *destination) position() (index.Position, bool) {
+	if d.metadata == nil {
+		return d.state.Position, d.stated
 	}
-	info, signed := p.metadata.Snapshot.IndexTar()
-	if p.stated && signed && p.state.Position.Ends(info.Length, info.SHA256) {
-		return p.state.Position, true
+	info, signed := d.metadata.Snapshot.IndexTar()
+	if d.stated && signed && d.state.Position.Ends(info.Length, info.SHA256) {
+		return d.state.Position, true
 	}
 	return index.Position{Prefix: midstate.Prefix{Length: info.Length - index.Closing}}, signed && info.Length >= index.Closing
 }
 
 // newest is the time of the newest entry that a place says it has, zero if it does
 // not say so.
-func (p *view) newest() time.Time {
+func (d *destination) newest() time.Time {
 	switch {
-	case p.stated && !p.state.Position.Time.IsZero():
-		return p.state.Position.Time
-	case p.tag != nil:
-		return p.tag.Time
-	case p.said != nil:
-		return p.said.Index.State
+	case d.stated && !d.state.Position.Time.IsZero():
+		return d.state.Position.Time
+	case d.tag != nil:
+		return d.tag.Time
+	case d.said != nil:
+		return d.said.Index.State
 	}
 	return time.Time{}
 }

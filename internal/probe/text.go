@@ -1,4 +1,4 @@
-package run
+package probe
 
 import (
 	"cmp"
@@ -45,46 +45,46 @@ func shownTo(most int, text string) string {
 	return strings.ToValidUTF8(text[:most], "") + " [cut]"
 }
 
-// sentence is the mirror's health in one sentence.
-func (l *look) sentence() string {
-	word := l.health()
-	for _, p := range l.places {
+// Sentence is the mirror's health in one sentence.
+func (r *Report) Sentence() string {
+	word := r.health()
+	for _, d := range r.destinations {
 		switch {
-		case p.health() != word:
+		case d.health() != word:
 		case word == unverified:
-			return fmt.Sprintf("%s: %s %s is not as it was signed%s", word, p.kind, p.name, l.more())
-		case word == filling && p.err != nil:
-			return fmt.Sprintf("%s: the first fill of %s %s has not come to its end%s", word, p.kind, p.name, l.more())
+			return fmt.Sprintf("%s: %s %s is not as it was signed%s", word, d.kind, d.name, r.more())
+		case word == filling && d.err != nil:
+			return fmt.Sprintf("%s: the first fill of %s %s has not come to its end%s", word, d.kind, d.name, r.more())
 		case word == unreachable:
-			return fmt.Sprintf("%s: %s %s cannot be read%s", word, p.kind, p.name, l.more())
+			return fmt.Sprintf("%s: %s %s cannot be read%s", word, d.kind, d.name, r.more())
 		case word == stale || word == degraded || word == filling:
-			return fmt.Sprintf("%s: %s %s: %s%s", word, p.kind, p.name, p.worst(), l.more())
-		case p.lag.time > 0:
-			return fmt.Sprintf("%s: %s %s lacks %s, which is within %s", word, p.kind, p.name, p.lag, span(l.o.StaleAfter))
+			return fmt.Sprintf("%s: %s %s: %s%s", word, d.kind, d.name, d.worst(), r.more())
+		case d.lag.time > 0:
+			return fmt.Sprintf("%s: %s %s lacks %s, which is within %s", word, d.kind, d.name, d.lag, span(r.c.StaleAfter))
 		}
 	}
-	if l.upstream.metadata == nil {
+	if r.upstream.metadata == nil {
 		return "fresh, as far as the mirror itself says; upstream cannot be read"
 	}
 	return "fresh: nothing of upstream's index is missing"
 }
 
 // worst is the first problem, or the first that makes a place stale.
-func (p *view) worst() string {
-	for _, problem := range p.problems {
+func (d *destination) worst() string {
+	for _, problem := range d.problems {
 		if problem.stale {
 			return problem.text
 		}
 	}
-	return p.problems[0].text
+	return d.problems[0].text
 }
 
 // more says how many other things there are to look at.
-func (l *look) more() string {
+func (r *Report) more() string {
 	n := -1
-	for _, p := range l.places {
-		n += len(p.problems)
-		if p.err != nil {
+	for _, d := range r.destinations {
+		n += len(d.problems)
+		if d.err != nil {
 			n++
 		}
 	}
@@ -94,72 +94,72 @@ func (l *look) more() string {
 	return fmt.Sprintf(" (and %d more to look at)", n)
 }
 
-// text is what was found, for people: the health, what is the matter, and a table
+// Text is what was found, for people: the health, what is the matter, and a table
 // for each place.
-func (l *look) text() string {
+func (r *Report) Text() string {
 	t := &statusText{}
-	t.wrap("", l.sentence())
-	for _, p := range l.places {
+	t.wrap("", r.Sentence())
+	for _, d := range r.destinations {
 		t.line("")
-		t.line(p.kind + " " + p.name)
-		if p.err != nil {
-			t.wrap("  ", "cannot be read: "+p.err.Error())
+		t.line(d.kind + " " + d.name)
+		if d.err != nil {
+			t.wrap("  ", "cannot be read: "+d.err.Error())
 			continue
 		}
-		for _, problem := range p.problems {
+		for _, problem := range d.problems {
 			t.wrap("  ! ", problem.text)
 		}
-		for _, note := range p.notes {
+		for _, note := range d.notes {
 			t.wrap("  - ", note)
 		}
-		t.table(l.rows(p))
+		t.table(r.rows(d))
 	}
 	t.line("")
-	t.line("upstream " + l.upstreamName())
-	if l.upstream.err != nil {
-		t.wrap("  ", "cannot be read: "+l.upstream.err.Error())
+	t.line("upstream " + r.upstreamName())
+	if r.upstream.err != nil {
+		t.wrap("  ", "cannot be read: "+r.upstream.err.Error())
 	} else {
-		t.table(l.signedRows(l.upstream.metadata.Snapshot.IndexTar()), l.fileRows(firstToExpire(l.upstream.metadata)))
+		t.table(r.signedRows(r.upstream.metadata.Snapshot.IndexTar()), r.fileRows(firstToExpire(r.upstream.metadata)))
 	}
 	return t.out.String()
 }
 
 // upstreamName is upstream's address without a password.
-func (l *look) upstreamName() string {
-	if l.upstream.from == nil {
-		return l.sync.Upstream // whose password check refuses
+func (r *Report) upstreamName() string {
+	if r.upstream.from == nil {
+		return r.c.Upstream // whose password check refuses
 	}
-	return l.upstream.from.String()
+	return r.upstream.from.String()
 }
 
 // A row is one fact of a table.
 type row struct{ mark, label, value string }
 
 // rows are the facts of a place.
-func (l *look) rows(p *view) []row {
-	if p.tag != nil {
-		return l.tagRows(p)
+func (r *Report) rows(d *destination) []row {
+	if d.tag != nil {
+		return r.tagRows(d)
 	}
 	mark := verified
-	if !p.lag.known || p.lag.atMost || p.lag.Bytes > 0 && !p.lag.Proven {
+	if !d.lag.known || d.lag.atMost || d.lag.Bytes > 0 && !d.lag.Proven {
 		mark = unproven
 	}
-	rows := slices.Concat([]row{{mark, "missing", p.lag.String()}},
-		l.signedRows(p.metadata.Snapshot.IndexTar()), l.servedRows(p), l.fileRows(filesOf(p.metadata)))
-	if p.stated {
-		rows = append(rows, row{unsigned, "newest entry", l.ago(p.newest())}, row{unsigned, "ledger", ledgerLine(p.state.Ledger)})
+	rows := slices.Concat([]row{{mark, "missing", d.lag.String()}},
+		r.signedRows(d.metadata.Snapshot.IndexTar()), r.servedRows(d), r.fileRows(filesOf(d.metadata)))
+	if d.stated {
+		rows = append(rows, row{unsigned, "newest entry", r.ago(d.newest())}, row{unsigned, "ledger", ledgerLine(d.state.Ledger)})
 	}
-	if s := p.said; s != nil {
+	if s := d.said; s != nil {
 		rows = append(rows, row{unsigned, "says of itself", string(s.Health) + ": " + s.Sentence},
-			row{unsigned, "last checked", l.ago(s.Checked)},
-			row{unsigned, "last run", cmp.Or(s.Run.Outcome, "unknown outcome") + ", began " + l.ago(s.Run.Began)})
+			row{unsigned, "last checked", r.ago(s.Checked)},
+			row{unsigned, "last run", cmp.Or(s.Run.Outcome, "unknown outcome") + ", began " + r.ago(s.Run.Began)})
 	}
 	return rows
 }
 
 // tagRows are the facts of a repository.
-func (l *look) tagRows(p *view) []row {
-	s, how := p.tag, l.signature(p.tag)
+func (r *Report) tagRows(d *destination) []row {
+	s, how := d.tag, r.signature(d.tag)
 	mark, signer := unproven, "key "+s.Fingerprint
 	switch how {
 	case byTrusted:
@@ -174,10 +174,10 @@ func (l *look) tagRows(p *view) []row {
 		signer = "nobody whose signature holds"
 	}
 	rows := []row{
-		{mark, "missing", p.lag.String()},
-		{mark, "tag", l.sync.Tag + " at commit " + s.Commit},
+		{mark, "missing", d.lag.String()},
+		{mark, "tag", r.c.Tag + " at commit " + s.Commit},
 		{mark, "signed by", signer},
-		{mark, "newest entry", l.ago(p.newest())},
+		{mark, "newest entry", r.ago(d.newest())},
 	}
 	if s.Older {
 		return append(rows, row{mark, "made by", "an older tool, which says no position"})
@@ -186,7 +186,7 @@ func (l *look) tagRows(p *view) []row {
 }
 
 // signedRows tell of the index that a snapshot signs.
-func (*look) signedRows(info tuf.FileInfo, signed bool) []row {
+func (*Report) signedRows(info tuf.FileInfo, signed bool) []row {
 	if !signed {
 		return nil
 	}
@@ -194,9 +194,9 @@ func (*look) signedRows(info tuf.FileInfo, signed bool) []row {
 }
 
 // servedRows tell what there is of the index.
-func (*look) servedRows(p *view) []row {
+func (*Report) servedRows(d *destination) []row {
 	value := "of that length, with the beginning and the end of one"
-	if !p.served.End {
+	if !d.served.End {
 		value = "of that length, with the beginning of one; the end could not be looked at"
 	}
 	return []row{{sampled, "index there", value}}
@@ -212,11 +212,11 @@ func firstToExpire(m *hackage.Metadata) []signedFile {
 }
 
 // fileRows tell of signed files.
-func (l *look) fileRows(files []signedFile) []row {
+func (r *Report) fileRows(files []signedFile) []row {
 	var rows []row
 	for _, f := range files {
 		value := fmt.Sprintf("version %d, ", f.version)
-		switch left := f.expires.Sub(l.now); f.state(l.now) {
+		switch left := f.expires.Sub(r.now); f.state(r.now) {
 		case "never":
 			value += "never expires"
 		case "expired":
@@ -269,8 +269,8 @@ func (g lag) String() string {
 }
 
 // ago writes a time and how long ago it was.
-func (l *look) ago(t time.Time) string {
-	switch age := l.now.Sub(t); {
+func (r *Report) ago(t time.Time) string {
+	switch age := r.now.Sub(t); {
 	case t.IsZero():
 		return "not known"
 	case age < 0:
