@@ -4,8 +4,10 @@ package bounded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 )
 
@@ -37,12 +39,21 @@ func ReadAll(r io.Reader, limit int64) ([]byte, error) {
 	return raw, nil
 }
 
-// ReadFile is ReadAll for a file.
+// ReadFile is ReadAll for a file. Its errors do not name the file.
 func ReadFile(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, bare(err)
 	}
 	defer func() { _ = f.Close() }() // nothing was written
-	return ReadAll(f, limit)
+	raw, err := ReadAll(f, limit)
+	return raw, bare(err)
+}
+
+// bare takes the path out of an error of the file system.
+func bare(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"sync/atomic"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bounded"
 )
 
 // An Object is what Put stores: a body, and what the caller knows it to be.
@@ -50,7 +52,7 @@ func (o Object) Copy(ctx context.Context, w io.Writer) error {
 	}
 	digest := o.Base.Resume()
 	// One byte more than declared tells a longer body without reading all of it.
-	limited := io.LimitReader(contextReader{ctx, o.Body}, o.rest()+1)
+	limited := io.LimitReader(bounded.Reader(ctx, o.Body), o.rest()+1)
 	n, err := io.Copy(io.MultiWriter(digest, w), limited)
 	if err != nil {
 		return fmt.Errorf("copy body: %w", err)
@@ -111,7 +113,7 @@ func (r *Reads) Read() (objects int, bytes int64) { return int(r.objects.Load())
 // once ctx is done.
 func (r *Reads) Count(ctx context.Context, body io.ReadCloser) io.ReadCloser {
 	r.objects.Add(1)
-	return countedBody{contextReader{ctx, body}, body, &r.bytes}
+	return countedBody{bounded.Reader(ctx, body), body, &r.bytes}
 }
 
 type countedBody struct {
@@ -130,19 +132,6 @@ func (b countedBody) Read(p []byte) (int, error) {
 // once ctx is done.
 func Digest(ctx context.Context, r io.Reader) (size int64, sum [sha256.Size]byte, err error) {
 	digest := sha256.New()
-	size, err = io.Copy(digest, contextReader{ctx, r})
+	size, err = io.Copy(digest, bounded.Reader(ctx, r))
 	return size, [sha256.Size]byte(digest.Sum(nil)), err
-}
-
-// A contextReader fails once its context is done.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r contextReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
 }

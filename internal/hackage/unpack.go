@@ -10,6 +10,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/bounded"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -44,7 +45,7 @@ func unpackIndex(ctx context.Context, m *Metadata, packed *packedFile, root *os.
 
 // unpack writes at most limit bytes and returns their length and digest.
 func unpack(ctx context.Context, to io.Writer, from io.Reader, limit int64) (tuf.FileInfo, error) {
-	z, err := gzip.NewReader(cancelled{ctx: ctx, r: from})
+	z, err := gzip.NewReader(bounded.Reader(ctx, from))
 	if err != nil {
 		return tuf.FileInfo{}, err
 	}
@@ -74,17 +75,4 @@ func checkUnpacked(m *Metadata, got tuf.FileInfo) error {
 	}
 	return fmt.Errorf("%d bytes with SHA-256 %x, but %s version %d signs %d bytes with SHA-256 %x for %s: %w",
 		got.Length, got.SHA256, snapshotFile, m.Snapshot.Version(), want.Length, want.SHA256, indexTarFile, ErrMismatch)
-}
-
-// cancelled is a reader that ends with its context.
-type cancelled struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c cancelled) Read(p []byte) (int, error) {
-	if err := context.Cause(c.ctx); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }

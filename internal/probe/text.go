@@ -11,6 +11,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
@@ -38,11 +39,7 @@ func shown(text string) string { return shownTo(longest, text) }
 
 // shownTo is shown for so many bytes.
 func shownTo(most int, text string) string {
-	text = report.Line(strings.ReplaceAll(text, "\n", " "))
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + " [cut]"
+	return plain.Cut(report.Line(strings.ReplaceAll(text, "\n", " ")), most, " [cut]")
 }
 
 // Sentence is the mirror's health in one sentence.

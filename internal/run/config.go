@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
-	"github.com/hackage-mirror/hackage-mirror/internal/secret"
+	"github.com/hackage-mirror/hackage-mirror/internal/bounded"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -22,7 +22,7 @@ const maxConfig = 8 << 20
 // the pen must not turn into a mirror without it. With an error come the values that
 // could be read.
 func readConfig(path string, options []string) (map[string]string, error) {
-	raw, err := secret.ReadLimited(path, maxConfig)
+	raw, err := bounded.ReadFile(path, maxConfig)
 	if err != nil {
 		return nil, &configError{fmt.Errorf("read config %q: %w", path, err)}
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 	"github.com/hackage-mirror/hackage-mirror/testdata/demo"
 )
@@ -123,7 +124,7 @@ func demoPublicKey(ctx context.Context, dir string, key []byte, env Env) (finger
 // demoNext is what the demo prints at the end: what to look at, as commands
 // that can be pasted.
 func demoNext(dir, fingerprint string) string {
-	return strings.NewReplacer("DIR", shellQuote(dir), "FINGERPRINT", fingerprint).Replace(`
+	return strings.NewReplacer("DIR", plain.ShellWord(dir), "FINGERPRINT", fingerprint).Replace(`
 What to look at next:
 
   ls DIR/hackage DIR/hackage/package
@@ -142,12 +143,4 @@ What to look at next:
   git -C DIR/all-cabal-hashes.git cat-file tag current-hackage
         how far the repository is, for the next run to read
 `)
-}
-
-// shellQuote makes a path one word of a shell.
-func shellQuote(path string) string {
-	if strings.Trim(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-") == "" {
-		return path
-	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }

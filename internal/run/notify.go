@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
@@ -55,7 +56,7 @@ func changed(before status.Word, now *status.Status) *change {
 	if now.Run.URL != "" {
 		text += "\n" + now.Run.URL
 	}
-	text = bounded(harmless.Replace(text), maxText)
+	text = plain.Cut(harmless.Replace(text), maxText-len("…"), "…")
 	return &change{Text: text, Content: text, Mentions: mentions{[]string{}}, Before: before, Status: &short}
 }
 

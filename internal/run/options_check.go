@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
+	"github.com/hackage-mirror/hackage-mirror/internal/bounded"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
@@ -96,7 +97,7 @@ func (o *Options) KnownHosts() (lines []byte, warnings []string, err error) {
 	case value == "":
 		return nil, nil, nil
 	case secret.IsFile(value):
-		if text, err = secret.ReadLimited(value, maxKnownHosts); err != nil {
+		if text, err = bounded.ReadFile(value, maxKnownHosts); err != nil {
 			return nil, nil, fmt.Errorf("read ssh-known-hosts %q: %w", value, err)
 		}
 	case !bytes.ContainsAny(paste.Lines(text), " \t"):

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
@@ -272,18 +273,10 @@ func account(run *report.Run, env Env) []byte {
 	lines = slices.AppendSeq(lines, strings.SplitSeq(strings.TrimSpace(run.Text()), "\n"))
 	var text strings.Builder
 	for _, line := range lines {
-		if line = bounded(line, maxPingLine) + "\n"; text.Len()+len(line) > maxPing {
+		if line = plain.Cut(line, maxPingLine, "…") + "\n"; text.Len()+len(line) > maxPing {
 			break
 		}
 		text.WriteString(line)
 	}
 	return []byte(text.String())
-}
-
-// bounded cuts a text at a whole character.
-func bounded(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	return strings.ToValidUTF8(text[:limit-len("…")], "") + "…"
 }

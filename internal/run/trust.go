@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
+	"github.com/hackage-mirror/hackage-mirror/internal/bounded"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
@@ -49,7 +50,7 @@ func (o *Options) trusted() (openpgp.Keys, []string, error) {
 			if item = strings.TrimSpace(item); !secret.IsFile(item) {
 				continue
 			}
-			raw, err := secret.ReadLimited(item, maxTrusted)
+			raw, err := bounded.ReadFile(item, maxTrusted)
 			if err != nil {
 				return openpgp.Keys{}, nil, fmt.Errorf("read trusted-keys %q: %w", item, err)
 			}

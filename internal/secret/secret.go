@@ -17,6 +17,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/bounded"
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 )
 
@@ -151,11 +152,11 @@ func FromFile(path string, kind Kind) (Secret, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return Secret{}, errors.New("there is no such file; a flag and a file of options take the path of a file, only the environment takes the text itself")
 	case err != nil:
-		return Secret{}, fmt.Errorf("the file cannot be read: %w", bare(err))
+		return Secret{}, fmt.Errorf("the file cannot be read: %w", errors.Unwrap(err)) // without the path
 	case info.IsDir():
 		return Secret{}, errors.New("it is a folder; give the path of a file")
 	}
-	text, err := ReadLimited(path, MaxFile)
+	text, err := bounded.ReadFile(path, MaxFile)
 	if err != nil {
 		return Secret{}, fmt.Errorf("the file cannot be read: %w", err)
 	}
@@ -245,30 +246,4 @@ func LooksLike(text string) bool {
 func IsFile(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && !info.IsDir()
-}
-
-// ReadLimited reads a file of at most limit bytes. Its errors do not name the file.
-func ReadLimited(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, bare(err)
-	}
-	defer func() { _ = f.Close() }() // nothing was written
-	raw, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, bare(err)
-	}
-	if int64(len(raw)) > limit {
-		clear(raw)
-		return nil, fmt.Errorf("it is longer than %d bytes", limit)
-	}
-	return raw, nil
-}
-
-// bare takes the path out of an error of the file system.
-func bare(err error) error {
-	if p, ok := errors.AsType[*fs.PathError](err); ok {
-		return p.Err
-	}
-	return err
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/bounded"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 )
 
@@ -116,7 +117,7 @@ func (m *Memory) Get(ctx context.Context, key string) (io.ReadCloser, bucket.Inf
 	defer m.mu.Unlock()
 	m.reads++
 	m.readBytes += int64(len(o.content))
-	return io.NopCloser(reader{ctx, bytes.NewReader(o.content)}), o.info, nil
+	return io.NopCloser(bounded.Reader(ctx, bytes.NewReader(o.content))), o.info, nil
 }
 
 // Head implements bucket.Bucket.
@@ -224,7 +225,7 @@ func onBase(ctx context.Context, have, body []byte, base bucket.Base, c bucket.C
 	if base.Length == 0 {
 		return body, nil
 	}
-	begins, err := base.Begins(reader{ctx, bytes.NewReader(have)})
+	begins, err := base.Begins(bounded.Reader(ctx, bytes.NewReader(have)))
 	if err != nil {
 		return nil, err
 	}
@@ -326,17 +327,4 @@ func (m *Memory) ResetCounts() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.calls, m.writes = nil, 0
-}
-
-// A reader reads until its context is done.
-type reader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r reader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 )
 
 // An s3Error is a failed request in words for a person. The text is made here
@@ -64,14 +65,14 @@ func (b *Bucket) explain(ctx context.Context, action string, err error) error {
 func (b *Bucket) describe(err error) string {
 	status, code, message := answer(err)
 	if status == 0 {
-		return clip(innermost(err).Error())
+		return plain.Cut(plain.Line(innermost(err).Error()), maxMessage, "…")
 	}
 	said := []string{fmt.Sprintf("%d %s", status, http.StatusText(status))}
 	if code != "" && code != http.StatusText(status) {
 		said = append(said, code)
 	}
 	if message != "" && message != http.StatusText(status) {
-		said = append(said, clip(message))
+		said = append(said, plain.Cut(plain.Line(message), maxMessage, "…"))
 	}
 	text := "the server says " + strings.Join(said, ", ")
 	var withID interface{ ServiceRequestID() string }
@@ -106,14 +107,6 @@ func innermost(err error) error {
 		return operation.Err
 	}
 	return err
-}
-
-func clip(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
-	if len(text) <= maxMessage {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxMessage], "") + "…"
 }
 
 // missing tells whether the key has no object.
