@@ -242,10 +242,10 @@ func (d *Repository) notifySigner(ctx context.Context) {
 
 // whyAdopt says why the whole index is needed.
 func (d *Repository) whyAdopt() string {
-	if d.edited {
+	switch d.owner {
+	case edited:
 		return fmt.Sprintf("tag %q was changed after it was signed", d.o.Tag)
-	}
-	if d.owner == olderTool {
+	case olderTool:
 		return fmt.Sprintf("tag %q is one of an older tool and has no position", d.o.Tag)
 	}
 	return fmt.Sprintf("it has no tag %q", d.o.Tag)

@@ -63,7 +63,6 @@ func (d *Repository) matchEntries(in Input) error {
 	if d.adopting == "" && !d.pastTag {
 		return nil
 	}
-	d.tree.matched = true
 	var newest time.Time
 	for e, err := range in.Index.Log(d.state.Position).Entries() {
 		if err != nil {
@@ -128,9 +127,6 @@ func (d *Repository) inIndex(r index.Release) bool {
 // overtaken reports whether the tree has an entry's file already, or that of a
 // newer one.
 func (r *replay) overtaken(e index.Entry) bool {
-	if !r.d.tree.matched {
-		return false
-	}
 	f := r.d.tree.lookUp(e.Path())
 	switch {
 	case f == nil:

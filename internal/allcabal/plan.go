@@ -1,6 +1,7 @@
 package allcabal
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -27,8 +28,8 @@ type Input struct {
 	// spells the selection.
 	Selected func(pkg string) bool
 	Packages string
-	// Done is told how many entries were dealt with since the last call.
-	Done func(entries int)
+	// Done is called for each entry behind the position that was dealt with.
+	Done func()
 }
 
 // A plan says what the replay of the index does with each release that is not
@@ -159,13 +160,12 @@ func (d *Repository) planUnsigned(ctx context.Context, p *plan, in Input, r inde
 	if d.wanted(in, r) || news.LastCabal.Offset < d.state.Position.Length || news.Cabals == 0 {
 		return nil
 	}
-	if pending, ok := d.state.Ledger[r]; ok {
-		return d.withhold(ctx, p, in, r, pending)
-	}
-	if d.listed(r) {
+	pending, ok := d.state.Ledger[r]
+	if !ok && d.listed(r) {
 		return nil
 	}
-	return d.withhold(ctx, p, in, r, state.Record{Reason: state.Unsigned})
+	pending.Reason = cmp.Or(pending.Reason, state.Unsigned)
+	return d.withhold(ctx, p, in, r, pending)
 }
 
 // withhold enters a release in the next ledger, with the offset of its newest

@@ -27,7 +27,6 @@ type replay struct {
 	paths    map[string]bool // of the commit under way, unless none can come twice
 	newest   time.Time       // of all entries so far, but for those beyond the clock
 	result   Result
-	unsaid   int             // entries that Done was not told of
 	rewrites map[string]bool // paths, of an adopted tree
 }
 
@@ -124,9 +123,10 @@ func (r *replay) run(ctx context.Context) error {
 		if err := r.entry(e); err != nil {
 			return err
 		}
-		r.count(e)
+		if e.Offset >= r.d.state.Position.Length {
+			r.in.Done()
+		}
 	}
-	r.in.Done(r.unsaid)
 	if err := r.writeDeprecated(ctx); err != nil {
 		return err
 	}
@@ -144,20 +144,6 @@ func (r *replay) start(ctx context.Context) (*hackage.Index, index.Position, err
 		return nil, index.Position{}, fmt.Errorf("read index for the revisions of %d releases that %q was owed: %w", len(r.plan.reread), r.d, err)
 	}
 	return whole, index.Position{}, nil
-}
-
-// doneEvery is how many entries make a step of progress.
-const doneEvery = 1000
-
-// count tells of entries from time to time.
-func (r *replay) count(e index.Entry) {
-	if e.Offset < r.d.state.Position.Length {
-		return
-	}
-	if r.unsaid++; r.unsaid == doneEvery {
-		r.in.Done(r.unsaid)
-		r.unsaid = 0
-	}
 }
 
 // entry deals with one entry of the index.

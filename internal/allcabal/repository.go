@@ -102,7 +102,6 @@ type Repository struct {
 	head, tag  string // object ids on the remote, "" where there is none
 	empty      bool   // the remote has no branch at all
 	owner      owner  // of the tag
-	edited     bool   // the tag has our lines and not our signature
 	unreadable string // why the state in a tag of ours cannot be read
 	signedByUs bool   // a commit of ours was found without a tag
 	base       base

@@ -148,7 +148,7 @@ func (r *rig) run() (*Repository, Result, error) {
 	}
 	result, err := d.Update(r.Context(), Input{
 		Index: ix, Tail: tail, Seen: m.Seen(), Outcome: r.outcomes(wants), Deprecated: r.hackage.Generation().File("packages/deprecated.json"),
-		Selected: func(string) bool { return true }, Done: func(int) {},
+		Selected: func(string) bool { return true }, Done: func() {},
 	})
 	return d, result, err
 }

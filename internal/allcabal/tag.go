@@ -17,6 +17,7 @@ type owner int
 const (
 	noTag     owner = iota
 	olderTool       // it says no position
+	edited          // it has our lines and not our signature, and so is nobody's
 	ours            // signed by us, with our lines
 )
 
@@ -91,7 +92,7 @@ func (d *Repository) readOurs(ctx context.Context, tag gitrepo.Tag) error {
 		return err
 	}
 	if unknown := (*openpgp.UnknownKeyError)(nil); unproven != nil && (d.o.Adopt || !errors.As(unproven, &unknown)) {
-		d.edited = true // and so no tag of anybody
+		d.owner = edited
 		return nil
 	}
 	if unproven != nil {

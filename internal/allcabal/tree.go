@@ -39,9 +39,10 @@ func blobOf(content []byte) blobID {
 // executable) is not in it, so that it is written anew.
 type tree struct {
 	files   []file            // by path
-	matched bool              // each file has its match
 	written map[string]blobID // since
 }
+
+func newTree() *tree { return &tree{written: map[string]blobID{}} }
 
 // A file is one of the tree, with the entry of the index that it is of.
 type file struct {
@@ -69,12 +70,8 @@ func (t *tree) sort() {
 	slices.SortStableFunc(t.files, func(a, b file) int { return cmp.Compare(a.path, b.path) })
 }
 
-// lookUp returns the file at a path of the base, nil if there is none. A nil tree
-// has none.
+// lookUp returns the file at a path of the base, nil if there is none.
 func (t *tree) lookUp(path string) *file {
-	if t == nil {
-		return nil
-	}
 	i, ok := slices.BinarySearchFunc(t.files, path, func(f file, path string) int { return cmp.Compare(f.path, path) })
 	if !ok {
 		return nil
@@ -84,30 +81,17 @@ func (t *tree) lookUp(path string) *file {
 
 // id returns the id of the file that is at a path now, if there is one.
 func (t *tree) id(path string) (blobID, bool) {
-	if t == nil {
-		return blobID{}, false
-	}
-	if id, ok := t.written[path]; ok {
-		return id, true
-	}
-	if f := t.lookUp(path); f != nil {
+	id, ok := t.written[path]
+	if f := t.lookUp(path); f != nil && !ok {
 		return f.id, true
 	}
-	return blobID{}, false
-}
-
-// write says that a file is written.
-func (t *tree) write(path string, id blobID) {
-	if t.written == nil {
-		t.written = map[string]blobID{}
-	}
-	t.written[path] = id
+	return id, ok
 }
 
 // listTree reads the names and ids of all files of the base, and refuses a tree
 // that is not what it is given as.
 func (d *Repository) listTree(ctx context.Context) error {
-	d.tree = &tree{}
+	d.tree = newTree()
 	s := shape{roots: map[string]bool{}}
 	for f, err := range d.o.Repo.Tree(ctx, d.base.commit) {
 		if err == nil {
@@ -124,7 +108,7 @@ func (d *Repository) listTree(ctx context.Context) error {
 
 // lookUpFiles finds the given files of the base, in a few steps.
 func (d *Repository) lookUpFiles(ctx context.Context, paths []string) error {
-	d.tree = &tree{}
+	d.tree = newTree()
 	if d.base.commit == "" {
 		return nil
 	}
@@ -181,7 +165,7 @@ func (d *Repository) checkShape(s shape) error {
 	switch {
 	case d.o.Adopt:
 		return nil
-	case d.owner == noTag && !d.signedByUs && !s.isData():
+	case (d.owner == noTag || d.owner == edited) && !d.signedByUs && !s.isData():
 		return fmt.Errorf("adopt branch %q of %q: it has no tag %q, and its folders are not those of packages, NAME/VERSION/NAME.cabal: %w; "+
 			"nothing was written. Name another branch or repository; if this is the right one, run once with adopt",
 			d.o.Branch, d, d.o.Tag, ErrBranch)

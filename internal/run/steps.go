@@ -314,7 +314,7 @@ func (r *syncer) input(s *site, deprecated []byte) allcabal.Input {
 	return allcabal.Input{
 		Index: s.index, Tail: s.tail, Seen: r.metadata.Seen(), Outcome: r.outcomes.get,
 		Deprecated: deprecated, Selected: r.take, Packages: r.packages,
-		Done: func(entries int) { r.progress.Add(entries, 0, "") },
+		Done: func() { r.progress.Add(1, 0, "") },
 	}
 }
 
