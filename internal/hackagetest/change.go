@@ -11,22 +11,17 @@ import (
 )
 
 // An UploadOption says how an upload differs from the usual.
-type UploadOption func(*upload)
-
-type upload struct {
-	known    release
-	unsigned bool
-}
+type UploadOption func(*release)
 
 // Unsigned leaves package.json out, as some early uploads to Hackage did. It
 // can be added by AddTargets.
-func Unsigned() UploadOption { return func(u *upload) { u.unsigned = true } }
+func Unsigned() UploadOption { return func(r *release) { r.unsigned = true } }
 
 // In writes the release's index entries in the given form.
-func In(form Form) UploadOption { return func(u *upload) { u.known.form = form } }
+func In(form Form) UploadOption { return func(r *release) { r.form = form } }
 
 // By names the uploader, who in real Hackage's form owns the index entries.
-func By(name string) UploadOption { return func(u *upload) { u.known.uploader = name } }
+func By(name string) UploadOption { return func(r *release) { r.uploader = name } }
 
 // Upload adds a release. A nil cabal stands for a small .cabal file, a nil
 // tarball for a small sdist with cabal in it; otherwise the bytes are taken as
@@ -39,42 +34,27 @@ func (h *Hackage) Upload(name, version string, cabal, tarball []byte, how ...Upl
 	if tarball == nil {
 		tarball = Sdist(r, cabal)
 	}
-	u := upload{known: release{form: h.options.Form, uploader: "uploader", tarball: newContent(slices.Clone(tarball))}}
+	known := release{form: h.options.Form, uploader: "uploader", tarball: newContent(slices.Clone(tarball))}
 	for _, option := range how {
-		option(&u)
+		option(&known)
 	}
-	if u.known.form == Reference {
-		u.known.targets = 1
+	if known.form == Reference {
+		known.targets = 1
 	}
 	h.change(Snapshot, func(s *state) {
 		if _, ok := s.releases[r]; ok {
 			panic(fmt.Sprintf("hackagetest: release %s was uploaded before; use Revise or Replace", r))
 		}
-		s.releases[r] = u.known
-		s.addUpload(r, u, cabal)
+		s.releases[r] = known
+		if known.form == Reference && !known.unsigned {
+			s.addTargets(r, known)
+		}
+		s.add(r.CabalPath(), known, cabal)
+		if known.form == Real && !known.unsigned {
+			s.addTargets(r, known)
+		}
 	})
 	return r
-}
-
-// addUpload appends the entries of an upload in the order of its form.
-func (s *state) addUpload(r index.Release, u upload, cabal []byte) {
-	if u.known.form == Reference && !u.unsigned {
-		s.addTargets(r, u.known)
-	}
-	s.add(r.CabalPath(), u.known, cabal)
-	if u.known.form == Real && !u.unsigned {
-		s.addTargets(r, u.known)
-	}
-}
-
-// UploadTarball adds a release from its tarball, taking name, version and
-// .cabal file out of it.
-func (h *Hackage) UploadTarball(tarball []byte, how ...UploadOption) index.Release {
-	r, cabal, err := ReadSdist(tarball)
-	if err != nil {
-		panic("hackagetest: " + err.Error())
-	}
-	return h.Upload(r.Package, r.Version, cabal, tarball, how...)
 }
 
 // AddTargets adds the package.json of a release that has none yet, or repeats
@@ -150,9 +130,7 @@ func (h *Hackage) Deprecate(raw []byte) {
 // Raw appends any tar entry to the index, however odd. Of the header these
 // count: Name (up to 255 bytes), Typeflag (0 is a file), Mode (0 is 0644),
 // Linkname, Uid, Gid, Uname, Gname, ModTime (zero is the clock) and Size: if it
-// is larger than the content, zeros follow, which are made while they are read
-// and never held in memory. Each generation that is looked at digests and
-// compresses them, about seven seconds for 1 GB.
+// is larger than the content, zeros follow.
 func (h *Hackage) Raw(header tar.Header, content []byte) {
 	h.change(Snapshot, func(s *state) {
 		if header.Typeflag == 0 {

@@ -34,9 +34,9 @@
 // hackage-repo-tool ([Reference]). The gzip of it agrees with that of the
 // generation before up to about its last deflate block, as real Hackage's does.
 //
-// Nothing here is shared with the rooms that read Hackage: the JSON writer, the
-// signer and the tar writer are its own, so that an error on one side is not
-// hidden by the same error on the other.
+// Nothing here is shared with the rooms that read Hackage: JSON comes of
+// encoding/json, the signer and the tar writer are its own, so that an error on one
+// side is not hidden by the same error on the other.
 //
 // A wrong call (an upload of a release that exists, a revision of one that does
 // not) is a mistake in the test and panics. All methods may be called from

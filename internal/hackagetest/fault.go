@@ -1,6 +1,7 @@
 package hackagetest
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"slices"
@@ -19,14 +20,14 @@ type Fault struct {
 // answer is what a handler is about to send. A fault may also edit the request,
 // which is a copy.
 type answer struct {
-	status   int // if not 0, instead of the file
-	header   http.Header
-	path     string
-	file     *content
-	stallAt  int64 // bytes of body before the answer stops, -1 for never
-	cutAt    int64 // bytes of body before the connection ends, -1 for never
-	location string
-	miscount int64 // bytes that a part's body has fewer than its Content-Range says
+	status int // if not 0, instead of the file
+	header http.Header
+	path   string
+	file   *content
+	stopAt int64 // bytes of body before the answer stops, -1 for never
+	stall  bool  // and then waits, and does not end the connection
+	// edit, if it is set, changes the body after its header was made.
+	edit func(body []byte) []byte
 }
 
 // Times lets the fault happen to the first n requests only.
@@ -72,13 +73,13 @@ func Stall() Fault { return StallAfter(0) }
 // until the client gives up or the handler is closed. With n = 0 not even the
 // header is sent.
 func StallAfter(n int64) Fault {
-	return Fault{apply: func(_ *http.Request, a *answer) { a.stallAt = n }}
+	return Fault{apply: func(_ *http.Request, a *answer) { a.stopAt, a.stall = n, true }}
 }
 
 // Cut announces the whole length, sends n bytes of the body and closes the
 // connection.
 func Cut(n int64) Fault {
-	return Fault{apply: func(_ *http.Request, a *answer) { a.cutAt = n }}
+	return Fault{apply: func(_ *http.Request, a *answer) { a.stopAt = n }}
 }
 
 // Corrupt flips all bits of the file's byte at offset; a negative one counts
@@ -113,7 +114,7 @@ func alter(change func(raw []byte) []byte) Fault {
 	return Fault{apply: func(_ *http.Request, a *answer) {
 		if a.file != nil {
 			tag := a.file.md5
-			a.file = newContent(change(a.file.bytes()))
+			a.file = newContent(change(bytes.Clone(a.file.raw)))
 			a.file.md5 = tag
 		}
 	}}
@@ -169,21 +170,23 @@ func ShiftRange(n int) Fault {
 // MiscountRange answers a request for a part with n bytes fewer than Content-Range
 // says, or with zeros behind it if n is negative. Content-Length is true.
 func MiscountRange(n int64) Fault {
-	return Fault{apply: func(_ *http.Request, a *answer) { a.miscount = n }}.OfRanges()
+	return Fault{apply: func(_ *http.Request, a *answer) {
+		a.edit = func(body []byte) []byte {
+			if n < 0 {
+				return append(body, make([]byte, -n)...)
+			}
+			return body[:max(0, int64(len(body))-n)]
+		}
+	}}.OfRanges()
 }
 
 // Redirect sends the client to another base address, keeping the path.
 func Redirect(base string) Fault {
 	return Fault{apply: func(r *http.Request, a *answer) {
 		a.status = http.StatusFound
-		a.location = strings.TrimSuffix(base, "/") + r.URL.Path
+		a.header.Set("Location", strings.TrimSuffix(base, "/")+r.URL.Path)
 	}}
 }
 
 // RedirectLoop sends the client to where it is.
-func RedirectLoop() Fault {
-	return Fault{apply: func(r *http.Request, a *answer) {
-		a.status = http.StatusFound
-		a.location = r.URL.Path
-	}}
-}
+func RedirectLoop() Fault { return Redirect("") }

@@ -1,9 +1,9 @@
 package hackagetest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -34,7 +34,7 @@ func (g *Generation) File(path string) []byte {
 	if c == nil {
 		return nil
 	}
-	return c.bytes()
+	return bytes.Clone(c.raw)
 }
 
 // With returns the generation with one file of another content; nil takes the
@@ -94,30 +94,15 @@ func (g *Generation) Write(dir string) error {
 		}
 	}
 	for path, c := range files {
-		if err := c.write(filepath.Join(dir, filepath.FromSlash(path))); err != nil {
+		name := filepath.Join(dir, filepath.FromSlash(path))
+		if old, err := os.ReadFile(name); err == nil && bytes.Equal(old, c.raw) {
+			continue
+		}
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, c.raw, 0o644)); err != nil {
 			return fmt.Errorf("write %q of the repository: %w", path, err)
 		}
 	}
 	return nil
-}
-
-// write puts the content into a file, unless it is there.
-func (c *content) write(name string) (err error) {
-	if c.size <= inMemory {
-		if old, err := os.ReadFile(name); err == nil && string(old) == string(c.bytes()) {
-			return nil
-		}
-	}
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
-	}
-	f, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	_, err = io.Copy(f, c.reader())
-	return err
 }
 
 // withdrawn returns the HTTP status of a path that was withdrawn, or 0.

@@ -70,6 +70,7 @@ type state struct {
 type release struct {
 	form     Form
 	uploader string
+	unsigned bool
 	targets  int64
 	tarball  *content
 }
@@ -144,15 +145,6 @@ func (h *Hackage) Generation() *Generation {
 		h.last = newGeneration(h.state, h.options.Form)
 	}
 	return h.last
-}
-
-// Rollback makes the repository what it was at g, versions and clock included:
-// it goes back in time, which clients must refuse. Changes made after it start
-// another history with the same version numbers.
-func (h *Hackage) Rollback(g *Generation) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.state, h.last = g.state.clone(), nil
 }
 
 // Clone returns an independent Hackage with the same keys and history.

@@ -311,9 +311,9 @@ func TestTree(t *testing.T) {
 		t.Errorf("%d revisions of %s", len(revisions), alpha)
 	}
 	for _, r := range g.Releases() {
-		found, cabal, err := hackagetest.ReadSdist(g.File(r.TarballKey()))
-		if err != nil || found != r || !bytes.Equal(cabal, g.Revisions(r)[0]) {
-			t.Errorf("tarball of %s holds %s, %v", r, found, err)
+		headers, contents := readIndex(t, gunzip(t, g.File(r.TarballKey())))
+		if want := r.String() + "/" + r.Package + ".cabal"; headers[1].Name != want || !bytes.Equal(contents[1], g.Revisions(r)[0]) {
+			t.Errorf("tarball of %s holds %s", r, headers[1].Name)
 		}
 	}
 }

@@ -27,10 +27,9 @@ func (g *Generation) Entries() []Entry {
 	var list []Entry
 	var offset int64
 	for _, e := range g.state.entries {
-		listed := Entry{Path: e.path, Time: e.time, Offset: offset, End: offset + e.length(), Size: e.size}
-		listed.Content = bytes.Clone(e.data[min(blockSize, len(e.data)):])
-		list = append(list, listed)
-		offset = listed.End
+		end := offset + int64(len(e.data))
+		list = append(list, Entry{Path: e.path, Time: e.time, Offset: offset, End: end, Size: e.size, Content: bytes.Clone(e.content)})
+		offset = end
 	}
 	return list
 }
@@ -65,5 +64,5 @@ func (g *Generation) Revisions(r index.Release) [][]byte {
 
 // Tarball returns the bytes that the index vouches for, withdrawn or not.
 func (g *Generation) Tarball(r index.Release) []byte {
-	return g.state.mustHave(r).tarball.bytes()
+	return g.state.mustHave(r).tarball.raw
 }

@@ -1,7 +1,9 @@
 package hackagetest
 
 import (
+	"bytes"
 	"encoding/hex"
+	"encoding/json"
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
@@ -13,6 +15,22 @@ const (
 	indexTarGz = "01-index.tar.gz"
 	deprecated = "packages/deprecated.json"
 )
+
+// object is a JSON object.
+type object = map[string]any
+
+// Canonical returns the canonical JSON of a value: encoding/json sorts keys by their
+// bytes and writes no white space, and escapes nothing but the quotation mark and the
+// backslash where texts have no control characters.
+func Canonical(v any) []byte {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic("hackagetest: " + err.Error())
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte{'\n'})
+}
 
 // files renders the whole repository.
 func (s *state) files(form Form) map[string]*content {
@@ -92,7 +110,7 @@ func fileInfo(form Form, c *content) object {
 	if form == Real {
 		digests["md5"] = hex.EncodeToString(c.md5[:])
 	}
-	return object{"length": c.size, "hashes": digests}
+	return object{"length": int64(len(c.raw)), "hashes": digests}
 }
 
 // packageJSON is the index's word on a tarball.

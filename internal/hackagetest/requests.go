@@ -3,7 +3,6 @@ package hackagetest
 import (
 	"context"
 	"net/http"
-	"strconv"
 )
 
 // A Request is one that a Handler got, and what it answered.
@@ -69,18 +68,14 @@ func (h *Handler) record(r *http.Request) *Request {
 	return logged
 }
 
-// recorder is a response writer that notes what it sends and can stop midway.
+// recorder is a response writer that logs what it sends and can stop midway.
 type recorder struct {
 	http.ResponseWriter
 	handler *Handler
 	request *Request
 	context context.Context
-	stallAt int64
-	cutAt   int64
-	sent    int64
-	// miscount is by how much the body is to be shorter than it would be, and
-	// left is how much may still be sent then.
-	miscount, left int64
+	stopAt  int64 // as in answer
+	stall   bool
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -88,60 +83,30 @@ func (w *recorder) WriteHeader(status int) {
 	w.handler.mu.Lock()
 	w.request.Status = status
 	w.handler.mu.Unlock()
-	if length, err := strconv.ParseInt(w.Header().Get("Content-Length"), 10, 64); err == nil && w.miscount != 0 {
-		w.left = max(0, length-w.miscount)
-		w.Header().Set("Content-Length", strconv.FormatInt(w.left, 10))
-	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements http.ResponseWriter.
 func (w *recorder) Write(p []byte) (int, error) {
-	if w.miscount != 0 {
-		return w.writeSome(p)
-	}
-	return w.write(p)
-}
-
-// writeSome sends what a miscounted body may still have, and drops the rest.
-func (w *recorder) writeSome(p []byte) (int, error) {
-	some := p[:min(int64(len(p)), w.left)]
-	w.left -= int64(len(some))
-	if _, err := w.write(some); err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
-
-func (w *recorder) write(p []byte) (int, error) {
-	rest, stopped := w.allowed(len(p))
-	w.sent += int64(rest)
 	w.handler.mu.Lock()
-	w.request.Bytes = w.sent
+	stops := w.stopAt >= 0 && w.request.Bytes+int64(len(p)) > w.stopAt
+	if stops {
+		p = p[:w.stopAt-w.request.Bytes]
+	}
+	w.request.Bytes += int64(len(p))
 	w.handler.mu.Unlock()
-	n, err := w.ResponseWriter.Write(p[:rest])
-	if err != nil || !stopped {
+	n, err := w.ResponseWriter.Write(p)
+	if err != nil || !stops {
 		return n, err
 	}
 	// What was written must leave before the connection goes.
 	if err := http.NewResponseController(w.ResponseWriter).Flush(); err != nil {
 		return n, err
 	}
-	if w.sent == w.stallAt {
+	if w.stall {
 		w.wait()
 	}
 	panic(http.ErrAbortHandler)
-}
-
-// allowed says how many of n further bytes may be sent, and whether the answer
-// stops there.
-func (w *recorder) allowed(n int) (int, bool) {
-	for _, limit := range []int64{w.stallAt, w.cutAt} {
-		if limit >= 0 && w.sent+int64(n) > limit {
-			return int(limit - w.sent), true
-		}
-	}
-	return n, false
 }
 
 // wait holds the answer until the client or the handler gives up.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
@@ -26,7 +25,7 @@ func Sdist(r index.Release, cabal []byte) []byte {
 	top := r.String() + "/"
 	// The time is that which cabal sdist gives to every file.
 	at := time.Unix(1_000_000_000, 0)
-	var out growing
+	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
 	t := tar.NewWriter(z)
 	put := func(header tar.Header, content string) {
@@ -45,30 +44,5 @@ func Sdist(r index.Release, cabal []byte) []byte {
 	if err := errors.Join(t.Close(), z.Close()); err != nil {
 		panic(fmt.Sprintf("hackagetest: make a tarball of %s: %v", r, err))
 	}
-	return out
-}
-
-// ReadSdist finds which release a tarball is, by the name of its folder, and
-// its .cabal file.
-func ReadSdist(tarball []byte) (index.Release, []byte, error) {
-	z, err := gzip.NewReader(bytes.NewReader(tarball))
-	if err != nil {
-		return index.Release{}, nil, fmt.Errorf("open tarball: %w", err)
-	}
-	for t := tar.NewReader(z); ; {
-		header, err := t.Next()
-		if err != nil {
-			return index.Release{}, nil, fmt.Errorf("find a .cabal file in the tarball: %w", err)
-		}
-		top, file, _ := strings.Cut(strings.TrimPrefix(header.Name, "./"), "/")
-		r, err := index.ParseRelease(top)
-		if err != nil || file != r.Package+".cabal" {
-			continue
-		}
-		cabal, err := io.ReadAll(t)
-		if err != nil {
-			return index.Release{}, nil, fmt.Errorf("read %q in the tarball: %w", header.Name, err)
-		}
-		return r, cabal, nil
-	}
+	return out.Bytes()
 }

@@ -1,11 +1,14 @@
 package hackagetest
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -93,7 +96,7 @@ func (h *Handler) Heal() {
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	out := &recorder{ResponseWriter: w, handler: h, request: h.record(r), stallAt: -1, cutAt: -1}
+	out := &recorder{ResponseWriter: w, handler: h, request: h.record(r), context: r.Context(), stopAt: -1}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		out.refuse(http.StatusMethodNotAllowed, http.Header{})
 		return
@@ -104,7 +107,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if g == nil {
 		g = h.current()
 	}
-	a := answer{header: w.Header(), path: filePath(r.URL.Path), stallAt: -1, cutAt: -1}
+	a := answer{header: w.Header(), path: filePath(r.URL.Path), stopAt: -1}
 	a.file, a.status = g.files()[a.path], g.withdrawn(a.path)
 	r = r.Clone(r.Context())
 	if f, ok := h.due(r); ok {
@@ -155,12 +158,8 @@ func filePath(name string) string {
 
 // send writes an answer.
 func (w *recorder) send(r *http.Request, a answer) {
-	w.cutAt, w.stallAt, w.miscount, w.context = a.cutAt, a.stallAt, a.miscount, r.Context()
-	if a.stallAt == 0 {
+	if w.stopAt, w.stall = a.stopAt, a.stall; w.stall && w.stopAt == 0 {
 		w.wait()
-	}
-	if a.location != "" {
-		a.header.Set("Location", a.location)
 	}
 	if a.status == 0 && a.file == nil {
 		a.status = http.StatusNotFound
@@ -175,10 +174,18 @@ func (w *recorder) send(r *http.Request, a answer) {
 	if isTarball(a.path) {
 		a.header.Set("Cache-Control", "public, no-transform, max-age=2592000")
 	}
-	http.ServeContent(w, r, "", time.Time{}, a.file.reader())
-	if a.miscount < 0 {
-		_, _ = w.Write(make([]byte, -a.miscount)) // the client sees what is lacking
+	if a.edit == nil {
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.file.raw))
+		return
 	}
+	right := httptest.NewRecorder()
+	maps.Copy(right.Header(), a.header)
+	http.ServeContent(right, r, "", time.Time{}, bytes.NewReader(a.file.raw))
+	maps.Copy(a.header, right.Header())
+	body := a.edit(right.Body.Bytes())
+	a.header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(right.Code)
+	_, _ = w.Write(body) // the client sees what is lacking
 }
 
 // refuse writes a status with its name as text.

@@ -2,9 +2,7 @@ package hackagetest
 
 import (
 	"bytes"
-	"encoding/base64"
 	"fmt"
-	"math/rand/v2"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
@@ -43,12 +41,10 @@ func revised(r index.Release) []byte {
 // it is packed, so that only what is new of it is worth fetching.
 func Wide(each int) *Hackage {
 	h := Small()
-	noise := rand.NewChaCha8([32]byte{7})
 	for n := range 24 {
-		raw := make([]byte, each)
-		_, _ = noise.Read(raw) // never fails
-		cabal := fmt.Sprintf("name: wide%d\nversion: 1\n-- %s\n", n, base64.StdEncoding.EncodeToString(raw))
-		h.Upload(fmt.Sprintf("wide%d", n), "1", []byte(cabal), nil)
+		name := fmt.Sprintf("wide%d", n)
+		// Six bits of each byte are noise.
+		h.Upload(name, "1", fmt.Appendf(nil, "name: %s\nversion: 1\n-- %s\n", name, bytes.ReplaceAll(Noise(name, each*4/3), []byte{'\n'}, []byte{'+'})), nil)
 	}
 	return h
 }

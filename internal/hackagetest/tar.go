@@ -10,29 +10,23 @@ import (
 // blockSize is the unit of a tar file.
 const blockSize = 512
 
-// entry is one entry of the index as it stands in the file: header and content,
-// then zeros up to the next header. The zeros are mostly padding; an entry that
-// declares more than it has gets the rest of its content from them.
+// entry is one entry of the index.
 type entry struct {
-	path  string
-	time  time.Time
-	data  []byte
-	size  int64
-	zeros int64
+	path    string
+	time    time.Time
+	content []byte
+	size    int64  // that it declares
+	data    []byte // as it stands in the file: header and content, then zeros up to the next header
 }
-
-// length is the number of bytes that the entry takes in the index.
-func (e entry) length() int64 { return int64(len(e.data)) + e.zeros }
 
 // newEntry renders an entry. A size in the header that is larger than the
 // content stands for zeros behind it.
 func newEntry(h tar.Header, content []byte) entry {
 	h.Size = max(h.Size, int64(len(content)))
 	block := header(h)
-	e := entry{path: h.Name, time: h.ModTime, size: h.Size}
-	e.data = append(block[:], content...)
-	padding := -h.Size & (blockSize - 1)
-	e.zeros = h.Size - int64(len(content)) + padding
+	e := entry{path: h.Name, time: h.ModTime, size: h.Size, content: content}
+	e.data = make([]byte, blockSize+h.Size+-h.Size&(blockSize-1))
+	copy(e.data[copy(e.data, block[:]):], content)
 	return e
 }
 
