@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/dustin/go-humanize"
-
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -30,9 +29,9 @@ type MismatchError struct {
 func (e *MismatchError) Error() string {
 	switch {
 	case e.Served == tuf.FileInfo{}:
-		return fmt.Sprintf("%s: upstream has other bytes than the %s that are signed", e.Release, humanize.Comma(e.Signed.Length))
+		return fmt.Sprintf("%s: upstream has other bytes than the %s that are signed", e.Release, plain.Count(e.Signed.Length))
 	case e.Served.Length != e.Signed.Length:
-		return fmt.Sprintf("%s: upstream has %s bytes where %s are signed", e.Release, humanize.Comma(e.Served.Length), humanize.Comma(e.Signed.Length))
+		return fmt.Sprintf("%s: upstream has %s bytes where %s are signed", e.Release, plain.Count(e.Served.Length), plain.Count(e.Signed.Length))
 	}
 	return fmt.Sprintf("%s: upstream has bytes with SHA-256 %x where %x is signed", e.Release, e.Served.SHA256, e.Signed.SHA256)
 }

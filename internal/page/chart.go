@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/dustin/go-humanize"
-
 	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
@@ -79,7 +77,7 @@ func (c *chart) draw() {
 	}
 	day, _ := time.Parse(time.DateOnly, top.Day) // it was written by that form
 	c.Text = fmt.Sprintf("In all %s and %s in %d days; the most on %s, %s.", plain.Plural(releases, "release"), plain.Plural(revisions, "revision"),
-		len(c.Bars), day.Format("2\u00a0January"), humanize.Comma(int64(most)))
+		len(c.Bars), day.Format("2\u00a0January"), plain.Count(most))
 }
 
 // column returns a column of this height that stands at y, as part of a path.

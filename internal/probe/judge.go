@@ -12,7 +12,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/health"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
-	"github.com/hackage-mirror/hackage-mirror/internal/report"
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
@@ -81,14 +81,14 @@ func (d *destination) judgeMismatches() {
 	accepted := d.accepted()
 	if n := len(accepted); n > 0 {
 		d.addNote("upstream serves other bytes of %s than it signed; they are not published, and by the mirror's own word its operator has acknowledged that",
-			report.Plural(n, "release"))
+			plain.Plural(n, "release"))
 	}
 	tell := d.addProblem
 	if d.said != nil && d.said.Health == status.Look {
 		tell = d.addNote
 	}
 	if n := total - len(accepted); n > 0 {
-		tell("upstream serves other bytes of %s than it signed", report.Plural(n, "release"))
+		tell("upstream serves other bytes of %s than it signed", plain.Plural(n, "release"))
 	}
 }
 

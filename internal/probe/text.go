@@ -8,8 +8,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/dustin/go-humanize"
-
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
@@ -187,7 +185,7 @@ func (*Report) signedRows(info tuf.FileInfo, signed bool) []row {
 	if !signed {
 		return nil
 	}
-	return []row{{verified, "index signed", humanize.Comma(info.Length) + " bytes"}}
+	return []row{{verified, "index signed", plain.Count(info.Length) + " bytes"}}
 }
 
 // servedRows tell what there is of the index.
@@ -234,7 +232,7 @@ func ledgerLine(ledger state.Ledger) string {
 	var counts []string
 	for _, reason := range []state.Reason{state.Mismatch, state.Missing, state.Withdrawn, state.Unsigned, state.Failed} {
 		if n := ledger.Count(reason); n > 0 {
-			counts = append(counts, fmt.Sprintf("%s %s", humanize.Comma(int64(n)), reason))
+			counts = append(counts, fmt.Sprintf("%s %s", plain.Count(n), reason))
 		}
 	}
 	var names []string
@@ -243,9 +241,9 @@ func ledgerLine(ledger state.Ledger) string {
 		names = append(names, shown(release.String()))
 	}
 	if more := len(all) - len(names); more > 0 {
-		names = append(names, "and "+humanize.Comma(int64(more))+" more")
+		names = append(names, "and "+plain.Count(more)+" more")
 	}
-	return fmt.Sprintf("%s pending: %s (%s)", report.Plural(len(all), "release"), strings.Join(counts, ", "), strings.Join(names, ", "))
+	return fmt.Sprintf("%s pending: %s (%s)", plain.Plural(len(all), "release"), strings.Join(counts, ", "), strings.Join(names, ", "))
 }
 
 // String tells what is missing, and for how long.
@@ -260,9 +258,9 @@ func (g lag) String() string {
 	case g.Entries == 0:
 		return "nothing"
 	case g.Entries < 0:
-		return fmt.Sprintf("%s of upstream's index, the oldest entry for %s", humanize.IBytes(uint64(max(0, g.Bytes))), span(g.time))
+		return fmt.Sprintf("%s of upstream's index, the oldest entry for %s", plain.Size(g.Bytes), span(g.time))
 	}
-	return fmt.Sprintf("%s (%s of upstream's index), the oldest for %s", report.Plural(g.Entries, "entry"), humanize.IBytes(uint64(max(0, g.Bytes))), span(g.time))
+	return fmt.Sprintf("%s (%s of upstream's index), the oldest for %s", plain.Plural(g.Entries, "entry"), plain.Size(g.Bytes), span(g.time))
 }
 
 // ago writes a time and how long ago it was.
@@ -285,9 +283,9 @@ func span(d time.Duration) string {
 	days, hours, minutes := int64(d/(24*time.Hour)), int64(d%(24*time.Hour)/time.Hour), int64(d%time.Hour/time.Minute)
 	switch {
 	case days >= 30 || days > 0 && hours == 0:
-		return report.Plural(int(days), "day")
+		return plain.Plural(int(days), "day")
 	case days > 0:
-		return fmt.Sprintf("%s %d h", report.Plural(int(days), "day"), hours)
+		return fmt.Sprintf("%s %d h", plain.Plural(int(days), "day"), hours)
 	case hours > 0 && minutes == 0:
 		return fmt.Sprintf("%d h", hours)
 	case hours > 0:

@@ -8,10 +8,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 )
 
@@ -258,7 +258,7 @@ func (m *meter) state(now time.Time) string {
 	elapsed := now.Sub(m.begun)
 	parts := m.amounts(done, bytes)
 	if bytes > 0 && elapsed >= time.Second {
-		parts = append(parts, humanize.IBytes(uint64(float64(bytes)/elapsed.Seconds()))+"/s")
+		parts = append(parts, plain.Size(int64(float64(bytes)/elapsed.Seconds()))+"/s")
 	}
 	if done > 0 && done < m.total {
 		left := time.Duration(float64(elapsed) / float64(done) * float64(m.total-done))
@@ -283,12 +283,12 @@ func (m *meter) amounts(done, bytes int64) []string {
 	switch {
 	case m.total > 0:
 		// What is done again, because another run was faster, makes it more.
-		parts = append(parts, fmt.Sprintf("%s of %s %s", humanize.Comma(done), humanize.Comma(max(m.total, done)), m.things))
+		parts = append(parts, fmt.Sprintf("%s of %s %s", plain.Count(done), plain.Count(max(m.total, done)), m.things))
 	case done > 0:
-		parts = append(parts, humanize.Comma(done)+" "+m.things)
+		parts = append(parts, plain.Count(done)+" "+m.things)
 	}
 	if bytes > 0 {
-		parts = append(parts, humanize.IBytes(uint64(bytes)))
+		parts = append(parts, plain.Size(bytes))
 	}
 	return parts
 }
@@ -298,7 +298,7 @@ func releaseLine(name string, bytes int64) string {
 	if bytes <= 0 {
 		return name
 	}
-	return name + " " + humanize.IBytes(uint64(bytes))
+	return name + " " + plain.Size(bytes)
 }
 
 // writeLine writes one line. There is nobody to tell if that does not work.

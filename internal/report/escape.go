@@ -57,9 +57,6 @@ func block(text string, limit int) string {
 	return "<pre>" + strings.ReplaceAll(escaped, "\n\n", "\n \n") + "</pre>\n"
 }
 
-// Plural writes a count with its noun.
-func Plural(n int, noun string) string { return plain.Plural(n, noun) }
-
 // unbroken keeps a date in a narrow cell on one line.
 func unbroken(text string) string {
 	return strings.NewReplacer("-", "\u2011", " ", "\u00a0").Replace(text)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/health"
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 )
 
@@ -70,11 +71,11 @@ func remaining(left time.Duration) string {
 	case left < 0:
 		return "has expired"
 	case left < 2*time.Hour:
-		return "expires in " + report.Plural(int(left/time.Minute), "minute")
+		return "expires in " + plain.Plural(int(left/time.Minute), "minute")
 	case left < 2*health.Day:
-		return "expires in " + report.Plural(int(left/time.Hour), "hour")
+		return "expires in " + plain.Plural(int(left/time.Hour), "hour")
 	}
-	return "expires in " + report.Plural(int(left/health.Day), "day")
+	return "expires in " + plain.Plural(int(left/health.Day), "day")
 }
 
 // pressing are the expiries that a person is to hear of.

@@ -8,11 +8,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dustin/go-humanize"
-
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
@@ -74,7 +73,7 @@ func judged(failed, look []string, filling string, owed int) (status.Word, strin
 	case filling != "":
 		return status.Filling, filling
 	case owed > 0:
-		return status.Good, fmt.Sprintf("Up to date, but for %s, listed with the reason.", report.Plural(owed, "release"))
+		return status.Good, fmt.Sprintf("Up to date, but for %s, listed with the reason.", plain.Plural(owed, "release"))
 	}
 	return status.Good, "Up to date."
 }
@@ -94,9 +93,9 @@ func toCome(left int, here int64) string {
 	case left == 0:
 		return ""
 	case here < 0:
-		return fmt.Sprintf("Filling: %s still to come; the next run goes on.", report.Plural(left, "release"))
+		return fmt.Sprintf("Filling: %s still to come; the next run goes on.", plain.Plural(left, "release"))
 	}
-	return fmt.Sprintf("Filling: %s of %s are here; the next run goes on.", humanize.Comma(here), report.Plural(left+int(here), "release"))
+	return fmt.Sprintf("Filling: %s of %s are here; the next run goes on.", plain.Count(here), plain.Plural(left+int(here), "release"))
 }
 
 // health judges the mirror of a bucket after the run. It is the run's own word but
@@ -184,7 +183,7 @@ func (r *syncer) concerns(s *site, run *report.Run) (all []string) {
 		}
 	}
 	if mismatches > 0 {
-		all = append(all, fmt.Sprintf("The bytes of %s are not the signed ones, and are not published.", report.Plural(mismatches, "release")))
+		all = append(all, fmt.Sprintf("The bytes of %s are not the signed ones, and are not published.", plain.Plural(mismatches, "release")))
 	}
 	for _, e := range run.Expiries {
 		if e.Look {

@@ -16,7 +16,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
-	"github.com/hackage-mirror/hackage-mirror/internal/report"
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/selection"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
@@ -87,7 +87,7 @@ func (r *syncer) checkAhead(ctx context.Context, s *site) error {
 		return err
 	}
 	s.bucket.Rewind(signed.From, fmt.Sprintf("%s says that the bucket has the index up to %s, but %s before that are missing, such as %s; they are put now",
-		mirror.StateKey, at.Time.Format(time.RFC3339), report.Plural(len(lacks), "release"), lacks[0]))
+		mirror.StateKey, at.Time.Format(time.RFC3339), plain.Plural(len(lacks), "release"), lacks[0]))
 	s.tail = signed
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
@@ -154,7 +155,7 @@ func (r *syncer) addMissing(run *report.Run, s *site) {
 	slices.Sort(names)
 	list := strings.Join(names[:min(len(names), maxMissing)], ", ")
 	run.Restored = append(run.Restored, fmt.Sprintf("%s %s had lost %s, and has what was lost again: %s",
-		s.kind, s, report.Plural(len(names), "tarball"), list))
+		s.kind, s, plain.Plural(len(names), "tarball"), list))
 }
 
 // maxMissing is how many missing tarballs are named.
