@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
@@ -97,7 +98,7 @@ func (r *rig) commitBy(signer *openpgp.Signer, files map[string][]byte) {
 		r.Fatal(err)
 	}
 	head := got["refs/heads/hackage"]
-	im, err := repo.Import(r.Context(), head)
+	im, err := repo.TreeWriter(r.Context(), head)
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -110,8 +111,8 @@ func (r *rig) commitBy(signer *openpgp.Signer, files map[string][]byte) {
 	if err := errors.Join(err, im.Close()); err != nil {
 		r.Fatal(err)
 	}
-	somebody := gitrepo.Identity{Name: "Somebody", Email: "somebody@example.invalid"}
-	id, err := repo.WriteCommit(r.Context(), gitrepo.Commit{
+	somebody := gitpack.Identity{Name: "Somebody", Email: "somebody@example.invalid"}
+	id, err := repo.WriteCommit(r.Context(), gitpack.Commit{
 		Tree: tree, Parents: []string{head}, Author: somebody, AuthorWhen: r.hackage.Now(),
 		Committer: somebody, CommitterWhen: r.now, Message: "By hand\n",
 	}, signer)
@@ -131,8 +132,8 @@ func (r *rig) tagByHand(s state.State, signer *openpgp.Signer) {
 	if err != nil {
 		r.Fatal(err)
 	}
-	tag, err := repo.WriteTag(r.Context(), gitrepo.Tag{
-		Object: got["refs/heads/hackage"], Name: "current-hackage", Tagger: gitrepo.SignerIdentity(signer), When: r.now,
+	tag, err := repo.WriteTag(r.Context(), gitpack.Tag{
+		Object: got["refs/heads/hackage"], Name: "current-hackage", Tagger: gitpack.SignerIdentity(signer), When: r.now,
 		Message: s.Message("Update from Hackage at 2026-01-05T06:00:00Z", "test"),
 	}, signer)
 	if err != nil {

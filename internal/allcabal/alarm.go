@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
@@ -44,7 +44,7 @@ func (d *Repository) foundForeign(a state.Alarm) string {
 	var paths, others firstNames
 	for _, change := range b.undone {
 		paths.add(change.Path)
-		if !isData(change.Path) && gitrepo.CheckPath(change.Path) == nil && !strings.Contains(change.Path, ",") {
+		if !isData(change.Path) && gitpack.CheckPath(change.Path) == nil && !strings.Contains(change.Path, ",") {
 			others.add(change.Path)
 		}
 	}

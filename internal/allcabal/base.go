@@ -7,7 +7,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
@@ -22,8 +22,8 @@ type base struct {
 	// foreign are the commits of somebody else above it, the newest first.
 	foreign []string
 	undo    bool             // they are undone, and not only skipped
-	undone  []gitrepo.Change // what of them is undone
-	kept    []gitrepo.Change // what the owner wants to keep of them
+	undone  []gitpack.Change // what of them is undone
+	kept    []gitpack.Change // what the owner wants to keep of them
 }
 
 // first returns the oldest foreign commit, "" if there is none.
@@ -118,7 +118,7 @@ func (d *Repository) ancestors(ctx context.Context, from, until string, most int
 
 // ancestor looks whose a commit is. One of the branch display is signed by us too, but
 // has no line.
-func (d *Repository) ancestor(c gitrepo.Commit) ancestor {
+func (d *Repository) ancestor(c gitpack.Commit) ancestor {
 	_, err := d.verify(c.Signed, c.Signature)
 	return ancestor{id: c.ID, ours: hasSubject(c.Message) && err == nil, when: c.CommitterWhen}
 }

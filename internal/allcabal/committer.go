@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 )
 
 // Every file is to be checked out as it is stored: some have CRLF line ends, and
@@ -20,8 +20,8 @@ const (
 
 // startImport starts on the base. A new branch gets its attributes along with
 // its first commit; an existing one keeps what it has.
-func (d *Repository) startImport(ctx context.Context) (*gitrepo.Import, error) {
-	im, err := d.o.Repo.Import(ctx, d.base.commit)
+func (d *Repository) startImport(ctx context.Context) (*gitpack.TreeWriter, error) {
+	im, err := d.o.Repo.TreeWriter(ctx, d.base.commit)
 	if err != nil || d.base.commit != "" {
 		return im, err
 	}
@@ -91,7 +91,7 @@ func (r *replay) commit() error {
 func (r *replay) commitTree(tree string) error {
 	r.d.lastTime = r.d.commitTime(r.newest, r.in)
 	r.result.Commits++
-	return r.committer.add(gitrepo.Commit{
+	return r.committer.add(gitpack.Commit{
 		Tree: tree, Author: r.d.identity(), AuthorWhen: r.d.lastTime,
 		Committer: r.d.identity(), CommitterWhen: r.now,
 		Message: subject(r.d.lastTime) + "\n",
@@ -117,7 +117,7 @@ func (d *Repository) commitTime(newest time.Time, in Input) time.Time {
 type committer struct {
 	group  *errgroup.Group
 	ctx    context.Context // of the group
-	drafts chan gitrepo.Commit
+	drafts chan gitpack.Commit
 
 	// For the group alone until it ended.
 	head    string   // the last commit
@@ -129,7 +129,7 @@ const maxDrafts = 64
 
 // startCommitter starts on the base.
 func (d *Repository) startCommitter(ctx context.Context) *committer {
-	c := &committer{drafts: make(chan gitrepo.Commit, maxDrafts), head: d.base.commit, parents: d.base.parents}
+	c := &committer{drafts: make(chan gitpack.Commit, maxDrafts), head: d.base.commit, parents: d.base.parents}
 	c.group, c.ctx = errgroup.WithContext(ctx)
 	c.group.Go(func() error {
 		for draft := range c.drafts {
@@ -146,7 +146,7 @@ func (d *Repository) startCommitter(ctx context.Context) *committer {
 }
 
 // add hands over a commit without its parent.
-func (c *committer) add(draft gitrepo.Commit) error {
+func (c *committer) add(draft gitpack.Commit) error {
 	select {
 	case c.drafts <- draft:
 		return nil

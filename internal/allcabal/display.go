@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 )
 
@@ -18,7 +19,7 @@ const readmePath = "README.md"
 // display pushes the branch that explains an empty remote, before anything
 // else, so that hosts take it as the default branch.
 func (d *Repository) display(ctx context.Context) error {
-	im, err := d.o.Repo.Import(ctx, "")
+	im, err := d.o.Repo.TreeWriter(ctx, "")
 	if err != nil {
 		return err
 	}
@@ -33,7 +34,7 @@ func (d *Repository) display(ctx context.Context) error {
 		return err
 	}
 	now := d.o.Now()
-	id, err := d.o.Repo.WriteCommit(ctx, gitrepo.Commit{
+	id, err := d.o.Repo.WriteCommit(ctx, gitpack.Commit{
 		Tree: tree, Author: d.identity(), AuthorWhen: now,
 		Committer: d.identity(), CommitterWhen: now,
 		Message: "Say what this repository is\n",

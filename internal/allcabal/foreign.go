@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 )
 
 // undoForeign sets the base below what somebody else committed. Its changes to data
@@ -78,7 +78,7 @@ func (d *Repository) onlyKept(ctx context.Context, b base) (bool, error) {
 
 // treeWithKept returns the tree of the base with what the owner keeps.
 func (d *Repository) treeWithKept(ctx context.Context, b base) (tree string, err error) {
-	im, err := d.o.Repo.Import(ctx, b.commit)
+	im, err := d.o.Repo.TreeWriter(ctx, b.commit)
 	if err != nil {
 		return "", err
 	}
@@ -91,13 +91,13 @@ func (d *Repository) treeWithKept(ctx context.Context, b base) (tree string, err
 }
 
 // writeKept writes what the owner keeps into a tree.
-func (b base) writeKept(im *gitrepo.Import) error {
+func (b base) writeKept(im *gitpack.TreeWriter) error {
 	for _, change := range b.kept {
 		err := error(nil)
 		if change.NewID == "" {
 			err = im.Remove(change.Path)
 		} else {
-			err = im.Put(gitrepo.File{Path: change.Path, Mode: change.NewMode, ID: change.NewID})
+			err = im.Put(gitpack.File{Path: change.Path, Mode: change.NewMode, ID: change.NewID})
 		}
 		if err != nil {
 			return fmt.Errorf("keep %q: %w", change.Path, err)
@@ -113,14 +113,14 @@ func (d *Repository) undoInFolders(ctx context.Context, b *base) error {
 	for _, change := range b.kept {
 		paths = append(paths, change.Path)
 	}
-	found, err := d.o.Repo.Find(ctx, b.commit, paths...)
+	found, err := d.o.Repo.ResolvePaths(ctx, b.commit, paths...)
 	if err != nil {
 		return fmt.Errorf("look up kept files: %w", err)
 	}
 	kept := b.kept
 	b.kept = nil
 	for i, change := range kept {
-		if found[i].Mode == gitrepo.ModeFolder {
+		if found[i].Mode == gitpack.ModeFolder {
 			b.undone = append(b.undone, change)
 		} else {
 			b.kept = append(b.kept, change)
@@ -134,11 +134,11 @@ func (d *Repository) undoInFolders(ctx context.Context, b *base) error {
 func (d *Repository) fetchUndone(ctx context.Context) error {
 	var ids []string
 	for _, change := range d.base.undone {
-		if change.OldID != "" && change.OldMode != gitrepo.ModeCommit {
+		if change.OldID != "" && change.OldMode != gitpack.ModeCommit {
 			ids = append(ids, change.OldID)
 		}
 	}
-	if err := d.o.Repo.Need(ctx, ids...); err != nil {
+	if err := d.o.Repo.FetchObjects(ctx, ids...); err != nil {
 		return fmt.Errorf("fetch the files to restore: %w", err)
 	}
 	return nil
@@ -147,8 +147,8 @@ func (d *Repository) fetchUndone(ctx context.Context) error {
 // keeps reports whether a change of somebody else's stays: one of a plain file
 // that is no data, or its removal, if a pattern names the file or a folder above
 // it.
-func (d *Repository) keeps(change gitrepo.Change) bool {
-	if isData(change.Path) || gitrepo.CheckPath(change.Path) != nil || change.NewID != "" && change.NewMode != "100644" && change.NewMode != "100755" {
+func (d *Repository) keeps(change gitpack.Change) bool {
+	if isData(change.Path) || gitpack.CheckPath(change.Path) != nil || change.NewID != "" && change.NewMode != "100644" && change.NewMode != "100755" {
 		return false
 	}
 	for name := change.Path; name != "."; name = path.Dir(name) {

@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"time"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
@@ -59,7 +59,7 @@ func (d *Repository) Inspect(ctx context.Context) (TagInfo, error) {
 }
 
 // tagInfo tells what a tag says, and who says so.
-func (d *Repository) tagInfo(ctx context.Context, tag gitrepo.Tag, whose owner) (TagInfo, error) {
+func (d *Repository) tagInfo(ctx context.Context, tag gitpack.Tag, whose owner) (TagInfo, error) {
 	info := TagInfo{Commit: tag.Object, Head: d.head, Older: whose == olderTool}
 	c, err := d.o.Repo.ReadCommit(ctx, tag.Object)
 	if err != nil {

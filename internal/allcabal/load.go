@@ -50,7 +50,7 @@ func (d *Repository) reset() {
 // update to meet.
 func (d *Repository) Prefetch(ctx context.Context) {
 	if d.base.commit != "" && d.adopting == "" {
-		_, _ = d.o.Repo.Find(ctx, d.base.commit, deprecatedPath) // which lies at the top
+		_, _ = d.o.Repo.ResolvePaths(ctx, d.base.commit, deprecatedPath) // which lies at the top
 	}
 }
 

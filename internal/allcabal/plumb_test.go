@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 )
 
 // evil is what a pusher without the signing key might want to have signed.
@@ -123,7 +123,7 @@ func (r *rig) hasAll() {
 	g := r.hackage.Generation()
 	for _, release := range g.Releases() {
 		for number, content := range g.Revisions(release) {
-			if !strings.Contains(reachable, gitrepo.BlobID(content)) {
+			if !strings.Contains(reachable, gitpack.BlobID(content)) {
 				r.Errorf("revision %d of %s is in no commit", number, release)
 			}
 		}

@@ -146,7 +146,7 @@ func (d *Repository) fetchRecords(ctx context.Context, wants []state.Want) error
 			ids = append(ids, id)
 		}
 	}
-	if err := d.o.Repo.Need(ctx, ids...); err != nil {
+	if err := d.o.Repo.FetchObjects(ctx, ids...); err != nil {
 		return fmt.Errorf("fetch %d records: %w", len(ids), err)
 	}
 	return nil

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hashes"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
@@ -17,7 +17,7 @@ type replay struct {
 	d          *Repository
 	in         Input
 	plan       *plan
-	im         *gitrepo.Import
+	im         *gitpack.TreeWriter
 	committer  *committer
 	now        time.Time
 	newBranch  bool
@@ -256,10 +256,10 @@ func (r *replay) writeDeprecated(ctx context.Context) error {
 		return nil
 	}
 	id, there := r.d.fileID(deprecatedPath)
-	if there && id == gitrepo.BlobID(r.in.Deprecated) {
+	if there && id == gitpack.BlobID(r.in.Deprecated) {
 		return nil
 	}
-	if there && r.d.o.Repo.Need(ctx, id) == nil {
+	if there && r.d.o.Repo.FetchObjects(ctx, id) == nil {
 		// For people only: that it cannot be read changes nothing.
 		r.result.Deprecated, _ = r.d.o.Repo.BlobByID(ctx, id)
 	}

@@ -33,6 +33,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
@@ -159,9 +160,9 @@ func (d *Repository) kind() state.Kind {
 }
 
 // identity is who commits.
-func (d *Repository) identity() gitrepo.Identity {
+func (d *Repository) identity() gitpack.Identity {
 	if d.o.Signer == nil {
-		return gitrepo.Identity{Name: "dry run", Email: "nobody@localhost"}
+		return gitpack.Identity{Name: "dry run", Email: "nobody@localhost"}
 	}
-	return gitrepo.SignerIdentity(d.o.Signer)
+	return gitpack.SignerIdentity(d.o.Signer)
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
@@ -55,7 +55,7 @@ func (r *rig) keepsEveryRevision() {
 	r.Helper()
 	reachable := r.git("rev-list", "--objects", "hackage")
 	for _, e := range r.hackage.Generation().Entries() {
-		if strings.HasSuffix(e.Path, ".cabal") && !strings.Contains(reachable, gitrepo.BlobID(e.Content)) {
+		if strings.HasSuffix(e.Path, ".cabal") && !strings.Contains(reachable, gitpack.BlobID(e.Content)) {
 			r.Errorf("a revision of %s is lost", e.Path)
 		}
 	}

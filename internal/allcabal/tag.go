@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
@@ -52,10 +53,10 @@ func (d *Repository) readTag(ctx context.Context) (commit string, err error) {
 
 // parseTag reads the tag and says whose form it has. That of ours proves nothing yet.
 // ErrTag says what a tag is that is neither ours nor the older tools'.
-func (d *Repository) parseTag(ctx context.Context) (gitrepo.Tag, owner, error) {
+func (d *Repository) parseTag(ctx context.Context) (gitpack.Tag, owner, error) {
 	tag, err := d.o.Repo.ReadTag(ctx, d.tag)
 	switch {
-	case errors.Is(err, gitrepo.ErrObject):
+	case errors.Is(err, gitpack.ErrObject):
 		return d.parseLightweight(ctx, err)
 	case err != nil:
 		return tag, noTag, fmt.Errorf("%v: %w", err, ErrTag)
@@ -72,21 +73,21 @@ func (d *Repository) parseTag(ctx context.Context) (gitrepo.Tag, owner, error) {
 // parseLightweight takes a tag without an object of its own for the older tools',
 // if it is at a commit that they, or we, might have made. Of what is no commit either
 // it is told why it is no tag object.
-func (d *Repository) parseLightweight(ctx context.Context, why error) (gitrepo.Tag, owner, error) {
+func (d *Repository) parseLightweight(ctx context.Context, why error) (gitpack.Tag, owner, error) {
 	c, err := d.o.Repo.ReadCommit(ctx, d.tag)
 	switch {
-	case errors.Is(err, gitrepo.ErrObject):
-		return gitrepo.Tag{}, noTag, fmt.Errorf("%v: %w", why, ErrTag)
+	case errors.Is(err, gitpack.ErrObject):
+		return gitpack.Tag{}, noTag, fmt.Errorf("%v: %w", why, ErrTag)
 	case err != nil:
-		return gitrepo.Tag{}, noTag, fmt.Errorf("read tag %q: %w", d.o.Tag, err)
+		return gitpack.Tag{}, noTag, fmt.Errorf("read tag %q: %w", d.o.Tag, err)
 	case !hasSubject(c.Message):
-		return gitrepo.Tag{}, noTag, fmt.Errorf("it is a lightweight tag of something else: %w", ErrTag)
+		return gitpack.Tag{}, noTag, fmt.Errorf("it is a lightweight tag of something else: %w", ErrTag)
 	}
-	return gitrepo.Tag{Object: d.tag, Type: "commit", Message: c.Message}, olderTool, nil
+	return gitpack.Tag{Object: d.tag, Type: "commit", Message: c.Message}, olderTool, nil
 }
 
 // readOurs reads a tag that has our lines.
-func (d *Repository) readOurs(ctx context.Context, tag gitrepo.Tag) error {
+func (d *Repository) readOurs(ctx context.Context, tag gitpack.Tag) error {
 	_, unproven, err := d.verifyTag(ctx, tag)
 	if err != nil {
 		return err
@@ -123,7 +124,7 @@ func (d *Repository) verify(signed []byte, signature string) (fingerprint string
 
 // verifyTag checks a tag's signature with our keys, and those that are awaited. The
 // error says that these could not be looked for, and nothing of the signature.
-func (d *Repository) verifyTag(ctx context.Context, tag gitrepo.Tag) (fingerprint string, unproven, err error) {
+func (d *Repository) verifyTag(ctx context.Context, tag gitpack.Tag) (fingerprint string, unproven, err error) {
 	fingerprint, unproven = d.verify(tag.Signed, tag.Signature)
 	if unproven == nil || !d.o.Keys.Awaits() {
 		return fingerprint, unproven, nil

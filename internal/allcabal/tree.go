@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
 
@@ -27,7 +27,7 @@ func parseID(text string) (id blobID, err error) {
 
 // blobOf is the id that git gives to a file of this content.
 func blobOf(content []byte) blobID {
-	id, err := parseID(gitrepo.BlobID(content))
+	id, err := parseID(gitpack.BlobID(content))
 	if err != nil {
 		panic("allcabal: an object id that is not hexadecimal: " + err.Error())
 	}
@@ -52,8 +52,8 @@ type file struct {
 }
 
 // add adds a file behind those that come before it.
-func (t *tree) add(f gitrepo.File) error {
-	if f.Mode != gitrepo.ModeFile {
+func (t *tree) add(f gitpack.File) error {
+	if f.Mode != gitpack.ModeFile {
 		return nil
 	}
 	id, err := parseID(f.ID)
@@ -113,7 +113,7 @@ func (d *Repository) lookUpFiles(ctx context.Context, paths []string) error {
 		return nil
 	}
 	slices.Sort(paths)
-	found, err := d.o.Repo.Find(ctx, d.base.commit, slices.Compact(paths)...)
+	found, err := d.o.Repo.ResolvePaths(ctx, d.base.commit, slices.Compact(paths)...)
 	for _, f := range found {
 		err = errors.Join(err, d.tree.add(f))
 	}

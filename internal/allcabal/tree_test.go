@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 )
 
 func TestTreeHasWhatWasPutIn(t *testing.T) {
@@ -18,16 +18,16 @@ func TestTreeHasWhatWasPutIn(t *testing.T) {
 	slices.Sort(paths)
 	tr := newTree()
 	add := func(path string, id blobID, mode string) {
-		if err := tr.add(gitrepo.File{Path: path, ID: hex.EncodeToString(id[:]), Mode: mode}); err != nil {
+		if err := tr.add(gitpack.File{Path: path, ID: hex.EncodeToString(id[:]), Mode: mode}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i, path := range paths {
-		add(path, blobID{byte(i), byte(i >> 8)}, gitrepo.ModeFile)
+		add(path, blobID{byte(i), byte(i >> 8)}, gitpack.ModeFile)
 	}
-	add("out of order", blobID{5}, gitrepo.ModeFile)
+	add("out of order", blobID{5}, gitpack.ModeFile)
 	add("link", blobID{6}, "120000")
-	if err := tr.add(gitrepo.File{Path: "odd", ID: "abc", Mode: gitrepo.ModeFile}); err == nil {
+	if err := tr.add(gitpack.File{Path: "odd", ID: "abc", Mode: gitpack.ModeFile}); err == nil {
 		t.Error("an id that is none is taken")
 	}
 	tr.sort()

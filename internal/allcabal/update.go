@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/hashes"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
@@ -66,7 +67,7 @@ func assumeRight(wants []state.Want) func(index.Release) (state.Outcome, bool, e
 
 // push signs the tag and moves branch and tag together.
 func (d *Repository) push(ctx context.Context, p *plan, result Result, in Input) error {
-	tag, err := d.o.Repo.WriteTag(ctx, gitrepo.Tag{
+	tag, err := d.o.Repo.WriteTag(ctx, gitpack.Tag{
 		Object: result.Commit, Name: d.o.Tag,
 		Tagger: d.identity(), When: d.o.Now(),
 		Message: p.next.Message(subject(d.commitTime(time.Time{}, in)), d.o.Tool),

@@ -1,6 +1,7 @@
 package gitrepo
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"net/url"
@@ -8,7 +9,9 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"unicode"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo/sshauth"
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 )
 
@@ -47,7 +50,7 @@ func parseAddress(raw string) (address, error) {
 	switch {
 	case raw == "":
 		return address{}, fmt.Errorf("read repository address: it is empty: %w", ErrURL)
-	case strings.ContainsFunc(raw, isControl):
+	case strings.ContainsFunc(raw, unicode.IsControl):
 		return address{}, fmt.Errorf("read repository address: it holds control characters: %w", ErrURL)
 	case strings.HasPrefix(raw, "-"):
 		return address{}, fmt.Errorf("read repository address: it starts with a dash: %w", ErrURL)
@@ -72,8 +75,6 @@ func parseAddress(raw string) (address, error) {
 // errTokenOverSSH is also for the sake of the arguments of ssh, which others can
 // read, and in which the user stands.
 var errTokenOverSSH = fmt.Errorf("read repository address: its user is a token, which ssh does not use; write https://HOST/PATH, and give the token with the option token: %w", ErrURL)
-
-func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
 func folderAddress(path string) (address, error) {
 	abs, err := filepath.Abs(path)
@@ -163,10 +164,10 @@ func (o Options) Check() (name string, err error) {
 	}
 	if remote.by == overSSH {
 		if len(o.Auth.SSHKey) > 0 {
-			_, err = ParseSSHKey(o.Auth.SSHKey)
+			_, err = sshauth.ParseKey(o.Auth.SSHKey)
 		}
-		if _, hostsErr := hostsFile(o.Auth.KnownHosts); err == nil {
-			err = hostsErr
+		if len(bytes.TrimSpace(o.Auth.KnownHosts)) > 0 && err == nil {
+			_, _, err = sshauth.KnownHosts(o.Auth.KnownHosts)
 		}
 	}
 	if err != nil {

@@ -4,11 +4,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
-
-	"golang.org/x/crypto/ssh"
 )
 
 func TestAddresses(t *testing.T) {
@@ -83,31 +80,6 @@ func TestTokenOnlyTravelsSafely(t *testing.T) {
 		if err != nil || a.safeForToken() != safe {
 			t.Errorf("%s: %v, %v", raw, a.safeForToken(), err)
 		}
-	}
-}
-
-// TestGitHubHostKeys holds the embedded keys to the fingerprints that GitHub
-// publishes.
-func TestGitHubHostKeys(t *testing.T) {
-	t.Parallel()
-	want := map[string]string{
-		"ssh-ed25519":         "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU",
-		"ecdsa-sha2-nistp256": "SHA256:p2QAMXNIC1TJYWeIOttrVc98/R1BUFWu3/LiyKgUfQM",
-		"ssh-rsa":             "SHA256:uNiVztksCsDhcc0u9e8BujQXVUpKZIDTMczCvj3tD2s",
-	}
-	for rest := githubHosts; len(rest) > 0; {
-		_, hosts, key, _, after, err := ssh.ParseKnownHosts(rest)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rest = after
-		if !slices.Equal(hosts, []string{"github.com", "[ssh.github.com]:443"}) || want[key.Type()] != ssh.FingerprintSHA256(key) {
-			t.Errorf("%v: %s %s", hosts, key.Type(), ssh.FingerprintSHA256(key))
-		}
-		delete(want, key.Type())
-	}
-	if len(want) != 0 {
-		t.Errorf("lacking: %v", want)
 	}
 }
 

@@ -36,11 +36,6 @@ var (
 	// ErrNotFile says that what is there is not a file that can be used: a
 	// folder, a submodule, or too large.
 	ErrNotFile = errors.New("not a usable file")
-	// ErrPath is wrapped by every refusal of a path in a tree.
-	ErrPath = errors.New("not a path for a git tree")
-	// ErrObject says that the bytes of an object are not in git's form, or
-	// that the parts given cannot be put in it.
-	ErrObject = errors.New("not a well-formed git object")
 )
 
 // A complaint is a phrase of git, ssh or a host, in lower case, and the error

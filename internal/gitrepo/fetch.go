@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 )
 
 // tracked is where the local repository keeps what it fetched.
@@ -40,19 +41,19 @@ func (r *Repo) Refs(ctx context.Context) (map[string]string, error) {
 	return refs, nil
 }
 
-// Fetch brings the newest state of refs, given by full name, without history
-// (History brings that), and returns their ids as they were at that moment, which is one moment for
+// Fetch fetches the newest state of refs, given by full name, without history
+// (History fetches that), and returns their ids as they were at that moment, which is one moment for
 // all. Where the remote moved since Refs, these are newer. fs.ErrNotExist says
 // that the remote lacks one of them.
 //
 // Only the commits and tags themselves come, from a remote that can do so. What
-// is read of their trees is brought by Need, Find and Tree.
+// is read of their trees is fetched by FetchObjects, ResolvePaths and Tree.
 func (r *Repo) Fetch(ctx context.Context, refs ...string) (map[string]string, error) {
 	if len(refs) == 0 {
 		return map[string]string{}, nil
 	}
 	for _, ref := range refs {
-		if err := checkRef(ref); err != nil {
+		if err := gitpack.CheckRef(ref); err != nil {
 			return nil, fmt.Errorf("fetch: %w", err)
 		}
 	}
@@ -62,8 +63,8 @@ func (r *Repo) Fetch(ctx context.Context, refs ...string) (map[string]string, er
 		if err != nil && strings.Contains(err.Error(), "did not send all necessary objects") {
 			err = r.fetchOneByOne(ctx, refs)
 		}
-		if filterRefused(err) && r.sparse > everything {
-			r.widen("it refuses to leave files out (" + r.sparse.filter() + ")")
+		if filterRefused(err) && r.filter > noFilter {
+			r.fetchMore("it refuses to leave files out (" + r.filter.String() + ")")
 			continue
 		}
 		if err != nil && strings.Contains(err.Error(), "couldn't find remote ref") {
@@ -94,17 +95,17 @@ func (r *Repo) fetchOneByOne(ctx context.Context, refs []string) error {
 // fetchRefs fetches refs, leaving out what the remote can leave out.
 func (r *Repo) fetchRefs(ctx context.Context, refs []string) error {
 	args := []string{"--depth=" + strconv.Itoa(r.depth)}
-	if r.widened {
+	if r.fetchedLess {
 		args = append(args, "--refetch")
 	}
 	args = append(args, remoteName)
 	for _, ref := range refs {
 		args = append(args, "+"+ref+":"+trackedName(ref))
 	}
-	return r.fetch(ctx, r.sparse, nil, args...)
+	return r.fetch(ctx, r.filter, nil, args...)
 }
 
-// fetched reads the ids of refs that Fetch brought.
+// fetched reads the ids of refs that were fetched.
 func (r *Repo) fetched(ctx context.Context, refs []string) (map[string]string, error) {
 	names := make([]string, len(refs))
 	for i, ref := range refs {
@@ -142,26 +143,4 @@ func (r *Repo) hint(err error) error {
 		return fmt.Errorf("%w (the repository has moved to another address; the token is not sent there, so use the new address)", err)
 	}
 	return err
-}
-
-var (
-	objectID = regexp.MustCompile(`^[0-9a-f]{40}$`)
-	refName  = regexp.MustCompile(`^refs/[A-Za-z0-9_+@%=,-][A-Za-z0-9_+@%=,./-]*$`)
-)
-
-// checkRef takes full names of a plain alphabet, so that none can be read as an
-// option, a pattern or a refspec.
-func checkRef(ref string) error {
-	if !refName.MatchString(ref) || strings.Contains(ref, "..") || strings.Contains(ref, "//") ||
-		strings.Contains(ref, "/.") || strings.HasSuffix(ref, "/") || strings.HasSuffix(ref, ".") || strings.HasSuffix(ref, ".lock") {
-		return fmt.Errorf("check ref %q: not a full ref name of letters, digits and - _ . + / =", ref)
-	}
-	return nil
-}
-
-func checkID(id string) error {
-	if !objectID.MatchString(id) {
-		return fmt.Errorf("check object id %.80q: not 40 lower-case hexadecimal digits: %w", id, ErrObject)
-	}
-	return nil
 }

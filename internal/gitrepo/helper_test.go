@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 )
 
@@ -38,7 +39,9 @@ func need(t testing.TB, program string, folders ...string) string {
 func noon() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }
 
 // someone is who makes the tests' objects.
-func someone() Identity { return Identity{Name: "Mirror Demo", Email: "mirror@example.org"} }
+func someone() gitpack.Identity {
+	return gitpack.Identity{Name: "Mirror Demo", Email: "mirror@example.org"}
+}
 
 // plainGit runs git as a user would, apart from any settings of the machine.
 func plainGit(t testing.TB, dir string, args ...string) string {
@@ -99,7 +102,7 @@ func commitFiles(t testing.TB, r *Repo, parent string, files map[string]string) 
 }
 
 func tryCommit(ctx context.Context, r *Repo, parent string, files map[string]string, s *openpgp.Signer) (string, error) {
-	im, err := r.Import(ctx, parent)
+	im, err := r.TreeWriter(ctx, parent)
 	if err != nil {
 		return "", err
 	}
@@ -119,8 +122,8 @@ func tryCommit(ctx context.Context, r *Repo, parent string, files map[string]str
 }
 
 // commitOf is a commit of the tests.
-func commitOf(tree string, parents ...string) Commit {
-	c := Commit{
+func commitOf(tree string, parents ...string) gitpack.Commit {
+	c := gitpack.Commit{
 		Tree: tree, Author: someone(), AuthorWhen: noon(),
 		Committer: someone(), CommitterWhen: noon(), Message: "Update from Hackage at 2026-11-22T12:00:00Z\n",
 	}
@@ -133,8 +136,8 @@ func commitOf(tree string, parents ...string) Commit {
 }
 
 // tagOf is a tag of the tests.
-func tagOf(commit string) Tag {
-	return Tag{Object: commit, Name: "current", Tagger: someone(), When: noon(), Message: "Update\n\nLength: 512\n"}
+func tagOf(commit string) gitpack.Tag {
+	return gitpack.Tag{Object: commit, Name: "current", Tagger: someone(), When: noon(), Message: "Update\n\nLength: 512\n"}
 }
 
 // publish commits files on the remote's branch data and pushes; it returns the

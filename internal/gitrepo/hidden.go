@@ -3,8 +3,11 @@ package gitrepo
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 )
 
 // probeTags refuses a remote that does not show tags: a run would never find again
@@ -16,14 +19,12 @@ func (r *Repo) probeTags(ctx context.Context) error {
 		return nil
 	}
 	const content = "This tag tested whether the host shows tags. You can remove it.\n"
-	if _, _, err := r.objects.add(object{"blob", []byte(content)}); err != nil {
-		return err
-	}
-	if err := r.Flush(ctx); err != nil {
+	id, err := r.write(ctx, gitpack.Object{Type: "blob", Content: []byte(content)})
+	if err := errors.Join(err, r.Flush(ctx)); err != nil {
 		return err
 	}
 	ref := tags + "probe-" + strings.ToLower(rand.Text())
-	err := r.push(ctx, "--no-atomic", []Update{{Ref: ref, New: BlobID([]byte(content))}})
+	err = r.push(ctx, "--no-atomic", []Update{{Ref: ref, New: id}})
 	if err != nil && strings.Contains(err.Error(), "deny updating a hidden ref") {
 		return fmt.Errorf("make a tag: %w", ErrHidden)
 	}
@@ -31,7 +32,7 @@ func (r *Repo) probeTags(ctx context.Context) error {
 		return nil // another rule; it may be for this name alone
 	}
 	refs, err := r.Refs(ctx)
-	if gone := r.push(ctx, "--no-atomic", []Update{{Ref: ref, Old: BlobID([]byte(content))}}); gone != nil && r.notify != nil {
+	if gone := r.push(ctx, "--no-atomic", []Update{{Ref: ref, Old: id}}); gone != nil && r.notify != nil {
 		r.notify(fmt.Sprintf("%s: tag %q, made to see whether tags are shown, could not be removed: %v", r.remote.display, ref, gone))
 	}
 	if err != nil {

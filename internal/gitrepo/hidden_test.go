@@ -8,13 +8,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo/sshtest"
 )
 
 // TestHiddenTags: a host that does not show tags is refused before the push.
 func TestHiddenTags(t *testing.T) {
 	t.Parallel()
-	key, public := sshKey(t, "ed25519")
-	sshd := newSSHHost(t, public)
+	key, public := sshtest.Key(t, "ed25519")
+	sshd := sshtest.New(t, "", public)
 	for _, setting := range []string{"uploadpack.hideRefs", "transfer.hideRefs"} {
 		for by, options := range map[string]func(*gitHost) Options{
 			"path": func(h *gitHost) Options { return Options{URL: filepath.Join(h.folder, "r.git")} },
@@ -22,7 +24,7 @@ func TestHiddenTags(t *testing.T) {
 				return Options{URL: h.URL + "/r.git", Auth: Auth{Token: []byte(testToken)}}
 			},
 			"ssh": func(h *gitHost) Options {
-				return Options{URL: sshd.url(filepath.Join(h.folder, "r.git")), Auth: Auth{SSHKey: key, KnownHosts: sshd.known()}}
+				return Options{URL: sshd.URL(filepath.Join(h.folder, "r.git")), Auth: Auth{SSHKey: key, KnownHosts: []byte(sshd.KnownHosts())}}
 			},
 		} {
 			t.Run(by+": "+setting, func(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 )
 
 // depths are how many commits of each ref are fetched, one number after the other,
@@ -19,13 +21,13 @@ func depths() []int { return []int{1, 50, 500, 5_000, 50_000, math.MaxInt32} }
 // commits, from a remote that can do so, and more of them each time. It begins
 // with from and ends before until ("" for none), after most commits, or where the
 // remote's history ends. Whether it came to until shows by the first parent of
-// the last one. from must be a commit that Fetch brought, or an ancestor of one:
+// the last one. from must be a commit that Fetch fetched, or an ancestor of one:
 // else the error is fs.ErrNotExist, after all of the history was fetched. ErrMoved
 // says that the remote moved since Fetch.
 //
 // Trees and files of these commits come as those of the newest one do.
-func (r *Repo) History(ctx context.Context, from, until string, most int) iter.Seq2[Commit, error] {
-	return func(yield func(Commit, error) bool) {
+func (r *Repo) History(ctx context.Context, from, until string, most int) iter.Seq2[gitpack.Commit, error] {
+	return func(yield func(gitpack.Commit, error) bool) {
 		id := from
 		for range most {
 			if id == until {
@@ -44,13 +46,13 @@ func (r *Repo) History(ctx context.Context, from, until string, most int) iter.S
 }
 
 // commit reads a commit, which may be an older one.
-func (r *Repo) commit(ctx context.Context, id string) (Commit, error) {
+func (r *Repo) commit(ctx context.Context, id string) (gitpack.Commit, error) {
 	for {
 		c, err := r.ReadCommit(ctx, id)
 		if !errors.Is(err, fs.ErrNotExist) {
 			return c, err
 		}
-		more, deeper := r.deepen(ctx, math.MaxInt32)
+		more, deeper := r.fetchDeeper(ctx, math.MaxInt32)
 		if deeper != nil {
 			return c, deeper
 		}
@@ -64,7 +66,7 @@ func (r *Repo) commit(ctx context.Context, id string) (Commit, error) {
 // it takes more history than is here, that is fetched, up to about most commits
 // of it; what is further apart is none.
 func (r *Repo) Ancestor(ctx context.Context, old, new string, most int) (bool, error) {
-	if err := errors.Join(checkID(old), checkID(new), r.Flush(ctx)); err != nil {
+	if err := errors.Join(gitpack.CheckID(old), gitpack.CheckID(new), r.Flush(ctx)); err != nil {
 		return false, err
 	}
 	for {
@@ -72,7 +74,7 @@ func (r *Repo) Ancestor(ctx context.Context, old, new string, most int) (bool, e
 		if is || err != nil {
 			return is, err
 		}
-		if more, err := r.deepen(ctx, most); !more || err != nil {
+		if more, err := r.fetchDeeper(ctx, most); !more || err != nil {
 			return false, err
 		}
 	}
@@ -91,9 +93,9 @@ func (r *Repo) descends(ctx context.Context, old, new string) (bool, error) {
 	return err == nil, err
 }
 
-// deepen fetches more of the history of the refs; false says that no more is there
+// fetchDeeper fetches more of the history of the refs; false says that no more is there
 // or wanted.
-func (r *Repo) deepen(ctx context.Context, most int) (bool, error) {
+func (r *Repo) fetchDeeper(ctx context.Context, most int) (bool, error) {
 	cut, err := os.ReadFile(filepath.Join(r.git.dir, "shallow"))
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(cut) == 0 || len(r.refs) == 0 {
 		return false, nil
@@ -106,7 +108,7 @@ func (r *Repo) deepen(ctx context.Context, most int) (bool, error) {
 			continue
 		}
 		r.depth = depth
-		return true, r.again(ctx)
+		return true, r.refetch(ctx)
 	}
 	return false, nil
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 )
 
 // TestHistoryComesInFewSteps: only commits, and ten times as many each time.
@@ -142,7 +144,7 @@ func TestDiffFetchesWhatDiffers(t *testing.T) {
 	t.Parallel()
 	remote := bareRemote(t)
 	first := open(t, remote, Auth{})
-	im, err := first.Import(t.Context(), "")
+	im, err := first.TreeWriter(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,18 +193,18 @@ func TestDiffOfAllKinds(t *testing.T) {
 	if is, err := r.Ancestor(t.Context(), old, head, 10); !is || err != nil {
 		t.Fatal(is, err)
 	}
-	want := []Change{
-		{"file", ModeFile, x, "", ""},
-		{"folder", "", "", ModeFile, y},
-		{"module", "", "", ModeCommit, elsewhere},
-		{"run", ModeFile, x, ModeExecutable, x},
-		{"same", "", "", ModeFile, x},
-		{"file/a", "", "", ModeFile, x},
-		{"file/b", "", "", ModeFile, y},
-		{"folder/a", ModeFile, x, "", ""},
-		{"folder/b", ModeFile, y, "", ""},
+	want := []gitpack.Change{
+		{Path: "file", OldMode: gitpack.ModeFile, OldID: x},
+		{Path: "folder", NewMode: gitpack.ModeFile, NewID: y},
+		{Path: "module", NewMode: gitpack.ModeCommit, NewID: elsewhere},
+		{Path: "run", OldMode: gitpack.ModeFile, OldID: x, NewMode: gitpack.ModeExecutable, NewID: x},
+		{Path: "same", NewMode: gitpack.ModeFile, NewID: x},
+		{Path: "file/a", NewMode: gitpack.ModeFile, NewID: x},
+		{Path: "file/b", NewMode: gitpack.ModeFile, NewID: y},
+		{Path: "folder/a", OldMode: gitpack.ModeFile, OldID: x},
+		{Path: "folder/b", OldMode: gitpack.ModeFile, OldID: y},
 	}
-	list := func(old, new string) (got []Change) {
+	list := func(old, new string) (got []gitpack.Change) {
 		for c, err := range r.Diff(t.Context(), old, new) {
 			if err != nil {
 				t.Fatal(err)
@@ -217,7 +219,7 @@ func TestDiffOfAllKinds(t *testing.T) {
 	if got := list(head, head); len(got) != 0 {
 		t.Errorf("a commit differs from itself: %+v", got)
 	}
-	if got := list("", old); len(got) != 6 || got[0] != (Change{"file", "", "", ModeFile, x}) {
+	if got := list("", old); len(got) != 6 || got[0] != (gitpack.Change{Path: "file", NewMode: gitpack.ModeFile, NewID: x}) {
 		t.Errorf("nothing and a commit differ: %+v", got)
 	}
 	for range r.Diff(t.Context(), old, head) {
@@ -257,7 +259,7 @@ func TestTagsOnAnything(t *testing.T) {
 			t.Errorf("fetch %s: %v", tag, err)
 			continue
 		}
-		if _, err := r.ReadTag(t.Context(), got[ref]); isTag != (err == nil) || !isTag && !errors.Is(err, ErrObject) {
+		if _, err := r.ReadTag(t.Context(), got[ref]); isTag != (err == nil) || !isTag && !errors.Is(err, gitpack.ErrObject) {
 			t.Errorf("read %s: %v", tag, err)
 		}
 		if _, err := r.Blob(t.Context(), head, "p1/0/p1.json"); err != nil {
@@ -307,7 +309,7 @@ func longRemote(t *testing.T, remote string, length int) (line []string, side st
 		t.Fatal(err)
 	}
 	line = append(line, merge)
-	im, err := r.Import(t.Context(), merge)
+	im, err := r.TreeWriter(t.Context(), merge)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,7 +339,7 @@ func TestDiffIsGits(t *testing.T) {
 		var ids []string
 		parent := ""
 		for range 2 {
-			im, err := first.Import(t.Context(), parent)
+			im, err := first.TreeWriter(t.Context(), parent)
 			if err != nil {
 				t.Fatal(err)
 			}

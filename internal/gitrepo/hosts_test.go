@@ -9,33 +9,36 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo/sshtest"
 )
 
 // A hostKind is a way in which a remote may be served, and what comes of it.
 type hostKind struct {
 	settings []string // of the remote, each set to what follows "=" or true
 	old      bool     // the old protocol
-	want     sparseness
+	want     filterLevel
 }
 
 func hostKinds() map[string]hostKind {
 	return map[string]hostKind{
-		"nothing":                 {nil, false, everything},
-		"filters":                 {[]string{"uploadpack.allowFilter"}, false, asNeeded},
-		"one filter":              {[]string{"uploadpack.allowFilter", "uploadpackfilter.tree.allow=false"}, false, foldersOnly},
-		"nothing, old":            {nil, true, everything},
-		"filters, old":            {[]string{"uploadpack.allowFilter"}, true, everything},
-		"ids, old":                {[]string{"uploadpack.allowAnySHA1InWant"}, true, everything},
-		"filters and ids, old":    {[]string{"uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"}, true, asNeeded},
-		"one filter and ids, old": {[]string{"uploadpack.allowFilter", "uploadpackfilter.tree.allow=false", "uploadpack.allowAnySHA1InWant"}, true, foldersOnly},
+		"nothing":                 {nil, false, noFilter},
+		"filters":                 {[]string{"uploadpack.allowFilter"}, false, noTrees},
+		"one filter":              {[]string{"uploadpack.allowFilter", "uploadpackfilter.tree.allow=false"}, false, noFiles},
+		"nothing, old":            {nil, true, noFilter},
+		"filters, old":            {[]string{"uploadpack.allowFilter"}, true, noFilter},
+		"ids, old":                {[]string{"uploadpack.allowAnySHA1InWant"}, true, noFilter},
+		"filters and ids, old":    {[]string{"uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"}, true, noTrees},
+		"one filter and ids, old": {[]string{"uploadpack.allowFilter", "uploadpackfilter.tree.allow=false", "uploadpack.allowAnySHA1InWant"}, true, noFiles},
 	}
 }
 
 // eachHost runs a test over every kind of host of a copy of a remote, by https and
 // ssh. sshd passes no GIT_PROTOCOL on, so over ssh the old protocol is spoken.
-func eachHost(t *testing.T, original string, test func(t *testing.T, remote string, want sparseness, open func(t *testing.T) *Repo)) {
-	key, public := sshKey(t, "ed25519")
-	sshd := newSSHHost(t, public)
+func eachHost(t *testing.T, original string, test func(t *testing.T, remote string, want filterLevel, open func(t *testing.T) *Repo)) {
+	key, public := sshtest.Key(t, "ed25519")
+	sshd := sshtest.New(t, "", public)
 	for name, kind := range hostKinds() {
 		for _, by := range []string{"ssh", "http"} {
 			if by == "ssh" && !kind.old {
@@ -59,7 +62,7 @@ func eachHost(t *testing.T, original string, test func(t *testing.T, remote stri
 				o := Options{URL: host.URL + "/r.git", Auth: Auth{Token: []byte(testToken)}}
 				home := t.TempDir()
 				if by == "ssh" {
-					o = Options{URL: sshd.url(remote), Auth: Auth{SSHKey: key, KnownHosts: sshd.known()}}
+					o = Options{URL: sshd.URL(remote), Auth: Auth{SSHKey: key, KnownHosts: []byte(sshd.KnownHosts())}}
 				} else if kind.old {
 					if err := os.WriteFile(filepath.Join(home, ".gitconfig"), []byte("[protocol]\nversion = 0\n"), 0o600); err != nil {
 						t.Fatal(err)
@@ -82,14 +85,14 @@ func TestEveryHostListsAndReads(t *testing.T) {
 	t.Parallel()
 	files, original := manyFolders(20), bareRemote(t)
 	head := publish(t, open(t, original, Auth{}), files)
-	eachHost(t, original, func(t *testing.T, _ string, want sparseness, open func(*testing.T) *Repo) {
+	eachHost(t, original, func(t *testing.T, _ string, want filterLevel, open func(*testing.T) *Repo) {
 		for _, findFirst := range []bool{false, true} {
 			r := open(t)
 			if _, err := r.Fetch(t.Context(), "refs/heads/data"); err != nil {
 				t.Fatal(err)
 			}
 			if findFirst {
-				if _, err := r.Find(t.Context(), head, "p1/0/p1.json", "p7/7"); err != nil {
+				if _, err := r.ResolvePaths(t.Context(), head, "p1/0/p1.json", "p7/7"); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -102,7 +105,7 @@ func TestEveryHostListsAndReads(t *testing.T) {
 				listed[file.Path] = file.ID
 				ids = append(ids, file.ID)
 			}
-			if err := r.Need(t.Context(), ids...); err != nil {
+			if err := r.FetchObjects(t.Context(), ids...); err != nil {
 				t.Fatal(err)
 			}
 			for path, content := range files {
@@ -110,8 +113,8 @@ func TestEveryHostListsAndReads(t *testing.T) {
 					t.Errorf("%q is %q, %v", path, got, err)
 				}
 			}
-			if r.sparse != want || len(listed) != len(files) {
-				t.Errorf("%d files, sparseness %d, want %d", len(listed), r.sparse, want)
+			if r.filter != want || len(listed) != len(files) {
+				t.Errorf("%d files, filter %q, want %d", len(listed), r.filter, want)
 			}
 		}
 	})
@@ -124,7 +127,7 @@ func TestEveryHostShowsItsHistory(t *testing.T) {
 	original := bareRemote(t)
 	line, side := longRemote(t, original, 70)
 	head, ours := line[69], line[5]
-	eachHost(t, original, func(t *testing.T, remote string, _ sparseness, open func(*testing.T) *Repo) {
+	eachHost(t, original, func(t *testing.T, remote string, _ filterLevel, open func(*testing.T) *Repo) {
 		for _, readFirst := range []bool{false, true} {
 			r := open(t)
 			if _, err := r.Fetch(t.Context(), "refs/heads/data"); err != nil {
@@ -182,16 +185,16 @@ func checkAncestors(t *testing.T, r *Repo, line []string, side string) {
 func checkDiff(t *testing.T, r *Repo, old, new string) {
 	t.Helper()
 	files := manyFolders(20)
-	gone := func(path string) Change {
-		return Change{Path: path, OldMode: ModeFile, OldID: BlobID([]byte(files[path]))}
+	gone := func(path string) gitpack.Change {
+		return gitpack.Change{Path: path, OldMode: gitpack.ModeFile, OldID: gitpack.BlobID([]byte(files[path]))}
 	}
-	want := []Change{
-		{"counter", ModeFile, BlobID([]byte("xxxxx")), ModeFile, BlobID([]byte(strings.Repeat("x", 66)))},
-		{"evil/1/evil.cabal", "", "", ModeFile, BlobID([]byte("name: evil\n"))},
-		{"p1/0/p1.json", ModeFile, BlobID([]byte(files["p1/0/p1.json"])), ModeFile, BlobID([]byte("evil"))},
+	want := []gitpack.Change{
+		{Path: "counter", OldMode: gitpack.ModeFile, OldID: gitpack.BlobID([]byte("xxxxx")), NewMode: gitpack.ModeFile, NewID: gitpack.BlobID([]byte(strings.Repeat("x", 66)))},
+		{Path: "evil/1/evil.cabal", NewMode: gitpack.ModeFile, NewID: gitpack.BlobID([]byte("name: evil\n"))},
+		{Path: "p1/0/p1.json", OldMode: gitpack.ModeFile, OldID: gitpack.BlobID([]byte(files["p1/0/p1.json"])), NewMode: gitpack.ModeFile, NewID: gitpack.BlobID([]byte("evil"))},
 		gone("p3/1/p3.cabal"), gone("p3/1/p3.json"),
 	}
-	var got []Change
+	var got []gitpack.Change
 	for c, err := range r.Diff(t.Context(), old, new) {
 		if err != nil {
 			t.Fatal(err)

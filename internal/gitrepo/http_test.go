@@ -118,7 +118,7 @@ func TestRequestsSayTheirLength(t *testing.T) {
 			ids = append(ids, file.ID)
 		}
 		before := r.fetches
-		if err := r.Need(t.Context(), ids...); err != nil || len(ids) != len(files) {
+		if err := r.FetchObjects(t.Context(), ids...); err != nil || len(ids) != len(files) {
 			t.Fatalf("%d ids: %v", len(ids), err)
 		}
 		if n := host.chunked.Load(); n != 0 || r.fetches != before+2 {

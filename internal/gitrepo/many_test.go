@@ -17,7 +17,7 @@ import (
 // and returns the last.
 func writeMany(t testing.TB, r *Repo, s *openpgp.Signer, n int) string {
 	t.Helper()
-	im, err := r.Import(t.Context(), "")
+	im, err := r.TreeWriter(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 )
 
 // rawTree writes a tree object of lines "MODE NAME ID" into a repository, however
@@ -82,7 +84,7 @@ func TestPaddedModesAreRead(t *testing.T) {
 	r := fetchedHead(t, remote)
 	var listed []string
 	for file, err := range r.Tree(t.Context(), head) {
-		if err != nil || file.Mode != ModeFile {
+		if err != nil || file.Mode != gitpack.ModeFile {
 			t.Fatalf("listed %+v, %v", file, err)
 		}
 		listed = append(listed, file.Path)
@@ -91,8 +93,8 @@ func TestPaddedModesAreRead(t *testing.T) {
 	if !slices.Equal(listed, want) {
 		t.Errorf("listed %q", listed)
 	}
-	found, err := r.Find(t.Context(), head, "a/1/a.json", "a", "b/1/b.cabal")
-	if err != nil || found[0].Mode != ModeFile || found[0].ID != BlobID([]byte("{}")) || found[1].Mode != ModeFolder || found[2].Mode != ModeFile {
+	found, err := r.ResolvePaths(t.Context(), head, "a/1/a.json", "a", "b/1/b.cabal")
+	if err != nil || found[0].Mode != gitpack.ModeFile || found[0].ID != gitpack.BlobID([]byte("{}")) || found[1].Mode != gitpack.ModeFolder || found[2].Mode != gitpack.ModeFile {
 		t.Errorf("found %+v, %v", found, err)
 	}
 }
@@ -161,7 +163,7 @@ func TestWhatOthersMayPutThere(t *testing.T) {
 		"link": "120000 f " + link, "commit": "160000 f " + elsewhere, "run": "100755 f " + ours,
 		"folder": "40000 f " + rawTree(t, remote, "100644 x "+ours),
 	}
-	modes := map[string]string{"link": ModeLink, "commit": ModeCommit, "run": ModeExecutable, "folder": ModeFolder}
+	modes := map[string]string{"link": gitpack.ModeLink, "commit": gitpack.ModeCommit, "run": gitpack.ModeExecutable, "folder": gitpack.ModeFolder}
 	lines := []string{"160000 .git " + elsewhere, "160000 above " + elsewhere, "120000 above2 " + link}
 	var paths []string
 	for _, name := range slices.Sorted(func(yield func(string) bool) {
@@ -176,7 +178,7 @@ func TestWhatOthersMayPutThere(t *testing.T) {
 	}
 	head := rawCommit(t, remote, rawTree(t, remote, append(lines, "160000 x\\y "+elsewhere)...))
 	r := fetchedHead(t, remote)
-	found, err := r.Find(t.Context(), head, append(paths, "above/f", "above2/f")...)
+	found, err := r.ResolvePaths(t.Context(), head, append(paths, "above/f", "above2/f")...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,11 +188,11 @@ func TestWhatOthersMayPutThere(t *testing.T) {
 			t.Errorf("found %+v", file)
 		}
 		_, err := r.Blob(t.Context(), head, file.Path)
-		if wrong := file.Mode == ModeCommit || file.Mode == ModeFolder; errors.Is(err, ErrNotFile) != wrong {
+		if wrong := file.Mode == gitpack.ModeCommit || file.Mode == gitpack.ModeFolder; errors.Is(err, ErrNotFile) != wrong {
 			t.Errorf("read %+v: %v", file, err)
 		}
 	}
-	im, err := r.Import(t.Context(), head)
+	im, err := r.TreeWriter(t.Context(), head)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,21 +226,21 @@ func TestPutBack(t *testing.T) {
 	old := rawCommit(t, remote, before)
 	head := rawCommit(t, remote, rawTree(t, remote, "100644 run "+run), old)
 	r := fetchedHead(t, remote)
-	im, err := r.Import(t.Context(), head)
+	im, err := r.TreeWriter(t.Context(), head)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range []File{
-		{"run", ModeExecutable, run},
-		{"link", ModeLink, BlobID([]byte("target"))},
-		{"module", ModeCommit, strings.Repeat("1", 40)},
+	for _, file := range []gitpack.File{
+		{Path: "run", Mode: gitpack.ModeExecutable, ID: run},
+		{Path: "link", Mode: gitpack.ModeLink, ID: gitpack.BlobID([]byte("target"))},
+		{Path: "module", Mode: gitpack.ModeCommit, ID: strings.Repeat("1", 40)},
 	} {
 		if err := im.Put(file); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, file := range []File{{"x", ModeFolder, before}, {"x", "", run}, {"x", ModeFile, "HEAD"}} {
-		if err := im.Put(file); !errors.Is(err, ErrObject) {
+	for _, file := range []gitpack.File{{Path: "x", Mode: gitpack.ModeFolder, ID: before}, {Path: "x", Mode: "", ID: run}, {Path: "x", Mode: gitpack.ModeFile, ID: "HEAD"}} {
+		if err := im.Put(file); !errors.Is(err, gitpack.ErrObject) {
 			t.Errorf("put %+v: %v", file, err)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 )
 
 // TestTreesAreGits changes a tree at random, folders in the place of files and
@@ -17,7 +19,7 @@ import (
 func TestTreesAreGits(t *testing.T) {
 	t.Parallel()
 	r := open(t, bareRemote(t), Auth{})
-	im, err := r.Import(t.Context(), "")
+	im, err := r.TreeWriter(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +57,7 @@ func TestTreesAreGits(t *testing.T) {
 }
 
 // changeAtRandom writes or removes something, and does the same to files.
-func changeAtRandom(im *Import, files map[string]string, random *rand.Rand) error {
+func changeAtRandom(im *gitpack.TreeWriter, files map[string]string, random *rand.Rand) error {
 	var parts []string
 	for range 1 + random.IntN(4) {
 		parts = append(parts, []string{"a", "a.b", "a-b", "a0", "b", "é", "a.cabal"}[random.IntN(7)])
@@ -80,7 +82,7 @@ func treeByGit(t *testing.T, r *Repo, files map[string]string) string {
 	index := filepath.Join(t.TempDir(), "index")
 	var lines strings.Builder
 	for path, content := range files {
-		fmt.Fprintf(&lines, "100644 %s\t%s\n", BlobID([]byte(content)), path)
+		fmt.Fprintf(&lines, "100644 %s\t%s\n", gitpack.BlobID([]byte(content)), path)
 	}
 	env := []string{"GIT_INDEX_FILE=" + index, "GIT_DIR=" + r.git.dir}
 	if out, err := tryGit(t, r.git.dir, env, lines.String(), "update-index", "--add", "--index-info"); err != nil {
@@ -129,12 +131,12 @@ func TestForeignEntriesStay(t *testing.T) {
 func TestPacks(t *testing.T) {
 	t.Parallel()
 	r := open(t, bareRemote(t), Auth{})
-	im, err := r.Import(t.Context(), "")
+	im, err := r.TreeWriter(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	parent := ""
-	for i := range 3 * maxDepth {
+	for i := range 3 * 50 {
 		for j := range 30 {
 			content := strings.Repeat(fmt.Sprintf("%d %d\n", i%2, j), j*j)
 			if err := im.Write(fmt.Sprintf("p%d/%d/file", j, i), []byte(content)); err != nil {
@@ -157,7 +159,7 @@ func TestPacks(t *testing.T) {
 	if err := im.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Flush(t.Context()); err != nil || !r.objects.empty() {
+	if err := r.Flush(t.Context()); err != nil {
 		t.Fatalf("flush: %v", err)
 	}
 	packs, err := filepath.Glob(filepath.Join(r.git.dir, "objects", "pack", "*.idx"))
@@ -195,7 +197,7 @@ func TestUnfinishedPackIsTakenAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.WriteCommit(t.Context(), commitOf(EmptyTree), nil); err != nil {
+	if _, err := r.WriteCommit(t.Context(), commitOf(gitpack.EmptyTree), nil); err != nil {
 		t.Fatal(err)
 	}
 	left := func() int {
@@ -216,11 +218,11 @@ func TestManyChangesInOneTree(t *testing.T) {
 	t.Parallel()
 	r := open(t, bareRemote(t), Auth{})
 	files := map[string]string{}
-	im, err := r.Import(t.Context(), "")
+	im, err := r.TreeWriter(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range settleAfter + 100 {
+	for i := range 8192 + 100 {
 		path := fmt.Sprintf("p%d/%d/file", i%97, i/97)
 		files[path] = strconv.Itoa(i % 10)
 		if err := im.Write(path, []byte(files[path])); err != nil {
@@ -231,7 +233,7 @@ func TestManyChangesInOneTree(t *testing.T) {
 	if err != nil || !changed {
 		t.Fatalf("changed %v, %v", changed, err)
 	}
-	for i := range settleAfter + 1 {
+	for i := range 8192 + 1 {
 		if err := im.Write("p0/0/file", []byte(strconv.Itoa(i%2))); err != nil {
 			t.Fatal(err)
 		}
@@ -252,7 +254,7 @@ func TestManyChangesInOneTree(t *testing.T) {
 func TestLargeTreesAreDeltas(t *testing.T) {
 	t.Parallel()
 	r := open(t, bareRemote(t), Auth{})
-	im, err := r.Import(t.Context(), "")
+	im, err := r.TreeWriter(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +262,7 @@ func TestLargeTreesAreDeltas(t *testing.T) {
 	name := func() string {
 		return fmt.Sprintf("package%d", random.IntN(4000)) + []string{"", "-a", "0"}[random.IntN(3)]
 	}
-	const trees = stride*stride + 3*stride
+	const trees = 25*25 + 3*25
 	parent := ""
 	for i := range trees {
 		n := 4

@@ -1,6 +1,8 @@
 package gitrepo
 
-import "testing"
+import (
+	"testing"
+)
 
 func TestPlaces(t *testing.T) {
 	t.Parallel()

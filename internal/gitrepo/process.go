@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // A runner starts git with an environment that we built.
@@ -46,19 +47,19 @@ func (g *runner) run(ctx context.Context, stdin []byte, args ...string) (out []b
 	var printed bytes.Buffer
 	cmd.Stdout = &printed
 	err = cmd.Run()
-	return printed.Bytes(), words.String(), g.explain(ctx, args[0], err, words)
+	return printed.Bytes(), words.String(), g.explain(ctx, args[0], err, words.String())
 }
 
-// explain turns the end of a git process into an error with git's words, nil
-// when it ended well.
-func (g *runner) explain(ctx context.Context, verb string, err error, words *tail) error {
+// explain turns the end of a git process into an error with its words, nil when it
+// ended well.
+func (g *runner) explain(ctx context.Context, verb string, err error, words string) error {
 	if err == nil {
 		return nil
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("git %s: %w", verb, context.Cause(ctx))
 	}
-	said := g.clean(words.String())
+	said := g.clean(words)
 	if kind := classify(said); kind != nil {
 		return fmt.Errorf("git %s: %w: %s", verb, kind, said)
 	}
@@ -119,7 +120,7 @@ func printable(r rune) rune {
 	if r == '\t' {
 		return ' '
 	}
-	if isControl(r) || 0x80 <= r && r < 0xa0 {
+	if unicode.IsControl(r) {
 		return -1
 	}
 	return r

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 )
 
 // An Update moves one ref of the remote.
@@ -151,10 +153,10 @@ func (r *Repo) leadHead(ctx context.Context, updates []Update) error {
 
 // checkUpdate refuses what must never be pushed.
 func (r *Repo) checkUpdate(ctx context.Context, u Update) error {
-	if err := checkRef(u.Ref); err != nil {
+	if err := gitpack.CheckRef(u.Ref); err != nil {
 		return err
 	}
-	if err := checkID(u.New); err != nil {
+	if err := gitpack.CheckID(u.New); err != nil {
 		return err
 	}
 	if u.Force && strings.HasPrefix(u.Ref, branches) {
@@ -163,7 +165,7 @@ func (r *Repo) checkUpdate(ctx context.Context, u Update) error {
 	if u.Old == "" || u.Old == u.New {
 		return nil
 	}
-	if err := checkID(u.Old); err != nil {
+	if err := gitpack.CheckID(u.Old); err != nil {
 		return err
 	}
 	if u.Force {

@@ -11,14 +11,12 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 )
 
-// MaxObject is the size in bytes of the largest folder, commit or tag that is read
-// into memory, MaxBlob that of the largest file.
-const (
-	MaxObject = 64 << 20
-	MaxBlob   = 4 << 20
-)
+// MaxBlob is the size in bytes of the largest file that is read into memory.
+const MaxBlob = 4 << 20
 
 // A reader is one running git cat-file --batch-command: a line "contents NAME"
 // asks for an object, the answer is a line "ID TYPE SIZE", the bytes and a
@@ -33,7 +31,7 @@ type reader struct {
 }
 
 func (r *Repo) startReader() (*reader, error) {
-	ctx, kill := context.WithCancel(r.run)
+	ctx, kill := context.WithCancel(r.life)
 	cmd, words := r.git.command(ctx, "cat-file", "--batch-command")
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -69,7 +67,7 @@ func (r *Repo) object(ctx context.Context, name string, limit int64) (kind strin
 
 // ask is object for what git sees already.
 func (r *Repo) ask(ctx context.Context, name string, limit int64) (kind string, content []byte, err error) {
-	err = r.converse(ctx, func(rd *reader) error {
+	err = r.withReader(ctx, func(rd *reader) error {
 		kind, content, err = rd.ask(name, limit)
 		return err
 	})
@@ -80,15 +78,15 @@ func (r *Repo) ask(ctx context.Context, name string, limit int64) (kind string, 
 // is not here. They are asked for all at once, as each waits for git's answer
 // otherwise.
 func (r *Repo) ids(ctx context.Context, names []string) (ids []string, err error) {
-	err = r.converse(ctx, func(rd *reader) error {
+	err = r.withReader(ctx, func(rd *reader) error {
 		ids, err = rd.ids(names)
 		return err
 	})
 	return ids, err
 }
 
-// converse talks with the running cat-file, which it starts if there is none.
-func (r *Repo) converse(ctx context.Context, talk func(*reader) error) (err error) {
+// withReader has the running cat-file asked, which it starts if there is none.
+func (r *Repo) withReader(ctx context.Context, ask func(*reader) error) (err error) {
 	if r.reader == nil {
 		if r.reader, err = r.startReader(); err != nil {
 			return err
@@ -96,7 +94,7 @@ func (r *Repo) converse(ctx context.Context, talk func(*reader) error) (err erro
 	}
 	rd := r.reader
 	release := context.AfterFunc(ctx, rd.kill)
-	err = talk(rd)
+	err = ask(rd)
 	release()
 	if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrTooLarge) {
 		return err
@@ -107,7 +105,7 @@ func (r *Repo) converse(ctx context.Context, talk func(*reader) error) (err erro
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return r.git.explain(r.run, "cat-file", err, rd.words)
+	return r.git.explain(r.life, "cat-file", err, rd.words.String())
 }
 
 // ids asks from the side, since git stops reading while its answers wait.
@@ -138,7 +136,7 @@ func (rd *reader) head() (id, kind string, size int64, err error) {
 		return "", "", 0, fs.ErrNotExist
 	}
 	fields := strings.Fields(line)
-	if len(fields) != 3 || !objectID.MatchString(fields[0]) {
+	if len(fields) != 3 || gitpack.CheckID(fields[0]) != nil {
 		return "", "", 0, fmt.Errorf("git says %.100q", line)
 	}
 	if size, err = strconv.ParseInt(fields[2], 10, 64); err != nil {
@@ -168,29 +166,29 @@ func (rd *reader) ask(name string, limit int64) (kind string, content []byte, er
 	return kind, content[:size], nil
 }
 
-// treeByID returns the content of a tree object. One that must be fetched comes with
-// all folders below it: for the top of a commit ask need before.
-func (r *Repo) treeByID(ctx context.Context, id string) ([]byte, error) {
-	if id == EmptyTree {
+// readTree returns the content of a tree object. One that must be fetched comes with
+// all folders below it: the top of a commit is to be fetched before.
+func (r *Repo) readTree(ctx context.Context, id string) ([]byte, error) {
+	if id == gitpack.EmptyTree {
 		return nil, nil
 	}
-	raw, err := parseID(id)
+	raw, err := gitpack.ParseID(id)
 	if err != nil {
 		return nil, err
 	}
-	content, ok, err := r.objects.whole(raw)
+	content, ok, err := r.objects.Read(raw)
 	if err != nil || ok {
 		return content, err
 	}
-	kind, content, err := r.ask(ctx, id, MaxObject)
+	kind, content, err := r.ask(ctx, id, gitpack.MaxObject)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := r.need(ctx, foldersOnly, []string{id}); err != nil {
+		if err := r.fetchObjects(ctx, noFiles, []string{id}); err != nil {
 			return nil, err
 		}
-		kind, content, err = r.ask(ctx, id, MaxObject)
+		kind, content, err = r.ask(ctx, id, gitpack.MaxObject)
 	}
 	if err == nil && kind != "tree" {
-		err = fmt.Errorf("it is a %s: %w", kind, ErrObject)
+		err = fmt.Errorf("it is a %s: %w", kind, gitpack.ErrObject)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read tree %s: %w", id, err)
@@ -202,15 +200,15 @@ func (r *Repo) treeByID(ctx context.Context, id string) ([]byte, error) {
 // takes. fs.ErrNotExist says that there is nothing, ErrNotFile that it is no file
 // (a symbolic link is one: where it leads) or has more than MaxBlob bytes.
 func (r *Repo) Blob(ctx context.Context, rev, path string) ([]byte, error) {
-	found, err := r.Find(ctx, rev, path)
+	found, err := r.ResolvePaths(ctx, rev, path)
 	switch {
 	case err != nil:
 	case found[0].Mode == "":
 		err = fs.ErrNotExist
-	case found[0].Mode == ModeFolder, found[0].Mode == ModeCommit:
+	case found[0].Mode == gitpack.ModeFolder, found[0].Mode == gitpack.ModeCommit:
 		err = fmt.Errorf("it has mode %s: %w", found[0].Mode, ErrNotFile)
 	default:
-		err = r.Need(ctx, found[0].ID)
+		err = r.FetchObjects(ctx, found[0].ID)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %q: %w", path, err)
@@ -218,12 +216,12 @@ func (r *Repo) Blob(ctx context.Context, rev, path string) ([]byte, error) {
 	return r.blob(ctx, found[0].ID, path)
 }
 
-// BlobByID reads the blob of an id that is here: Need brings it. fs.ErrNotExist
+// BlobByID reads the blob of an id that is here: FetchObjects fetches it. fs.ErrNotExist
 // says that it is not here, ErrNotFile that the id is not a blob's or the blob has
 // more than MaxBlob bytes. So whoever reads what others may have pushed goes on
 // after ErrNotFile as if another content were there.
 func (r *Repo) BlobByID(ctx context.Context, id string) ([]byte, error) {
-	if err := checkID(id); err != nil {
+	if err := gitpack.CheckID(id); err != nil {
 		return nil, err
 	}
 	return r.blob(ctx, id, id)
@@ -243,34 +241,65 @@ func (r *Repo) blob(ctx context.Context, id, shown string) ([]byte, error) {
 	return content, nil
 }
 
-// A File is what a tree has at a path.
-type File struct {
-	// Path has slashes between its parts, on every system.
-	Path string
-	// Mode is one of ModeFile, ModeExecutable, ModeLink, ModeCommit and, from
-	// Find only, ModeFolder; "" if nothing is there.
-	Mode string
-	// ID is that of the blob, of the folder, or of a submodule's commit,
-	// which the remote need not have.
-	ID string
+// ReadCommit reads a commit by id. fs.ErrNotExist says that it is not here,
+// gitpack.ErrObject that it is something else.
+func (r *Repo) ReadCommit(ctx context.Context, id string) (gitpack.Commit, error) {
+	content, err := r.readType(ctx, "commit", id)
+	if err != nil {
+		return gitpack.Commit{}, err
+	}
+	c, err := gitpack.ParseCommit(content)
+	if err != nil {
+		return gitpack.Commit{}, fmt.Errorf("read commit %s: %w", id, err)
+	}
+	c.ID = id
+	return c, nil
+}
+
+// ReadTag reads an annotated tag by the id of its object. Errors are those of
+// ReadCommit.
+func (r *Repo) ReadTag(ctx context.Context, id string) (gitpack.Tag, error) {
+	content, err := r.readType(ctx, "tag", id)
+	if err != nil {
+		return gitpack.Tag{}, err
+	}
+	t, err := gitpack.ParseTag(content)
+	if err != nil {
+		return gitpack.Tag{}, fmt.Errorf("read tag %s: %w", id, err)
+	}
+	return t, nil
+}
+
+func (r *Repo) readType(ctx context.Context, want, id string) ([]byte, error) {
+	if err := gitpack.CheckID(id); err != nil {
+		return nil, err
+	}
+	kind, content, err := r.object(ctx, id, gitpack.MaxObject)
+	if err == nil && kind != want {
+		err = fmt.Errorf("it is a %s: %w", kind, gitpack.ErrObject)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s %s: %w", want, id, err)
+	}
+	return content, nil
 }
 
 // Tree lists all files of a commit or tree, given by id, in git's order, in
 // which a folder sorts as if its name ended in a slash.
-func (r *Repo) Tree(ctx context.Context, rev string) iter.Seq2[File, error] {
-	return func(yield func(File, error) bool) {
+func (r *Repo) Tree(ctx context.Context, rev string) iter.Seq2[gitpack.File, error] {
+	return func(yield func(gitpack.File, error) bool) {
 		if err := r.list(ctx, rev, yield); err != nil {
-			yield(File{}, fmt.Errorf("list files of %.40q: %w", rev, err))
+			yield(gitpack.File{}, fmt.Errorf("list files of %.40q: %w", rev, err))
 		}
 	}
 }
 
 // list streams git's listing; leaving early stops git.
-func (r *Repo) list(ctx context.Context, rev string, yield func(File, error) bool) error {
-	if err := errors.Join(checkID(rev), r.Flush(ctx)); err != nil {
+func (r *Repo) list(ctx context.Context, rev string, yield func(gitpack.File, error) bool) error {
+	if err := errors.Join(gitpack.CheckID(rev), r.Flush(ctx)); err != nil {
 		return err
 	}
-	if err := r.complete(ctx, rev); err != nil {
+	if err := r.fetchAllTrees(ctx, rev); err != nil {
 		return err
 	}
 	stop, cancel := context.WithCancel(ctx)
@@ -296,15 +325,15 @@ func (r *Repo) list(ctx context.Context, rev string, yield func(File, error) boo
 			return err
 		}
 	}
-	return r.git.explain(ctx, "ls-tree", cmd.Wait(), words)
+	return r.git.explain(ctx, "ls-tree", cmd.Wait(), words.String())
 }
 
 // parseFile reads "MODE TYPE ID<tab>PATH<nul>".
-func parseFile(line string) (File, error) {
+func parseFile(line string) (gitpack.File, error) {
 	head, path, ok := strings.Cut(strings.TrimSuffix(line, "\x00"), "\t")
 	fields := strings.Fields(head)
 	if !ok || len(fields) != 3 {
-		return File{}, fmt.Errorf("git says %.100q", line)
+		return gitpack.File{}, fmt.Errorf("git says %.100q", line)
 	}
-	return File{Path: path, Mode: fields[0], ID: fields[2]}, nil
+	return gitpack.File{Path: path, Mode: fields[0], ID: fields[2]}, nil
 }

@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"strconv"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo/sshauth"
 	"github.com/hackage-mirror/hackage-mirror/internal/temp"
 )
 
@@ -45,8 +47,8 @@ type Options struct {
 	// Notify is told, in one line for people, when the remote makes us fetch
 	// more than is needed; nil for nobody.
 	Notify func(string)
-	// Lines are the ssh connections of all Repos that have them; nil for its own.
-	Lines *Lines
+	// Connections are those by ssh of all Repos that have them; nil for its own.
+	Connections *sshauth.Connections
 	// Getenv reads our environment, of which the children get a few named
 	// variables; nil is os.Getenv.
 	Getenv func(string) string
@@ -56,31 +58,29 @@ type Options struct {
 type Repo struct {
 	git    runner
 	remote address
-	ssh    closer
 	auth   Auth
 
-	options []string // of ssh
-	lines   *Lines
-	own     *Lines // lines, if they are not the caller's
-	line    *line  // nil if the remote is not reached by ssh
+	login      *sshauth.Login       // these are nil if the remote is not reached by ssh
+	connection *sshauth.Connection  // and also if there is none to share
+	own        *sshauth.Connections // and also if they are the caller's
 
-	// run is the life of the processes that outlive a call.
-	run  context.Context
-	stop context.CancelFunc
+	life context.Context // of the processes that outlive a call
+	end  context.CancelFunc
 
-	reader  *reader // nil until the first read
-	objects *packer // takes what is written
+	reader  *reader         // nil until the first read
+	objects *gitpack.Writer // of what is written
 
 	config    [][2]string // git's settings
 	notify    func(string)
 	initial   string // branch of a new remote
 	showsTags bool   // the remote does, as is known
-	sparse    sparseness
-	widened   bool     // sparse was reduced after something had been fetched
-	refs      []string // that were fetched and may be there still
-	depth     int      // how many commits of each of them were fetched
-	fetches   int      // git fetch was started so often
-	steps     int      // and any git that talks to the remote
+	filter    filterLevel
+	// fetchedLess says that filter was reduced after something had been fetched.
+	fetchedLess bool
+	refs        []string // that were fetched and may be there still
+	depth       int      // how many commits of each of them were fetched
+	fetches     int      // git fetch was started so often
+	steps       int      // and any git that talks to the remote
 }
 
 // Open checks git and the address, makes the local repository and, if asked to,
@@ -98,8 +98,8 @@ func Open(ctx context.Context, o Options) (*Repo, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Repo{git: git, remote: remote, ssh: nothing{}, auth: o.Auth.clone(), notify: o.Notify, initial: cmp.Or(o.InitialBranch, "main"), sparse: asNeeded}
-	r.run, r.stop = context.WithCancel(ctx)
+	r := &Repo{git: git, remote: remote, auth: o.Auth.clone(), notify: o.Notify, initial: cmp.Or(o.InitialBranch, "main"), filter: noTrees}
+	r.life, r.end = context.WithCancel(ctx)
 	if err := r.prepare(ctx, o, getenv); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
@@ -127,17 +127,13 @@ func (r *Repo) prepare(ctx context.Context, o Options, getenv func(string) strin
 	if _, err := r.git.output(ctx, nil, "init", "--quiet", "--bare", "--template=", "--object-format=sha1", "--initial-branch=none", dir); err != nil {
 		return fmt.Errorf("make local repository: %w", err)
 	}
-	r.objects = newPacker(dir)
+	r.objects = gitpack.NewWriter(dir)
 	r.git.dir, r.git.env = dir, append(r.git.env, localGitDir)
-	if r.lines = o.Lines; r.lines == nil {
-		r.lines = NewLines(dir)
-		r.own = r.lines
-	}
-	return r.equip(getenv)
+	return r.prepareTransport(o.Connections, getenv)
 }
 
-// equip gives the children what the transport needs, and no more.
-func (r *Repo) equip(getenv func(string) string) error {
+// prepareTransport gives the children what the transport needs, and no more.
+func (r *Repo) prepareTransport(connections *sshauth.Connections, getenv func(string) string) (err error) {
 	config := settings()
 	switch r.remote.by {
 	case overHTTP:
@@ -156,13 +152,15 @@ func (r *Repo) equip(getenv func(string) string) error {
 		if len(r.auth.SSHKey) == 0 && getenv("SSH_AUTH_SOCK") != "" {
 			r.git.env = append(r.git.env, "SSH_AUTH_SOCK="+getenv("SSH_AUTH_SOCK"))
 		}
-		options, env, held, err := sshCommand(r.git.dir, r.auth, getenv("HOME"))
-		if err != nil {
+		if r.login, err = sshauth.Prepare(r.git.dir, r.auth.SSHKey, r.auth.KnownHosts, getenv("HOME")); err != nil {
 			return fmt.Errorf("use %q: %w", r.remote.display, err)
 		}
-		r.ssh, r.options = held, options
-		r.git.env = append(append(r.git.env, env...), sshEnvironment(options)...)
-		r.line = r.lines.to(r.remote, r.auth, getenv("HOME"))
+		r.git.env = append(r.git.env, r.login.Environment()...)
+		if connections == nil {
+			r.own = sshauth.NewConnections(r.git.dir)
+			connections = r.own
+		}
+		r.connection = connections.To(r.remote.destination(), r.auth.SSHKey, r.auth.KnownHosts, getenv("HOME"))
 	}
 	r.config = config
 	r.git.env = append(r.git.env, configEnvironment(config)...)
@@ -220,15 +218,15 @@ func (r *Repo) Close() error {
 		errs = append(errs, r.reader.Close())
 		r.reader = nil
 	}
-	r.stop()
+	r.end()
 	if r.objects != nil {
-		errs = append(errs, r.objects.close())
+		errs = append(errs, r.objects.Close())
 	}
 	if r.own != nil {
 		errs = append(errs, r.own.Close())
 	}
-	errs = append(errs, r.ssh.Close())
-	r.ssh = nothing{}
+	errs = append(errs, r.login.Close())
+	r.login = nil
 	r.auth.wipe()
 	r.git.env, r.config = nil, nil
 	return errors.Join(errs...)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 )
 
@@ -158,8 +159,8 @@ func TestKeysOfGPG(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s.Fingerprint() != fingerprint || SignerIdentity(s) != (Identity{"Mirror Bot", "bot@example.org"}) {
-				t.Errorf("key %s of %v, gpg says %s", s.Fingerprint(), SignerIdentity(s), fingerprint)
+			if s.Fingerprint() != fingerprint || gitpack.SignerIdentity(s) != (gitpack.Identity{Name: "Mirror Bot", Email: "bot@example.org"}) {
+				t.Errorf("key %s of %v, gpg says %s", s.Fingerprint(), gitpack.SignerIdentity(s), fingerprint)
 			}
 			if _, expires := s.Expires(); expires == strings.Contains(strings.Join(k.parameters, " "), "Expire-Date: 0") {
 				t.Errorf("expires: %v", expires)
@@ -183,8 +184,8 @@ func TestOnlySubkeyIsHere(t *testing.T) {
 func TestGeneratedKey(t *testing.T) {
 	t.Parallel()
 	s := testSigner(t)
-	if SignerIdentity(s) != someone() {
-		t.Errorf("identity %v", SignerIdentity(s))
+	if gitpack.SignerIdentity(s) != someone() {
+		t.Errorf("identity %v", gitpack.SignerIdentity(s))
 	}
 	verifiedByGit(t, s)
 }
@@ -213,12 +214,12 @@ func TestSignerIdentity(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name, email string
-		want        Identity
+		want        gitpack.Identity
 	}{
-		{"A B", "a@b.org", Identity{"A B", "a@b.org"}},
-		{"", "a@b.org", Identity{"a@b.org", "a@b.org"}},
-		{"a@b.org", "", Identity{"a@b.org", "a@b.org"}},
-		{"A B", "", Identity{"A B", ""}},
+		{"A B", "a@b.org", gitpack.Identity{Name: "A B", Email: "a@b.org"}},
+		{"", "a@b.org", gitpack.Identity{Name: "a@b.org", Email: "a@b.org"}},
+		{"a@b.org", "", gitpack.Identity{Name: "a@b.org", Email: "a@b.org"}},
+		{"A B", "", gitpack.Identity{Name: "A B", Email: ""}},
 	} {
 		key, err := openpgp.Generate(test.name, test.email, nil, time.Now().Add(-time.Hour), time.Time{})
 		if err != nil {
@@ -228,7 +229,7 @@ func TestSignerIdentity(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := SignerIdentity(s); got != test.want {
+		if got := gitpack.SignerIdentity(s); got != test.want {
 			t.Errorf("%q %q is %+v, want %+v", test.name, test.email, got, test.want)
 		}
 	}

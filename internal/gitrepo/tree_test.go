@@ -1,7 +1,6 @@
 package gitrepo
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -10,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 )
 
 func TestImportMatchesGit(t *testing.T) {
@@ -48,7 +49,7 @@ func TestImportMatchesGit(t *testing.T) {
 			t.Fatal(err)
 		}
 		listed = append(listed, file.Path)
-		if content, ok := files[file.Path]; !ok || file.ID != BlobID([]byte(content)) || file.Mode != "100644" {
+		if content, ok := files[file.Path]; !ok || file.ID != gitpack.BlobID([]byte(content)) || file.Mode != "100644" {
 			t.Errorf("listed %+v", file)
 		}
 		got, err := r.Blob(t.Context(), commit, file.Path)
@@ -74,7 +75,7 @@ func treeOf(t *testing.T, r *Repo, commit string) string {
 func TestTreesBuildOnEachOther(t *testing.T) {
 	t.Parallel()
 	r := open(t, bareRemote(t), Auth{})
-	im, err := r.Import(t.Context(), "")
+	im, err := r.TreeWriter(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +93,7 @@ func TestTreesBuildOnEachOther(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if id := tree(false); id != EmptyTree {
+	if id := tree(false); id != gitpack.EmptyTree {
 		t.Errorf("first tree %s", id)
 	}
 	write("a/b", "1")
@@ -112,7 +113,7 @@ func TestTreesBuildOnEachOther(t *testing.T) {
 	if err := errors.Join(im.Remove("a"), im.Remove("not/there")); err != nil {
 		t.Fatal(err)
 	}
-	if id := tree(true); id != EmptyTree {
+	if id := tree(true); id != gitpack.EmptyTree {
 		t.Errorf("emptied tree %s", id)
 	}
 	write("z", "3")
@@ -166,7 +167,7 @@ func TestImportContinuesAShallowRemote(t *testing.T) {
 func TestBadPaths(t *testing.T) {
 	t.Parallel()
 	r := open(t, bareRemote(t), Auth{})
-	im, err := r.Import(t.Context(), "")
+	im, err := r.TreeWriter(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,10 +175,10 @@ func TestBadPaths(t *testing.T) {
 		"", "/a", "a//b", "a/", "../a", "a/../b", "./a", "a/.", ".git", "x/.GIT/config", ".git ", ".git.", ".git::$INDEX", "GIT~1/x",
 		"a\nb", "a\x00b", "a\tb", "a\x7fb", `a\b`, strings.Repeat("n", 256), strings.Repeat("ab/", 2000) + "c",
 	} {
-		if err := im.Write(path, nil); !errors.Is(err, ErrPath) {
+		if err := im.Write(path, nil); !errors.Is(err, gitpack.ErrPath) {
 			t.Errorf("write %.40q: %v", path, err)
 		}
-		if err := im.Put(File{Path: path, Mode: ModeFile, ID: BlobID(nil)}); !errors.Is(err, ErrPath) {
+		if err := im.Put(gitpack.File{Path: path, Mode: gitpack.ModeFile, ID: gitpack.BlobID(nil)}); !errors.Is(err, gitpack.ErrPath) {
 			t.Errorf("put %.40q: %v", path, err)
 		}
 	}
@@ -209,10 +210,10 @@ func TestReadWhatIsNotThere(t *testing.T) {
 	if _, err := r.Blob(ctx, commit, "a"); !errors.Is(err, ErrNotFile) {
 		t.Errorf("a folder read as a file: %v", err)
 	}
-	if _, err := r.ReadTag(ctx, commit); !errors.Is(err, ErrObject) {
+	if _, err := r.ReadTag(ctx, commit); !errors.Is(err, gitpack.ErrObject) {
 		t.Errorf("a commit read as a tag: %v", err)
 	}
-	if _, err := r.Blob(ctx, "HEAD", "a/b"); !errors.Is(err, ErrObject) {
+	if _, err := r.Blob(ctx, "HEAD", "a/b"); !errors.Is(err, gitpack.ErrObject) {
 		t.Errorf("a name in the place of an id: %v", err)
 	}
 	failed := false
@@ -260,7 +261,7 @@ func TestCancelled(t *testing.T) {
 	r := open(t, bareRemote(t), Auth{})
 	commit := publish(t, r, map[string]string{"a": "1"})
 	ctx, cancel := context.WithCancel(t.Context())
-	im, err := r.Import(ctx, commit)
+	im, err := r.TreeWriter(ctx, commit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +292,7 @@ func TestCloseEndsAnImport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	im, err := r.Import(t.Context(), "")
+	im, err := r.TreeWriter(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -307,7 +308,7 @@ func TestImportOnUnknownParent(t *testing.T) {
 	t.Parallel()
 	r := open(t, bareRemote(t), Auth{})
 	for _, parent := range []string{strings.Repeat("1", 40), "HEAD", "refs/heads/x\nreset"} {
-		if im, err := r.Import(t.Context(), parent); err == nil || im != nil {
+		if im, err := r.TreeWriter(t.Context(), parent); err == nil || im != nil {
 			t.Errorf("started from %q", parent)
 		}
 	}
@@ -317,27 +318,7 @@ func TestBlobID(t *testing.T) {
 	t.Parallel()
 	content := []byte("r\xe9sum\xe9\r\n")
 	out, err := tryGit(t, t.TempDir(), nil, string(content), "hash-object", "--stdin")
-	if err != nil || strings.TrimSpace(out) != BlobID(content) {
-		t.Errorf("%s, git says %s %v", BlobID(content), out, err)
-	}
-}
-
-func TestPackHeader(t *testing.T) {
-	t.Parallel()
-	for size, want := range map[int][]byte{
-		0:       {0x10},
-		15:      {0x1f},
-		16:      {0x90, 0x01},
-		2047:    {0x9f, 0x7f},
-		2048:    {0x90, 0x80, 0x01},
-		1000000: {0x90, 0xa4, 0xe8, 0x03},
-	} {
-		got, err := packHeader(object{"commit", make([]byte, size)})
-		if err != nil || !bytes.Equal(got, want) {
-			t.Errorf("size %d: %x, want %x, %v", size, got, want, err)
-		}
-	}
-	if _, err := packHeader(object{kind: "branch"}); !errors.Is(err, ErrObject) {
-		t.Errorf("a wrong type: %v", err)
+	if err != nil || strings.TrimSpace(out) != gitpack.BlobID(content) {
+		t.Errorf("%s, git says %s %v", gitpack.BlobID(content), out, err)
 	}
 }

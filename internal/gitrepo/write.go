@@ -4,72 +4,59 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 )
 
-// WriteCommit signs the commit (not if s is nil), verifies the signature in the
-// finished object and keeps that. It returns the commit's id. It may be called
-// while an Import is under way in another goroutine.
-func (r *Repo) WriteCommit(ctx context.Context, c Commit, s *openpgp.Signer) (id string, err error) {
-	content, err := c.encode()
+// WriteCommit writes the commit, signed unless s is nil, and returns its id. It may be
+// called while a TreeWriter is in use in another goroutine.
+func (r *Repo) WriteCommit(ctx context.Context, c gitpack.Commit, s *openpgp.Signer) (id string, err error) {
+	o, err := c.Marshal(s)
 	if err != nil {
 		return "", fmt.Errorf("write commit: %w", err)
 	}
-	if s != nil {
-		if content, err = signCommit(content, s); err != nil {
-			return "", fmt.Errorf("write commit: %w", err)
-		}
-	}
-	return r.keep(ctx, object{"commit", content})
-}
-
-func signCommit(plain []byte, s *openpgp.Signer) ([]byte, error) {
-	armored, err := s.Sign(plain)
-	if err != nil {
-		return nil, err
-	}
-	content := withSignature(plain, armored)
-	made, err := parseCommit(content)
-	if err != nil {
-		return nil, err
-	}
-	return content, s.Verify(made.Signed, made.Signature)
+	return r.write(ctx, o)
 }
 
 // WriteTag is WriteCommit for an annotated tag.
-func (r *Repo) WriteTag(ctx context.Context, t Tag, s *openpgp.Signer) (id string, err error) {
-	content, err := t.encode()
+func (r *Repo) WriteTag(ctx context.Context, t gitpack.Tag, s *openpgp.Signer) (id string, err error) {
+	o, err := t.Marshal(s)
 	if err != nil {
 		return "", fmt.Errorf("write tag %q: %w", t.Name, err)
 	}
-	if s != nil {
-		if content, err = signTag(content, s); err != nil {
-			return "", fmt.Errorf("write tag %q: %w", t.Name, err)
-		}
-	}
-	return r.keep(ctx, object{"tag", content})
+	return r.write(ctx, o)
 }
 
-func signTag(plain []byte, s *openpgp.Signer) ([]byte, error) {
-	armored, err := s.Sign(plain)
-	if err != nil {
-		return nil, err
-	}
-	content := append(plain[:len(plain):len(plain)], armored...)
-	made, err := parseTag(content)
-	if err != nil {
-		return nil, err
-	}
-	return content, s.Verify(made.Signed, made.Signature)
-}
-
-// keep writes an object into the pack under way.
-func (r *Repo) keep(ctx context.Context, o object) (string, error) {
+// write writes an object into the pack under way.
+func (r *Repo) write(ctx context.Context, o gitpack.Object) (string, error) {
 	if ctx.Err() != nil {
 		return "", context.Cause(ctx)
 	}
-	id, _, err := r.objects.add(o)
+	id, err := r.objects.Add(o)
 	return id.String(), err
+}
+
+// TreeWriter starts on top of the tree of parent, a commit's id, or of the empty
+// tree if parent is "". Its objects can be read and pushed after its Close.
+func (r *Repo) TreeWriter(ctx context.Context, parent string) (*gitpack.TreeWriter, error) {
+	tree := gitpack.EmptyTree
+	if parent != "" {
+		c, err := r.ReadCommit(ctx, parent)
+		if err == nil {
+			err = r.fetchObjects(ctx, noTrees, []string{c.Tree})
+		}
+		if err != nil {
+			return nil, fmt.Errorf("start from commit %q: %w", parent, err)
+		}
+		tree = c.Tree
+	}
+	id, err := gitpack.ParseID(tree)
+	if err != nil {
+		return nil, err
+	}
+	ctx, end := context.WithCancel(ctx)
+	context.AfterFunc(r.life, end)
+	return gitpack.NewTreeWriter(ctx, r.objects, id, func(id gitpack.ID) ([]byte, error) { return r.readTree(ctx, id.String()) })
 }
 
 // Flush lets git see all that was written. Push and the reading methods do it by
@@ -78,5 +65,5 @@ func (r *Repo) Flush(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return r.objects.finish()
+	return r.objects.Finish()
 }

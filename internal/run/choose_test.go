@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 )
 
@@ -157,7 +157,7 @@ func TestSnapshotHistoryHasOneCommit(t *testing.T) {
 	if got := w.subjects(w.files()); len(got) != 3 {
 		t.Errorf("two revisions after the snapshot made the commits %q", got)
 	}
-	if objects := w.git(w.files(), "rev-list", "--objects", "hackage"); !strings.Contains(objects, gitrepo.BlobID([]byte("name: a\nversion: 1\n-- third\n"))) {
+	if objects := w.git(w.files(), "rev-list", "--objects", "hackage"); !strings.Contains(objects, gitpack.BlobID([]byte("name: a\nversion: 1\n-- third\n"))) {
 		t.Error("a revision after the snapshot is not in the history")
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/folder"
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 )
 
@@ -81,7 +81,7 @@ func (w *world) checkTree(repository string, foreign map[string]string) {
 			delete(tree, r.JSONPath())
 		}
 		for number, content := range g.Revisions(r) {
-			if !strings.Contains(objects, gitrepo.BlobID(content)) {
+			if !strings.Contains(objects, gitpack.BlobID(content)) {
 				w.Errorf("%s: revision %d of %s is not in the history", repository, number, r)
 			}
 		}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
@@ -134,7 +134,7 @@ func TestReplacedTarballReplacesRecordAndBytes(t *testing.T) {
 	w.says(w.sync(CodeDone), "done: 1 release, 0 revisions")
 	w.checkAll()
 	w.owesNothing()
-	if _, err := w.tryGit(w.hashes(), "cat-file", "blob", gitrepo.BlobID(old)); err != nil {
+	if _, err := w.tryGit(w.hashes(), "cat-file", "blob", gitpack.BlobID(old)); err != nil {
 		t.Error("the old record is not in the history")
 	}
 }
@@ -237,7 +237,7 @@ func TestTwoRevisionsOfOneFileMakeTwoCommits(t *testing.T) {
 	for repository, head := range map[string]string{w.files(): files, w.hashes(): hashes} {
 		objects := strings.Fields(w.git(repository, "rev-list", "--objects", head+"..hackage"))
 		for _, content := range [][]byte{one, two} {
-			if !slices.Contains(objects, gitrepo.BlobID(content)) {
+			if !slices.Contains(objects, gitpack.BlobID(content)) {
 				t.Errorf("the history of %s lacks %q", repository, content)
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/open"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo/sshauth"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
@@ -185,10 +186,10 @@ func bucketName(text string) string {
 
 // openRepositories makes the git repositories ready.
 func (r *syncer) openRepositories(ctx context.Context, remotes []remote) error {
-	lines := gitrepo.NewLines(r.dir)
-	r.closers = append(r.closers, lines.Close)
+	connections := sshauth.NewConnections(r.dir)
+	r.closers = append(r.closers, connections.Close)
 	for _, m := range remotes {
-		m.Lines = lines
+		m.Connections = connections
 		name, err := m.Check()
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.kind, err)

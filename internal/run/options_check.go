@@ -15,7 +15,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
 	"github.com/hackage-mirror/hackage-mirror/internal/bounded"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo/sshauth"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
@@ -103,7 +103,7 @@ func (o *Options) KnownHosts() (lines []byte, warnings []string, err error) {
 	case !bytes.ContainsAny(paste.Lines(text), " \t"):
 		return nil, nil, fmt.Errorf("ssh-known-hosts %.200q is neither a file nor the lines of one; ssh-keyscan prints such lines: compare them with the keys that the host publishes", value)
 	}
-	lines, warnings, err = gitrepo.KnownHosts(text)
+	lines, warnings, err = sshauth.KnownHosts(text)
 	if err != nil {
 		return nil, nil, fmt.Errorf("ssh-known-hosts: %w", err)
 	}

@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 )
 
@@ -182,7 +182,7 @@ func (w *world) checkReference(upstream string) {
 	}
 	objects := w.git(w.files(), "rev-list", "--objects", "hackage")
 	for _, revision := range ix.revisions {
-		if !strings.Contains(objects, gitrepo.BlobID(revision)) {
+		if !strings.Contains(objects, gitpack.BlobID(revision)) {
 			w.Errorf("files repository: a revision is not in the history:\n%s", revision)
 		}
 	}

@@ -21,7 +21,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3"
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
@@ -267,7 +267,7 @@ func (w *world) checkFiles(g *hackagetest.Generation) {
 	}
 	for _, r := range g.Releases() {
 		for number, content := range g.Revisions(r) {
-			if _, err := w.tryGit(w.files(), "cat-file", "blob", gitrepo.BlobID(content)); err != nil {
+			if _, err := w.tryGit(w.files(), "cat-file", "blob", gitpack.BlobID(content)); err != nil {
 				w.Errorf("files repository lost revision %d of %s", number, r)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 )
@@ -67,7 +68,7 @@ type Plan struct {
 	Access        Access
 	NoticeStep    bool             // give notice in the job that mirrors
 	Pace          string           // what starts the workflow
-	Signer        gitrepo.Identity // zero if nobody was named
+	Signer        gitpack.Identity // zero if nobody was named
 	Expires       time.Time        // of a key that is made; zero: never
 }
 
@@ -192,21 +193,21 @@ func checkPublicURL(text string) error {
 }
 
 // parseSigner reads Name <address>.
-func parseSigner(text string) (gitrepo.Identity, error) {
+func parseSigner(text string) (gitpack.Identity, error) {
 	if text == "" {
-		return gitrepo.Identity{}, nil
+		return gitpack.Identity{}, nil
 	}
 	name, rest, ok := strings.Cut(text, "<")
 	email, after, closed := strings.Cut(rest, ">")
-	id := gitrepo.Identity{Name: strings.TrimSpace(name), Email: strings.TrimSpace(email)}
+	id := gitpack.Identity{Name: strings.TrimSpace(name), Email: strings.TrimSpace(email)}
 	local, host, at := strings.Cut(id.Email, "@")
 	switch {
 	case !ok || !closed || strings.TrimSpace(after) != "" || id.Name == "" || !at || local == "" || host == "":
-		return gitrepo.Identity{}, errors.New("write a name and an address: Hackage mirror <mirror@example.org>")
+		return gitpack.Identity{}, errors.New("write a name and an address: Hackage mirror <mirror@example.org>")
 	case strings.ContainsAny(id.Name+id.Email, "()<>@\x00") && strings.Count(id.Name+id.Email, "@") != 1,
 		strings.ContainsAny(id.Name, "()"), strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }),
 		strings.ContainsAny(id.Email, " ()"):
-		return gitrepo.Identity{}, errors.New("the name and address of a key cannot contain brackets or a second @; leave them out")
+		return gitpack.Identity{}, errors.New("the name and address of a key cannot contain brackets or a second @; leave them out")
 	}
 	return id, nil
 }

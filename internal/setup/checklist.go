@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 )
 
@@ -86,7 +86,7 @@ func (k *key) purpose() string {
 	if end, ok := k.signer.Expires(); ok {
 		until = "expires on " + end.Format("2006-01-02")
 	}
-	return fmt.Sprintf("signs as %s, key %s, %s", gitrepo.SignerIdentity(k.signer), k.signer.Fingerprint(), until)
+	return fmt.Sprintf("signs as %s, key %s, %s", gitpack.SignerIdentity(k.signer), k.signer.Fingerprint(), until)
 }
 
 // steps are what is left, in the order in which it is done.
@@ -294,7 +294,7 @@ func (s *Setup) badgeSteps(st *state) []step {
 	}
 	k := st.keys[0]
 	return []step{{
-		"If you want GitHub to show the commits as Verified, add the public key to the account that " + gitrepo.SignerIdentity(k.signer).Email + " belongs to:",
+		"If you want GitHub to show the commits as Verified, add the public key to the account that " + gitpack.SignerIdentity(k.signer).Email + " belongs to:",
 		[]string{"gh gpg-key add " + plain.ShellWord(k.public)},
 		"Or at https://github.com/settings/gpg/new. If gh refuses, first run: gh auth refresh -s write:gpg_key",
 	}}

@@ -16,7 +16,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo/sshauth"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 )
@@ -66,7 +67,7 @@ func (s *Setup) signingKey(held bool) (*key, error) {
 	case err != nil || !found && k.elsewhere:
 		return k, err
 	case !found:
-		if s.Plan.Signer == (gitrepo.Identity{}) {
+		if s.Plan.Signer == (gitpack.Identity{}) {
 			return nil, &AnswerError{errors.New("the signing key needs a name and an address; give --signer 'NAME <ADDRESS>'")}
 		}
 		text, err := openpgp.Generate(s.Plan.Signer.Name, s.Plan.Signer.Email, s.Passphrase, s.Now(), s.Plan.Expires)
@@ -128,7 +129,7 @@ func (s *Setup) sshKey(d destination, held bool) (*key, error) {
 			return nil, err
 		}
 	}
-	private, err := gitrepo.ParseSSHKey(k.private)
+	private, err := sshauth.ParseKey(k.private)
 	if err != nil {
 		return nil, fmt.Errorf("open %q: %w; replace the file, or move it elsewhere to get a new key", k.path, err)
 	}

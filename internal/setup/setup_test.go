@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 )
 
@@ -175,8 +175,8 @@ func TestTheKeysAreGood(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if gitrepo.SignerIdentity(signer) != (gitrepo.Identity{Name: "Mirror", Email: "mirror@example.org"}) {
-		t.Errorf("the key is of %v", gitrepo.SignerIdentity(signer))
+	if gitpack.SignerIdentity(signer) != (gitpack.Identity{Name: "Mirror", Email: "mirror@example.org"}) {
+		t.Errorf("the key is of %v", gitpack.SignerIdentity(signer))
 	}
 	if string(signer.PublicKey()) != files["keys/signing-key.pub.asc"] {
 		t.Error("the public half is not of the private one")

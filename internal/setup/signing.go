@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 )
 
 // A SigningKey is the key that signs what a mirror pushes, as files.
@@ -47,7 +47,7 @@ func MakeSigningKey(dir, signer, expires string, passphrase []byte, now func() t
 	if k.signer == nil {
 		return SigningKey{}, fmt.Errorf("read %q: it does not exist, but its public half %q does; restore it, or remove the public half to get a new key", k.path, k.public)
 	}
-	made := SigningKey{Path: k.path, Made: k.made, Locked: k.locked, Signer: gitrepo.SignerIdentity(k.signer).String(), Fingerprint: k.signer.Fingerprint(), Public: k.signer.PublicKey()}
+	made := SigningKey{Path: k.path, Made: k.made, Locked: k.locked, Signer: gitpack.SignerIdentity(k.signer).String(), Fingerprint: k.signer.Fingerprint(), Public: k.signer.PublicKey()}
 	made.Expires, _ = k.signer.Expires()
 	return made, nil
 }

@@ -2,7 +2,6 @@ package gitrepo
 
 import (
 	"archive/tar"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -44,82 +43,13 @@ func textOf(lines int, random *rand.Rand) string {
 	return text.String()
 }
 
-func TestDeltasLeadToTheContent(t *testing.T) {
-	t.Parallel()
-	random := rand.New(rand.NewPCG(1, 6))
-	noise := make([]byte, 5000)
-	for i := range noise {
-		noise[i] = byte(random.Uint32())
-	}
-	text := textOf(60, random)
-	large := textOf(6000, random) // copies of more than maxCopy
-	for _, c := range []struct {
-		name, old, content string
-		atMost             int // bytes of the delta; 0 if there shall be none
-	}{
-		{"edited", text, edited(text, random), 300},
-		{"the same", text, text, 10},
-		{"large", large, edited(large, random), 600},
-		{"turned over", text[1000:] + text[:1000], text, 20},
-		{"shorter", text, text[500:1700], 20},
-		{"longer", text, text + text, 40},
-		{"other line ends", text, strings.ReplaceAll(text, "\r\n", "\n"), len(text) / 2},
-		{"run of one byte", strings.Repeat("a", 9000), strings.Repeat("a", 7000), 20},
-		{"nothing in common", string(noise), text, 0},
-		{"empty", text, "", 0},
-		{"of nothing", "", text, 0},
-		{"too small", "name: a\n", "name: b\n", 0},
-	} {
-		delta := new(resembler).delta([]byte(c.old), []byte(c.content), len(c.content)/2)
-		if (delta == nil) != (c.atMost == 0) || len(delta) > c.atMost {
-			t.Errorf("%s: delta of %d bytes, want at most %d", c.name, len(delta), c.atMost)
-		}
-		if delta == nil {
-			continue
-		}
-		if got, err := undoDelta([]byte(c.old), delta); err != nil || string(got) != c.content {
-			t.Errorf("%s: it leads to %d bytes, want %d, %v", c.name, len(got), len(c.content), err)
-		}
-	}
-}
-
-// FuzzDelta: whatever two contents are, a delta leads from one to the other, and
-// one that is broken is an error.
-func FuzzDelta(f *testing.F) {
-	random := rand.New(rand.NewPCG(1, 6))
-	text := textOf(20, random)
-	f.Add([]byte(text), []byte(edited(text, random)), 3)
-	f.Add([]byte(text), []byte(text+text), 0)
-	f.Add([]byte(strings.Repeat("ab", 900)), []byte(strings.Repeat("ba", 700)), 9)
-	f.Add([]byte(""), []byte("x"), 1)
-	s := new(resembler)
-	f.Fuzz(func(t *testing.T, old, content []byte, at int) {
-		delta := s.delta(old, content, 2*len(content)+20)
-		if delta == nil {
-			if len(content) >= deltaMin && len(old) >= keyBytes {
-				t.Fatal("no delta")
-			}
-			return
-		}
-		if got, err := undoDelta(old, delta); err != nil || !bytes.Equal(got, content) {
-			t.Fatalf("it leads to %q, %v", got, err)
-		}
-		delta[uint(at)%uint(len(delta))] ^= byte(at>>8) | 1
-		if got, err := undoDelta(old, delta); err == nil && len(got) > MaxObject {
-			t.Fatalf("%d bytes", len(got))
-		} else if err != nil && !errors.Is(err, ErrObject) {
-			t.Fatal(err)
-		}
-	})
-}
-
 // TestBlobsAreDeltas writes many versions of files concurrently and holds the packs
 // against git: whole, strict, no chain too long, every content to be read back, and
 // small.
 func TestBlobsAreDeltas(t *testing.T) {
 	t.Parallel()
 	r := open(t, bareRemote(t), Auth{})
-	im, err := r.Import(t.Context(), "")
+	im, err := r.TreeWriter(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,9 +63,9 @@ func TestBlobsAreDeltas(t *testing.T) {
 		written[path], bytes = content, bytes+len(content)
 	}
 	parent := ""
-	for version := range 3 * maxDepth {
+	for version := range 3 * 50 {
 		for _, name := range []string{"a", "b", "c", "large", "huge"} {
-			lines := map[string]int{"large": 3000, "huge": asyncBytes / 10}[name]
+			lines := map[string]int{"large": 3000, "huge": 256 << 10 / 10}[name]
 			if lines > 0 && version > 5 {
 				continue
 			}
@@ -203,7 +133,7 @@ func strictPacks(t *testing.T, r *Repo) (size int64) {
 			}
 		}
 	}
-	if longest == 0 || longest > maxDepth {
+	if longest == 0 || longest > 50 {
 		t.Errorf("the longest chain is %d", longest)
 	}
 	if out := plainGit(t, r.remote.forGit, "fsck", "--strict", "--full"); out != "" {
@@ -227,7 +157,7 @@ func TestPackIsAsSmallAsGits(t *testing.T) {
 	}
 	defer z.Close()
 	r := open(t, bareRemote(t), Auth{})
-	im, err := r.Import(t.Context(), "")
+	im, err := r.TreeWriter(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,12 +1,141 @@
-package gitrepo
+package gitpack
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 )
+
+// An Identity is a person or program as git names it.
+type Identity struct{ Name, Email string }
+
+// String returns NAME <EMAIL>.
+func (id Identity) String() string { return id.Name + " <" + id.Email + ">" }
+
+// A Commit is a commit object. Times have whole seconds and are written as UTC.
+type Commit struct {
+	// ID is for reading.
+	ID            string
+	Tree          string
+	Parents       []string
+	Author        Identity
+	AuthorWhen    time.Time
+	Committer     Identity
+	CommitterWhen time.Time
+	// Message ends in a newline; Marshal adds a missing one.
+	Message string
+
+	// Signature is armored, "" if there is none, and Signed is what it
+	// covers. Both are for reading; Marshal makes its own.
+	Signature string
+	Signed    []byte
+}
+
+// A Tag is an annotated tag object.
+type Tag struct {
+	Object string
+	// Type is that of Object; Marshal takes "" for commit.
+	Type   string
+	Name   string
+	Tagger Identity
+	When   time.Time
+	// Message is without the signature and ends in a newline; Marshal adds
+	// a missing one.
+	Message string
+
+	// Signature is armored, "" if there is none, and Signed is what it
+	// covers. Both are for reading; Marshal makes its own.
+	Signature string
+	Signed    []byte
+}
+
+// Marshal writes the commit, signed unless s is nil.
+func (c Commit) Marshal(s *openpgp.Signer) (Object, error) {
+	var b bytes.Buffer
+	b.WriteString("tree " + c.Tree + "\n")
+	for _, parent := range c.Parents {
+		b.WriteString("parent " + parent + "\n")
+	}
+	for _, id := range append([]string{c.Tree}, c.Parents...) {
+		if err := CheckID(id); err != nil {
+			return Object{}, err
+		}
+	}
+	err := cmp.Or(writeStamp(&b, "author", c.Author, c.AuthorWhen),
+		writeStamp(&b, "committer", c.Committer, c.CommitterWhen), writeMessage(&b, c.Message))
+	if err != nil || s == nil {
+		return Object{"commit", b.Bytes()}, err
+	}
+	armored, err := s.Sign(b.Bytes())
+	if err != nil {
+		return Object{}, err
+	}
+	content := withSignature(b.Bytes(), armored)
+	made, err := ParseCommit(content)
+	if err == nil {
+		err = s.Verify(made.Signed, made.Signature)
+	}
+	return Object{"commit", content}, err
+}
+
+// Marshal writes the tag, signed unless s is nil.
+func (t Tag) Marshal(s *openpgp.Signer) (Object, error) {
+	t.Type = cmp.Or(t.Type, "commit")
+	if !slices.Contains([]string{"commit", "tree", "blob", "tag"}, t.Type) {
+		return Object{}, fmt.Errorf("write tag of type %q: %w", t.Type, ErrObject)
+	}
+	for line := range strings.Lines(t.Message) {
+		if strings.HasPrefix(line, "-----BEGIN ") {
+			return Object{}, fmt.Errorf("write tag: a line of its message would be taken for a signature: %w", ErrObject)
+		}
+	}
+	var b bytes.Buffer
+	b.WriteString("object " + t.Object + "\ntype " + t.Type + "\ntag " + t.Name + "\n")
+	err := cmp.Or(CheckID(t.Object), CheckRef("refs/tags/"+t.Name),
+		writeStamp(&b, "tagger", t.Tagger, t.When), writeMessage(&b, t.Message))
+	if err != nil || s == nil {
+		return Object{"tag", b.Bytes()}, err
+	}
+	armored, err := s.Sign(b.Bytes())
+	if err != nil {
+		return Object{}, err
+	}
+	content := slices.Concat(b.Bytes(), []byte(armored))
+	made, err := ParseTag(content)
+	if err == nil {
+		err = s.Verify(made.Signed, made.Signature)
+	}
+	return Object{"tag", content}, err
+}
+
+// writeStamp writes who and when.
+func writeStamp(b *bytes.Buffer, role string, id Identity, when time.Time) error {
+	if id.Name == "" || strings.ContainsFunc(id.Name+id.Email, func(r rune) bool { return isControl(r) || r == '<' || r == '>' }) {
+		return fmt.Errorf("write %s %q: a name is needed, and no < > or control characters: %w", role, id.String(), ErrObject)
+	}
+	if when.Unix() < 0 || when.IsZero() {
+		return fmt.Errorf("write %s: time %s is before 1970: %w", role, when, ErrObject)
+	}
+	fmt.Fprintf(b, "%s %s %d +0000\n", role, id, when.Unix())
+	return nil
+}
+
+func writeMessage(b *bytes.Buffer, message string) error {
+	if strings.TrimSpace(message) == "" || strings.ContainsRune(message, 0) {
+		return fmt.Errorf("write message %.40q: empty, or with a NUL: %w", message, ErrObject)
+	}
+	b.WriteString("\n" + message)
+	if !strings.HasSuffix(message, "\n") {
+		b.WriteByte('\n')
+	}
+	return nil
+}
 
 // signatureHeader is the commit header of a SHA-1 repository's signature.
 const signatureHeader = "gpgsig"
@@ -50,9 +179,9 @@ func one(headers []header, key string) (value string) {
 	return value
 }
 
-// parseCommit reads a commit as git does: the tree is in the first line, and the
+// ParseCommit reads a commit as git does: the tree is in the first line, and the
 // parents in those behind it, whatever other lines say.
-func parseCommit(content []byte) (c Commit, err error) {
+func ParseCommit(content []byte) (c Commit, err error) {
 	headers, message := splitObject(content)
 	if len(headers) == 0 || headers[0].key != "tree" || !objectID.MatchString(headers[0].value) {
 		return Commit{}, fmt.Errorf("no tree: %w", ErrObject)
@@ -100,8 +229,8 @@ func withSignature(content []byte, armored string) []byte {
 	return append(out, content[end:]...)
 }
 
-// parseTag reads a tag as git does: object, type and name are in its first lines.
-func parseTag(content []byte) (t Tag, err error) {
+// ParseTag reads a tag as git does: object, type and name are in its first lines.
+func ParseTag(content []byte) (t Tag, err error) {
 	signed, signature := splitTag(content)
 	headers, message := splitObject(signed)
 	for i, key := range []string{"object", "type", "tag"} {

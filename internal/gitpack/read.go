@@ -1,4 +1,4 @@
-package gitrepo
+package gitpack
 
 import (
 	"bufio"
@@ -37,14 +37,14 @@ func (r *recent) drop(slot int) {
 	delete(r.content, slot)
 }
 
-// whole returns an object of the pack under way, and false if it is elsewhere:
+// Read returns an object of the pack under way, and false if it is elsewhere:
 // then git sees it, if anybody has it.
-func (p *packer) whole(id oid) ([]byte, bool, error) {
+func (p *Writer) Read(id ID) ([]byte, bool, error) {
 	p.gate.RLock()
 	defer p.gate.RUnlock()
 	p.mu.Lock()
 	slot, ok := p.entries.find(id)
-	at := place{p.serial, slot}
+	at := location{p.serial, slot}
 	p.mu.Unlock()
 	if !ok {
 		return nil, false, nil
@@ -55,7 +55,7 @@ func (p *packer) whole(id oid) ([]byte, bool, error) {
 
 // contentOf returns the content of a blob of the pack under way, nil if it is none
 // or cannot be read: then there is no delta to it.
-func (p *packer) contentOf(at place) []byte {
+func (p *Writer) contentOf(at location) []byte {
 	content, kind, err := p.read(at)
 	if err != nil || kind != 3 {
 		return nil
@@ -65,7 +65,7 @@ func (p *packer) contentOf(at place) []byte {
 
 // read returns an object of the pack under way, and its kind, from where it is
 // written. Deltas that lead there are undone.
-func (p *packer) read(at place) (content []byte, kind byte, err error) {
+func (p *Writer) read(at location) (content []byte, kind byte, err error) {
 	offset, end, err := p.flushed(at)
 	if err != nil {
 		return nil, 0, fmt.Errorf("write pack: %w", err)
@@ -94,7 +94,7 @@ func (p *packer) read(at place) (content []byte, kind byte, err error) {
 
 // flushed waits until an object can be read from the file, and returns where it
 // begins, and where it ends at the latest.
-func (p *packer) flushed(at place) (offset, end int64, err error) {
+func (p *Writer) flushed(at location) (offset, end int64, err error) {
 	written := p.await(at) >= 0
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,4 +1,4 @@
-package gitrepo
+package gitpack
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 // checksums of the pack and of all that. It sorts the entries.
 func packIndex(entries []packEntry, pack [sha1.Size]byte) []byte {
 	slices.SortFunc(entries, func(a, b packEntry) int { return bytes.Compare(a.id[:], b.id[:]) })
-	const perEntry = len(oid{}) + 4 + 4
+	const perEntry = len(ID{}) + 4 + 4
 	out := make([]byte, 0, 8+256*4+len(entries)*perEntry+2*sha1.Size)
 	out = append(out, "\xfftOc\x00\x00\x00\x02"...)
 	next := 0

@@ -1,4 +1,4 @@
-package gitrepo
+package gitpack
 
 import "encoding/binary"
 

@@ -14,22 +14,22 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo/sshauth"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo/sshtest"
 )
 
 // connections is how often somebody was let in.
-func (h *sshHost) connections(t *testing.T) int {
+func connections(t *testing.T, h *sshtest.Host) int {
 	t.Helper()
-	words, err := os.ReadFile(h.log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Count(string(words), "Accepted publickey")
+	n, _ := h.Count(t)
+	return n
 }
 
 // A caller opens Repos of a host with one key and keeps what they tell.
 type caller struct {
 	*testing.T
-	host *sshHost
+	host *sshtest.Host
 	key  []byte
 	said []string
 	env  []string
@@ -37,8 +37,8 @@ type caller struct {
 
 func newCaller(t *testing.T, more string) *caller {
 	t.Helper()
-	key, public := sshKey(t, "ed25519")
-	return &caller{T: t, host: newSSHHostWith(t, more, public), key: key}
+	key, public := sshtest.Key(t, "ed25519")
+	return &caller{T: t, host: sshtest.New(t, more, public), key: key}
 }
 
 // remote makes a remote that gives all that is asked for.
@@ -51,10 +51,10 @@ func (c *caller) remote() string {
 	return remote
 }
 
-func (c *caller) open(lines *Lines, dir, remote string) *Repo {
+func (c *caller) open(shared *sshauth.Connections, dir, remote string) *Repo {
 	c.Helper()
 	return openWith(c.T, Options{
-		Dir: dir, URL: c.host.url(remote), Auth: Auth{SSHKey: c.key, KnownHosts: c.host.known()}, Lines: lines,
+		Dir: dir, URL: c.host.URL(remote), Auth: Auth{SSHKey: c.key, KnownHosts: []byte(c.host.KnownHosts())}, Connections: shared,
 		Notify: func(text string) { c.said = append(c.said, text) }, Getenv: environ(c.env...),
 	})
 }
@@ -69,11 +69,18 @@ func (c *caller) works(r *Repo) {
 	}
 }
 
-// holder is the process that holds a line.
-func holder(t *testing.T, l *line) int {
+// over runs ssh over the connection that steps share.
+func over(r *Repo, args ...string) *exec.Cmd {
+	args = append([]string{"-F none", r.connection.Options(r.git.dir)[1]}, args...)
+	cmd := exec.Command("sh", "-c", "exec ssh "+strings.Join(args, " "))
+	cmd.Dir = r.git.dir
+	return cmd
+}
+
+// holder is the process that holds the connection.
+func holder(t *testing.T, r *Repo) int {
 	t.Helper()
-	cmd := exec.Command("ssh", "-F", "none", "-o", "ControlPath="+filepath.Base(l.socket), "-O", "check", "line")
-	cmd.Dir = filepath.Dir(l.socket)
+	cmd := over(r, "-O check host")
 	said, err := cmd.CombinedOutput()
 	_, pid, _ := strings.Cut(string(said), "pid=")
 	id, bad := strconv.Atoi(strings.TrimRight(pid, ")\r\n"))
@@ -106,10 +113,10 @@ func TestOneConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	lines := NewLines(dir)
+	shared := sshauth.NewConnections(dir)
 	var repos []*Repo
 	for _, sub := range []string{"files", "hashes"} {
-		repos = append(repos, c.open(lines, filepath.Join(dir, sub), c.remote()))
+		repos = append(repos, c.open(shared, filepath.Join(dir, sub), c.remote()))
 	}
 	var group errgroup.Group
 	for _, r := range repos {
@@ -121,11 +128,11 @@ func TestOneConnection(t *testing.T) {
 	for _, r := range repos {
 		c.works(r)
 	}
-	if n := c.host.connections(t); n != 1 || len(c.said) != 0 {
+	if n := connections(t, c.host); n != 1 || len(c.said) != 0 {
 		t.Errorf("%d connections for %d steps; said %q", n, repos[0].steps+repos[1].steps, c.said)
 	}
-	id := holder(t, repos[0].line)
-	if err := lines.Close(); err != nil {
+	id := holder(t, repos[0])
+	if err := shared.Close(); err != nil {
 		t.Error(err)
 	}
 	gone(t, id)
@@ -139,16 +146,16 @@ func TestOneConnectionOfARepoAlone(t *testing.T) {
 	other := c.open(nil, t.TempDir(), c.remote()) // as another run with the same key
 	c.works(r)
 	c.works(other)
-	if n := c.host.connections(t); n != 2 || len(c.said) != 0 {
+	if n := connections(t, c.host); n != 2 || len(c.said) != 0 {
 		t.Errorf("%d connections; said %q", n, c.said)
 	}
-	id := holder(t, r.line)
+	id := holder(t, r)
 	if err := r.Close(); err != nil {
 		t.Error(err)
 	}
 	gone(t, id)
 	c.works(other)
-	if n := c.host.connections(t); n != 2 {
+	if n := connections(t, c.host); n != 2 {
 		t.Errorf("%d connections: the one was ended with the other", n)
 	}
 }
@@ -161,7 +168,7 @@ func (c *caller) saidOnce(word string) {
 	}
 }
 
-// TestHostsThatShareNoConnection: each step then has its own, as without lines.
+// TestHostsThatShareNoConnection: each step then has its own, as without.
 func TestHostsThatShareNoConnection(t *testing.T) {
 	t.Parallel()
 	// $PPID is the process of the connection.
@@ -183,8 +190,7 @@ func TestHostsThatShareNoConnection(t *testing.T) {
 		refsOf(t, r)
 		if strings.HasPrefix(more, "MaxSessions") {
 			// Another's step is under way.
-			cmd := exec.Command("ssh", "-F", "none", "-o", "ControlPath="+filepath.Base(r.line.socket), "line", "echo; sleep 20")
-			cmd.Dir = filepath.Dir(r.line.socket)
+			cmd := over(r, "host 'echo; sleep 20'")
 			out, err := cmd.StdoutPipe()
 			if err := errors.Join(err, cmd.Start()); err != nil {
 				t.Fatal(err)
@@ -194,24 +200,24 @@ func TestHostsThatShareNoConnection(t *testing.T) {
 		}
 		c.works(r)
 		c.saidOnce(word)
-		if n := c.host.connections(t); n < 3 {
+		if n := connections(t, c.host); n < 3 {
 			t.Errorf("%s: %d connections", more, n)
 		}
 	}
 }
 
-// TestLinesThatAreLost: whatever becomes of a line, the steps go on.
-func TestLinesThatAreLost(t *testing.T) {
+// TestConnectionsThatAreLost: whatever becomes of one, the steps go on.
+func TestConnectionsThatAreLost(t *testing.T) {
 	t.Parallel()
-	for name, lose := range map[string]func(t *testing.T, l *line) error{
-		"killed, and the socket is stale": func(t *testing.T, l *line) error {
-			id := holder(t, l)
+	for name, lose := range map[string]func(t *testing.T, r *Repo) error{
+		"killed, and the socket is stale": func(t *testing.T, r *Repo) error {
+			id := holder(t, r)
 			err := syscall.Kill(id, syscall.SIGKILL)
 			gone(t, id)
 			return err
 		},
-		"ended by the host": func(t *testing.T, l *line) error {
-			id := holder(t, l)
+		"ended by the host": func(t *testing.T, r *Repo) error {
+			id := holder(t, r)
 			err := syscall.Kill(id, syscall.SIGTERM)
 			gone(t, id)
 			return err
@@ -222,31 +228,17 @@ func TestLinesThatAreLost(t *testing.T) {
 			c := newCaller(t, "")
 			r := c.open(nil, t.TempDir(), c.remote())
 			refsOf(t, r)
-			if err := lose(t, r.line); err != nil {
+			if err := lose(t, r); err != nil {
 				t.Fatal(err)
 			}
 			c.works(r)
 			c.saidOnce("onnect")
 		})
 	}
-	// One that was idle for long is made anew, and that is no news.
-	c := newCaller(t, "")
-	r := c.open(nil, t.TempDir(), c.remote())
-	refsOf(t, r)
-	id := holder(t, r.line)
-	if err := r.line.close(); err != nil {
-		t.Fatal(err)
-	}
-	gone(t, id)
-	r.line.used = r.line.used.Add(-idle)
-	c.works(r)
-	if n := c.host.connections(t); n != 2 || len(c.said) != 0 {
-		t.Errorf("%d connections after a long pause; said %q", n, c.said)
-	}
 }
 
-// TestNoRoomForALine: a socket that cannot be made keeps nobody from the host.
-func TestNoRoomForALine(t *testing.T) {
+// TestNoRoomForASocket: a socket that cannot be made keeps nobody from the host.
+func TestNoRoomForASocket(t *testing.T) {
 	t.Parallel()
 	c := newCaller(t, "")
 	far := filepath.Join(t.TempDir(), strings.Repeat("far/", 30))
@@ -256,30 +248,18 @@ func TestNoRoomForALine(t *testing.T) {
 	}
 	for dir, word := range map[string]string{far: "too long", missing: "no such file"} {
 		c.said = nil
-		c.works(c.open(NewLines(dir), t.TempDir(), c.remote()))
+		c.works(c.open(sshauth.NewConnections(dir), t.TempDir(), c.remote()))
 		c.saidOnce(word)
 	}
 }
 
-// TestLinesOfTheUser: his settings are his. A proxy command is not left in the
+// TestConnectionsOfTheUser: his settings are his. A proxy command is not left in the
 // background, and his own sharing stays.
-func TestLinesOfTheUser(t *testing.T) {
+func TestConnectionsOfTheUser(t *testing.T) {
 	t.Parallel()
 	c := newCaller(t, "")
-	folder, bin := t.TempDir(), t.TempDir()
-	if err := os.Mkdir(filepath.Join(folder, sshFolder), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	raw, err := ParseSSHKey(c.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	theirs, err := serveAgent(folder, raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = theirs.Close() })
-	c.key, c.env = nil, []string{"SSH_AUTH_SOCK=" + theirs.socket, "PATH=" + bin + ":" + os.Getenv("PATH")}
+	theirs, bin := agentOf(t, c.key), t.TempDir()
+	c.key, c.env = nil, []string{theirs, "PATH=" + bin + ":" + os.Getenv("PATH")}
 	// ssh finds settings by the user's entry in passwd and not by HOME.
 	config := filepath.Join(bin, "config")
 	if err := os.WriteFile(filepath.Join(bin, "ssh"), []byte("#!/bin/sh\nexec "+need(t, "ssh")+" -F '"+config+"' \"$@\"\n"), 0o700); err != nil {
@@ -293,11 +273,11 @@ func TestLinesOfTheUser(t *testing.T) {
 		if err := os.WriteFile(config, []byte(has.settings), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		before := c.host.connections(t)
+		before := connections(t, c.host)
 		c.said = nil
 		r := c.open(nil, t.TempDir(), c.remote())
 		c.works(r)
-		if n := c.host.connections(t) - before; n != has.connections {
+		if n := connections(t, c.host) - before; n != has.connections {
 			t.Errorf("%q: %d connections for %d steps", has.settings, n, r.steps)
 		}
 		if has.word != "" {

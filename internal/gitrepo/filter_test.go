@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 )
 
 // manyFolders are files like those of a repository of packages.
@@ -57,7 +59,7 @@ func changeRemote(t *testing.T, r *Repo) (head string) {
 	}
 	old := got["refs/heads/data"]
 	paths := []string{"p1/0/p1.cabal", "p1/0/p1.json", "p2/7/p2.json", "p3/1/p3.json", "new/1/new.cabal", "p4", "top.json", "top.json/x"}
-	ids, err := r.Find(ctx, old, paths...)
+	ids, err := r.ResolvePaths(ctx, old, paths...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,16 +67,16 @@ func changeRemote(t *testing.T, r *Repo) (head string) {
 	for i, path := range paths {
 		want := ""
 		if content, ok := files[path]; ok {
-			want = BlobID([]byte(content))
+			want = gitpack.BlobID([]byte(content))
 		}
 		if path != "p4" && ids[i].ID != want {
 			t.Errorf("%q has id %q, want %q", path, ids[i].ID, want)
 		}
-		if mode := ids[i].Mode; path == "p4" && mode != ModeFolder || want != "" && mode != ModeFile {
+		if mode := ids[i].Mode; path == "p4" && mode != gitpack.ModeFolder || want != "" && mode != gitpack.ModeFile {
 			t.Errorf("%q has mode %q", path, mode)
 		}
 	}
-	if err := r.Need(ctx, ids[1].ID, ids[3].ID, ids[1].ID); err != nil {
+	if err := r.FetchObjects(ctx, ids[1].ID, ids[3].ID, ids[1].ID); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := r.BlobByID(ctx, ids[3].ID); err != nil || string(got) != files["p3/1/p3.json"] {
@@ -113,8 +115,8 @@ func TestOnlyWhatIsNeededIsFetched(t *testing.T) {
 	if r.fetches != want || count("fetch") != want || count("upload-pack") != want {
 		t.Errorf("%d fetches by our count, %d by git's, answered %d times; want %d", r.fetches, count("fetch"), count("upload-pack"), want)
 	}
-	if r.sparse != asNeeded || len(said) != 0 {
-		t.Errorf("sparseness %d, %q", r.sparse, said)
+	if r.filter != noTrees || len(said) != 0 {
+		t.Errorf("filterLevel %d, %q", r.filter, said)
 	}
 	objects := plainGit(t, r.git.dir, "cat-file", "--batch-all-objects", "--batch-check")
 	if n := strings.Count(objects, "\n") + 1; n > 30 {
@@ -141,28 +143,28 @@ func TestRemotesThatGiveLess(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		remote, home [2]string
-		want         sparseness
+		want         filterLevel
 		says         []string
 	}{
-		"gives all":          {[2]string{"uploadpack.allowFilter", "true"}, [2]string{}, asNeeded, nil},
-		"knows no filters":   {[2]string{}, [2]string{}, everything, []string{"all files of the newest commit are fetched: it does not know filters (uploadpack.allowFilter, over ssh with uploadpack.allowAnySHA1InWant)"}},
-		"refuses one filter": {[2]string{"uploadpackfilter.tree.allow", "false"}, [2]string{}, foldersOnly, []string{"all folders of the newest commit are fetched: it refuses to leave files out (tree:0)"}},
+		"gives all":          {[2]string{"uploadpack.allowFilter", "true"}, [2]string{}, noTrees, nil},
+		"knows no filters":   {[2]string{}, [2]string{}, noFilter, []string{"all files of the newest commit are fetched: it does not know filters (uploadpack.allowFilter, over ssh with uploadpack.allowAnySHA1InWant)"}},
+		"refuses one filter": {[2]string{"uploadpackfilter.tree.allow", "false"}, [2]string{}, noFiles, []string{"all folders of the newest commit are fetched: it refuses to leave files out (tree:0)"}},
 		"refuses both": {
 			[2]string{"uploadpackfilter.allow", "false"},
 			[2]string{},
-			everything,
+			noFilter,
 			[]string{"all folders of", "all files of the newest commit are fetched: it refuses to leave files out (blob:none)"},
 		},
 		"speaks the old protocol": {
 			[2]string{"uploadpack.allowFilter", "true"},
 			[2]string{"protocol", "version = 0"},
-			everything,
+			noFilter,
 			[]string{"all folders of the newest commit are fetched: it sends no objects by id (uploadpack.allowAnySHA1InWant)", "all files of the newest commit are fetched: it sends no objects by id"},
 		},
 		"speaks the old protocol and gives all": {
 			[2]string{"uploadpack.allowAnySHA1InWant", "true"},
 			[2]string{"protocol", "version = 0"},
-			asNeeded, nil,
+			noTrees, nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -189,8 +191,8 @@ func TestRemotesThatGiveLess(t *testing.T) {
 				Getenv: environ("HOME="+home, "GIT_CONFIG_NOSYSTEM=1"), Notify: func(s string) { said = append(said, s) },
 			})
 			checkChange(t, remote, changeRemote(t, r))
-			if r.sparse != c.want || len(said) != len(c.says) {
-				t.Fatalf("sparseness %d, want %d; it said %q", r.sparse, c.want, said)
+			if r.filter != c.want || len(said) != len(c.says) {
+				t.Fatalf("filterLevel %d, want %d; it said %q", r.filter, c.want, said)
 			}
 			for i, want := range c.says {
 				if !strings.Contains(said[i], want) || !strings.Contains(said[i], host.URL) {
@@ -198,7 +200,7 @@ func TestRemotesThatGiveLess(t *testing.T) {
 				}
 			}
 			// The same repository again: nothing is said twice.
-			if c.want != asNeeded {
+			if c.want != noTrees {
 				before := len(said)
 				if _, err := r.Fetch(t.Context(), "refs/heads/data"); err != nil || len(said) != before {
 					t.Errorf("fetched again: %v, it said %q", err, said[before:])
@@ -236,7 +238,7 @@ func TestObjectsThatAreGone(t *testing.T) {
 	}
 	plainGit(t, remote, "update-ref", "refs/heads/data", one)
 	plainGit(t, remote, "-c", "gc.reflogExpire=now", "-c", "gc.pruneExpire=now", "gc", "--quiet", "--prune=now")
-	if _, err := r.Find(t.Context(), two, "p1/0/p1.cabal"); !errors.Is(err, ErrMoved) {
+	if _, err := r.ResolvePaths(t.Context(), two, "p1/0/p1.cabal"); !errors.Is(err, ErrMoved) {
 		t.Errorf("find: %v", err)
 	}
 	// And then it goes on from there.
@@ -253,17 +255,17 @@ func TestFindWhatIsNotThere(t *testing.T) {
 	r := open(t, bareRemote(t), Auth{})
 	commit := publish(t, r, map[string]string{"a/b": "c"})
 	for _, path := range []string{"", "/", "a//b", "../a"} {
-		if _, err := r.Find(t.Context(), commit, path); !errors.Is(err, ErrPath) {
+		if _, err := r.ResolvePaths(t.Context(), commit, path); !errors.Is(err, gitpack.ErrPath) {
 			t.Errorf("find %q: %v", path, err)
 		}
 	}
-	if _, err := r.Find(t.Context(), strings.Repeat("1", 40), "a"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := r.ResolvePaths(t.Context(), strings.Repeat("1", 40), "a"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("find in no commit: %v", err)
 	}
-	if _, err := r.Find(t.Context(), BlobID([]byte("c")), "a"); !errors.Is(err, ErrObject) {
+	if _, err := r.ResolvePaths(t.Context(), gitpack.BlobID([]byte("c")), "a"); !errors.Is(err, gitpack.ErrObject) {
 		t.Errorf("find in a file: %v", err)
 	}
-	if ids, err := r.Find(t.Context(), EmptyTree, "a"); err != nil || ids[0] != (File{Path: "a"}) {
+	if ids, err := r.ResolvePaths(t.Context(), gitpack.EmptyTree, "a"); err != nil || ids[0] != (gitpack.File{Path: "a"}) {
 		t.Errorf("find in the empty tree: %+v, %v", ids, err)
 	}
 }

@@ -1,4 +1,4 @@
-package gitrepo
+package gitpack
 
 import (
 	"bytes"
@@ -26,7 +26,7 @@ func newDeflater() *deflater {
 	d := &deflater{}
 	z, err := zlib.NewWriterLevel(&d.out, deflateLevel)
 	if err != nil {
-		panic("gitrepo: a compression level that does not exist: " + err.Error())
+		panic("gitpack: a compression level that does not exist: " + err.Error())
 	}
 	d.z = z
 	return d

@@ -1,9 +1,10 @@
-package gitrepo
+package sshauth
 
 import (
 	"bytes"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"flag"
 	"os"
 	"os/exec"
@@ -12,13 +13,28 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
 )
 
 const hostLine = "git.example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 
-// The tables in docs/keys.md are written by: go test ./internal/gitrepo -run Forms -update
+// The tables in docs/keys.md are written by: go test ./internal/gitrepo/sshauth -run Forms -update
 var update = flag.Bool("update", false, "write the tables into docs/keys.md")
+
+// need finds a program. Without it a test is left out, except in CI, where the
+// program must be there.
+func need(t testing.TB, program string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil && os.Getenv("CI") != "" {
+		t.Fatalf("%s is not installed, and in CI every test runs", program)
+	}
+	if err != nil {
+		t.Skipf("not tested: %s is not installed", program)
+	}
+	return path
+}
 
 // opensshVersion is that of the ssh here.
 func opensshVersion(t *testing.T) string {
@@ -35,7 +51,7 @@ func opensshVersion(t *testing.T) string {
 // ssh of another version than the table's may think otherwise.
 func inTable(t *testing.T, mark, lines string) {
 	t.Helper()
-	const doc = "../../docs/keys.md"
+	const doc = "../../../docs/keys.md"
 	head := "| form | OpenSSH " + opensshVersion(t) + " | here |\n|---|---|---|\n"
 	raw, err := os.ReadFile(doc)
 	if err != nil {
@@ -52,7 +68,7 @@ func inTable(t *testing.T, mark, lines string) {
 			t.Fatal(err)
 		}
 	case strings.HasPrefix(inside, head) && inside != head+lines, !strings.HasPrefix(inside, "| form | OpenSSH "):
-		t.Errorf("%s does not have the table %s; run: go test ./internal/gitrepo -run Forms -update\n%s", doc, mark, lines)
+		t.Errorf("%s does not have the table %s; run: go test ./internal/gitrepo/sshauth -run Forms -update\n%s", doc, mark, lines)
 	}
 }
 
@@ -186,7 +202,8 @@ func TestSSHKeyForms(t *testing.T) {
 	var lines strings.Builder
 	for _, form := range sshForms(t) {
 		here := "accepted"
-		_, err := Open(t.Context(), Options{Dir: t.TempDir(), URL: "git@github.com:o/r", Auth: Auth{SSHKey: []byte(form.text)}})
+		login, err := Prepare(t.TempDir(), []byte(form.text), nil, "")
+		err = errors.Join(err, login.Close())
 		switch {
 		case form.says == "" && err != nil:
 			t.Errorf("%s: %v", form.name, err)
@@ -199,4 +216,29 @@ func TestSSHKeyForms(t *testing.T) {
 		lines.WriteString("| " + form.name + " | " + verdict(t, form.text, "reads it", "does not read it", "-y", "-P", "") + " | " + here + " |\n")
 	}
 	inTable(t, "ssh", lines.String())
+}
+
+// TestGitHubHostKeys holds the embedded keys to the fingerprints that GitHub
+// publishes.
+func TestGitHubHostKeys(t *testing.T) {
+	t.Parallel()
+	want := map[string]string{
+		"ssh-ed25519":         "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU",
+		"ecdsa-sha2-nistp256": "SHA256:p2QAMXNIC1TJYWeIOttrVc98/R1BUFWu3/LiyKgUfQM",
+		"ssh-rsa":             "SHA256:uNiVztksCsDhcc0u9e8BujQXVUpKZIDTMczCvj3tD2s",
+	}
+	for rest := githubHosts; len(rest) > 0; {
+		_, hosts, key, _, after, err := ssh.ParseKnownHosts(rest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest = after
+		if !slices.Equal(hosts, []string{"github.com", "[ssh.github.com]:443"}) || want[key.Type()] != ssh.FingerprintSHA256(key) {
+			t.Errorf("%v: %s %s", hosts, key.Type(), ssh.FingerprintSHA256(key))
+		}
+		delete(want, key.Type())
+	}
+	if len(want) != 0 {
+		t.Errorf("lacking: %v", want)
+	}
 }

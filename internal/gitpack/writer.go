@@ -1,4 +1,4 @@
-package gitrepo
+package gitpack
 
 import (
 	"bufio"
@@ -29,12 +29,10 @@ const (
 // asyncBytes is the size up to which a blob may wait in memory to be packed.
 const asyncBytes = 256 << 10
 
-// A packer writes objects into packs of the local repository, by git's
-// gitformat-pack: "PACK", version, count, the objects, and the SHA-1 over all
-// that; and beside it an index. git sees the objects of a pack when it is
-// finished. Blobs are packed by several goroutines. All its methods but
+// A Writer writes objects into packs of a repository, and the index of each. git
+// sees the objects of a pack when it is finished. Blobs are packed by several goroutines. All its methods but
 // addLater may be called concurrently.
-type packer struct {
+type Writer struct {
 	folder string // objects/pack
 
 	// gate is held for reading while an object is on its way into the pack,
@@ -47,7 +45,7 @@ type packer struct {
 	offset  int64
 	entries entries
 	serial  int    // of the pack under way, from 1
-	err     error  // the first of a write, for finish
+	err     error  // the first of a write, for Finish
 	recent  recent // blobs of the pack under way
 
 	written sync.Cond // an entry was; by mu
@@ -61,17 +59,19 @@ type packer struct {
 // A packEntry is an object of the pack under way. One that is still to be
 // written has offset 0.
 type packEntry struct {
-	id     oid
+	id     ID
 	crc    uint32
 	offset uint32
 	depth  uint8 // how many deltas lead to it
 }
 
-// A place is an entry, if serial is that of the pack under way.
-type place struct{ serial, slot int }
+// A location is an entry, if pack is the serial number of the one under way; the
+// zero one is none.
+type location struct{ pack, slot int }
 
-func newPacker(dir string) *packer {
-	p := &packer{folder: filepath.Join(dir, "objects", "pack"), serial: 1}
+// NewWriter returns one for the repository in a folder.
+func NewWriter(dir string) *Writer {
+	p := &Writer{folder: filepath.Join(dir, "objects", "pack"), serial: 1}
 	p.written.L = &p.mu
 	p.blobs.SetLimit(runtime.GOMAXPROCS(0))
 	p.deflate.New = func() any { return newDeflater() }
@@ -80,15 +80,16 @@ func newPacker(dir string) *packer {
 	return p
 }
 
-// add writes a whole object, unless the pack under way holds it already.
-func (p *packer) add(o object) (oid, place, error) {
-	return p.addDelta(o, place{}, nil)
+// Add writes a whole object, unless the pack under way holds it already.
+func (p *Writer) Add(o Object) (ID, error) {
+	id, _, err := p.addDelta(o, location{}, nil)
+	return id, err
 }
 
-// addDelta is add for content that is also given as a delta to an object that may
+// addDelta is Add for content that is also given as a delta to an object that may
 // be in the pack under way.
-func (p *packer) addDelta(o object, base place, delta []byte) (oid, place, error) {
-	id := o.oid()
+func (p *Writer) addDelta(o Object, base location, delta []byte) (ID, location, error) {
+	id := o.ID()
 	p.gate.RLock()
 	defer p.gate.RUnlock()
 	at, there, err := p.reserve(id)
@@ -98,40 +99,39 @@ func (p *packer) addDelta(o object, base place, delta []byte) (oid, place, error
 	return id, at, err
 }
 
-// addLater is add for a blob whose place does not matter. It is written as a delta
+// addLater is Add for a blob whose place does not matter. It is written as a delta
 // to the first of the blobs that it may resemble which the pack under way holds,
-// if that makes it small. It keeps a copy. An error is returned by finish. It is
+// if that makes it small. It keeps a copy. An error is returned by Finish. It is
 // for one goroutine at a time, so that what a blob waits for is on its way.
-func (p *packer) addLater(content []byte, like ...oid) (oid, error) {
-	o := object{"blob", content}
+func (p *Writer) addLater(content []byte, like ...ID) (ID, error) {
+	o := Object{"blob", content}
 	if len(content) > asyncBytes {
-		id, _, err := p.add(o)
-		return id, err
+		return p.Add(o)
 	}
-	id := o.oid()
+	id := o.ID()
 	p.gate.RLock()
 	at, there, err := p.reserve(id)
 	if err != nil || there {
 		p.gate.RUnlock()
 		return id, err
 	}
-	o.content = bytes.Clone(content)
-	base, old := p.resembling(at, o.content, like)
+	o.Content = bytes.Clone(content)
+	base, old := p.resembling(at, o.Content, like)
 	p.blobs.Go(func() error {
 		defer p.gate.RUnlock()
-		return p.put(at, o, base, p.differ(base, old, o.content))
+		return p.put(at, o, base, p.differ(base, old, o.Content))
 	})
 	return id, nil
 }
 
 // resembling returns the first of the blobs like a new one, and its content if that
 // is at hand, and keeps the new one's at hand.
-func (p *packer) resembling(at place, content []byte, like []oid) (base place, old []byte) {
+func (p *Writer) resembling(at location, content []byte, like []ID) (base location, old []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, id := range like {
 		if slot, ok := p.entries.find(id); ok {
-			base, old = place{at.serial, slot}, p.recent.content[slot]
+			base, old = location{at.pack, slot}, p.recent.content[slot]
 			p.recent.drop(slot)
 			break
 		}
@@ -141,8 +141,8 @@ func (p *packer) resembling(at place, content []byte, like []oid) (base place, o
 }
 
 // differ returns the delta to a blob like it, nil if there is no use in one.
-func (p *packer) differ(base place, old, content []byte) []byte {
-	if base == (place{}) || len(content) < deltaMin {
+func (p *Writer) differ(base location, old, content []byte) []byte {
+	if base == (location{}) || len(content) < deltaMin {
 		return nil
 	}
 	if old == nil {
@@ -154,22 +154,22 @@ func (p *packer) differ(base place, old, content []byte) []byte {
 }
 
 // reserve enters an object and reports whether it was there already.
-func (p *packer) reserve(id oid) (at place, there bool, err error) {
+func (p *Writer) reserve(id ID) (at location, there bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if slot, ok := p.entries.find(id); ok {
-		return place{p.serial, slot}, true, nil
+		return location{p.serial, slot}, true, nil
 	}
 	if p.file == nil {
-		if err := p.begin(); err != nil {
-			return place{}, false, err
+		if err := p.start(); err != nil {
+			return location{}, false, err
 		}
 	}
-	return place{p.serial, p.entries.add(id)}, false, nil
+	return location{p.serial, p.entries.add(id)}, false, nil
 }
 
-// begin starts a pack.
-func (p *packer) begin() error {
+// start starts a pack.
+func (p *Writer) start() error {
 	if err := os.MkdirAll(p.folder, 0o700); err != nil {
 		return fmt.Errorf("start pack: %w", err)
 	}
@@ -192,13 +192,13 @@ func packHead(objects int) []byte {
 
 // put packs an object into its place: as its delta to base if there is one, and
 // not too many lead there, else whole.
-func (p *packer) put(at place, o object, base place, delta []byte) error {
+func (p *Writer) put(at location, o Object, base location, delta []byte) error {
 	depth := 0
-	if delta != nil && base.serial == at.serial {
+	if delta != nil && base.pack == at.pack {
 		depth = p.await(base) + 1
 	}
 	if depth > 0 && depth <= maxDepth {
-		o.content = delta
+		o.Content = delta
 	} else {
 		depth = 0
 	}
@@ -214,7 +214,7 @@ func (p *packer) put(at place, o object, base place, delta []byte) error {
 
 // await returns how many deltas lead to an object, as soon as it is written; -1 if
 // it never will be. What an object waits for was entered before it.
-func (p *packer) await(at place) int {
+func (p *Writer) await(at location) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for p.entries.list[at.slot].offset == 0 {
@@ -227,12 +227,12 @@ func (p *packer) await(at place) int {
 }
 
 // write packs an object, or with a depth its delta to base.
-func (p *packer) write(at place, o object, base place, depth int) error {
+func (p *Writer) write(at location, o Object, base location, depth int) error {
 	d := p.deflate.Get().(*deflater)
 	defer p.deflate.Put(d)
-	body, err := d.pack(o.content)
+	body, err := d.pack(o.Content)
 	if err != nil {
-		return fmt.Errorf("pack %s: %w", o.kind, err)
+		return fmt.Errorf("pack %s: %w", o.Type, err)
 	}
 	head, err := packHeader(o)
 	if err != nil {
@@ -258,21 +258,14 @@ func (p *packer) write(at place, o object, base place, depth int) error {
 }
 
 // full reports whether the pack under way had better be finished.
-func (p *packer) full() bool {
+func (p *Writer) full() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.entries.list) >= packObjects || p.offset >= packBytes
 }
 
-// empty reports whether nothing waits to be finished.
-func (p *packer) empty() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.entries.list) == 0
-}
-
-// finish ends the pack under way, so that git sees its objects.
-func (p *packer) finish() error {
+// Finish ends the pack under way, so that git sees its objects.
+func (p *Writer) Finish() error {
 	p.gate.Lock() // waits for all that is on its way
 	defer p.gate.Unlock()
 	_ = p.blobs.Wait() // errors of a write stay in p.err
@@ -284,7 +277,7 @@ func (p *packer) finish() error {
 	sum, err := seal(file, p.out, len(p.entries.list))
 	err = errors.Join(err, file.Close())
 	if err == nil {
-		err = p.place(file.Name(), sum)
+		err = p.rename(file.Name(), sum)
 	}
 	if err != nil {
 		return fmt.Errorf("finish pack of %d objects: %w", len(p.entries.list), errors.Join(err, os.Remove(file.Name())))
@@ -315,8 +308,8 @@ func seal(file *os.File, out *bufio.Writer, objects int) (sum [sha1.Size]byte, e
 	return sum, err
 }
 
-// place gives the pack its name. The index comes last: by that git knows it.
-func (p *packer) place(written string, sum [sha1.Size]byte) error {
+// rename gives the pack its name. The index comes last: by that git knows it.
+func (p *Writer) rename(written string, sum [sha1.Size]byte) error {
 	name := filepath.Join(p.folder, fmt.Sprintf("pack-%x", sum))
 	index := written + ".idx"
 	if err := os.WriteFile(index, packIndex(p.entries.list, sum), 0o400); err != nil {
@@ -328,8 +321,8 @@ func (p *packer) place(written string, sum [sha1.Size]byte) error {
 	return os.Rename(index, name+".idx")
 }
 
-// close gives up what was not finished.
-func (p *packer) close() error {
+// Close gives up what was not finished.
+func (p *Writer) Close() error {
 	p.gate.Lock()
 	defer p.gate.Unlock()
 	_ = p.blobs.Wait() // nobody will need them
@@ -344,9 +337,9 @@ func (p *packer) close() error {
 // packHeader writes type and size: three bits of type and four of size in the
 // first byte, seven of size in each further one, lowest first; the top bit says
 // that another byte follows.
-func packHeader(o object) ([]byte, error) {
+func packHeader(o Object) ([]byte, error) {
 	var kind byte
-	switch o.kind {
+	switch o.Type {
 	case "commit":
 		kind = 1
 	case "tree":
@@ -356,9 +349,9 @@ func packHeader(o object) ([]byte, error) {
 	case "tag":
 		kind = 4
 	default:
-		return nil, fmt.Errorf("pack %q: %w", o.kind, ErrObject)
+		return nil, fmt.Errorf("pack %q: %w", o.Type, ErrObject)
 	}
-	size := uint64(len(o.content))
+	size := uint64(len(o.Content))
 	current := kind<<4 | byte(size&0x0f)
 	head := make([]byte, 0, 16)
 	for size >>= 4; size > 0; size >>= 7 {

@@ -1,4 +1,4 @@
-package gitrepo
+package gitpack
 
 import "encoding/binary"
 
@@ -15,7 +15,7 @@ type entries struct {
 const firstTable = 1 << 10
 
 // find returns the slot of an id.
-func (e *entries) find(id oid) (slot int, ok bool) {
+func (e *entries) find(id ID) (slot int, ok bool) {
 	if len(e.table) == 0 {
 		return 0, false
 	}
@@ -24,7 +24,7 @@ func (e *entries) find(id oid) (slot int, ok bool) {
 }
 
 // seek returns where in the table an id is, or would be.
-func (e *entries) seek(id oid) int {
+func (e *entries) seek(id ID) int {
 	mask := len(e.table) - 1
 	at := int(binary.LittleEndian.Uint32(id[:])) & mask
 	for e.table[at] > 0 && e.list[e.table[at]-1].id != id {
@@ -34,7 +34,7 @@ func (e *entries) seek(id oid) int {
 }
 
 // add enters an id that is not there and returns its slot.
-func (e *entries) add(id oid) int {
+func (e *entries) add(id ID) int {
 	e.list = append(e.list, packEntry{id: id})
 	if len(e.list)*4 > len(e.table)*3 {
 		e.table = make([]uint32, max(firstTable, 2*len(e.table)))

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 )
 
 // remoteName is the remote's name in the settings of a fetch. A filter needs
@@ -17,44 +19,44 @@ import (
 // them can fetch what is missing by itself, one object at a time.
 const remoteName = "published"
 
-// A sparseness is how much of the trees is left out of a fetch. A remote that
+// A filterLevel is how much of the trees is left out of a fetch. A remote that
 // cannot do the one can perhaps do the one before.
-type sparseness uint8
+type filterLevel uint8
 
 const (
-	everything  sparseness = iota // the newest commits with all their files
-	foldersOnly                   // no files; these come by id
-	asNeeded                      // nothing; folders and files come by id
+	noFilter filterLevel = iota // the newest commits come with all their files
+	noFiles                     // files come by id
+	noTrees                     // trees and files come by id
 )
 
-// filter is what git calls it.
-func (s sparseness) filter() string {
-	return [...]string{"", "blob:none", "tree:0"}[s]
+// String is what git calls it.
+func (f filterLevel) String() string {
+	return [...]string{"", "blob:none", "tree:0"}[f]
 }
 
 // fetch runs one git fetch. What it brings in is a pack of its own.
-func (r *Repo) fetch(ctx context.Context, s sparseness, stdin []byte, args ...string) error {
+func (r *Repo) fetch(ctx context.Context, f filterLevel, stdin []byte, args ...string) error {
 	r.fetches++
 	all := []string{"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules"}
-	if s > everything {
-		all = append(all, "--filter="+s.filter())
+	if f > noFilter {
+		all = append(all, "--filter="+f.String())
 	}
 	if stdin != nil {
 		all = append(all, "--stdin")
 	}
-	_, said, err := r.contact(ctx, r.fetchEnvironment(s), stdin, append(all, args...)...)
-	if err == nil && s > everything && strings.Contains(said, "filtering not recognized") {
-		r.sparse = everything // and that is what came
-		r.tell("it does not know filters (uploadpack.allowFilter, over ssh with uploadpack.allowAnySHA1InWant)")
+	_, said, err := r.contact(ctx, r.fetchEnvironment(f), stdin, append(all, args...)...)
+	if err == nil && f > noFilter && strings.Contains(said, "filtering not recognized") {
+		r.filter = noFilter // and that is what came
+		r.notifyMore("it does not know filters (uploadpack.allowFilter, over ssh with uploadpack.allowAnySHA1InWant)")
 	}
 	return forgetFilter(r.git.dir, err)
 }
 
 // fetchEnvironment is what only a fetch may know. The later of two variables of
 // a name counts.
-func (r *Repo) fetchEnvironment(s sparseness) []string {
+func (r *Repo) fetchEnvironment(f filterLevel) []string {
 	settings := append(slices.Clone(r.config), [2]string{"remote." + remoteName + ".url", r.remote.forGit})
-	if s > everything {
+	if f > noFilter {
 		settings = append(settings,
 			[2]string{"remote." + remoteName + ".promisor", "true"},
 			// What is here is never told: only named objects are fetched.
@@ -102,20 +104,20 @@ func idsRefused(err error) bool {
 	return filterRefused(err) || strings.Contains(words, "unadvertised object") || strings.Contains(words, "not our ref")
 }
 
-// widen goes on with less left out, and says why.
-func (r *Repo) widen(why string) {
-	r.sparse--
-	r.widened = true
-	r.tell(why)
+// fetchMore goes on with less left out, and says why.
+func (r *Repo) fetchMore(why string) {
+	r.filter--
+	r.fetchedLess = true
+	r.notifyMore(why)
 }
 
-// tell says once for each reason that more is fetched than needed.
-func (r *Repo) tell(why string) {
+// notifyMore says once for each reason that more is fetched than needed.
+func (r *Repo) notifyMore(why string) {
 	if r.notify == nil {
 		return
 	}
 	what := "all files of the newest commit are fetched"
-	if r.sparse == foldersOnly {
+	if r.filter == noFiles {
 		what = "all folders of the newest commit are fetched"
 	}
 	r.notify(fmt.Sprintf("%s: %s: %s", r.remote.display, what, why))
@@ -126,31 +128,31 @@ func (r *Repo) tell(why string) {
 // less the longest packet, 64 KiB; not all servers take it otherwise.
 const idsAtOnce = 19_600
 
-// Need brings the objects of these ids that are not here yet, in as few fetches
-// as may be; for none, without one. Objects that only a commit made by us has
+// FetchObjects fetches the objects of these ids that are not here yet, in as few
+// fetches as may be; for none, without one. Objects that only a commit made by us has
 // are found as well. Where the remote moved meanwhile and an object is gone,
 // the error is ErrMoved.
-func (r *Repo) Need(ctx context.Context, ids ...string) error {
+func (r *Repo) FetchObjects(ctx context.Context, ids ...string) error {
 	if err := r.Flush(ctx); err != nil {
 		return err
 	}
-	return r.need(ctx, r.sparse, ids)
+	return r.fetchObjects(ctx, r.filter, ids)
 }
 
-// need is Need for what was not written by us. It says what is left out below
-// folders, as far as the remote can do so. Where the remote gives no ids, it
-// brings what is left out of the refs, as far back as they were fetched.
-func (r *Repo) need(ctx context.Context, leaveOut sparseness, ids []string) error {
+// fetchObjects is FetchObjects for what was not written by us. The filter is for what
+// is below folders, as far as the remote can do so. Where the remote gives no ids,
+// what was left out of the refs is fetched, as far back as they were.
+func (r *Repo) fetchObjects(ctx context.Context, filter filterLevel, ids []string) error {
 	for {
 		missing, err := r.missing(ctx, ids)
 		if err != nil || len(missing) == 0 {
 			return err
 		}
-		if r.sparse == everything {
+		if r.filter == noFilter {
 			return fmt.Errorf("fetch %d objects (%s, ...) from %q: the remote no longer has them: %w", len(missing), missing[0], r.remote.display, ErrMoved)
 		}
 		for some := range slices.Chunk(missing, idsAtOnce) {
-			err = r.fetch(ctx, min(leaveOut, r.sparse), []byte(strings.Join(some, "\n")+"\n"), remoteName)
+			err = r.fetch(ctx, min(filter, r.filter), []byte(strings.Join(some, "\n")+"\n"), remoteName)
 			if err != nil {
 				break
 			}
@@ -161,26 +163,26 @@ func (r *Repo) need(ctx context.Context, leaveOut sparseness, ids []string) erro
 		if !idsRefused(err) {
 			return fmt.Errorf("fetch %d objects from %q: %w", len(missing), r.remote.display, r.hint(err))
 		}
-		if err := r.widenIDs(ctx, err); err != nil {
+		if err := r.fetchWithoutIDs(ctx, err); err != nil {
 			return err
 		}
 	}
 }
 
-// widenIDs goes on with less left out after the remote refused ids. They may
+// fetchWithoutIDs goes on with less left out after the remote refused ids. They may
 // also be gone, because it moved.
-func (r *Repo) widenIDs(ctx context.Context, refused error) error {
+func (r *Repo) fetchWithoutIDs(ctx context.Context, refused error) error {
 	if strings.Contains(refused.Error(), "not our ref") {
-		if err := r.again(ctx); err != nil {
+		if err := r.refetch(ctx); err != nil {
 			return err
 		}
 	}
-	r.widen("it sends no objects by id (uploadpack.allowAnySHA1InWant)")
-	return r.again(ctx)
+	r.fetchMore("it sends no objects by id (uploadpack.allowAnySHA1InWant)")
+	return r.refetch(ctx)
 }
 
-// again fetches the refs once more, with less left out.
-func (r *Repo) again(ctx context.Context) error {
+// refetch fetches the refs once more, with less left out.
+func (r *Repo) refetch(ctx context.Context) error {
 	before, err := r.fetched(ctx, r.refs)
 	if err != nil {
 		return err
@@ -202,11 +204,11 @@ func (r *Repo) again(ctx context.Context) error {
 
 // missing returns those of the ids that are not here.
 func (r *Repo) missing(ctx context.Context, ids []string) ([]string, error) {
-	if len(ids) == 0 || len(r.refs) == 0 || r.sparse == everything && !r.widened {
+	if len(ids) == 0 || len(r.refs) == 0 || r.filter == noFilter && !r.fetchedLess {
 		return nil, nil
 	}
 	for _, id := range ids {
-		if err := checkID(id); err != nil {
+		if err := gitpack.CheckID(id); err != nil {
 			return nil, err
 		}
 	}
@@ -224,29 +226,28 @@ func (r *Repo) missing(ctx context.Context, ids []string) ([]string, error) {
 	return slices.Compact(missing), nil
 }
 
-// complete brings all folders of a commit or tree, and no files. A folder below the
-// top never comes without all below it, so that only the top needs a look.
-func (r *Repo) complete(ctx context.Context, rev string) error {
+// fetchAllTrees fetches all folders of a commit or tree, and no files. A folder below
+// the top never comes without all below it, so that only the top needs a look.
+func (r *Repo) fetchAllTrees(ctx context.Context, rev string) error {
 	top, err := r.treeOf(ctx, rev)
 	if err != nil {
 		return err
 	}
-	if err := r.need(ctx, foldersOnly, []string{top}); err != nil {
+	if err := r.fetchObjects(ctx, noFiles, []string{top}); err != nil {
 		return err
 	}
-	raw, err := r.treeByID(ctx, top)
+	raw, err := r.readTree(ctx, top)
 	if err != nil {
 		return err
 	}
 	var below []string
-	for at := 0; at < len(raw); {
-		e, err := entryAt(raw, at)
+	for e, err := range gitpack.Entries(raw) {
 		if err != nil {
 			return err
 		}
-		if at = e.end; e.isTree() {
-			below = append(below, oid(e.id).String())
+		if e.IsFolder() {
+			below = append(below, e.ID().String())
 		}
 	}
-	return r.need(ctx, foldersOnly, below)
+	return r.fetchObjects(ctx, noFiles, below)
 }

@@ -1,0 +1,312 @@
+package gitpack
+
+import (
+	"bytes"
+	"slices"
+)
+
+// largeTree is how many bytes a tree must have for its buffer to be used again, and
+// for anchors.
+const largeTree = 1 << 16
+
+// A folder is one of a tree that is being changed. Of the folder as it was last
+// written it holds the bytes of the tree object, which is the least that can be
+// held of it.
+type folder struct {
+	name  string
+	above *folder // nil for the root
+
+	raw   []byte   // "MODE NAME<nul>ID" for each entry, in git's order
+	asis  ID       // of the folder as it was read, if that was not as git writes it
+	at    location // of raw
+	spare []byte   // for the next raw
+	anchor
+
+	subs    map[string]*folder // folders that were looked into
+	changed map[string]*folder // those of them in which something changed since raw
+	files   map[string]file    // written or removed since raw
+}
+
+// openFolder is a folder of a tree as it was read. One that an old or another
+// writer spelled otherwise than git keeps its id for as long as nothing in it
+// changes.
+func openFolder(id ID, raw []byte) (*folder, error) {
+	normal, err := normalize(raw)
+	f := &folder{raw: normal}
+	if !bytes.Equal(normal, raw) {
+		f.asis = id
+	}
+	return f, err
+}
+
+// A file is an entry that is no folder of ours, or with no mode nothing.
+type file struct {
+	id   ID
+	mode string
+}
+
+// blob returns the blob of a name, zero if it is no file.
+func (f *folder) blob(name string) (ID, error) {
+	if written, ok := f.files[name]; ok {
+		return written.id, nil
+	}
+	e, ok, err := find(f.raw, name)
+	if err != nil || !ok || e.IsFolder() {
+		return ID{}, err
+	}
+	return e.ID(), nil
+}
+
+// isChanged reports whether something changed since raw.
+func (f *folder) isChanged() bool { return len(f.changed)+len(f.files) > 0 }
+
+// set puts a file in the place of whatever has its name, or takes that away.
+func (f *folder) set(name string, to file) {
+	delete(f.subs, name)
+	delete(f.changed, name)
+	if f.files == nil {
+		f.files = map[string]file{}
+	}
+	f.files[name] = to
+	for ; f.above != nil; f = f.above {
+		if f.above.changed == nil {
+			f.above.changed = map[string]*folder{}
+		}
+		f.above.changed[f.name] = f
+	}
+}
+
+// sub returns the folder of a name, reading it if need be. With make it puts a
+// new one in the place of nothing or of a file, without it there may be none.
+func (f *folder) sub(store treeStore, name string, make bool) (*folder, error) {
+	if s, ok := f.subs[name]; ok {
+		return s, nil
+	}
+	s := &folder{}
+	_, replaced := f.files[name]
+	e, ok, err := find(f.raw, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case ok && e.IsFolder() && !replaced:
+		raw, err := store.readTree(e.ID())
+		if err != nil {
+			return nil, err
+		}
+		if s, err = openFolder(e.ID(), raw); err != nil {
+			return nil, err
+		}
+	case !make:
+		return nil, nil
+	}
+	delete(f.files, name)
+	s.name, s.above = name, f
+	if f.subs == nil {
+		f.subs = map[string]*folder{}
+	}
+	f.subs[name] = s
+	return s, nil
+}
+
+// A treeStore is where trees come from and go to.
+type treeStore interface {
+	readTree(id ID) ([]byte, error)
+	writeTree(raw []byte, base location, delta []byte) (ID, location, error)
+}
+
+// write writes the folder and those below if they changed, and returns the id,
+// zero for an empty folder, which git does not have below the root. The folders in
+// the root stay in memory, since they change again and again; deeper ones are read
+// again when they are needed, and so are never written as deltas.
+func (f *folder) write(store treeStore) (ID, error) {
+	changes := make([]edit, 0, 2*(len(f.changed)+len(f.files)))
+	for name, s := range f.changed {
+		id, err := s.write(store)
+		if err != nil {
+			return ID{}, err
+		}
+		mode := ModeFolder
+		if s.subs = nil; id == (ID{}) {
+			mode = ""
+			delete(f.subs, name)
+		}
+		changes = appendEdits(changes, name, file{id, mode})
+	}
+	for name, to := range f.files {
+		changes = appendEdits(changes, name, to)
+	}
+	merged, delta, err := merge(f.raw, changes, f.spare[:0])
+	if err != nil {
+		return ID{}, err
+	}
+	f.files, f.changed = nil, nil
+	if f.asis != (ID{}) && bytes.Equal(merged, f.raw) {
+		return f.asis, nil
+	}
+	f.asis = ID{}
+	return f.store(store, merged, delta)
+}
+
+// store puts a new content in the place of raw.
+func (f *folder) store(store treeStore, merged, delta []byte) (ID, error) {
+	if len(merged) == 0 {
+		f.raw, f.at = nil, location{}
+		return ID{}, nil
+	}
+	base, large := f.at, len(merged) >= largeTree
+	if large {
+		var err error
+		if base, delta, err = f.anchor.base(base, merged, delta); err != nil {
+			return ID{}, err
+		}
+	}
+	if len(delta) == 0 || len(delta) >= len(merged) {
+		base = location{}
+	}
+	id, at, err := store.writeTree(merged, base, delta)
+	if err != nil {
+		return ID{}, err
+	}
+	if large {
+		f.spare = f.raw
+		f.anchor.update(merged, at)
+	}
+	f.raw, f.at = merged, at
+	return id, nil
+}
+
+// An edit takes an entry away at a place in git's order, or puts one in, or both.
+type edit struct {
+	key, put []byte // put is the new entry, nil for none
+}
+
+// appendEdits appends what makes a name what it shall be. A name has two places: as
+// a file, and as a folder, which sorts as if its name ended in a slash.
+func appendEdits(list []edit, name string, to file) []edit {
+	asFile, asFolder := edit{key: []byte(name)}, edit{key: []byte(name + "/")}
+	put := slices.Concat([]byte(modeText(to.mode)+" "+name+"\x00"), to.id[:])
+	switch to.mode {
+	case "":
+	case ModeFolder:
+		asFolder.put = put
+	default:
+		asFile.put = put
+	}
+	return append(list, asFile, asFolder)
+}
+
+// merge returns raw with the changes, in to's memory if that is large enough,
+// and the delta that leads there.
+func merge(raw []byte, todo []edit, to []byte) (merged, delta []byte, err error) {
+	slices.SortFunc(todo, func(a, b edit) int { return bytes.Compare(a.key, b.key) })
+	var d deltaWriter
+	size := len(raw)
+	for _, c := range todo {
+		size += len(c.put)
+	}
+	to = slices.Grow(to, size)
+	put := func(c edit) {
+		if c.put != nil {
+			to = append(to, c.put...)
+			d.insert(c.put)
+		}
+	}
+	at := 0
+	for e, err := range Entries(raw) {
+		if err != nil {
+			return nil, nil, err
+		}
+		gone := false
+		for len(todo) > 0 && !gone {
+			order := e.compare(todo[0].key)
+			if order < 0 {
+				break
+			}
+			gone = order == 0
+			put(todo[0])
+			todo = todo[1:]
+		}
+		if !gone {
+			to = append(to, e.raw...)
+			d.copy(at, at+len(e.raw))
+		}
+		at += len(e.raw)
+	}
+	for _, c := range todo {
+		put(c)
+	}
+	return to, d.end(len(raw)), nil
+}
+
+// stride is how many trees lie between two anchors.
+const stride = maxDepth / 2
+
+// An anchor is a large folder as it was up to stride trees ago. Every so many
+// trees the delta is one to it and not to the tree before, which makes a new
+// anchor: so hundreds of trees are within the reach of a whole one, and not only
+// maxDepth. A whole one of all of Hackage takes as much as a thousand deltas.
+type anchor struct {
+	tree  []byte
+	where location
+	trees int // since the last whole one
+}
+
+// base returns what the next tree is to be a delta to, and that delta, given those
+// to the tree before it.
+func (a *anchor) base(before location, merged, delta []byte) (location, []byte, error) {
+	a.trees++
+	switch {
+	case a.where.pack != before.pack || a.trees%stride != 0:
+		return before, delta, nil
+	case a.trees == stride*stride:
+		return location{}, nil, nil
+	}
+	delta, err := deltaOfTrees(a.tree, merged)
+	return a.where, delta, err
+}
+
+// update makes the tree the anchor if it is its turn, or the pack is a new one.
+func (a *anchor) update(merged []byte, at location) {
+	if a.where.pack != at.pack || a.trees == stride*stride {
+		a.trees = 0
+	}
+	if a.trees%stride == 0 {
+		a.tree, a.where = append(a.tree[:0], merged...), at
+	}
+}
+
+// deltaOfTrees returns the delta from one tree to another.
+func deltaOfTrees(old, raw []byte) ([]byte, error) {
+	var d deltaWriter
+	from := 0
+	for e, err := range Entries(raw) {
+		if err == nil && !bytes.HasPrefix(old[from:], e.raw) {
+			from, err = skipTo(old, from, e.key())
+		}
+		if err != nil {
+			return nil, err
+		}
+		if bytes.HasPrefix(old[from:], e.raw) {
+			d.copy(from, from+len(e.raw))
+			from += len(e.raw)
+		} else {
+			d.insert(e.raw)
+		}
+	}
+	return d.end(len(old)), nil
+}
+
+// skipTo returns where in raw, from a place on, the first entry begins that is not
+// before a key in git's order.
+func skipTo(raw []byte, from int, key []byte) (int, error) {
+	for e, err := range Entries(raw[from:]) {
+		if err != nil {
+			return 0, err
+		}
+		if bytes.Compare(e.key(), key) >= 0 {
+			break
+		}
+		from += len(e.raw)
+	}
+	return from, nil
+}

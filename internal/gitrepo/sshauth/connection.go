@@ -1,0 +1,238 @@
+package sshauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// idle is how long a connection outlives the last step over it, and so also us, if
+// we are killed.
+const idle = time.Minute
+
+// patience is how long an ssh may take to end.
+const patience = 10 * time.Second
+
+// socketPath is the longest path of a socket that every Unix takes; macOS has
+// room for 104 bytes with the closing zero.
+const socketPath = 100
+
+// socketRoom is the longest path of a connection's socket. It is relative, so that it
+// is short wherever it leads; ssh adds 17 bytes while it makes it.
+const socketRoom = socketPath - 17
+
+// Connections are those of a run, one for each host, user and key, which the steps of
+// git share: OpenSSH's ControlMaster. A step that cannot share one connects by
+// itself. They may be used by several goroutines.
+type Connections struct {
+	dir string
+
+	mu  sync.Mutex
+	all map[string]*Connection
+}
+
+// NewConnections returns none yet. Their sockets will lie in a private folder of the
+// caller's, which he removes after Close. Windows has no such connections.
+func NewConnections(dir string) *Connections {
+	return &Connections{dir: dir, all: map[string]*Connection{}}
+}
+
+// Close ends the connections.
+func (c *Connections) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, one := range c.all {
+		one.close()
+	}
+	clear(c.all)
+	return nil
+}
+
+// To returns the connection that all have in common who reach a destination (ssh's
+// last arguments) in the same way; nil for none, and where there are none.
+func (c *Connections) To(destination []string, key, knownHosts []byte, home string) *Connection {
+	if destination == nil || runtime.GOOS == "windows" {
+		return nil
+	}
+	id := fmt.Sprintf("%q %x %x", append(destination, home), sha256.Sum256(key), sha256.Sum256(knownHosts))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.all[id] == nil {
+		c.all[id] = &Connection{
+			destination: destination, userSettings: len(key) == 0,
+			socket: filepath.Join(c.dir, "line"+strconv.Itoa(len(c.all))),
+		}
+	}
+	return c.all[id]
+}
+
+// A Connection is shared by steps of git, and held by an ssh in the background.
+type Connection struct {
+	destination  []string
+	socket       string
+	userSettings bool // are in use
+
+	mu    sync.Mutex
+	dir   string    // in which the ssh was started
+	env   []string  // of the ssh
+	used  time.Time // when it was last known to be whole
+	why   string    // it is not used, "" if it is
+	isOut bool      // why was told
+}
+
+// Open reports whether there is a connection, which it makes if there is none yet. The
+// login's files are in dir, which is the step's working folder. An error is one that
+// the step would meet as well, and said ssh's words for it.
+func (c *Connection) Open(ctx context.Context, dir string, env []string, login *Login) (shared bool, said string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.why != "" {
+		return false, "", nil
+	}
+	if c.IsThere() {
+		return true, "", nil
+	}
+	if !c.used.IsZero() && time.Since(c.used) < idle/2 {
+		c.why = "the host ends the connection after a step"
+		return false, "", nil
+	}
+	c.dir, c.env = dir, env
+	if c.why = c.objection(ctx, login.Options); c.why != "" {
+		return false, "", nil
+	}
+	return c.connect(ctx, login.Options)
+}
+
+// ownWay are settings of the user's by which he shares connections himself, or
+// reaches the host through a program that must not go on in the background.
+var ownWay = regexp.MustCompile(`(?m)^(proxycommand|proxyjump|controlpath) (?:none$)?(.?)`)
+
+// objection says why the connection must not be shared.
+func (c *Connection) objection(ctx context.Context, options []string) string {
+	if len(c.socketFrom(c.dir)) > socketRoom {
+		return "the path of its socket is too long"
+	}
+	if !c.userSettings {
+		return ""
+	}
+	said, err := c.ssh(ctx, append([]string{"-G"}, options...))
+	if err != nil {
+		return "" // connecting says what is wrong
+	}
+	for _, m := range ownWay.FindAllStringSubmatch(said, -1) {
+		if m[2] != "" {
+			c.isOut = m[1] == "controlpath" // which may well share
+			return "ssh's settings have a " + m[1]
+		}
+	}
+	return ""
+}
+
+// hopeless is what ssh says when no other way in is worth a try.
+var hopeless = regexp.MustCompile(`(?m)^ssh: (connect to host|Could not resolve)|Permission denied \(|Host key verification failed`)
+
+// connect starts the ssh that holds the connection. It ends by itself when that has
+// not been used for a while.
+func (c *Connection) connect(ctx context.Context, options []string) (shared bool, said string, err error) {
+	own := []string{
+		"-o ControlMaster=yes", "-o ControlPath=" + c.socketFrom(c.dir),
+		"-o ControlPersist=" + strconv.Itoa(int(idle.Seconds())), "-N", "-f",
+	}
+	said, err = c.ssh(ctx, append(own, options...))
+	switch {
+	case err == nil:
+		c.used = time.Now()
+		return true, "", nil
+	case ctx.Err() != nil, hopeless.MatchString(said):
+		return false, said, err
+	}
+	c.why = "ssh cannot share one: " + said
+	return false, "", nil
+}
+
+// ssh runs ssh to its end, or until it goes into the background. By then it may
+// still hold what it was given to write to, so its words go to a file.
+func (c *Connection) ssh(ctx context.Context, options []string) (said string, err error) {
+	file, err := os.CreateTemp(filepath.Dir(c.socket), "words")
+	if err != nil {
+		return err.Error(), err
+	}
+	defer func() { _, _ = file.Close(), os.Remove(file.Name()) }() // its folder is removed anyway
+	cmd := exec.CommandContext(ctx, "sh", append([]string{"-c", "exec ssh " + strings.Join(options, " ") + ` "$@"`, "ssh"}, c.destination...)...)
+	cmd.Dir, cmd.Env, cmd.WaitDelay = c.dir, c.env, patience
+	cmd.Stdout, cmd.Stderr = file, file
+	err = cmd.Run()
+	raw, _ := os.ReadFile(file.Name()) // of what cannot be read nothing is told
+	return string(raw), err
+}
+
+// IsThere reports whether the connection has a socket: ssh removes it when it ends.
+func (c *Connection) IsThere() bool {
+	_, err := os.Lstat(c.socket)
+	return err == nil
+}
+
+// Options are ssh's for a step that shares the connection, beside those of the Login.
+func (c *Connection) Options(dir string) []string {
+	return []string{"-o ControlMaster=no", "-o ControlPath=" + c.socketFrom(dir)}
+}
+
+// GiveUp has no further step use the connection.
+func (c *Connection) GiveUp(why string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.why == "" {
+		c.why = why
+	}
+}
+
+// Used records that a step went well, and returns, once, why the connection is not
+// used.
+func (c *Connection) Used() (why string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.used = time.Now()
+	if !c.isOut {
+		why, c.isOut = c.why, c.why != ""
+	}
+	return why
+}
+
+// close ends the ssh, if there is one.
+func (c *Connection) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.IsThere() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", "-c", "exec ssh -F none -o ControlPath="+filepath.Base(c.socket)+" -O exit line")
+	cmd.Dir, cmd.Env = filepath.Dir(c.socket), c.env
+	_ = cmd.Run() // what is left of it ends when it is idle
+}
+
+// socketFrom returns the way from a folder to the socket.
+func (c *Connection) socketFrom(dir string) string {
+	way, err := filepath.Rel(dir, c.socket)
+	if err != nil {
+		return c.socket
+	}
+	return way
+}
+
+// alone begins what ssh says when it cannot share a connection, and goes on by
+// itself.
+var alone = regexp.MustCompile(`(?m)^(mux_client|Control ?[Ss]ocket).*`)
+
+// WentAlone returns what ssh said when it did not share the connection, "" if it did.
+func WentAlone(said string) string { return alone.FindString(said) }
