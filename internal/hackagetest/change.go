@@ -17,6 +17,12 @@ type UploadOption func(*release)
 // can be added by AddTargets.
 func Unsigned() UploadOption { return func(r *release) { r.unsigned = true } }
 
+// Padded puts zeros behind the tarball's bytes, up to a size. They are made while
+// they are read and never held in memory.
+func Padded(size int64) UploadOption {
+	return func(r *release) { r.tarball = newPadded(r.tarball.raw, size) }
+}
+
 // In writes the release's index entries in the given form.
 func In(form Form) UploadOption { return func(r *release) { r.form = form } }
 

@@ -1,7 +1,6 @@
 package hackagetest
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"slices"
@@ -114,7 +113,7 @@ func alter(change func(raw []byte) []byte) Fault {
 	return Fault{apply: func(_ *http.Request, a *answer) {
 		if a.file != nil {
 			tag := a.file.md5
-			a.file = newContent(change(bytes.Clone(a.file.raw)))
+			a.file = newContent(change(a.file.bytes()))
 			a.file.md5 = tag
 		}
 	}}

@@ -34,7 +34,7 @@ func (g *Generation) File(path string) []byte {
 	if c == nil {
 		return nil
 	}
-	return bytes.Clone(c.raw)
+	return c.bytes()
 }
 
 // With returns the generation with one file of another content; nil takes the
@@ -95,10 +95,11 @@ func (g *Generation) Write(dir string) error {
 	}
 	for path, c := range files {
 		name := filepath.Join(dir, filepath.FromSlash(path))
-		if old, err := os.ReadFile(name); err == nil && bytes.Equal(old, c.raw) {
+		raw := c.bytes()
+		if old, err := os.ReadFile(name); err == nil && bytes.Equal(old, raw) {
 			continue
 		}
-		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, c.raw, 0o644)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, raw, 0o644)); err != nil {
 			return fmt.Errorf("write %q of the repository: %w", path, err)
 		}
 	}

@@ -209,6 +209,22 @@ func compareFolder(t *testing.T, dir string, g *hackagetest.Generation) {
 	}
 }
 
+func TestPadded(t *testing.T) {
+	t.Parallel()
+	h := hackagetest.New(hackagetest.Options{})
+	r := h.Upload("padded", "1", nil, []byte("tarball"), hackagetest.Padded(3<<20))
+	s := h.Serve()
+	defer s.Close()
+	want := append([]byte("tarball"), make([]byte, 3<<20-7)...)
+	if raw := body(t, get(t, s.URL+"/"+r.TarballKey(), nil)); !bytes.Equal(raw, want) || !bytes.Equal(h.Generation().Tarball(r), want) {
+		t.Errorf("%d bytes are served, not those that were padded", len(raw))
+	}
+	if raw := body(t, get(t, s.URL+"/"+r.TarballKey(), map[string]string{"Range": "bytes=5-9"})); string(raw) != "ll\x00\x00\x00" {
+		t.Errorf("a part is %q", raw)
+	}
+	mustVerify(t, h)
+}
+
 func TestMistakesPanic(t *testing.T) {
 	t.Parallel()
 	for name, do := range map[string]func(h *hackagetest.Hackage){

@@ -64,5 +64,5 @@ func (g *Generation) Revisions(r index.Release) [][]byte {
 
 // Tarball returns the bytes that the index vouches for, withdrawn or not.
 func (g *Generation) Tarball(r index.Release) []byte {
-	return g.state.mustHave(r).tarball.raw
+	return g.state.mustHave(r).tarball.bytes()
 }

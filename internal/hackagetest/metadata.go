@@ -110,7 +110,7 @@ func fileInfo(form Form, c *content) object {
 	if form == Real {
 		digests["md5"] = hex.EncodeToString(c.md5[:])
 	}
-	return object{"length": int64(len(c.raw)), "hashes": digests}
+	return object{"length": c.size, "hashes": digests}
 }
 
 // packageJSON is the index's word on a tarball.

@@ -1,7 +1,6 @@
 package hackagetest
 
 import (
-	"bytes"
 	"encoding/hex"
 	"fmt"
 	"maps"
@@ -175,12 +174,12 @@ func (w *recorder) send(r *http.Request, a answer) {
 		a.header.Set("Cache-Control", "public, no-transform, max-age=2592000")
 	}
 	if a.edit == nil {
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.file.raw))
+		http.ServeContent(w, r, "", time.Time{}, a.file.reader())
 		return
 	}
 	right := httptest.NewRecorder()
 	maps.Copy(right.Header(), a.header)
-	http.ServeContent(right, r, "", time.Time{}, bytes.NewReader(a.file.raw))
+	http.ServeContent(right, r, "", time.Time{}, a.file.reader())
 	maps.Copy(a.header, right.Header())
 	body := a.edit(right.Body.Bytes())
 	a.header.Set("Content-Length", strconv.Itoa(len(body)))
