@@ -11,8 +11,8 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo/sshauth"
-	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 )
 
 // A transport is how a remote is reached.
@@ -91,7 +91,7 @@ func scpAddress(raw, user, host, path string) (address, error) {
 		return address{}, fmt.Errorf("read repository address: its host or user starts with a dash: %w", ErrURL)
 	case strings.ContainsAny(user+host, " \t"):
 		return address{}, fmt.Errorf("read repository address: its host or user contains blanks; give the address alone: %w", ErrURL)
-	case paste.IsToken(user):
+	case addresses.IsToken(user):
 		return address{}, errTokenOverSSH
 	}
 	return address{by: overSSH, forGit: raw, display: host + ":" + path, user: user}, nil
@@ -113,7 +113,7 @@ func parseURL(raw string) (address, error) {
 	if u.RawQuery != "" || u.Fragment != "" {
 		return address{}, fmt.Errorf("read repository address on %q: a repository has no query or fragment: %w", u.Host, ErrURL)
 	}
-	if paste.HasAddress(u.Path) {
+	if addresses.Within(u.Path) {
 		return address{}, fmt.Errorf("read repository address on %q: another address, or a user and password, is in its path, which would end up in logs: %w", u.Host, ErrURL)
 	}
 	shown := *u
@@ -125,7 +125,7 @@ func parseURL(raw string) (address, error) {
 		if u.Hostname() == "" || strings.HasPrefix(u.Hostname(), "-") || strings.HasPrefix(u.User.Username(), "-") {
 			return address{}, fmt.Errorf("read repository address: its host or user is missing or starts with a dash: %w", ErrURL)
 		}
-		if paste.IsToken(u.User.Username()) {
+		if addresses.IsToken(u.User.Username()) {
 			return address{}, errTokenOverSSH
 		}
 		return address{by: overSSH, forGit: raw, display: shown.String(), user: u.User.Username()}, nil

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 )
 
@@ -121,7 +122,7 @@ func (auth Auth) header(a address) (header string, secrets []string, err error) 
 	token, user := paste.Line(string(auth.Token)), paste.Line(auth.TokenUser)
 	blank := func(r rune) bool { return r <= ' ' || r >= 0x7f }
 	switch {
-	case a.user != "" && (token == "" || a.user == token || paste.IsToken(a.user)):
+	case a.user != "" && (token == "" || a.user == token || addresses.IsToken(a.user)):
 		// A lone user name is how tokens are often put in URLs.
 		return "", nil, fmt.Errorf("use %q: the address contains a user or token; give a token with the option token, and its user with token-user: %w", a.display, ErrURL)
 	case a.user != "" && user != "" && a.user != user:

@@ -8,7 +8,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -121,39 +120,6 @@ func fromBase64(text string) []byte {
 		return nil
 	}
 	return inner
-}
-
-// Shown takes out of an address, also of one that is none, what may be a user, a
-// password, or a token in a query.
-func Shown(text string) string {
-	if i := strings.LastIndex(text, "@"); i >= 0 {
-		text = "…" + text[i:]
-	}
-	if i := strings.Index(text, "?"); i >= 0 {
-		text = text[:i] + "…"
-	}
-	return text
-}
-
-// passwordForm is a user and a password within a path.
-var passwordForm = regexp.MustCompile(`[^/]*:[^@]*@`)
-
-// HasAddress reports whether an address is within the path of another, which may
-// hold a user and a password where nobody looks for them.
-func HasAddress(path string) bool {
-	return strings.Contains(path, "://") || passwordForm.MatchString(path)
-}
-
-// IsToken reports whether a text begins as tokens of the large hosts do, which
-// put that there so that a token in the wrong place can be found.
-func IsToken(text string) bool {
-	for _, prefix := range []string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "gldt-", "glcbt-", "ATBB", "ATCTT"} {
-		if strings.HasPrefix(text, prefix) {
-			// Where it is only letters, a word may begin so.
-			return strings.ContainsAny(prefix, "_-") || len(text) >= 24
-		}
-	}
-	return false
 }
 
 // Items returns the lines of a list: those between newlines or commas, each as Line

@@ -11,9 +11,9 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
-	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
@@ -101,7 +101,7 @@ func (o *Options) checkUpstream(c *checker) {
 	case u.RawQuery != "" || u.ForceQuery || strings.Contains(o.Upstream, "#"):
 		c.refuse("upstream has a query or fragment, which no path can follow and which would end up in logs; " +
 			"write https://HOST/PATH, and give a password with upstream-user and upstream-password")
-	case paste.HasAddress(u.Path):
+	case addresses.Within(u.Path):
 		c.refuse("upstream has another address, or a user and password, in its path, which would end up in logs; write https://HOST/PATH")
 	case scheme == "http" && secret && !loopback(u.Hostname()):
 		c.refuse("upstream-password would be sent unencrypted; use https for upstream")
@@ -169,7 +169,7 @@ func (o *Options) checkPublicURL(c *checker) {
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		c.refuse("public-url is not an http(s) address; write https://HOST/PATH")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || paste.HasAddress(u.Path):
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || addresses.Within(u.Path):
 		c.refuse("public-url has more than a host and a path; it is published, and package/NAME-VERSION.tar.gz is added to it")
 	case webPlace(u) == c.web:
 		c.refuse("upstream and public-url are the same address; a mirror of itself never gets anything new")
@@ -240,7 +240,7 @@ var brokenScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]+(?::|//)`)
 // and nobody would ever look there; so one that is to be made says that it is a
 // path.
 func (c *checker) folder(option, path, remedy string) {
-	shown := paste.Shown(path)
+	shown := addresses.Shown(path)
 	switch {
 	case c.comment(option, path):
 	case strings.HasPrefix(path, "~"):
@@ -284,7 +284,7 @@ func (c *checker) comment(option, text string) bool {
 		if shown == "" {
 			shown = text
 		}
-		c.refuse("%s %q contains a comment; in a text of several lines a # does not begin one, so remove it", option, paste.Shown(shown))
+		c.refuse("%s %q contains a comment; in a text of several lines a # does not begin one, so remove it", option, addresses.Shown(shown))
 	}
 	return noted
 }

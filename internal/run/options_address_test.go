@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/paste"
+	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
@@ -189,7 +189,7 @@ func TestCommentsAreNamed(t *testing.T) {
 		"s3-region": "us-east-1", "branch": "data", "tag": "current", "bucket": "s3://name", "upstream": "https://host", "files-repository": "git@host:r", "hashes-repository": "git@host:r",
 	} {
 		got := refused(t, map[string]string{inputVariables(option)[0]: value + " # ours"})
-		if !strings.Contains(got, fmt.Sprintf("%s %q contains a comment", option, paste.Shown(value))) {
+		if !strings.Contains(got, fmt.Sprintf("%s %q contains a comment", option, addresses.Shown(value))) {
 			t.Errorf("%s: %s", option, got)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
 	"github.com/hackage-mirror/hackage-mirror/internal/bounded"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
@@ -121,7 +122,7 @@ func (o *Options) bucketDefaults() (bucket.Defaults, error) {
 	if defaults.Endpoint, err = bucket.ParseEndpoint(o.S3Endpoint); err != nil {
 		return defaults, fmt.Errorf("s3-endpoint: %w; write it as https://HOST", err)
 	}
-	if u, err := url.Parse(defaults.Endpoint); err != nil || paste.HasAddress(u.Path) {
+	if u, err := url.Parse(defaults.Endpoint); err != nil || addresses.Within(u.Path) {
 		return defaults, errors.New("s3-endpoint has another address, or a user and password, in its path; write it as https://HOST")
 	}
 	return defaults, nil

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
@@ -136,7 +137,7 @@ func (c *checker) readable(text string, defaults bucket.Defaults) {
 			c.refuse("bucket: %w", err)
 		}
 	case !saysPath(text) && !exists(text):
-		c.refuse("bucket %q is no folder here; for a server write https://HOST/PATH, for S3 s3://NAME", paste.Shown(text))
+		c.refuse("bucket %q is no folder here; for a server write https://HOST/PATH, for S3 s3://NAME", addresses.Shown(text))
 	}
 }
 
@@ -154,7 +155,7 @@ func (c *checker) readableWeb(text string) {
 		c.refuse("bucket has a user or password in its address, which would end up in logs; give the address at which everybody can read it")
 	case u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#"):
 		c.refuse("bucket has a query or fragment, behind which no path can stand; write https://HOST/PATH")
-	case paste.HasAddress(u.Path):
+	case addresses.Within(u.Path):
 		c.refuse("bucket has another address, or a user and password, in its path; write https://HOST/PATH")
 	}
 }

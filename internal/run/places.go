@@ -6,8 +6,8 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
-	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 )
 
 // A place is where an option's value leads: a folder, a remote repository, or
@@ -24,7 +24,7 @@ type place struct {
 // a folder inside another: each would write over what the other has.
 func (c *checker) claim(p place) {
 	for _, q := range c.places {
-		name, other := paste.Shown(p.name), paste.Shown(q.name)
+		name, other := addresses.Shown(p.name), addresses.Shown(q.name)
 		switch {
 		case p.same(q) && p.option == q.option:
 			c.refuse("%s %q is given twice; name each once", p.option, name)

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 	"github.com/hackage-mirror/hackage-mirror/internal/bounded"
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 )
@@ -200,7 +201,7 @@ func newSecret(text []byte, kind Kind, path string, mode fs.FileMode) (Secret, e
 	case Phrase:
 		plain = []byte(strings.TrimRight(paste.Decode(text), "\r\n"))
 	case Addresses:
-		plain = []byte(strings.Join(addresses(paste.Decode(text)), "\n"))
+		plain = []byte(strings.Join(list(paste.Decode(text)), "\n"))
 	}
 	if len(bytes.TrimSpace(plain)) == 0 {
 		return Secret{}, errors.New("the secret is empty; leave the option out instead")
@@ -211,9 +212,9 @@ func newSecret(text []byte, kind Kind, path string, mode fs.FileMode) (Secret, e
 	return hide(&held{text: plain, path: path, mode: mode}), nil
 }
 
-// addresses returns those of a list: one a line, or between commas if each begins
+// list returns the addresses of a list: one a line, or between commas if each begins
 // as an address does. Half of one would be somebody else's.
-func addresses(text string) (all []string) {
+func list(text string) (all []string) {
 	for line := range strings.SplitSeq(text, "\n") {
 		items := paste.Items(line)
 		if slices.ContainsFunc(items, func(item string) bool { return !beginsAddress.MatchString(item) }) {
@@ -239,7 +240,7 @@ func LooksLike(text string) bool {
 	words := strings.FieldsFunc(plain, func(r rune) bool {
 		return r != '_' && r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
 	})
-	return slices.ContainsFunc(words, paste.IsToken)
+	return slices.ContainsFunc(words, addresses.IsToken)
 }
 
 // IsFile reports whether path names something to read, which a folder is not.

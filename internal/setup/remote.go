@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/paste"
+	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 )
 
 // githubHost is the host whose repositories are named OWNER/REPO.
@@ -29,7 +29,7 @@ var (
 // ParseSlug reads the OWNER/REPO of a repository on GitHub.
 func ParseSlug(text string) (string, error) {
 	if !slugForm.MatchString(text) || strings.HasSuffix(text, "/.") || strings.HasSuffix(text, "/..") {
-		return "", fmt.Errorf("%.200q is not a repository; write OWNER/REPO", paste.Shown(text))
+		return "", fmt.Errorf("%.200q is not a repository; write OWNER/REPO", addresses.Shown(text))
 	}
 	return strings.TrimSuffix(text, ".git"), nil
 }
