@@ -111,14 +111,14 @@ func (s *stage) configure(key string) {
 	s.Helper()
 	s.secrets = map[string]string{
 		"SIGNING_KEY": key, "GITHUB_TOKEN": "token-of-the-workflow",
-		"FILES_SSH_KEY": s.ssh.key(s.T, "files"), "HASHES_SSH_KEY": s.ssh.key(s.T, "hashes"),
+		"FILES_SSH_KEY": s.ssh.keys["files"], "HASHES_SSH_KEY": s.ssh.keys["hashes"],
 		"AWS_ACCESS_KEY_ID": s.s3.Credentials.ID, "AWS_SECRET_ACCESS_KEY": s.s3.Credentials.Secret,
 		"PING_URL": s.watcher.URL + "/secret-ping", "NOTIFY_URL": s.watcher.URL + "/secret-note",
 	}
 	s.variables = map[string]string{
 		"UPSTREAM": s.upstream.URL, "ROOT_KEYS": strings.Join(s.hackage.KeyIDs(), "\n"), "KEY_THRESHOLD": strconv.Itoa(s.hackage.Threshold()),
 		"BUCKET": s.s3.Address(s.bucket, ""), "PUBLIC_URL": s.s3.PublicURL(s.bucket),
-		"FILES_REPOSITORY": s.ssh.url("files"), "HASHES_REPOSITORY": s.ssh.url("hashes"), "SSH_KNOWN_HOSTS": s.ssh.knownHosts(s.T),
+		"FILES_REPOSITORY": s.ssh.url("files"), "HASHES_REPOSITORY": s.ssh.url("hashes"), "SSH_KNOWN_HOSTS": s.ssh.KnownHosts(),
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo/sshtest"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 )
 
@@ -110,36 +110,20 @@ func (w *world) gpgKeyOf(private, public, passphrase string) gpgKey {
 // them do nothing but git in its own folder.
 func TestDeployKeysOfInit(t *testing.T) {
 	t.Parallel()
-	sshd := findProgram(t, "sshd", "/usr/sbin", "/usr/local/sbin", "/sbin")
-	me, err := user.Current()
-	if err != nil {
-		t.Fatal(err)
-	}
 	w := newWorld(t, hackagetest.Small())
 	keys := w.made(initArgs(w.path("init"))...)
-	dir := t.TempDir()
-	_, hostKey := keygen(t, filepath.Join(dir, "host"))
-	var authorized strings.Builder
+	var authorized []string
 	for option, repository := range map[string]string{"files": w.files(), "hashes": w.hashes()} {
 		public, err := os.ReadFile(filepath.Join(w.path("init"), "keys", option+"-ssh-key.pub"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&authorized, "restrict,command=\"case $SSH_ORIGINAL_COMMAND in *%s*) exec sh -c \\\"$SSH_ORIGINAL_COMMAND\\\";; *) exit 1;; esac\" %s", repository, public)
+		authorized = append(authorized, fmt.Sprintf("restrict,command=\"case $SSH_ORIGINAL_COMMAND in *%s*) exec sh -c \\\"$SSH_ORIGINAL_COMMAND\\\";; *) exit 1;; esac\" %s", repository, public))
 	}
-	writeFile(t, filepath.Join(dir, "client.pub"), []byte(authorized.String()))
-	port, ok := 0, false
-	for range 5 {
-		if port, ok = startSSHD(t, sshd, dir); ok {
-			break
-		}
-	}
-	if !ok {
-		t.Fatal("sshd does not start")
-	}
-	args := w.over(fmt.Sprintf("ssh://%s@127.0.0.1:%d%s", me.Username, port, w.dir))
+	host := sshtest.New(t, "", authorized...)
+	args := w.over(host.URL(w.dir))
 	w.use(keys)
-	w.env["INPUT_SSH-KNOWN-HOSTS"] = fmt.Sprintf("[127.0.0.1]:%d %s\n", port, hostKey)
+	w.env["INPUT_SSH-KNOWN-HOSTS"] = host.KnownHosts()
 	code, said := w.run(args...)
 	if code != CodeDone {
 		t.Fatalf("exit code %d:\n%s", code, said)

@@ -1,25 +1,20 @@
 package run
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/pem"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo/sshtest"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 )
 
@@ -155,117 +150,20 @@ func TestRefusedRepositoryIsToldOfBeforeTheTarballs(t *testing.T) {
 	}
 }
 
-// An sshHost is a real sshd on a loopback port that takes one key.
-type sshHost struct {
-	base  string // as an address begins
-	known string
-	key   string // private
-	log   string
-}
-
-// spent counts the connections to the host and the steps of git over them since the
-// last call.
-func (h *sshHost) spent(t *testing.T) (connections, steps int) {
-	t.Helper()
-	words := string(readFile(t, h.log))
-	writeFile(t, h.log, nil)
-	return strings.Count(words, "Accepted publickey"), strings.Count(words, "Starting session: command")
-}
-
-// keygen makes a key with ssh-keygen and returns both halves.
-func keygen(t *testing.T, file string) (private, public string) {
-	t.Helper()
-	out, err := exec.Command(findProgram(t, "ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", file).CombinedOutput()
-	if err != nil {
-		t.Fatalf("ssh-keygen: %v\n%s", err, out)
-	}
-	one, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	two, err := os.ReadFile(file + ".pub")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(one), strings.TrimSpace(string(two))
-}
-
-func newSSHHost(t *testing.T) *sshHost {
-	t.Helper()
-	sshd := findProgram(t, "sshd", "/usr/sbin", "/usr/local/sbin", "/sbin")
-	me, err := user.Current()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	_, hostKey := keygen(t, filepath.Join(dir, "host"))
-	private, _ := keygen(t, filepath.Join(dir, "client"))
-	// sshd takes its port from its settings; one that was free a moment ago
-	// may be lost, so it is tried again.
-	for range 5 {
-		if port, ok := startSSHD(t, sshd, dir); ok {
-			return &sshHost{
-				base:  fmt.Sprintf("ssh://%s@127.0.0.1:%d", me.Username, port),
-				known: fmt.Sprintf("[127.0.0.1]:%d %s\n", port, hostKey),
-				key:   private,
-				log:   filepath.Join(dir, "log"),
-			}
-		}
-	}
-	words, _ := os.ReadFile(filepath.Join(dir, "log")) // all there is to say
-	t.Fatalf("sshd does not start: %s", words)
-	return nil
-}
-
-// startSSHD starts sshd and waits until it answers; false if it ended.
-func startSSHD(t *testing.T, sshd, dir string) (port int, ok bool) {
-	t.Helper()
-	probe, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port = probe.Addr().(*net.TCPAddr).Port
-	if err := probe.Close(); err != nil {
-		t.Fatal(err)
-	}
-	in := func(name string) string { return filepath.Join(dir, name) }
-	writeFile(t, in("config"), fmt.Appendf(nil, "Port %d\nListenAddress 127.0.0.1\nHostKey %s\nAuthorizedKeysFile %s\n"+
-		"PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nLogLevel VERBOSE\n",
-		port, in("host"), in("client.pub")))
-	ctx, stop := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, sshd, "-D", "-f", in("config"), "-E", in("log"))
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		_ = cmd.Wait() // killed at the end of the test
-		close(ended)
-	}()
-	t.Cleanup(func() {
-		stop()
-		<-ended
-	})
-	for {
-		conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			return port, conn.Close() == nil
-		}
-		select {
-		case <-ended:
-			return 0, false
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+// sshHost starts an sshd that takes one key, and has runs use that.
+func (w *world) sshHost() (host *sshtest.Host, key []byte) {
+	w.Helper()
+	key, public := sshtest.Key(w.T, "ed25519")
+	host = sshtest.New(w.T, "", public)
+	w.env["INPUT_SSH-KEY"], w.env["INPUT_SSH-KNOWN-HOSTS"] = string(key), host.KnownHosts()
+	return host, key
 }
 
 func TestRepositoriesOverSSH(t *testing.T) {
 	t.Parallel()
-	host := newSSHHost(t)
 	w := newWorld(t, hackagetest.Small())
-	args := w.over(host.base + w.dir)
-	w.env["INPUT_SSH-KEY"] = host.key
-	w.env["INPUT_SSH-KNOWN-HOSTS"] = host.known
+	host, key := w.sshHost()
+	args := w.over(host.URL(w.dir))
 	var all strings.Builder
 	step := func(code int, parts ...string) {
 		t.Helper()
@@ -299,29 +197,28 @@ func TestRepositoriesOverSSH(t *testing.T) {
 
 	w.hackage.Upload("last", "1", nil, nil)
 	refs := w.refs(w.files()) + w.refs(w.hashes())
-	other, _ := keygen(t, w.path("other"))
-	w.env["INPUT_SSH-KEY"] = other
+	other, _ := sshtest.Key(t, "ed25519")
+	w.env["INPUT_SSH-KEY"] = string(other)
 	step(CodeError, "refused the credentials", "files-repository", "hashes-repository")
-	w.env["INPUT_SSH-KEY"] = host.key
+	w.env["INPUT_SSH-KEY"] = string(key)
 	delete(w.env, "INPUT_SSH-KNOWN-HOSTS")
 	step(CodeError, "host key is unknown")
 	if w.refs(w.files())+w.refs(w.hashes()) != refs {
 		t.Error("a run without the right keys moved something")
 	}
-	w.hides(all.String(), host.key, other, string(w.key))
+	w.hides(all.String(), string(key), string(other), string(w.key))
 }
 
 // TestRunsOverSSHConnectOnce: however many steps of git a run has, and they are few.
 func TestRunsOverSSHConnectOnce(t *testing.T) {
 	t.Parallel()
-	host := newSSHHost(t)
 	w := newWorld(t, hackagetest.Small())
-	args := w.over(host.base + w.dir)
-	w.env["INPUT_SSH-KEY"], w.env["INPUT_SSH-KNOWN-HOSTS"] = host.key, host.known
+	host, _ := w.sshHost()
+	args := w.over(host.URL(w.dir))
 	if said := w.fill(CodeDone, args...); strings.Contains(said, "connects anew") {
 		t.Errorf("first: %s", said)
 	}
-	if connections, steps := host.spent(t); connections != 1 {
+	if connections, steps := host.Count(t); connections != 1 {
 		t.Errorf("first: %d connections for %d steps", connections, steps)
 	}
 	for _, repository := range []string{w.files(), w.hashes()} {
@@ -343,7 +240,7 @@ func TestRunsOverSSHConnectOnce(t *testing.T) {
 		run.grow()
 		said := w.fill(CodeDone, args...)
 		w.checkAll()
-		if connections, steps := host.spent(t); connections != 1 || steps != run.steps {
+		if connections, steps := host.Count(t); connections != 1 || steps != run.steps {
 			t.Errorf("%s: %d connections, %d steps, want %d", run.name, connections, steps, run.steps)
 		}
 		if strings.Contains(said, "connects anew") {

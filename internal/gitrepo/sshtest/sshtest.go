@@ -184,11 +184,14 @@ func (h *Host) URL(path string) string { return "ssh://" + h.User + "@" + h.Addr
 // KnownHosts is the line of the host.
 func (h *Host) KnownHosts() string { return knownhosts.Normalize(h.Address) + " " + h.HostKey + "\n" }
 
-// Count tells how often somebody was let in since the start, and how many commands
-// were run.
-func (h *Host) Count(t testing.TB) (connections, steps int) {
+// Count tells how often somebody was let in since the last call, and how many
+// commands were run.
+func (h *Host) Count(t testing.TB) (connections, commands int) {
 	t.Helper()
 	said, err := os.ReadFile(h.Log)
+	if err == nil {
+		err = os.Truncate(h.Log, 0)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
