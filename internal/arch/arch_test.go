@@ -76,6 +76,7 @@ func design() rules {
 			"internal/bucket/s3":       {imports: internal("bucket", "plain")},
 			"internal/bucket/open":     {imports: internal("bucket", "bucket/folder", "bucket/s3")},
 			// For tests only: no room has them among its imports.
+			"testdata/hackage":           {imports: []string{"testdata/demo"}, stdOnly: true},
 			"internal/hackagetest":       {imports: internal("hashes", "index", "tuf")},
 			"internal/bucket/buckettest": {imports: internal("bounded", "bucket", "midstate")},
 			"internal/bucket/s3test":     {imports: internal("bucket/s3")},

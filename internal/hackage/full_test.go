@@ -13,54 +13,23 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
-// fullIndex is an index of Hackage's size, packed, and what it unpacks to.
-// HACKAGE_INDEX names one, 01-index.tar.gz; else one is made of the larger test
-// data, where they are.
+// fullIndex is an index of Hackage's size, packed, and what it unpacks to: the
+// 01-index.tar.gz that HACKAGE_INDEX names.
 func fullIndex(b *testing.B) (path string, info tuf.FileInfo) {
 	b.Helper()
-	path = os.Getenv("HACKAGE_INDEX")
-	if path == "" {
-		path = filepath.Join(b.TempDir(), indexGzFile)
-		packFull(b, path)
+	if path = os.Getenv("HACKAGE_INDEX"); path == "" {
+		b.Skip("NOT MEASURED: set HACKAGE_INDEX to a 01-index.tar.gz of Hackage's size")
 	}
 	info, err := gunzipped(path)
 	if err != nil {
 		b.Fatal(err)
 	}
 	return path, info
-}
-
-// packFull packs the index of the larger test data.
-func packFull(b *testing.B, path string) {
-	b.Helper()
-	in, err := os.Open("../../../shared/scale/full-01-index.tar.zst")
-	if err != nil {
-		b.Skipf("larger test data: %v", err)
-	}
-	defer func() { _ = in.Close() }()
-	z, err := zstd.NewReader(in, zstd.WithDecoderMaxWindow(1<<27))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer z.Close()
-	out, err := os.Create(path)
-	if err != nil {
-		b.Fatal(err)
-	}
-	w, err := gzip.NewWriterLevel(out, gzip.BestSpeed)
-	if err != nil {
-		b.Fatal(err)
-	}
-	_, err = io.Copy(w, z)
-	if err := errors.Join(err, w.Close(), out.Close()); err != nil {
-		b.Fatal(err)
-	}
 }
 
 // gunzipped is the floor: to unpack and to hash, and nothing else.

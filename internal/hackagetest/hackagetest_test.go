@@ -11,8 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +20,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	reference "github.com/hackage-mirror/hackage-mirror/testdata/hackage"
 )
 
 // mustVerify checks a generation against the keys pinned at the start.
@@ -61,29 +60,18 @@ func readIndex(t *testing.T, raw []byte) (headers []tar.Header, contents [][]byt
 // The second reader must itself take what Hackage's own tool made.
 func TestReferenceRepositoryVerifies(t *testing.T) {
 	t.Parallel()
-	shared := filepath.Join("..", "..", "..", "shared", "hackage", "syn", "s4-rotated")
-	if _, err := os.Stat(shared); err != nil {
-		t.Skipf("no reference repositories here: %v", err)
+	set, err := reference.Read("syn")
+	if err != nil {
+		t.Fatal(err)
 	}
 	file := func(path string) []byte {
-		raw, err := os.ReadFile(filepath.Join(shared, strings.Replace(path, "01-index.tar", "01-index.tar.gz", 1)))
-		if path != "01-index.tar" {
-			raw, err = os.ReadFile(filepath.Join(shared, path))
-		}
+		raw, err := set.File("s4-rotated", path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if path == "01-index.tar" {
-			return gunzip(t, raw)
-		}
 		return raw
 	}
-	pinned := []string{
-		"e302a3c64cc3de3cf200454ee5ebfb356537868f7fd77c749dd7af429fdeab8c",
-		"0ae83abc9fc08d025649fc6f7e6f4a1e8d160c48269a236e13c17524080d0ffc",
-		"534c48938be14d52ddc6638dd8b0d9dea6c10f881aa36dd644c4dc792c983f54",
-	}
-	if _, err := verify(file, pinned, 2); err != nil {
+	if _, err := verify(file, set.RootKeys, set.Threshold); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -116,17 +115,6 @@ func mustRun(t testing.TB, l *index.Log) []string {
 		t.Fatalf("read entries: %v", err)
 	}
 	return lines
-}
-
-// shared returns the path of a file that lies beside some checkouts, or skips
-// the test.
-func shared(t testing.TB, name string) string {
-	t.Helper()
-	path := filepath.Join("../../../shared", filepath.FromSlash(name))
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("larger test data: %v", err)
-	}
-	return path
 }
 
 // gunzip reads a compressed file.

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"path"
@@ -20,59 +19,27 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+	reference "github.com/hackage-mirror/hackage-mirror/testdata/hackage"
 )
 
-// The repositories that hackage-repo-tool made lie beside the checkout, where
-// they are.
-const reference = "../../../shared/hackage"
-
-// A referenceSet is one of them: a repository in several generations.
-type referenceSet struct {
-	name         string
-	RootKeys     []string `json:"root_keys"`
-	KeyThreshold int      `json:"key_threshold"`
-}
+// A referenceSet is a repository that hackage-repo-tool made.
+type referenceSet struct{ reference.Set }
 
 func newReferenceSet(t *testing.T, name string) *referenceSet {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join(reference, name, "manifest.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skipf("not tested: the reference repositories are not beside this checkout")
-	}
-	set := &referenceSet{name: name}
-	if err == nil {
-		err = json.Unmarshal(raw, set)
-	}
+	set, err := reference.Read(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return set
+	return &referenceSet{set}
 }
 
-// materialize makes dir hold a generation, like the script beside the
-// repositories. What dir held before stays, as it does on a server.
+// materialize makes dir hold a generation. What dir held before stays, as it does on
+// a server.
 func (set *referenceSet) materialize(t *testing.T, generation, dir string) {
 	t.Helper()
-	from := filepath.Join(reference, set.name, generation)
-	copyTo := func(from, key string) {
-		t.Helper()
-		raw, err := os.ReadFile(from)
-		if err != nil {
-			t.Fatal(err)
-		}
-		writeFile(t, filepath.Join(dir, filepath.FromSlash(key)), raw)
-	}
-	for _, name := range []string{"root.json", "mirrors.json", "snapshot.json", "timestamp.json", "01-index.tar.gz"} {
-		copyTo(filepath.Join(from, name), name)
-	}
-	writeFile(t, filepath.Join(dir, "01-index.tar"), gunzip(t, filepath.Join(from, "01-index.tar.gz")))
-	list, err := os.ReadFile(filepath.Join(from, "PACKAGES.sha256"))
-	if err != nil {
+	if err := set.Write(dir, generation); err != nil {
 		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(list)) {
-		_, name, _ := strings.Cut(strings.TrimSpace(line), "  ")
-		copyTo(filepath.Join(reference, set.name, "packages", name), "package/"+name)
 	}
 }
 
@@ -110,7 +77,7 @@ func (w *world) referenceSync(code int, set *referenceSet, upstream string) stri
 	w.Helper()
 	got, said := w.run(
 		"sync", "--upstream", upstream, "--root-keys", strings.Join(set.RootKeys, ","),
-		"--key-threshold", strconv.Itoa(set.KeyThreshold),
+		"--key-threshold", strconv.Itoa(set.Threshold),
 		"--bucket", w.bucket(), "--files-repository", w.files(), "--hashes-repository", w.hashes(),
 	)
 	if got != code {

@@ -255,7 +255,7 @@ func demoMirrored(t *testing.T) mirrored {
 func referenceMirrored(t *testing.T) mirrored {
 	set := newReferenceSet(t, "real")
 	return mirrored{
-		generations: []string{"g0", "g1", "g2", "g3"}, keys: set.RootKeys, threshold: set.KeyThreshold,
+		generations: []string{"g0", "g1", "g2", "g3"}, keys: set.RootKeys, threshold: set.Threshold,
 		write: func(generation, dir string) { set.materialize(t, generation, dir) },
 	}
 }

@@ -150,7 +150,7 @@ func TestStatusOfExpiredReference(t *testing.T) {
 	good, expired := w.path("good"), w.path("expired")
 	set.materialize(t, "g3", good)
 	set.materialize(t, "g3-expired", expired)
-	args := []string{"status", expired, "--upstream", good, "--root-keys", strings.Join(set.RootKeys, ","), "--key-threshold", fmt.Sprint(set.KeyThreshold)}
+	args := []string{"status", expired, "--upstream", good, "--root-keys", strings.Join(set.RootKeys, ","), "--key-threshold", fmt.Sprint(set.Threshold)}
 	w.says(w.bare(CodeDegraded, args...), "degraded", "! timestamp.json expired at 2002-04-02")
 }
 

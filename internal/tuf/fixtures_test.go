@@ -43,10 +43,11 @@ func (f fileFacts) mustBe(t *testing.T, what string, have tuf.FileInfo) {
 	}
 }
 
-func committed(t testing.TB) collection { return load(t, filepath.Join("..", "..", "testdata", "tuf")) }
+func committed(t testing.TB) collection { return load(t, "syn") }
 
-func load(t testing.TB, dir string) collection {
+func load(t testing.TB, set string) collection {
 	t.Helper()
+	dir := filepath.Join("..", "..", "testdata", "hackage", set)
 	raw, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -97,21 +98,10 @@ func (g generation) expired() bool { return strings.HasSuffix(g.dir, "-expired")
 
 func TestFixtures(t *testing.T) {
 	t.Parallel()
-	dirs := []string{filepath.Join("..", "..", "testdata", "tuf")}
-	more, err := filepath.Glob(filepath.Join("..", "..", "..", "shared", "hackage", "*", "manifest.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range more {
-		dirs = append(dirs, filepath.Dir(path))
-	}
-	if len(more) == 0 {
-		t.Log("the committed generations only: no folder of others beside the repository")
-	}
-	for _, dir := range dirs {
-		c := load(t, dir)
+	for _, set := range []string{"syn", "real"} {
+		c := load(t, set)
 		for _, name := range c.names {
-			t.Run(filepath.Base(dir)+"/"+name, func(t *testing.T) {
+			t.Run(set+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				verifyGeneration(t, c, c.generation(name))
 			})

@@ -5,61 +5,37 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
-	"os"
 	"path"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/klauspost/compress/zstd"
-
+	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	reference "github.com/hackage-mirror/hackage-mirror/testdata/hackage"
 )
-
-// generation is what a manifest says of one generation of a repository.
-type generation struct {
-	Packages int `json:"packages"`
-	Tar      struct {
-		Length int64  `json:"length"`
-		SHA256 string `json:"sha256"`
-	} `json:"index_tar"`
-}
-
-// TestDemoGenerations reads the two generations of the embedded Hackage, the
-// second one also from where the first one ends.
-func TestDemoGenerations(t *testing.T) {
-	t.Parallel()
-	followGenerations(t, []step{
-		{raw: gunzip(t, "../../testdata/demo/gen1/01-index.tar.gz"), packages: 26},
-		{raw: gunzip(t, "../../testdata/demo/gen2/01-index.tar.gz"), packages: 56},
-	})
-}
 
 // TestGenerations reads the generations of a repository that the reference tool
 // made, each from the position where the one before ended.
 func TestGenerations(t *testing.T) {
 	t.Parallel()
-	manifest := shared(t, "hackage/real/manifest.json")
-	raw, err := os.ReadFile(manifest)
+	set, err := reference.Read("real")
 	if err != nil {
-		t.Fatal(err)
-	}
-	var m struct{ Generations map[string]generation }
-	if err := json.Unmarshal(raw, &m); err != nil {
 		t.Fatal(err)
 	}
 	var steps []step
 	for _, name := range []string{"g0", "g1", "g2", "g3"} {
-		g := m.Generations[name]
-		s := step{raw: gunzip(t, filepath.Join(filepath.Dir(manifest), name, "01-index.tar.gz")), packages: g.Packages}
-		if sum := sha256.Sum256(s.raw); hex.EncodeToString(sum[:]) != g.Tar.SHA256 || int64(len(s.raw)) != g.Tar.Length {
+		raw, err := set.File(name, "01-index.tar")
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := set.Generations[name]
+		if sum := sha256.Sum256(raw); hex.EncodeToString(sum[:]) != g.IndexTar.SHA256 || int64(len(raw)) != g.IndexTar.Length {
 			t.Fatalf("%s: index is not the one of the manifest", name)
 		}
-		steps = append(steps, s)
+		steps = append(steps, step{raw, g.Packages})
 	}
 	followGenerations(t, steps)
 }
@@ -107,32 +83,31 @@ func followGenerations(t *testing.T, steps []step) {
 	}
 }
 
-// TestRealHistory scans a hundredth of Hackage's true history, in the Hackage
-// server's form: nothing in it may be skipped.
-func TestRealHistory(t *testing.T) {
+// TestHistory scans a hundredth of Hackage's releases, in the Hackage server's form:
+// nothing in it may be skipped.
+func TestHistory(t *testing.T) {
 	t.Parallel()
-	f, err := os.Open(shared(t, "scale/small-01-index.tar.zst"))
-	if err != nil {
-		t.Fatal(err)
+	h := hackagetest.New(hackagetest.Options{})
+	for n := range 2000 {
+		name, version := fmt.Sprintf("p%d", n%71), fmt.Sprintf("0.%d", n)
+		h.Upload(name, version, fmt.Appendf(nil, "name: %s\r\nversion: %s\n%s", name, version, strings.Repeat("-- \xe9\n", n%99)), []byte(version))
+		for revision := range n % 5 / 3 {
+			h.Revise(name, version, fmt.Appendf(nil, "name: %s\nx-revision: %d\n", name, revision))
+		}
+		if n%50 == 0 {
+			h.Prefer(name, name+" >0")
+		}
 	}
-	defer f.Close()
-	z, err := zstd.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	raw, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
+	raw := h.Generation().File("01-index.tar")
 	compareWithTar(t, raw)
 	l := index.NewLog(bytes.NewReader(raw), index.Position{})
 	tail, err := index.Scan(l, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(tail.Changes) != 2033 || tail.Entries != 4456 || tail.Skipped.Count != 0 {
-		t.Errorf("%d releases in %d entries, skipped %+v; want 2033 in 4456, none skipped", len(tail.Changes), tail.Entries, tail.Skipped)
+	if len(tail.Changes) != 2000 || tail.Entries != len(h.Generation().Entries()) || tail.Skipped.Count != 0 {
+		t.Errorf("%d releases in %d entries, skipped %+v; want 2000 in %d, none skipped",
+			len(tail.Changes), tail.Entries, tail.Skipped, len(h.Generation().Entries()))
 	}
 	for r, n := range tail.Changes {
 		if n.Cabals == 0 || n.TargetOffset < 0 {
