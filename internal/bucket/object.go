@@ -52,7 +52,7 @@ func (o Object) Copy(ctx context.Context, w io.Writer) error {
 	}
 	digest := o.Base.Resume()
 	// One byte more than declared tells a longer body without reading all of it.
-	limited := io.LimitReader(bounded.Reader(ctx, o.Body), o.rest()+1)
+	limited := io.LimitReader(bounded.Reader(ctx, o.Body), o.Rest()+1)
 	n, err := io.Copy(io.MultiWriter(digest, w), limited)
 	if err != nil {
 		return fmt.Errorf("copy body: %w", err)
@@ -97,8 +97,8 @@ func Differs(have Info, sum [sha256.Size]byte, o Object) error {
 	return &Unmet{true, have, fmt.Errorf("have SHA-256 %x, want %x: %w", sum, o.SHA256, ErrDiffers)}
 }
 
-// rest is the length of Body in bytes.
-func (o Object) rest() int64 { return o.Size - o.Base.Length }
+// Rest is the length of Body in bytes.
+func (o Object) Rest() int64 { return o.Size - o.Base.Length }
 
 // Reads counts what a store read of its objects.
 type Reads struct {

@@ -2,8 +2,6 @@ package s3
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 	"net"
@@ -14,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -138,8 +135,6 @@ func expired(err error) bool {
 // mayPass says of an error that lies with the body that a new attempt is no use.
 func mayPass(err error) aws.Ternary {
 	switch {
-	case errors.As(err, new(bodyError)):
-		return aws.FalseTernary
 	case busy(err), expired(err):
 		return aws.TrueTernary
 	}
@@ -228,21 +223,6 @@ func (c *stallConn) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.Conn.Write(p)
-}
-
-// withPayload signs a request for a body of which the SHA-256 is known, so the
-// body is not read for that, and the server has to compare it.
-func withPayload(sum [sha256.Size]byte) func(*s3.Options) {
-	return func(o *s3.Options) {
-		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
-			return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("KnownPayload",
-				func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
-					middleware.InitializeOutput, middleware.Metadata, error,
-				) {
-					return next.HandleInitialize(v4.SetPayloadHash(ctx, hex.EncodeToString(sum[:])), in)
-				}), middleware.After)
-		})
-	}
 }
 
 // leaveAcceptEncodingUnsigned sends that header without signing it, for there are

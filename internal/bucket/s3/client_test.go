@@ -28,7 +28,6 @@ func TestWhatIsTriedAgain(t *testing.T) {
 		"out of order":      {status(http.StatusInternalServerError), 6},
 		"old credentials":   {&smithy.GenericAPIError{Code: "ExpiredToken"}, 3},
 		"denied":            {&smithy.GenericAPIError{Code: "AccessDenied"}, 1},
-		"body broken":       {&smithyhttp.RequestSendError{Err: bodyError{errors.New("broken")}}, 1},
 	} {
 		if got := attempts(r, fmt.Errorf("put: %w", c.err)); got != c.want {
 			t.Errorf("%s: %d attempts, want %d", name, got, c.want)

@@ -3,8 +3,7 @@ package s3
 import (
 	"context"
 	"errors"
-	"fmt"
-	"hash/maphash"
+	"hash/crc32"
 	"net/http"
 	"strings"
 	"sync"
@@ -25,55 +24,45 @@ type conditions struct {
 	state atomic.Int32
 	// turn is held by the put that finds out the state.
 	turn chan struct{}
-	// locks stand in for what a server lacks, each for the keys of one hash.
+	// locks stand in for what a server lacks, each for the names of one hash.
 	locks [64]sync.Mutex
-	seed  maphash.Seed
 }
 
-// putIf stores o under name if c, which is not Always, holds.
-func (b *Bucket) putIf(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
-	if b.conditions.state.Load() == conditionsUnknown {
-		select {
-		case b.conditions.turn <- struct{}{}:
-			defer func() { <-b.conditions.turn }()
-		case <-ctx.Done():
-			return bucket.Info{}, ctx.Err()
-		}
+// acquire returns once o may be put under a condition, and holds what release gives
+// back. Where it is not known whether the server keeps conditions, one put finds it
+// out, of those that can, and the others wait for no more than that.
+func (b *Bucket) acquire(ctx context.Context, o bucket.Object) (release func(), err error) {
+	release = func() { <-b.conditions.turn }
+	if b.conditions.state.Load() != conditionsUnknown || !b.teaches(o) {
+		return func() {}, nil
 	}
-	if b.conditions.state.Load() == conditionsLacking || strings.HasPrefix(c.ETag(), noETag) {
-		return b.putAfterLook(ctx, name, o, c)
+	select {
+	case b.conditions.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	if b.full && c == bucket.IfAbsent() || o.Size-o.Base.Length > b.part {
-		// Before much is sent in vain.
-		if have, write, err := b.decide(ctx, name, o, c); err != nil || !write {
-			return have, err
-		}
+	if b.conditions.state.Load() != conditionsUnknown {
+		release()
+		return func() {}, nil
 	}
-	info, err := b.putUntilClear(ctx, name, o, c)
-	if refusesHeader(err) {
-		if info, err = b.putAfterLook(ctx, name, o, c); err == nil {
-			b.lackConditions("has neither If-None-Match nor If-Match")
-		}
-		return info, err
-	}
+	return release, nil
+}
+
+// teaches reports whether a put of o is small enough to be made twice.
+func (b *Bucket) teaches(o bucket.Object) bool { return o.Size <= b.part && o.Base.IsZero() }
+
+// learn finds out, after the first conditional put to a server, whether it keeps
+// conditions. Some accept the header and do not heed it; so what was put under a
+// condition that cannot hold any more is put once more, and has to be refused.
+// That changes nothing.
+func (b *Bucket) learn(ctx context.Context, name string, o bucket.Object, c bucket.Condition, info bucket.Info, err error) (bucket.Info, error) {
 	if errors.As(err, new(*bucket.Unmet)) {
 		b.conditions.state.CompareAndSwap(conditionsUnknown, conditionsKept)
 	}
-	if err != nil || b.conditions.state.Load() != conditionsUnknown {
+	if err != nil || !b.teaches(o) || info.ETag == c.ETag() || b.conditions.state.Load() != conditionsUnknown {
 		return info, err
 	}
-	return b.learn(ctx, name, o, c, info)
-}
-
-// learn finds out, after the first conditional put to a server, whether it keeps
-// conditions. Some take the header and do not heed it; so what was put under a
-// condition that cannot hold any more is put once more, and has to be refused.
-// That changes nothing.
-func (b *Bucket) learn(ctx context.Context, name string, o bucket.Object, c bucket.Condition, info bucket.Info) (bucket.Info, error) {
-	if o.Size > b.part || o.Base.Length > 0 || info.ETag == c.ETag() {
-		return info, nil
-	}
-	again, err := b.write(ctx, name, o, c)
+	again, err := b.send(ctx, name, o, c)
 	status, _, _ := answer(err)
 	switch {
 	case err == nil:
@@ -85,23 +74,23 @@ func (b *Bucket) learn(ctx context.Context, name string, o bucket.Object, c buck
 	return info, nil // what was asked for is done; the next put may learn more
 }
 
-func (b *Bucket) lackConditions(how string) {
-	if b.conditions.state.Swap(conditionsLacking) != conditionsLacking {
-		b.notify(fmt.Sprintf("%s: the server %s; instead, each object is looked up before it is put, "+
-			"so make sure that only one run at a time writes there", b, how))
-	}
-}
-
 // putAfterLook looks and then puts, in place of a server's condition.
 func (b *Bucket) putAfterLook(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
-	lock := &b.conditions.locks[maphash.String(b.conditions.seed, name)%uint64(len(b.conditions.locks))]
+	lock := &b.conditions.locks[crc32.ChecksumIEEE([]byte(name))%uint32(len(b.conditions.locks))]
 	lock.Lock()
 	defer lock.Unlock()
-	have, write, err := b.decide(ctx, name, o, c)
+	info, write, err := b.decide(ctx, name, o, c)
 	if err != nil || !write {
-		return have, err
+		return info, err
 	}
-	return b.putUntilClear(ctx, name, o, bucket.Always())
+	return b.write(ctx, name, o, bucket.Always())
+}
+
+func (b *Bucket) lackConditions(how string) {
+	if b.conditions.state.Swap(conditionsLacking) != conditionsLacking {
+		b.notify(b.String() + ": the server " + how + "; instead, each object is looked up before it is put, " +
+			"so make sure that only one run at a time writes there")
+	}
 }
 
 // refusesHeader tells whether the server does not know a header of the request.

@@ -31,22 +31,14 @@ func (e *s3Error) Unwrap() error { return e.cause }
 // maxMessage bounds, in bytes, what is repeated of a server's words.
 const maxMessage = 300
 
-// explain puts an error of the SDK into words, except those that are ours.
+// explain puts an error of the SDK into words, but those of a context.
 // Action is the permission that the request takes.
 func (b *Bucket) explain(ctx context.Context, action string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var body bodyError
-	if errors.As(err, &body) {
-		return body
-	}
 	if done := ctx.Err(); done != nil {
 		return done
-	}
-	var ours *s3Error
-	if errors.As(err, &ours) {
-		return err
 	}
 	text := b.describe(err)
 	if advice := b.advice(action, err); advice != "" {

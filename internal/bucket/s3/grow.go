@@ -24,37 +24,29 @@ const (
 	minCopy = 5 << 20
 	// copiesAtOnce is how many parts of one object are copied at a time.
 	copiesAtOnce = 8
+	// copyFactor is how much larger a part is that is copied, for it is a request and
+	// needs no memory.
+	copyFactor = 8
 )
 
 // errCopy: the server did not copy a part.
 var errCopy = errors.New("no copy of a part")
 
-// putOn puts an object with a Base on the one in place: the server copies the
-// base part by part, and only what follows is sent. What a server refuses of
-// that is not asked of it again.
-func (b *Bucket) putOn(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
-	if o.Base.Length < minCopy {
-		whole, err := b.join(ctx, name, o)
-		if err != nil {
-			return bucket.Info{}, err
-		}
-		return b.write(ctx, name, whole, c)
-	}
+// sendOnCopies puts an object with a Base on the one in place: the server copies the
+// base part by part, and only what follows is sent. What a server refuses of that is
+// not asked of it again.
+func (b *Bucket) sendOnCopies(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
 	if b.copies.found.Load() || b.multipart.found.Load() {
 		return bucket.Info{}, noBase(errCopy)
 	}
-	info, asked, err := b.grow(ctx, name, o, c)
-	if asked && simpler(err) && !damaged(err) {
-		o.Base.CRC64 = 0 // that checksum may be what it does not take
-		info, _, err = b.grow(ctx, name, o, c)
-	}
+	info, err := b.grow(ctx, name, o, c)
 	status, _, _ := answer(err)
 	switch {
 	case damaged(err), status == http.StatusPreconditionFailed && c == bucket.Always():
 		return bucket.Info{}, noBase(err)
 	case status == http.StatusPreconditionFailed:
-	case errors.Is(err, errCopy), simpler(err):
-		b.copies.set(b.notify, fmt.Sprintf("%s: large objects are sent whole, because the server does not build them from parts of the old ones: %v", b, err))
+	case errors.Is(err, errCopy), refusesParts(err):
+		b.copies.tell(b, fmt.Sprintf("large objects are sent whole, because the server does not build them from parts of the old ones: %v", err))
 		return bucket.Info{}, noBase(err)
 	}
 	return info, err
@@ -70,39 +62,29 @@ func damaged(err error) bool {
 // put.
 func noBase(why error) error { return fmt.Errorf("%v: %w", why, bucket.ErrBase) }
 
-// grow puts o on its base. Asked says whether the server was to compare the
-// checksum of the whole.
-func (b *Bucket) grow(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (info bucket.Info, asked bool, err error) {
+// grow puts o on its base.
+func (b *Bucket) grow(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
 	etag := c.ETag()
 	if c == bucket.Always() {
 		have, err := b.head(ctx, name)
 		if err != nil || !have.exists || have.Size < o.Base.Length {
-			return bucket.Info{}, false, noBase(errors.Join(errors.New("nothing so long is there"), err))
+			return bucket.Info{}, noBase(errors.Join(errors.New("nothing so long is there"), err))
 		}
 		etag = have.ETag
 	}
-	count, size := inParts(o.Base.Length, max(minCopy, b.part/2))
-	u := &upload{Bucket: b, name: name, object: o}
-	if err := u.divide(ctx, size); err != nil {
-		return bucket.Info{}, false, err
+	count, size := inParts(o.Base.Length, max(minCopy, copyFactor*b.part))
+	if o.Rest() > size {
+		return bucket.Info{}, noBase(errors.New("more follows than a part holds"))
 	}
-	if count+int64(len(u.pieces)) > maxParts {
-		return bucket.Info{}, false, noBase(errors.New("too many parts"))
-	}
-	if o.Base.CRC64 != 0 && !b.mistaken.Load() {
-		if u.crc, err = crcOf(ctx, o); err != nil {
-			return bucket.Info{}, false, err
-		}
-	}
-	info, err = u.put(ctx, c, func() error {
+	u := &upload{Bucket: b, name: name, object: o, size: size, checked: o.Base.CRC64 != 0 && !b.mistaken.Load(), crc: o.Base.CRC64}
+	return u.put(ctx, c, func(ctx context.Context) error {
 		if !u.proves {
 			if err := b.compare(ctx, name, o.Base); err != nil {
 				return err
 			}
 		}
-		return u.copy(ctx, etag, count, size)
+		return u.copy(ctx, etag, count)
 	})
-	return info, u.crc != 0, err
 }
 
 // inParts divides a length into parts of one size, which is at least least and
@@ -115,21 +97,6 @@ func inParts(length, least int64) (count, size int64) {
 	return count, size
 }
 
-// crcOf is the CRC-64/NVME of base and body.
-func crcOf(ctx context.Context, o bucket.Object) (uint64, error) {
-	crc := &runningCRC{o.Base.CRC64}
-	err := o.Copy(ctx, crc)
-	return crc.sum, err
-}
-
-// A runningCRC goes on with a CRC-64/NVME.
-type runningCRC struct{ sum uint64 }
-
-func (r *runningCRC) Write(p []byte) (int, error) {
-	r.sum = bucket.CRC64(r.sum, p)
-	return len(p), nil
-}
-
 // compare reads a sample of the base back. One that differs is ErrBase.
 func (b *Bucket) compare(ctx context.Context, name string, base bucket.Base) error {
 	if base.Sample == nil {
@@ -139,7 +106,7 @@ func (b *Bucket) compare(ctx context.Context, name string, base bucket.Base) err
 	if err != nil {
 		return noBase(fmt.Errorf("nothing to compare it with: %w", err))
 	}
-	have, err := b.read(ctx, name, at, int64(len(want)))
+	have, err := b.readRange(ctx, name, at, int64(len(want)))
 	if err != nil {
 		return err
 	}
@@ -149,8 +116,8 @@ func (b *Bucket) compare(ctx context.Context, name string, base bucket.Base) err
 	return nil
 }
 
-// read reads some bytes of the object in place; without them it is ErrBase.
-func (b *Bucket) read(ctx context.Context, name string, at, size int64) ([]byte, error) {
+// readRange reads some bytes of the object in place; without them it is ErrBase.
+func (b *Bucket) readRange(ctx context.Context, name string, at, size int64) ([]byte, error) {
 	out, err := b.get(ctx, name, fmt.Sprintf("bytes=%d-%d", at, at+size-1))
 	have := make([]byte, size)
 	if err == nil {
@@ -166,33 +133,30 @@ func (b *Bucket) read(ctx context.Context, name string, at, size int64) ([]byte,
 	return have, nil
 }
 
-// join reads a base that is too short to be copied, and returns the object with
-// it in front.
-func (b *Bucket) join(ctx context.Context, name string, o bucket.Object) (bucket.Object, error) {
-	if err := o.Copy(ctx, io.Discard); err != nil {
-		return o, err
+// readBase reads the base of an object, if it has one, to send it.
+func (b *Bucket) readBase(ctx context.Context, name string, o bucket.Object) ([]byte, error) {
+	if o.Base.IsZero() {
+		return nil, nil
 	}
-	begin, err := b.read(ctx, name, 0, o.Base.Length)
+	base, err := b.readRange(ctx, name, 0, o.Base.Length)
 	if err != nil {
-		return o, err
+		return nil, err
 	}
-	begins, err := o.Base.Begins(bytes.NewReader(begin))
-	if err != nil || !begins {
-		return o, noBase(errors.Join(errors.New("another object is there"), err))
+	if begins, err := o.Base.Begins(bytes.NewReader(base)); err != nil || !begins {
+		return nil, noBase(errors.Join(errors.New("another object is there"), err))
 	}
-	o.Body, o.Base = &joined{begin: begin, rest: o.Body, size: o.Size}, bucket.Base{}
-	return o, nil
+	return base, nil
 }
 
 // copy lets the server copy the base as the first parts.
-func (u *upload) copy(ctx context.Context, etag string, count, size int64) error {
+func (u *upload) copy(ctx context.Context, etag string, count int64) error {
 	u.parts = make([]types.CompletedPart, count)
 	source := copySource(u.address.Name + "/" + u.name)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(copiesAtOnce)
 	for i := range count {
 		group.Go(func() (err error) {
-			u.parts[i], err = u.copyPart(ctx, source, etag, int32(i+1), i*size, (i+1)*size-1)
+			u.parts[i], err = u.copyPart(ctx, source, etag, int32(i+1), i*u.size, (i+1)*u.size-1)
 			return err
 		})
 	}

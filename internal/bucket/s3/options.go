@@ -31,8 +31,7 @@ type Options struct {
 	// Stall is how long a connection may stand still; 0 is 2 min.
 	Stall time.Duration
 	// Part is the size in bytes of the parts that larger objects are put in;
-	// 0 is 128 MiB, for each part is a request and none is held in memory.
-	// Servers want at least 5 MiB.
+	// 0 is 8 MiB, for some are held in memory. Servers want at least 5 MiB.
 	Part int64
 }
 
@@ -41,7 +40,7 @@ func (o Options) withDefaults() Options {
 	o.Attempts = cmp.Or(max(o.Attempts, 0), 6)
 	o.Pause = cmp.Or(max(o.Pause, 0), 20*time.Second)
 	o.Stall = cmp.Or(max(o.Stall, 0), 2*time.Minute)
-	o.Part = cmp.Or(max(o.Part, 0), 128<<20)
+	o.Part = cmp.Or(max(o.Part, 0), 8<<20)
 	if o.Notify == nil {
 		o.Notify = func(string) {}
 	}

@@ -1,17 +1,14 @@
 package s3
 
 import (
+	"bytes"
 	"context"
 	"crypto/md5"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
-	"hash/crc64"
-	"io"
 	"net/http"
 	"time"
 
@@ -24,9 +21,7 @@ import (
 )
 
 const (
-	// maxParts is S3's limit.
-	maxParts = 10_000
-	// partsAtOnce is how many parts of one object are sent at a time.
+	// partsAtOnce is how many parts of one object are sent at a time, from memory.
 	partsAtOnce = 4
 	// abortTime is how long the clean-up after a failure may take.
 	abortTime = 30 * time.Second
@@ -38,36 +33,28 @@ type upload struct {
 	*Bucket
 	name   string
 	object bucket.Object
-	pieces []piece // of the body
-	// crc is the CRC-64/NVME of the whole, if the server is asked to compare it,
-	// else 0; and proves says that it will.
-	crc    uint64
-	proves bool
-	id     *string
-	parts  []types.CompletedPart
+	start  []byte // goes before the body
+	size   int64  // of a part
+	// checked says that the server is asked for a CRC-64/NVME of the whole, and proves
+	// that it will compare it. Behind all parts crc is that.
+	checked, proves bool
+	crc             uint64
+	id              *string
+	parts           []types.CompletedPart
 }
 
-// putParts puts o in parts, read from the body itself and not kept in memory.
-func (b *Bucket) putParts(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
-	u := &upload{Bucket: b, name: name, object: o}
-	size := max(b.part, (o.Size+maxParts-2)/(maxParts-1))
-	if err := u.divide(ctx, size); err != nil {
-		return bucket.Info{}, err
-	}
-	return u.put(ctx, c, func() error { return nil })
-}
-
-// put makes the upload, of which a failure leaves nothing. Begin fills the first
-// parts.
-func (u *upload) put(ctx context.Context, c bucket.Condition, begin func() error) (bucket.Info, error) {
+// put makes the upload, of which a failure leaves nothing. The first parts are those
+// that first makes, if it is given.
+func (u *upload) put(ctx context.Context, c bucket.Condition, first func(context.Context) error) (info bucket.Info, err error) {
 	if err := u.create(ctx); err != nil {
 		return bucket.Info{}, err
 	}
-	err := begin()
+	if first != nil {
+		err = first(ctx)
+	}
 	if err == nil {
 		err = u.send(ctx)
 	}
-	var info bucket.Info
 	if err == nil {
 		info, err = u.complete(ctx, c)
 	}
@@ -77,84 +64,20 @@ func (u *upload) put(ctx context.Context, c bucket.Condition, begin func() error
 	return info, err
 }
 
-// simpler reports whether a server does not take what is sent in parts, so that
-// a simpler way of putting is left to be tried. That is any refusal but those
-// that say something of the moment.
-func simpler(err error) bool {
-	if errors.Is(err, errNoParts) {
-		return true
-	}
-	if errors.As(err, new(bodyError)) || errors.Is(err, bucket.ErrBase) {
-		return false
-	}
+// refusesParts reports whether a server does not accept what is sent in parts, so that
+// another way is left to be tried. That is any refusal but those that say something of
+// the moment.
+func refusesParts(err error) bool {
 	status, code, _ := answer(err)
 	switch status {
 	case http.StatusPreconditionFailed, http.StatusConflict, http.StatusTooManyRequests, http.StatusRequestTimeout:
 		return false
 	}
-	return status/100 == 4 && code != "NoSuchUpload" || status == http.StatusNotImplemented
+	return errors.Is(err, errNoParts) || status/100 == 4 && code != "NoSuchUpload" || status == http.StatusNotImplemented
 }
 
 // errNoParts is an answer without what an upload in parts needs.
 var errNoParts = errors.New("the server's answer names no upload or no part")
-
-// A piece of the body becomes a part.
-type piece struct {
-	start, size int64
-	sum         [sha256.Size]byte
-	md5         string // in base64
-	crc         uint64
-}
-
-// divide checks the body and divides it into pieces.
-func (u *upload) divide(ctx context.Context, size int64) error {
-	d := &divider{size: size, digest: sha256.New(), md5: md5.New(), crc: crc64.New(bucket.NVMe)}
-	if err := u.object.Copy(ctx, d); err != nil {
-		return bodyError{err}
-	}
-	d.end()
-	u.pieces = d.pieces
-	return nil
-}
-
-// A divider digests what is written to it in pieces of one size.
-type divider struct {
-	size        int64
-	at, filled  int64 // where the piece begins, and what it has
-	digest, md5 hash.Hash
-	crc         hash.Hash64
-	pieces      []piece
-}
-
-func (d *divider) Write(p []byte) (int, error) {
-	n := len(p)
-	for len(p) > 0 {
-		part := p[:min(int64(len(p)), d.size-d.filled)]
-		for _, h := range []hash.Hash{d.digest, d.md5, d.crc} {
-			h.Write(part) // never fails
-		}
-		d.filled += int64(len(part))
-		p = p[len(part):]
-		if d.filled == d.size {
-			d.end()
-		}
-	}
-	return n, nil
-}
-
-// end ends a piece, if one was begun.
-func (d *divider) end() {
-	if d.filled == 0 {
-		return
-	}
-	d.pieces = append(d.pieces, piece{
-		d.at, d.filled, [sha256.Size]byte(d.digest.Sum(nil)), base64.StdEncoding.EncodeToString(d.md5.Sum(nil)), d.crc.Sum64(),
-	})
-	d.at, d.filled = d.at+d.filled, 0
-	for _, h := range []hash.Hash{d.digest, d.md5, d.crc} {
-		h.Reset()
-	}
-}
 
 // create begins the upload.
 func (u *upload) create(ctx context.Context) error {
@@ -166,10 +89,14 @@ func (u *upload) create(ctx context.Context) error {
 		StorageClass: types.StorageClass(u.address.StorageClass),
 		ACL:          types.ObjectCannedACL(u.address.ACL),
 	}
-	if u.crc != 0 {
+	if u.checked {
 		in.ChecksumAlgorithm, in.ChecksumType = types.ChecksumAlgorithmCrc64nvme, types.ChecksumTypeFullObject
 	}
 	out, err := u.client.CreateMultipartUpload(ctx, in)
+	if u.checked && refusesParts(err) { // that checksum may be what it does not know
+		u.checked, in.ChecksumAlgorithm, in.ChecksumType = false, "", ""
+		out, err = u.client.CreateMultipartUpload(ctx, in)
+	}
 	if err != nil {
 		return u.explain(ctx, u.putAction(), err)
 	}
@@ -177,50 +104,75 @@ func (u *upload) create(ctx context.Context) error {
 		return errNoParts
 	}
 	u.id = out.UploadId
-	if out.ChecksumAlgorithm != types.ChecksumAlgorithmCrc64nvme {
-		u.crc = 0 // it does not know it
-	}
-	u.proves = u.crc != 0 && out.ChecksumType == types.ChecksumTypeFullObject
+	// Not every server knows it.
+	u.checked = u.checked && out.ChecksumAlgorithm == types.ChecksumAlgorithmCrc64nvme
+	u.proves = u.checked && out.ChecksumType == types.ChecksumTypeFullObject
 	return nil
 }
 
-// send sends the pieces as the parts behind those that are there.
+// send reads the body once and sends it as the parts behind those that are there. If
+// it is not what the object declares, the last part has not been sent, or the upload
+// is not completed.
 func (u *upload) send(ctx context.Context) error {
-	there := len(u.parts)
-	u.parts = append(u.parts, make([]types.CompletedPart, len(u.pieces))...)
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(1)
-	shared, ok := readerAt(u.object.Body)
-	if ok {
-		group.SetLimit(partsAtOnce)
-	}
-	for i, p := range u.pieces {
-		group.Go(func() error {
-			if err := ctx.Err(); err != nil {
+	group.SetLimit(1 + partsAtOnce)
+	there := len(u.parts)
+	u.parts = append(u.parts, make([]types.CompletedPart, (u.rest()+u.size-1)/u.size)...)
+	group.Go(func() error {
+		w := &partWriter{upload: u, left: u.rest(), full: func(content []byte) {
+			number := there
+			there++
+			group.Go(func() (err error) {
+				u.parts[number], err = u.sendPart(ctx, int32(number+1), content)
 				return err
-			}
-			body := newCheckedBody(ctx, u.object.Body, p.start, p.size, p.sum, false)
-			if ok {
-				body = newCheckedBody(ctx, io.NewSectionReader(shared, p.start, p.size), 0, p.size, p.sum, false)
-			}
-			part, err := u.sendPart(ctx, int32(there+i+1), p, body)
-			u.parts[there+i] = part
-			return err
-		})
-	}
+			})
+		}}
+		_, _ = w.Write(u.start) // never fails
+		return u.object.Copy(ctx, w)
+	})
 	return group.Wait()
 }
 
-func (u *upload) sendPart(ctx context.Context, number int32, p piece, body *checkedBody) (types.CompletedPart, error) {
+// rest is how many bytes are to be sent.
+func (u *upload) rest() int64 { return int64(len(u.start)) + u.object.Rest() }
+
+// A partWriter gathers what is written to it in parts and gives each that is full
+// away. More than was declared is dropped; who writes compares the length.
+type partWriter struct {
+	*upload
+	left int64 // bytes to be written
+	part []byte
+	full func(part []byte)
+}
+
+func (w *partWriter) Write(p []byte) (int, error) {
+	n := len(p)
+	for len(p) > 0 && w.left > 0 {
+		if w.part == nil {
+			w.part = make([]byte, 0, min(w.size, w.left))
+		}
+		more := p[:min(len(p), cap(w.part)-len(w.part))]
+		w.part, p, w.left = append(w.part, more...), p[len(more):], w.left-int64(len(more))
+		if len(w.part) == cap(w.part) {
+			w.crc = bucket.CRC64(w.crc, w.part)
+			w.full(w.part)
+			w.part = nil
+		}
+	}
+	return n, nil
+}
+
+func (u *upload) sendPart(ctx context.Context, number int32, content []byte) (types.CompletedPart, error) {
+	sum := md5.Sum(content)
 	in := &s3.UploadPartInput{
 		Bucket: &u.address.Name, Key: &u.name, UploadId: u.id, PartNumber: &number,
-		ContentLength: &p.size, Body: body, ContentMD5: &p.md5,
+		Body: bytes.NewReader(content), ContentMD5: aws.String(base64.StdEncoding.EncodeToString(sum[:])),
 	}
-	if u.crc != 0 {
-		in.ChecksumCRC64NVME = crcText(p.crc)
+	if u.checked {
+		in.ChecksumCRC64NVME = crcText(bucket.CRC64(0, content))
 	}
-	out, err := u.client.UploadPart(ctx, in, withPayload(p.sum))
-	if err := body.blame(err); err != nil {
+	out, err := u.client.UploadPart(ctx, in)
+	if err != nil {
 		return types.CompletedPart{}, fmt.Errorf("part %d: %w", number, u.explain(ctx, actionPut, err))
 	}
 	if aws.ToString(out.ETag) == "" {
@@ -255,7 +207,7 @@ func (u *upload) complete(ctx context.Context, c bucket.Condition) (bucket.Info,
 	if err != nil {
 		return bucket.Info{}, u.explain(ctx, actionPut, err)
 	}
-	return u.info(u.object, out.ETag)
+	return infoOf(u.object, out.ETag)
 }
 
 // crcText is a CRC-64 as S3 writes it.

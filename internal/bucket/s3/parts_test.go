@@ -152,17 +152,27 @@ func (c *changingBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// TestBodyThatChangesMeanwhile: what is sent is what was checked.
 func TestBodyThatChangesMeanwhile(t *testing.T) {
 	t.Parallel()
 	fake := &fakeS3{}
 	b := at(t, fake.serve(t), quick())
-	o := bucket.NewObject(noise(6 * mebi))
-	o.Body = &changingBody{ReadSeeker: o.Body}
-	if _, err := b.Put(t.Context(), "k", o, bucket.IfMatch("")); !errors.Is(err, bucket.ErrBody) {
-		t.Errorf("put: %v, want ErrBody", err)
+	content := noise(6 * mebi)
+	put := func(changes int, want error) {
+		t.Helper()
+		o := bucket.NewObject(content)
+		o.Body = &changingBody{ReadSeeker: o.Body, rewinds: changes}
+		if _, err := b.Put(t.Context(), "k", o, bucket.IfMatch("")); !errors.Is(err, want) {
+			t.Errorf("put: %v, want %v", err, want)
+		}
 	}
+	put(1, bucket.ErrBody)
 	if _, there := fake.object("k"); there || fake.unfinished() != 0 {
 		t.Errorf("object there: %t, unfinished uploads: %d", there, fake.unfinished())
+	}
+	put(0, nil) // it changes once it was read
+	if got, _ := fake.object("k"); !bytes.Equal(got.content, content) {
+		t.Errorf("%d bytes are in place, or other ones", len(got.content))
 	}
 }
 

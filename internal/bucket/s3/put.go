@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"bytes"
 	"context"
 	"crypto/md5"
 	"encoding/base64"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,61 +20,73 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 )
 
-// Put implements Bucket. An object of at most the size of a part is put by one
-// request; a larger one in parts, after a look if c is a condition.
+// Put implements bucket.Bucket.
 func (b *Bucket) Put(ctx context.Context, key string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
 	name, err := b.checkedName(key)
 	if err != nil {
 		return bucket.Info{}, err
 	}
-	info, err := b.put(ctx, name, o, c)
-	if err != nil {
-		return bucket.Info{}, fmt.Errorf("put %q: %w", key, err)
-	}
-	return info, nil
-}
-
-func (b *Bucket) put(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
-	if err := o.Check(ctx, c); err != nil {
-		return bucket.Info{}, err
-	}
-	if o.Body == nil || o.Size <= 0 {
-		// An empty body is never read on its way, so it is checked here.
-		if err := o.Copy(ctx, io.Discard); err != nil {
-			return bucket.Info{}, err
+	if err = o.Check(ctx, c); err == nil {
+		var info bucket.Info
+		if info, err = b.put(ctx, name, o, c); err == nil {
+			return info, nil
 		}
 	}
+	return bucket.Info{}, fmt.Errorf("put %q: %w", key, err)
+}
+
+// put is the one way by which an object gets in. The server keeps the condition, or a
+// look does in its place.
+func (b *Bucket) put(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
 	if c == bucket.Always() {
-		return b.putUntilClear(ctx, name, o, c)
+		return b.write(ctx, name, o, c)
 	}
-	return b.putIf(ctx, name, o, c)
+	release, err := b.acquire(ctx, o)
+	if err != nil {
+		return bucket.Info{}, err
+	}
+	defer release()
+	if !b.Guards() || strings.HasPrefix(c.ETag(), noETag) {
+		return b.putAfterLook(ctx, name, o, c)
+	}
+	if b.full && c == bucket.IfAbsent() || o.Rest() > b.part {
+		// Before much is sent in vain.
+		if info, write, err := b.decide(ctx, name, o, c); err != nil || !write {
+			return info, err
+		}
+	}
+	info, err := b.write(ctx, name, o, c)
+	if refusesHeader(err) {
+		if info, err = b.putAfterLook(ctx, name, o, c); err == nil {
+			b.lackConditions("has neither If-None-Match nor If-Match")
+		}
+		return info, err
+	}
+	return b.learn(ctx, name, o, c, info, err)
 }
 
 // maxTries bounds how often a put is tried of which the answers are unclear.
 const maxTries = 6
 
-// putUntilClear puts o until it is clear what became of it. An answer counts as
-// success only if it names the object's version. Else the object in place tells,
-// as it does if the server says that c does not hold.
-func (b *Bucket) putUntilClear(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
+// write puts o until it is clear what became of it. An answer counts as success only
+// if it names the object's version. Else the object in place tells, as it does if the
+// server says that c does not hold.
+func (b *Bucket) write(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
 	for try := 1; ; try++ {
-		info, err := b.write(ctx, name, o, c)
-		if err == nil {
-			return info, nil
-		}
+		info, err := b.send(ctx, name, o, c)
 		verdict := judge(err, c)
-		if verdict == refused {
-			return bucket.Info{}, err
+		if verdict == final {
+			return info, err
 		}
 		look := c
 		if c == bucket.IfNew() && errors.Is(err, errUnclear) {
 			look = bucket.IfAbsent() // the server said that nothing was there
 		}
 		info, write, lookErr := b.decide(ctx, name, o, look)
-		if lookErr == nil && !write && errors.Is(err, errUnclear) {
-			b.etags.set(b.notify, fmt.Sprintf("%s: the server answers puts without an ETag; each object is looked up after it is put instead", b))
-		}
 		if lookErr != nil || !write {
+			if lookErr == nil && errors.Is(err, errUnclear) {
+				b.etags.tell(b, "the server answers puts without an ETag; each object is looked up after it is put instead")
+			}
 			// Else an earlier try may have put it.
 			status, _, _ := answer(err)
 			info.Kept = try == 1 && status == http.StatusPreconditionFailed
@@ -89,11 +103,11 @@ func (b *Bucket) putUntilClear(ctx context.Context, name string, o bucket.Object
 	}
 }
 
-// A verdict is what an error says about a put.
+// A verdict is what an answer says about a put.
 type verdict int
 
 const (
-	refused verdict = iota // it was not made, and will not be
+	final   verdict = iota // it was made; or it was not, and will not be
 	failed                 // it may have been made; it was tried often enough
 	unclear                // it may have been made, or can be made now
 )
@@ -102,18 +116,19 @@ const (
 func judge(err error, c bucket.Condition) verdict {
 	status, _, _ := answer(err)
 	switch {
-	case errors.As(err, new(bodyError)), errors.Is(err, bucket.ErrBase), errors.Is(err, bucket.ErrBody),
-		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return refused
-	case errors.Is(err, errUnclear), status/100 == 2, status == http.StatusNotFound, status == http.StatusConflict,
+	case errors.Is(err, errUnclear):
+		return unclear
+	case !errors.As(err, new(*s3Error)): // there is none, or it is not the server's
+		return final
+	case status/100 == 2, status == http.StatusNotFound, status == http.StatusConflict,
 		status == http.StatusPreconditionFailed && c != bucket.Always(),
-		damaged(err): // behind us, for the body was checked on its way
+		damaged(err): // on its way, for the body was checked
 		return unclear
 	case status == 0, status >= 500 && status != http.StatusNotImplemented, status == http.StatusTooManyRequests,
 		status == http.StatusRequestTimeout:
 		return failed
 	}
-	return refused
+	return final
 }
 
 // errUnclear is an answer that is none of S3's.
@@ -137,57 +152,83 @@ func (b *Bucket) decide(ctx context.Context, name string, o bucket.Object, c buc
 	return have.Info, write, err
 }
 
-// write puts o with c's headers, in the way that the server takes.
-func (b *Bucket) write(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
-	if o.Base.Length > 0 {
-		return b.putOn(ctx, name, o, c)
+// send sends o once, with c's headers, in the way that the server accepts: small in
+// one request, large in parts, on a Base by copies of it.
+func (b *Bucket) send(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
+	if o.Base.Length >= minCopy {
+		return b.sendOnCopies(ctx, name, o, c)
+	}
+	start, err := b.readBase(ctx, name, o)
+	if err != nil {
+		return bucket.Info{}, err
 	}
 	if o.Size <= b.part || b.multipart.found.Load() {
-		return b.putObject(ctx, name, o, c)
+		return b.sendWhole(ctx, name, o, start, c)
 	}
-	info, err := b.putParts(ctx, name, o, c)
-	if !simpler(err) {
+	u := &upload{Bucket: b, name: name, object: o, start: start, size: b.part}
+	info, err := u.put(ctx, c, nil)
+	if !refusesParts(err) {
 		return info, err
 	}
-	info, again := b.putObject(ctx, name, o, c)
+	info, again := b.sendWhole(ctx, name, o, start, c)
 	if again != nil {
 		return bucket.Info{}, errors.Join(err, again)
 	}
-	b.multipart.set(b.notify, fmt.Sprintf("%s: the server accepts no uploads in parts (%v); each object is sent in one request", b, err))
+	b.multipart.tell(b, fmt.Sprintf("the server accepts no uploads in parts (%v); each object is sent in one request", err))
 	return info, nil
 }
 
-// putObject puts o by one request.
-func (b *Bucket) putObject(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
+// sendWhole sends o in one request, of which the first bytes are start.
+func (b *Bucket) sendWhole(ctx context.Context, name string, o bucket.Object, start []byte, c bucket.Condition) (bucket.Info, error) {
+	body, sum, err := b.read(ctx, o, start)
+	if err != nil {
+		return bucket.Info{}, err
+	}
 	in := &s3.PutObjectInput{
-		Bucket: &b.address.Name, Key: &name,
-		ContentLength: &o.Size,
-		ContentType:   optional(o.ContentType), CacheControl: optional(o.CacheControl),
+		Bucket: &b.address.Name, Key: &name, Body: body, ContentLength: &o.Size,
+		// A bucket that keeps its objects from being changed wants a checksum in a
+		// header of its own; this one is known to every server.
+		ContentMD5:  &sum,
+		ContentType: optional(o.ContentType), CacheControl: optional(o.CacheControl),
 		Metadata:     map[string]string{metadataSHA256: hex.EncodeToString(o.SHA256[:])},
 		StorageClass: types.StorageClass(b.address.StorageClass),
 		ACL:          types.ObjectCannedACL(b.address.ACL),
 	}
 	in.IfMatch, in.IfNoneMatch = conditionHeaders(c)
-	// A bucket that keeps its objects from being changed wants a checksum in a
-	// header of its own; this one is known to every server.
-	digest := md5.New()
-	if err := o.Copy(ctx, digest); err != nil {
-		return bucket.Info{}, bodyError{err}
-	}
-	in.ContentMD5 = aws.String(base64.StdEncoding.EncodeToString(digest.Sum(nil)))
-	body := newCheckedBody(ctx, o.Body, 0, o.Size, o.SHA256, true)
-	if o.Size > 0 {
-		in.Body = body
-	}
-	out, err := b.client.PutObject(ctx, in, withPayload(o.SHA256))
-	if err := body.blame(err); err != nil {
+	out, err := b.client.PutObject(ctx, in)
+	if err != nil {
 		return bucket.Info{}, b.explain(ctx, b.putAction(), err)
 	}
-	return b.info(o, out.ETag)
+	return infoOf(o, out.ETag)
 }
 
-// info is that of an object which was put, if the answer names its version.
-func (b *Bucket) info(o bucket.Object, etag *string) (bucket.Info, error) {
+// read checks the body of o and returns it, behind start, with its MD5 in base64. One
+// that is no larger than a part is held in memory, so that nothing can change it any
+// more; a larger one, of which only a server without parts has to be sent the whole,
+// is read once more.
+func (b *Bucket) read(ctx context.Context, o bucket.Object, start []byte) (io.ReadSeeker, string, error) {
+	digest, held := md5.New(), new(bytes.Buffer)
+	var w io.Writer = digest
+	if o.Size <= b.part {
+		held.Grow(int(max(0, o.Size)))
+		w = io.MultiWriter(digest, held)
+	} else if len(start) > 0 {
+		return nil, "", noBase(errors.New("it is too large for one request"))
+	}
+	_, _ = w.Write(start) // neither fails
+	if err := o.Copy(ctx, w); err != nil {
+		return nil, "", err
+	}
+	sum := base64.StdEncoding.EncodeToString(digest.Sum(nil))
+	if o.Size <= b.part {
+		return bytes.NewReader(held.Bytes()), sum, nil
+	}
+	_, err := o.Body.Seek(0, io.SeekStart)
+	return o.Body, sum, err
+}
+
+// infoOf is that of an object which was put, if the answer names its version.
+func infoOf(o bucket.Object, etag *string) (bucket.Info, error) {
 	if aws.ToString(etag) == "" {
 		return bucket.Info{}, errUnclear
 	}

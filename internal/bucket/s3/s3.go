@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"io/fs"
 	"strings"
@@ -74,7 +73,6 @@ func New(ctx context.Context, a bucket.Address, o Options) (*Bucket, error) {
 	}
 	b.client, b.credentials = client, credentials
 	b.conditions.turn = make(chan struct{}, 1)
-	b.conditions.seed = maphash.MakeSeed()
 	endpoint := client.Options().BaseEndpoint // the environment may name one too
 	if endpoint == nil {
 		// AWS keeps conditions; of other servers that remains to be seen.
@@ -146,7 +144,7 @@ func (b *Bucket) Get(ctx context.Context, key string) (io.ReadCloser, bucket.Inf
 	if err != nil {
 		return nil, bucket.Info{}, fmt.Errorf("get %q: %w", key, err)
 	}
-	have := foundBy(answerTo(*out))
+	have := foundBy(out)
 	return saidReader{out.Body, have.sum}, have.Info, nil
 }
 
@@ -199,50 +197,39 @@ func (b *Bucket) head(ctx context.Context, name string) (found, error) {
 	if err != nil {
 		return found{}, b.explain(ctx, actionGet, err)
 	}
-	return foundBy(headers{out.ContentLength, out.ETag, out.LastModified, out.ChecksumSHA256, out.ChecksumType, out.Metadata}), nil
-}
-
-// headers are those of an answer that says what is in place.
-type headers struct {
-	size     *int64
-	etag     *string
-	modified *time.Time
-	checksum *string
-	kind     types.ChecksumType
-	metadata map[string]string
-}
-
-// answerTo returns the headers of an answer to a GET.
-func answerTo(out s3.GetObjectOutput) headers {
-	return headers{out.ContentLength, out.ETag, out.LastModified, out.ChecksumSHA256, out.ChecksumType, out.Metadata}
+	return foundBy(&s3.GetObjectOutput{
+		ContentLength: out.ContentLength, ETag: out.ETag, LastModified: out.LastModified,
+		ChecksumSHA256: out.ChecksumSHA256, ChecksumType: out.ChecksumType, Metadata: out.Metadata,
+	}), nil
 }
 
 // noETag begins the ETags that are made up for a server without any. Such a
 // server has no condition for them; a look stands in.
 const noETag = "none:"
 
-func foundBy(h headers) found {
-	f := found{exists: true, Info: bucket.Info{Size: -1, ETag: aws.ToString(h.etag)}}
-	if h.size != nil {
-		f.Size = *h.size
+// foundBy reads the headers of an answer.
+func foundBy(h *s3.GetObjectOutput) found {
+	f := found{exists: true, Info: bucket.Info{Size: -1, ETag: aws.ToString(h.ETag)}}
+	if h.ContentLength != nil {
+		f.Size = *h.ContentLength
 	}
-	f.sum, f.told = h.digest(f.ETag)
+	f.sum, f.told = digestBy(h)
 	if f.ETag == "" {
-		f.ETag = fmt.Sprintf("%s%d-%d-%x", noETag, f.Size, aws.ToTime(h.modified).Unix(), f.sum)
+		f.ETag = fmt.Sprintf("%s%d-%d-%x", noETag, f.Size, aws.ToTime(h.LastModified).Unix(), f.sum)
 	}
 	return f
 }
 
-// digest returns the SHA-256 that the headers tell.
-func (h headers) digest(etag string) (sum [sha256.Size]byte, told bool) {
+// digestBy returns the SHA-256 that the headers tell.
+func digestBy(h *s3.GetObjectOutput) (sum [sha256.Size]byte, told bool) {
 	// Of an object put in parts it may be a checksum of checksums, which then
 	// has the number of parts behind it or is of that type.
-	if h.kind == types.ChecksumTypeFullObject || h.kind == "" && !strings.Contains(etag, "-") {
-		if raw, err := base64.StdEncoding.DecodeString(aws.ToString(h.checksum)); err == nil && len(raw) == sha256.Size {
+	if h.ChecksumType == types.ChecksumTypeFullObject || h.ChecksumType == "" && !strings.Contains(aws.ToString(h.ETag), "-") {
+		if raw, err := base64.StdEncoding.DecodeString(aws.ToString(h.ChecksumSHA256)); err == nil && len(raw) == sha256.Size {
 			return [sha256.Size]byte(raw), true
 		}
 	}
-	for name, value := range h.metadata {
+	for name, value := range h.Metadata {
 		if raw, err := hex.DecodeString(value); strings.EqualFold(name, metadataSHA256) && err == nil && len(raw) == sha256.Size {
 			return [sha256.Size]byte(raw), true
 		}
@@ -273,7 +260,7 @@ func (b *Bucket) look(ctx context.Context, name string, o bucket.Object, c bucke
 		return found{}, err
 	}
 	defer func() { _ = out.Body.Close() }() // what was read is compared
-	have := foundBy(answerTo(*out))
+	have := foundBy(out)
 	if have.told = have.Size < 0 || have.Size == o.Size; !have.told {
 		return have, nil // another size is other content
 	}
@@ -284,9 +271,9 @@ func (b *Bucket) look(ctx context.Context, name string, o bucket.Object, c bucke
 // A lack is something that a server was found not to have.
 type lack struct{ found atomic.Bool }
 
-// set notes the lack and tells it, the first time.
-func (l *lack) set(tell func(string), text string) {
+// tell tells of the lack, the first time.
+func (l *lack) tell(b *Bucket, text string) {
 	if !l.found.Swap(true) {
-		tell(text)
+		b.notify(b.String() + ": " + text)
 	}
 }
