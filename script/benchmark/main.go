@@ -1,10 +1,14 @@
-// The benchmark program behind script/bench measures the mirror beside a
-// program that does less, on one machine and in one run.
+// The benchmark program behind script/bench measures mirrors on one machine: this
+// program beside others that do less, and beside an earlier version of itself.
 //
-// What it compares takes turns, round by round, so that a machine that is busy
-// with something else is so for all of them. A ratio is that of two
-// measurements of one round; the median over the rounds is compared with
-// the target. Times alone say little about another machine.
+// A bench is a table of scenarios and destinations. All of it is measured in each round,
+// from empty destinations on, and what is compared takes turns, so that a machine that
+// is busy with something else is so for all of them. A ratio is the median of the
+// rounds' ratios. Times alone say little about another machine.
+//
+// Hackage, the S3 server and the git hosts are on loopback, at the end of lines that
+// count and delay. Hackage is made up in the shape of the real one, or follows a
+// real index.
 package main
 
 import (
@@ -15,102 +19,98 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	do, arguments := run, os.Args[1:]
-	if len(arguments) > 0 {
-		if named := commands()[arguments[0]]; named != nil {
-			do, arguments = named, arguments[1:]
-		}
+	do := run
+	if len(os.Args) > 1 && os.Args[1] == measureCommand {
+		do = measureChild
 	}
-	if err := do(ctx, arguments, os.Stdout); err != nil {
+	if err := do(ctx, os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-// commands are those that the first argument can name. Without one it is the
-// mirror beside an uploader.
-func commands() map[string]func(context.Context, []string, io.Writer) error {
-	return map[string]func(context.Context, []string, io.Writer) error{
-		scaleCommand:    runScale,
-		distanceCommand: runDistance,
-		pageCommand:     runPage,
-		// What this program starts itself as.
-		serveCommand: serve,
-		countCommand: countPack,
-		readCommand:  readIndex,
-	}
-}
-
 // settings are what script/bench and the user say.
 type settings struct {
-	mirror, versitygw, s5cmd string // programs
-	rounds                   int
-	releases, late           int // how many, from a near and from a far upstream
-	size                     int // of a tarball, in bytes
-	workers                  int // of s5cmd
-	write                    string
+	programs         []program
+	versitygw, s5cmd string // programs; s5cmd may lack
+	rounds, releases int
+	index            string // a file; without one Hackage is made up
+	write            string // a file
 }
 
-// errMissed is returned when a target was missed.
-var errMissed = errors.New("a target was missed")
-
+// run measures the bench that the first argument names, prints its report and writes
+// it where it belongs.
 func run(ctx context.Context, arguments []string, stdout io.Writer) error {
-	s, err := parse(arguments)
+	name, b, s, err := parse(arguments)
 	if err != nil {
 		return err
 	}
-	b, err := newMirrorBench(ctx, s)
+	r, err := b.run(ctx, s)
 	if err != nil {
 		return err
 	}
-	report, err := b.run(ctx)
-	if err := errors.Join(err, b.close()); err != nil {
-		return err
+	report, missed := r.markdown(s, b.targets)
+	if _, err = io.WriteString(stdout, report); err == nil && s.write != "" {
+		err = writePart(s.write, name, report)
 	}
-	if _, err := io.WriteString(stdout, report.markdown()); err != nil {
-		return err
+	if err == nil && missed > 0 {
+		err = fmt.Errorf("targets that were missed: %d", missed)
 	}
-	if s.write != "" {
-		if err := report.writeInto(s.write); err != nil {
-			return err
-		}
-	}
-	if missed := report.missed(); missed > 0 {
-		return fmt.Errorf("%d times: %w", missed, errMissed)
-	}
-	return nil
+	return err
 }
 
 // parse reads the command line.
-func parse(arguments []string) (settings, error) {
-	var s settings
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.StringVar(&s.mirror, "mirror", "", "`path` of hackage-mirror")
+func parse(arguments []string) (name string, b bench, s *settings, err error) {
+	if len(arguments) > 0 {
+		name = arguments[0]
+	}
+	b, known := benches()[name]
+	if !known {
+		return "", b, nil, fmt.Errorf("there is no bench %q: want mirror, distance or clone", name)
+	}
+	s = &settings{}
+	var mirror, earlier, to string
+	flags := flag.NewFlagSet("bench "+name, flag.ContinueOnError)
+	flags.StringVar(&mirror, "mirror", "", "`path` of hackage-mirror")
+	flags.StringVar(&earlier, "before", "", "`path` of an earlier hackage-mirror to compare with")
 	flags.StringVar(&s.versitygw, "versitygw", "", "`path` of versitygw")
-	flags.StringVar(&s.s5cmd, "s5cmd", "", "`path` of s5cmd")
+	flags.StringVar(&s.s5cmd, "s5cmd", "", "`path` of s5cmd; without it nothing is compared with it")
 	flags.IntVar(&s.rounds, "rounds", 3, "how often each is measured")
-	flags.IntVar(&s.releases, "releases", 2000, "releases of a near upstream")
-	flags.IntVar(&s.late, "late-releases", 500, "releases of an upstream that answers late")
-	flags.IntVar(&s.size, "size", 50_000, "bytes of a tarball")
-	flags.IntVar(&s.workers, "s5cmd-workers", 16, "uploads at the same time by s5cmd")
-	flags.StringVar(&s.write, "write", "", "`file` to write the table into, between its markers")
-	if err := flags.Parse(arguments); err != nil {
-		return s, err
+	flags.IntVar(&s.releases, "releases", 0, fmt.Sprintf("how many releases Hackage has at first; 0 are %d, or all of an index", b.releases))
+	flags.StringVar(&s.index, "index", "", "`file` 01-index.tar to take packages from, plain, .gz or .zst")
+	flags.StringVar(&to, "to", "", "`destinations` to measure, with | between; all if empty")
+	flags.StringVar(&s.write, "write", "", "`file` to write the report into, between its markers")
+	if err := flags.Parse(arguments[1:]); err != nil {
+		return "", b, nil, err
+	}
+	if s.releases == 0 && s.index == "" {
+		s.releases = b.releases
 	}
 	switch {
 	case flags.NArg() > 0:
-		return s, fmt.Errorf("what is %q?", flags.Arg(0))
-	case s.mirror == "" || s.versitygw == "" || s.s5cmd == "":
-		return s, errors.New("-mirror, -versitygw and -s5cmd are needed; script/bench gives them")
-	case s.rounds < 1 || s.releases < 1 || s.late < 1 || s.size < 1 || s.workers < 1:
-		return s, errors.New("numbers have to be at least 1")
+		return "", b, nil, fmt.Errorf("what is %q?", flags.Arg(0))
+	case mirror == "" || s.versitygw == "":
+		return "", b, nil, errors.New("-mirror and -versitygw are required; script/bench gives them")
+	case s.rounds < 1 || s.releases < 0:
+		return "", b, nil, errors.New("-rounds has to be at least 1, and -releases at least 0")
+	case earlier != "":
+		s.programs = append(s.programs, program{before, earlier})
 	}
-	return s, nil
+	s.programs = append(s.programs, program{now, mirror})
+	b.destinations = slices.DeleteFunc(b.destinations, func(d destination) bool {
+		return to != "" && !slices.Contains(strings.Split(to, "|"), d.name)
+	})
+	if len(b.destinations) == 0 {
+		return "", b, nil, fmt.Errorf("-to: there is no destination %q", to)
+	}
+	return name, b, s, nil
 }

@@ -1,239 +1,157 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 )
 
-// The latency of the upstream that answers late, and how many downloads at a
-// time the target takes: ten times faster than one at a time needs more than
-// the ten that are usual.
-const (
-	latency = 20 * time.Millisecond
-	usual   = 10
-	many    = 64
-)
-
-// A mirrorBench measures sync into S3.
-type mirrorBench struct {
-	settings
-	dir        string
-	gateway    *gateway // one for each measurement
-	near, late *server
+// A destination is what a mirror keeps, and how a run gets there.
+type destination struct {
+	name    string
+	bucket  string   // "folder", "S3" or nothing
+	git     string   // of both repositories: "path", "ssh", "https" or nothing
+	options []string // others of sync
 }
 
-// A sample is what one run of a program took.
-type sample struct {
-	wall        time.Duration
-	cpu, server time.Duration // the program's and the S3 server's
-	peak        int64         // the program's memory in bytes
+// A route is the lines of one length to all servers.
+type route struct {
+	rtt                            time.Duration
+	toUpstream, toS3, toSSH, toWeb *line
 }
 
-// newMirrorBench makes all that is not measured.
-func newMirrorBench(ctx context.Context, s settings) (_ *mirrorBench, err error) {
-	b := &mirrorBench{settings: s}
-	if b.dir, err = os.MkdirTemp("", "hackage-mirror-bench-"); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, b.close())
-		}
-	}()
-	if b.near, err = startServer(ctx, s.releases, s.size, 0, b.tarballs()); err != nil {
-		return nil, err
-	}
-	if b.late, err = startServer(ctx, s.late, s.size, latency, ""); err != nil {
-		return nil, err
-	}
-	// What sync puts, as files: it takes a folder for a bucket, too.
-	_, err = execute(ctx, os.Environ(), s.mirror, b.arguments(b.near, usual, b.everything())...)
-	return b, err
-}
-
-// tarballs and everything are the folders that are uploaded.
-func (b *mirrorBench) tarballs() string   { return filepath.Join(b.dir, "tarballs") }
-func (b *mirrorBench) everything() string { return filepath.Join(b.dir, "everything") }
-
-// close ends and removes everything.
-func (b *mirrorBench) close() error {
-	var errs []error
-	for _, s := range []*server{b.near, b.late} {
-		if s != nil {
-			errs = append(errs, s.close())
-		}
-	}
-	return errors.Join(append(errs, os.RemoveAll(b.dir))...)
-}
-
-// A measurement is one thing that is measured in each round.
-type measurement struct {
-	name string
-	run  func(context.Context) (sample, error)
-}
-
-// The names of the measurements.
-const (
-	nameUpload = "s5cmd: upload of the tarballs from disk, alone"
-	nameAll    = "s5cmd: upload of all that sync puts, alone"
-	nameSync   = "sync: download, check, five digests, upload of all"
-	nameThree  = "sync into three buckets"
-	nameSingle = "sync from 20 ms away, one download at a time"
-	nameUsual  = "sync from 20 ms away, 10 at a time (the default)"
-	nameMany   = "sync from 20 ms away, 64 at a time"
-)
-
-// measurements are those of a round, in turn.
-func (b *mirrorBench) measurements() []measurement {
-	upload := func(folder string) func(context.Context) (sample, error) {
-		return func(ctx context.Context) (sample, error) { return b.upload(ctx, folder) }
-	}
-	sync := func(from *server, buckets, concurrency int) func(context.Context) (sample, error) {
-		return func(ctx context.Context) (sample, error) { return b.sync(ctx, from, buckets, concurrency) }
-	}
-	return []measurement{
-		{nameUpload, upload(b.tarballs())},
-		{nameSync, sync(b.near, 1, usual)},
-		{nameThree, sync(b.near, 3, usual)},
-		{nameAll, upload(b.everything())},
-		{nameSingle, sync(b.late, 1, 1)},
-		{nameUsual, sync(b.late, 1, usual)},
-		{nameMany, sync(b.late, 1, many)},
-	}
-}
-
-// run measures all, round by round.
-func (b *mirrorBench) run(ctx context.Context) (*report, error) {
-	r := &report{settings: b.settings, samples: map[string][]sample{}}
-	for round := range b.rounds {
-		for _, m := range b.measurements() {
-			fmt.Fprintf(os.Stderr, "round %d of %d: %s: ", round+1, b.rounds, m.name)
-			took, err := b.withGateway(ctx, m.run)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", m.name, err)
-			}
-			fmt.Fprintln(os.Stderr, seconds(took.wall))
-			if round == 0 {
-				r.names = append(r.names, m.name)
-			}
-			r.samples[m.name] = append(r.samples[m.name], took)
-		}
-	}
-	r.judge()
-	return r, nil
-}
-
-// withGateway runs a measurement with a gateway of its own.
-func (b *mirrorBench) withGateway(ctx context.Context, run func(context.Context) (sample, error)) (_ sample, err error) {
-	folder := filepath.Join(b.dir, "s3")
-	if b.gateway, err = startGateway(ctx, b.versitygw, folder); err != nil {
-		return sample{}, err
-	}
-	took, err := run(ctx)
-	b.gateway.stop()
-	took.server = b.gateway.cpu()
-	return took, errors.Join(err, os.RemoveAll(folder))
-}
-
-// upload puts the files of a folder into a bucket by s5cmd.
-func (b *mirrorBench) upload(ctx context.Context, folder string) (sample, error) {
-	names, err := b.newBuckets(ctx, 1)
-	if err != nil {
-		return sample{}, err
-	}
-	took, err := b.measure(ctx, b.s5cmd, "--log", "error", "--endpoint-url", b.gateway.url, "--numworkers", strconv.Itoa(b.workers),
-		"cp", folder+"/", "s3://"+names[0]+"/")
-	return took, errors.Join(err, b.check(names, b.near))
-}
-
-// sync mirrors an upstream into new buckets.
-func (b *mirrorBench) sync(ctx context.Context, from *server, buckets, concurrency int) (sample, error) {
-	names, err := b.newBuckets(ctx, buckets)
-	if err != nil {
-		return sample{}, err
-	}
-	query := url.Values{"endpoint": {b.gateway.url}, "region": {region}, "path-style": {"true"}}
-	var addresses []string
-	for _, name := range names {
-		addresses = append(addresses, "s3://"+name+"?"+query.Encode())
-	}
-	if err := from.ask(ctx, forgetPath); err != nil {
-		return sample{}, err
-	}
-	took, err := b.measure(ctx, b.mirror, b.arguments(from, concurrency, addresses...)...)
-	if err != nil {
-		return sample{}, err
-	}
-	return took, errors.Join(from.ask(ctx, checkPath), b.check(names, from))
-}
-
-// arguments are those of a sync.
-func (b *mirrorBench) arguments(from *server, concurrency int, buckets ...string) []string {
-	arguments := []string{
-		"sync", "--upstream", from.URL,
-		"--key-threshold", strconv.Itoa(from.Threshold), "--concurrency", strconv.Itoa(concurrency),
-	}
-	for _, id := range from.Keys {
-		arguments = append(arguments, "--root-keys", id)
-	}
-	for _, address := range buckets {
-		arguments = append(arguments, "--bucket", address)
-	}
-	return arguments
-}
-
-// measure runs a program with the gateway's credentials.
-func (b *mirrorBench) measure(ctx context.Context, program string, arguments ...string) (sample, error) {
-	return execute(ctx, b.gateway.environment(), program, arguments...)
-}
-
-// execute runs a program to its end.
-func execute(ctx context.Context, environment []string, program string, arguments ...string) (sample, error) {
-	var said bytes.Buffer
-	command := exec.CommandContext(ctx, program, arguments...)
-	command.Env = environment
-	command.Stdout, command.Stderr = &said, &said
-	begun := time.Now()
-	err := command.Run()
-	wall := time.Since(begun)
-	if err != nil {
-		return sample{}, fmt.Errorf("run %s: %w: %s", filepath.Base(program), err, bytes.TrimSpace(said.Bytes()))
-	}
-	state := command.ProcessState
-	return sample{wall: wall, cpu: state.UserTime() + state.SystemTime(), peak: peakMemory(state)}, nil
-}
-
-// newBuckets makes empty buckets.
-func (b *mirrorBench) newBuckets(ctx context.Context, n int) ([]string, error) {
-	var names []string
-	for i := range n {
-		name := fmt.Sprintf("bucket-%d", i)
-		if _, err := b.measure(ctx, b.s5cmd, "--endpoint-url", b.gateway.url, "mb", "s3://"+name); err != nil {
+// newRoute returns the lines of a length to upstream, at an URL, and the servers. One to a
+// server that was not started is not used.
+func newRoute(upstream string, s *servers, rtt time.Duration) (*route, error) {
+	var lines [4]*line
+	for i, to := range []string{strings.TrimPrefix(upstream, "http://"), s.s3, s.ssh, s.web} {
+		var err error
+		if lines[i], err = newLine(to, rtt); err != nil {
 			return nil, err
 		}
-		names = append(names, name)
 	}
-	return names, nil
+	return &route{rtt, lines[0], lines[1], lines[2], lines[3]}, nil
 }
 
-// check makes sure that buckets hold all tarballs.
-func (b *mirrorBench) check(names []string, from *server) error {
-	for _, name := range names {
-		n, err := b.gateway.tarballs(name)
-		if err != nil {
-			return err
-		}
-		if n != from.Releases {
-			return fmt.Errorf("%d of %d tarballs are in the bucket", n, from.Releases)
+// count adds what went over the lines since it was last counted.
+func (r *route) count(s *sample) {
+	for i, lines := range [][]*line{{r.toUpstream}, {r.toS3}, {r.toSSH, r.toWeb}} {
+		for _, l := range lines {
+			s.Requests[i] += l.requests.Swap(0)
+			s.Connections[i] += l.connections.Swap(0)
+			s.Bytes += l.bytes.Swap(0)
 		}
 	}
-	return nil
+}
+
+// A mirror is what one program keeps in a destination at the end of a route.
+type mirror struct {
+	destination
+	*route
+	*servers
+	program program
+	dir     string // of its repositories, and of its bucket if that is a folder
+	sync    []string
+	env     []string
+}
+
+// A program is one that is measured.
+type program struct{ name, path string }
+
+// Who did what was measured.
+const (
+	now    = "now"
+	before = "before"
+	byHand = "by hand"
+)
+
+// folders makes repositories as hosts have them, which do no housekeeping meanwhile, one to push
+// from, two buckets on S3, and the file of known hosts.
+const folders = `
+mkdir "$1" "$2" "$2-copy"
+for name in files hashes; do
+  git init --quiet --bare "$1/$name"
+  printf '[uploadpack]\nallowFilter=true\nallowAnySHA1InWant=true\n[http]\nreceivepack=true\n[receive]\nautogc=false\n[gc]\nauto=0\n' >>"$1/$name/config"
+done
+git init --quiet --bare "$1/hand"
+export GIT_AUTHOR_NAME=x GIT_AUTHOR_EMAIL=x GIT_COMMITTER_NAME=x GIT_COMMITTER_EMAIL=x
+git -C "$1/hand" update-ref HEAD "$(git -C "$1/hand" commit-tree -m x 4b825dc642cb6eb9a060e54bf8d69288fbee4904)"
+if [ -f host.pub ]; then printf '[127.0.0.1]:%s ' "$3" | cat - host.pub >"$1/known"; fi`
+
+// newMirror makes an empty mirror of a name below a folder.
+func newMirror(ctx context.Context, below, name string, m mirror, h *hackage) (*mirror, error) {
+	m.dir = filepath.Join(below, name)
+	m.env = append(m.environment(below), "GIT_SSH_COMMAND=ssh -F none -i "+filepath.Join(below, "client")+" -o UserKnownHostsFile="+m.dir+"/known")
+	port := m.toSSH.Addr().String()
+	made := exec.CommandContext(ctx, "sh", "-euc", folders, "sh", m.dir, m.bucketFolder(), port[strings.LastIndex(port, ":")+1:])
+	made.Dir, made.Env = below, m.env
+	if said, err := made.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("make repositories: %w: %s", err, said)
+	}
+	m.sync = []string{
+		m.program.path, "sync", "--upstream", "http://" + m.toUpstream.Addr().String(),
+		"--key-threshold", strconv.Itoa(h.Threshold()), "--root-keys", strings.Join(h.KeyIDs(), ","),
+	}
+	switch m.bucket {
+	case "folder":
+		m.sync = append(m.sync, "--bucket", filepath.Join(m.dir, "bucket"))
+	case "S3":
+		m.sync = append(m.sync, "--bucket", "s3://"+name+"?path-style=true&region="+region+"&endpoint="+m.endpoint())
+	}
+	if m.git != "" {
+		m.sync = append(m.sync, "--signing-key", filepath.Join(below, "signing"), "--files-repository", m.repository("files"), "--hashes-repository", m.repository("hashes"))
+	}
+	if m.git == "ssh" {
+		m.sync = append(m.sync, "--ssh-key", filepath.Join(below, "client"), "--ssh-known-hosts", m.dir+"/known")
+	}
+	m.sync = append(m.sync, m.options...)
+	return &m, nil
+}
+
+// endpoint is S3's, at the end of the line.
+func (m *mirror) endpoint() string { return "http://" + m.toS3.Addr().String() }
+
+// bucketFolder is where the S3 server keeps the bucket of the mirror's name.
+func (m *mirror) bucketFolder() string { return filepath.Join(m.folder, filepath.Base(m.dir)) }
+
+// repository is the address of one.
+func (m *mirror) repository(name string) string {
+	switch m.git {
+	case "https":
+		return "http://" + m.toWeb.Addr().String() + "/" + filepath.Base(m.dir) + "/" + name
+	case "ssh":
+		return "ssh://" + m.toSSH.Addr().String() + m.dir + "/" + name
+	}
+	return filepath.Join(m.dir, name)
+}
+
+// measure runs a command for the mirror.
+func (m *mirror) measure(ctx context.Context, arguments []string) (sample, error) {
+	_ = os.Truncate(m.sshLog, 0) // there is one if there is ssh
+	m.count(new(sample))
+	took, err := execute(ctx, m.env, arguments)
+	if err != nil {
+		return took, err
+	}
+	m.count(&took)
+	said, _ := os.ReadFile(m.sshLog)
+	took.Requests[2] += int64(strings.Count(string(said), "Starting session")) // a step of git
+	took.Bytes += sizeOf(m.dir + "/output")
+	return took, os.RemoveAll(m.dir + "/output")
+}
+
+// sizeOf returns the bytes of a file, or of the packs of a bare repository.
+func sizeOf(path string) (sum int64) {
+	packs, _ := filepath.Glob(filepath.Join(path, "objects", "pack", "*.pack")) // the pattern is good
+	for _, name := range append(packs, path) {
+		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
+			sum += info.Size()
+		}
+	}
+	return sum
 }

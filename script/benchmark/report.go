@@ -4,154 +4,144 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"path/filepath"
+	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
 )
 
-// A report is what was measured, and how it stands with the targets.
-type report struct {
-	settings
-	names   []string // in order
-	samples map[string][]sample
-	targets []target
-}
-
-// A target is a promise and what became of it; without a want it is only told.
-type target struct {
-	name, want, got string
-	met             bool
-}
-
-// maxMemory is what sync may use, in bytes.
-const maxMemory = 300 << 20
-
-// judge holds the measurements against the targets.
-func (r *report) judge() {
-	add := func(name, want, got string, met bool) {
-		r.targets = append(r.targets, target{name, want, got, met})
-	}
-	// Download, checks and digests are to cost no more than the uploader's own
-	// ways.
-	ratio := r.ratio(nameSync, nameAll)
-	add("sync / upload of all that it puts alone", "at most 1.0", fmt.Sprintf("%.2f", ratio), ratio <= 1)
-	r.compare("sync / upload of the tarballs alone", r.ratio(nameSync, nameUpload))
-	ratio = r.ratio(nameThree, nameSync)
-	add("three buckets / one", "at most 1.6", fmt.Sprintf("%.2f", ratio), ratio <= 1.6)
-	ratio = r.ratio(nameSingle, nameMany)
-	add(fmt.Sprintf("20 ms away: one download at a time / %d", many), "at least 10.0", fmt.Sprintf("%.2f", ratio), ratio >= 10)
-	r.compare("20 ms away: one download at a time / 10", r.ratio(nameSingle, nameUsual))
-	add("downloads of each tarball, also for three buckets", "1", "1", true) // a run with others is an error
-	peak := r.peak()
-	add("peak memory of sync, MB", "below 300", fmt.Sprintf("%.0f", float64(peak)/(1<<20)), peak < maxMemory)
-}
-
-// compare adds a ratio that has no target.
-func (r *report) compare(name string, ratio float64) {
-	r.targets = append(r.targets, target{name, "", fmt.Sprintf("%.2f", ratio), true})
-}
-
-// peak returns the most memory that any sync used, in bytes.
-func (r *report) peak() int64 {
-	var peak int64
-	for name, samples := range r.samples {
-		for _, s := range samples {
-			if name != nameUpload && name != nameAll {
-				peak = max(peak, s.peak)
-			}
-		}
-	}
-	return peak
-}
-
-// missed counts the targets that were missed.
-func (r *report) missed() int { return missed(r.targets) }
-
-func missed(targets []target) int {
-	n := 0
-	for _, t := range targets {
-		if !t.met {
-			n++
-		}
-	}
-	return n
-}
-
-// ratio returns the median of the rounds' ratios of wall time.
-func (r *report) ratio(above, below string) float64 {
-	var ratios []float64
-	for i, s := range r.samples[above] {
-		ratios = append(ratios, s.wall.Seconds()/r.samples[below][i].wall.Seconds())
-	}
-	return median(ratios)
-}
-
-// median returns the middle of some numbers.
-func median(numbers []float64) float64 {
-	sorted := slices.Sorted(slices.Values(numbers))
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
-}
-
-func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
-
-// markdown returns the report for people.
-func (r *report) markdown() string {
+// markdown returns the report for people, and how many targets were missed.
+func (r *results) markdown(s *settings, targets []target) (string, int) {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s, %s, %d rounds in turns. %s tarballs of %s bytes near by, %s of an upstream that answers after 20 ms, versitygw as S3 with its files below %s, all on loopback and on the same cores.\n\n",
-		time.Now().UTC().Format(time.DateOnly), machine(), r.rounds, thousands(r.releases), thousands(r.size), thousands(r.late), filepath.Clean(os.TempDir()))
-	out.WriteString("| measured | median | each round | its CPU | the server's CPU | its memory |\n|---|---|---|---|---|---|\n")
-	for _, name := range r.names {
-		r.row(&out, name, r.samples[name])
+	fmt.Fprintf(&out, "%s, %s. Hackage has %s releases at first, %s. The median of %d rounds in turns. All servers are on loopback and on the same cores. CPU is the user's, memory that of the largest process, ours or git's. Requests and connections are those to upstream, S3 and the git host; over ssh, a step of git is a request. What was moved went over the lines to them, or was cloned.",
+		time.Now().UTC().Format(time.DateOnly), machine(), thousands(int64(r.first)), map[bool]string{true: "made up", false: "out of an index"}[s.index == ""], s.rounds)
+	if len(r.rtts) > 1 {
+		fmt.Fprintf(&out, " All but the times are those at %d ms there and back, also the targets; rounds are how many times that it takes longer than at 0.", r.far.Milliseconds())
 	}
-	writeTargets(&out, r.targets)
-	return out.String()
+	out.WriteString("\n")
+	compared := len(s.programs) > 1
+	if compared {
+		targets = append(slices.Clone(targets),
+			target{"now / before: wall time of the slowest row", 1.1, slowest(wall)},
+			target{"now / before: CPU of the slowest row", 1.1, slowest(cpu)})
+	}
+	missed := r.writeTargets(&out, targets)
+	r.writeRows(&out, compared)
+	return out.String(), missed
 }
 
-// writeTargets writes a table of targets.
-func writeTargets(out *strings.Builder, targets []target) {
+// writeTargets writes a table of targets, and returns how many were missed.
+func (r *results) writeTargets(out *strings.Builder, targets []target) (missed int) {
 	out.WriteString("\n| target | wanted | got | |\n|---|---|---|---|\n")
 	for _, t := range targets {
-		verdict := "met"
-		switch {
-		case t.want == "":
-			verdict = ""
-		case !t.met:
-			verdict = "**missed**"
+		got, ok := t.got(r)
+		if !ok {
+			continue
 		}
-		fmt.Fprintf(out, "| %s | %s | %s | %s |\n", t.name, t.want, t.got, verdict)
+		verdict := "met"
+		if got > t.most {
+			verdict = "**missed**"
+			missed++
+		}
+		fmt.Fprintf(out, "| %s | at most %v | %.2f | %s |\n", t.name, t.most, got, verdict)
+	}
+	return missed
+}
+
+// A column of the table of rows shows something of the cells of a row at the far end.
+type column struct {
+	name string
+	show func(cell) string
+}
+
+// columns are those of the table behind what was measured and where.
+func (r *results) columns(compared bool) (all []column) {
+	last := func(c cell) sample { return r.samples[c][len(r.samples[c])-1] }
+	number := func(format string, v value) func(cell) string {
+		return func(c cell) string {
+			got, _ := r.median(c, v)
+			return fmt.Sprintf(format, got)
+		}
+	}
+	for _, rtt := range r.rtts {
+		all = append(all, column{fmt.Sprintf("%d ms", rtt.Milliseconds()), func(c cell) string {
+			return number("%.2f s", wall)(cell{c.row, c.by, rtt})
+		}})
+	}
+	if len(r.rtts) > 1 {
+		all = append(all, column{"rounds", func(c cell) string {
+			near, _ := r.median(cell{c.row, c.by, r.rtts[0]}, wall)
+			far, _ := r.median(c, wall)
+			return fmt.Sprintf("%.1f", (far-near)/r.far.Seconds())
+		}}, column{"connections", func(c cell) string { return counts(last(c).Connections) }})
+	} else {
+		all[0].name = "wall"
+	}
+	all = append(all, column{"CPU", number("%.2f s", cpu)}, column{"memory", number("%.0f MB", memory)},
+		column{"requests", func(c cell) string { return counts(last(c).Requests) }}, column{"moved", number("%.2f MB", megabytes)})
+	if compared {
+		compare := func(v value) func(cell) string {
+			return func(c cell) string {
+				got, ok := r.ratio(v, c, cell{c.row, before, r.far})
+				if !ok {
+					return ""
+				}
+				return fmt.Sprintf("%.2f", got)
+			}
+		}
+		all = append(all, column{"now / before: wall", compare(wall)}, column{"CPU", compare(cpu)}, column{"memory", compare(memory)})
+	}
+	return all
+}
+
+// writeRows writes the table of rows.
+func (r *results) writeRows(out *strings.Builder, compared bool) {
+	columns := r.columns(compared)
+	out.WriteString("\n| what | to |")
+	for _, c := range columns {
+		out.WriteString(" " + c.name + " |")
+	}
+	out.WriteString("\n" + strings.Repeat("|---", len(columns)+2) + "|\n")
+	for _, d := range r.destinations {
+		for _, s := range r.scenarios {
+			at := r.cell(row{s.name, d.name})
+			if r.samples[at] == nil {
+				continue
+			}
+			fmt.Fprintf(out, "| %s | %s |", at.what, at.to)
+			for _, c := range columns {
+				out.WriteString(" " + c.show(at) + " |")
+			}
+			out.WriteString("\n")
+		}
 	}
 }
 
-// row writes the line of one measurement.
-func (r *report) row(out *strings.Builder, name string, samples []sample) {
-	var walls, cpus, servers []float64
-	var each []string
-	var peak int64
-	for _, s := range samples {
-		walls = append(walls, s.wall.Seconds())
-		cpus, servers = append(cpus, s.cpu.Seconds()), append(servers, s.server.Seconds())
-		each = append(each, fmt.Sprintf("%.2f", s.wall.Seconds()))
-		peak = max(peak, s.peak)
-	}
-	fmt.Fprintf(out, "| %s | %.2f s | %s | %.2f s | %.2f s | %.0f MB |\n", name,
-		median(walls), strings.Join(each, ", "), median(cpus), median(servers), float64(peak)/(1<<20))
+// counts writes numbers of upstream, S3 and git.
+func counts(n [3]int64) string {
+	return thousands(n[0]) + ", " + thousands(n[1]) + ", " + thousands(n[2])
 }
 
 // thousands writes a number with its thousands apart.
-func thousands(n int) string {
+func thousands(n int64) string {
 	if n < 1000 {
 		return fmt.Sprint(n)
 	}
 	return fmt.Sprintf("%s,%03d", thousands(n/1000), n%1000)
 }
 
-// writeInto puts the report between its markers in a file.
-func (r *report) writeInto(name string) error { return writePart(name, mirrorPart, r.markdown()) }
-
-// mirrorPart is the part of a file that is this report's.
-const mirrorPart = "mirror"
+// machine tells what the numbers depend on.
+func machine() string {
+	said := fmt.Sprintf("%s/%s with %d cores", runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	for _, command := range []string{"uname -rs", "git version"} {
+		words := strings.Fields(command)
+		if raw, err := exec.Command(words[0], words[1:]...).Output(); err == nil {
+			said += ", " + strings.TrimSpace(string(raw))
+		}
+	}
+	return said + ", " + runtime.Version()
+}
 
 // writePart puts a text between the markers of a part of a file, and leaves the
 // other parts as they are.
@@ -160,11 +150,11 @@ func writePart(name, part, text string) error {
 	if err != nil {
 		return err
 	}
-	begin, end := "<!-- bench "+part+" -->\n", "<!-- /bench "+part+" -->"
-	before, rest, begins := bytes.Cut(raw, []byte(begin))
-	_, after, ends := bytes.Cut(rest, []byte(end))
-	if !begins || !ends {
-		return fmt.Errorf("write the table into %q: it lacks the markers %q and %q", name, begin, end)
+	opening, closing := "<!-- bench "+part+" -->\n", "<!-- /bench "+part+" -->"
+	above, rest, opens := bytes.Cut(raw, []byte(opening))
+	_, below, closes := bytes.Cut(rest, []byte(closing))
+	if !opens || !closes {
+		return fmt.Errorf("write the table into %q: it lacks the markers %q and %q", name, opening, closing)
 	}
-	return os.WriteFile(name, slices.Concat(before, []byte(begin), []byte(text), []byte(end), after), 0o644)
+	return os.WriteFile(name, slices.Concat(above, []byte(opening), []byte(text), []byte(closing), below), 0o644)
 }

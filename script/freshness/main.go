@@ -30,14 +30,14 @@ const year, perYear, startup = 365 * 24 * time.Hour, 6000, 20 * time.Second
 type cron struct {
 	name    string
 	dropped float64       // share of runs that never start
-	late    time.Duration // by how much the others are late at most
+	delay   time.Duration // of the others at most
 }
 
 // starts are the moments at which GitHub starts the runs of a year.
 func (c cron) starts(rng *rand.Rand) (all []time.Duration) {
 	for at := time.Duration(0); at < year; at += time.Hour {
 		if rng.Float64() >= c.dropped {
-			all = append(all, at+time.Duration(rng.Int64N(int64(c.late))))
+			all = append(all, at+time.Duration(rng.Int64N(int64(c.delay))))
 		}
 	}
 	slices.Sort(all)
@@ -60,8 +60,8 @@ func watch(starts []time.Duration, stay time.Duration) (all []time.Duration) {
 		if start < free-stay {
 			continue
 		}
-		begin := max(start, free)
-		for free = begin; free < begin+stay; free += time.Minute {
+		start = max(start, free)
+		for free = start; free < start+stay; free += time.Minute {
 			all = append(all, free)
 		}
 	}
@@ -79,18 +79,18 @@ func chain(timer time.Duration, uploads []time.Duration) (all []time.Duration) {
 	return all
 }
 
-// lags says how long readers wait, in minutes. Nobody knows it of the last ones, after
-// which no run of the year comes.
-func lags(uploads, starts []time.Duration) string {
-	var waits []time.Duration
+// waits says how long readers wait, in minutes. Uploads after the last run of the year
+// wait for one a day after it.
+func waits(uploads, starts []time.Duration) string {
+	var all []time.Duration
 	starts = append(starts, year+24*time.Hour) // one comes at last
 	for _, upload := range uploads {
 		if i, _ := slices.BinarySearch(starts, upload); i < len(starts) {
-			waits = append(waits, starts[i]+startup-upload)
+			all = append(all, starts[i]+startup-upload)
 		}
 	}
-	slices.Sort(waits)
-	return fmt.Sprintf("%.1f / %.1f", waits[len(waits)/2].Minutes(), waits[len(waits)*99/100].Minutes())
+	slices.Sort(all)
+	return fmt.Sprintf("%.1f / %.1f", all[len(all)/2].Minutes(), all[len(all)*99/100].Minutes())
 }
 
 // shaped makes a year of uploads in the shape of Hackage's hours.
@@ -117,9 +117,9 @@ func indexed(name string) (uploads []time.Duration, err error) {
 			uploads = append(uploads, time.Duration(h.ModTime.UnixNano()))
 		}
 	}
-	begin := slices.Max(append(uploads, 0)) - year
+	newest := slices.Max(append(uploads, 0))
 	for i := range uploads {
-		uploads[i] -= begin
+		uploads[i] += year - newest
 	}
 	return slices.DeleteFunc(uploads, func(at time.Duration) bool { return at < 0 }), err
 }
@@ -144,7 +144,7 @@ func main() {
 	fmt.Print("| GitHub's cron | cron, hourly | `watch: 50m`, hourly | chain, 30 min | outside, each 5 min |\n|---|---|---|---|---|\n")
 	for _, c := range []cron{{"as GitHub documents it", 0.05, 10 * time.Minute}, {"as measured in 2026", 0.67, 12 * time.Hour}} {
 		starts := c.starts(rng)
-		fmt.Printf("| %s | %s | %s | %s | %s |\n", c.name, lags(uploads, starts), lags(uploads, watch(starts, 50*time.Minute)),
-			lags(uploads, chain(30*time.Minute, uploads)), lags(uploads, outside(5*time.Minute)))
+		fmt.Printf("| %s | %s | %s | %s | %s |\n", c.name, waits(uploads, starts), waits(uploads, watch(starts, 50*time.Minute)),
+			waits(uploads, chain(30*time.Minute, uploads)), waits(uploads, outside(5*time.Minute)))
 	}
 }

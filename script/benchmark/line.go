@@ -14,8 +14,8 @@ type line struct {
 	net.Listener
 	to  string
 	rtt time.Duration // there and back; opening a connection takes it once
-	// requests, of HTTP in the clear, and connections since they were last read.
-	requests, connections atomic.Int64
+	// requests, of HTTP in the clear, connections, and bytes in both directions.
+	requests, connections, bytes atomic.Int64
 }
 
 // newLine returns one to HOST:PORT.
@@ -55,20 +55,21 @@ func (l *line) carry(to, from net.Conn, requests *atomic.Int64) {
 		raw []byte
 		due time.Time
 	}
-	under := make(chan piece, 1<<12)
+	travelling := make(chan piece, 1<<12)
 	go func() {
-		defer close(under)
+		defer close(travelling)
 		for raw, err := []byte(nil), error(nil); err == nil; {
 			n := 0
 			raw = make([]byte, 1<<15)
 			n, err = from.Read(raw)
-			under <- piece{raw[:n], time.Now().Add(l.rtt / 2)}
+			travelling <- piece{raw[:n], time.Now().Add(l.rtt / 2)}
 		}
 	}()
-	for p := range under {
+	for p := range travelling {
 		time.Sleep(time.Until(p.due))
 		requests.Add(int64(bytes.Count(p.raw, []byte(" HTTP/1.1\r\n"))))
-		_, _ = to.Write(p.raw) // who has gone needs no more
+		l.bytes.Add(int64(len(p.raw)))
+		_, _ = to.Write(p.raw) // who has gone wants no more
 	}
 	_ = to.(*net.TCPConn).CloseWrite()
 }

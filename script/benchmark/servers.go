@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http/cgi"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
+)
+
+// region is that of the S3 server.
+const region = "us-east-1"
+
+// servers are all that a mirror talks to but upstream, on loopback.
+type servers struct {
+	folder       string // of S3: each bucket is a folder in it
+	sshLog       string // a file
+	s3, ssh, web string // HOST:PORT; ssh and web are of git
+	stop         func()
+}
+
+// startServers starts them, those of git if they are wanted, with their files in a folder:
+// also a key to sign with and one for ssh.
+func startServers(ctx context.Context, versitygw, dir string, git bool) (_ *servers, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	s := &servers{folder: filepath.Join(dir, "s3"), sshLog: filepath.Join(dir, "log"), stop: cancel}
+	defer func() {
+		if err != nil {
+			s.stop()
+		}
+	}()
+	key, err := openpgp.Generate("Benchmark", "benchmark@example.org", nil, time.Now(), time.Time{})
+	err = errors.Join(err, os.WriteFile(filepath.Join(dir, "signing"), key, 0o600), os.Mkdir(s.folder, 0o755))
+	if err != nil {
+		return nil, err
+	}
+	s.s3, err = s.start(ctx, func(address string) *exec.Cmd {
+		c := exec.CommandContext(ctx, versitygw, "--port", address, "--region", region, "--keep-alive", "--quiet", "posix", s.folder)
+		c.Env = append(os.Environ(), "ROOT_ACCESS_KEY=benchmark", "ROOT_SECRET_KEY=benchmark")
+		return c
+	})
+	if err != nil || !git {
+		return s, err
+	}
+	s.ssh, err = s.start(ctx, func(address string) *exec.Cmd {
+		c := exec.CommandContext(ctx, "sh", "-euc", sshd, "sh", address[strings.LastIndex(address, ":")+1:])
+		c.Dir = dir
+		return c
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, s.startWeb(ctx, dir)
+}
+
+// sshd makes keys and becomes an sshd at a port, which lets git speak its newer
+// protocol, as the large hosts do.
+const sshd = `
+for key in host client; do [ -f $key ] || ssh-keygen -q -t ed25519 -N "" -C "" -f $key; done
+printf '%s\n' "ListenAddress 127.0.0.1:$1" "HostKey $PWD/host" "AuthorizedKeysFile $PWD/client.pub" "PidFile none" "StrictModes no" "UsePAM no" \
+  "PermitRootLogin yes" "LogLevel VERBOSE" "AcceptEnv GIT_PROTOCOL" >settings
+exec "$(PATH=$PATH:/usr/sbin command -v sshd)" -D -f "$PWD/settings" -E "$PWD/log"`
+
+// start starts a program at an address that is free, and waits until somebody listens
+// there. stop ends it.
+func (s *servers) start(ctx context.Context, program func(address string) *exec.Cmd) (string, error) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	address := free.Addr().String()
+	if err := free.Close(); err != nil {
+		return "", err
+	}
+	var said bytes.Buffer
+	command := program(address)
+	command.Stdout, command.Stderr = &said, &said
+	if err := command.Start(); err != nil {
+		return "", err
+	}
+	ended, stop := make(chan struct{}), s.stop
+	go func() { // ends with the process, which stop ends
+		_ = command.Wait() // it is killed, or said why it ended
+		close(ended)
+	}()
+	s.stop = func() { stop(); <-ended }
+	for {
+		if connection, err := net.Dial("tcp", address); err == nil {
+			return address, connection.Close()
+		}
+		select {
+		case <-ended:
+			log, _ := os.ReadFile(s.sshLog) // there is none but of sshd
+			return "", fmt.Errorf("start %s: it ended: %s%s", filepath.Base(command.Path), said.Bytes(), log)
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// startWeb serves the repositories below a folder over HTTP.
+func (s *servers) startWeb(ctx context.Context, dir string) error {
+	path, err := exec.CommandContext(ctx, "git", "--exec-path").Output()
+	if err != nil {
+		return fmt.Errorf("ask git where its programs are: %w", err)
+	}
+	web := httptest.NewServer(&cgi.Handler{
+		Path: filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"), InheritEnv: []string{"PATH"}, Stderr: io.Discard,
+		Env: []string{"GIT_PROJECT_ROOT=" + dir, "GIT_HTTP_EXPORT_ALL=1"},
+	})
+	stop := s.stop
+	s.web, s.stop = web.Listener.Addr().String(), func() { web.Close(); stop() }
+	return nil
+}
+
+// environment is what a client of S3 wants, and nothing that the user's own
+// environment says to it or to git.
+func (s *servers) environment(home string) []string {
+	env := []string{
+		"AWS_ACCESS_KEY_ID=benchmark", "AWS_SECRET_ACCESS_KEY=benchmark", "AWS_REGION=" + region,
+		"AWS_EC2_METADATA_DISABLED=true", "HOME=" + home, "GIT_CONFIG_NOSYSTEM=1",
+	}
+	for _, name := range []string{"PATH", "TMPDIR", "SystemRoot", "TEMP"} {
+		if value, set := os.LookupEnv(name); set {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
