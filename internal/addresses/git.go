@@ -36,7 +36,11 @@ func ParseGit(text string) (g Git, ok bool) {
 	if m == nil || HasPassword(text) || IsDrive(text) {
 		return Git{}, false
 	}
-	return Git{Scheme: "ssh", User: m[1], Host: strings.Trim(m[2], "[]"), Path: m[3]}, true
+	host, port := strings.Trim(m[2], "[]"), ""
+	if host != m[2] && strings.Count(host, ":") == 1 { // [HOST:PORT]:PATH
+		host, port, _ = strings.Cut(host, ":")
+	}
+	return Git{"ssh", m[1], host, port, m[3]}, true
 }
 
 // HasPassword reports whether a text without a scheme has a password before an @.

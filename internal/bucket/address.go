@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 )
 
 // An Address says where a bucket is and how to reach it.
@@ -97,17 +97,14 @@ func parseURL(text string) (*url.URL, error) {
 }
 
 func parseFile(u *url.URL) (Address, error) {
-	if u.Host != "" && u.Host != "localhost" {
+	folder, here := addresses.Folder(u)
+	switch {
+	case !here:
 		return Address{}, errors.New("it names a host; a folder on this machine has three slashes, file:///…")
-	}
-	path := u.Path
-	if runtime.GOOS == "windows" {
-		path = strings.TrimPrefix(path, "/") // file:///C:/mirror
-	}
-	if path == "" {
+	case folder == "":
 		return Address{}, errors.New("it has no path")
 	}
-	a := Address{Folder: filepath.FromSlash(path)}
+	a := Address{Folder: folder}
 	return a, a.read(u, "public-url")
 }
 

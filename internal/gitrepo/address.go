@@ -3,11 +3,9 @@ package gitrepo
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"net/url"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"unicode"
 
@@ -34,11 +32,8 @@ type address struct {
 
 var (
 	helperPrefix = regexp.MustCompile(`^[A-Za-z0-9_.+-]*::`)
-	scpForm      = regexp.MustCompile(`^(?:([^/@:]*)@)?(\[[^\]/]+\]|[^/@:]+):(.+)$`)
-	scpPassword  = regexp.MustCompile(`^[^/@]*:[^/@]*@`)
 	brokenURL    = regexp.MustCompile(`^(?i)(https?|ssh|file|s3)(?::/?[^/]|//)`)
 	mixedForm    = regexp.MustCompile(`^(?i)(?:git\+)?ssh://(?:[^/@:]*@)?[^/@:]+:[^/0-9][^@]*$`)
-	drivePath    = regexp.MustCompile(`^[A-Za-z]:`)
 )
 
 // forms ends refusals of what has none of them.
@@ -60,14 +55,11 @@ func parseAddress(raw string) (address, error) {
 		return parseURL(raw)
 	case brokenURL.MatchString(raw):
 		return address{}, fmt.Errorf("read repository address: %s must be followed by :// (%w)", brokenURL.FindStringSubmatch(raw)[1], ErrURL)
-	case scpPassword.MatchString(raw):
+	case addresses.HasPassword(raw):
 		return address{}, fmt.Errorf("read repository address: it contains a password before the @; give a token with the option token, or a key with ssh-key: %w", ErrURL)
 	}
-	if runtime.GOOS == "windows" && drivePath.MatchString(raw) {
-		return folderAddress(raw)
-	}
-	if m := scpForm.FindStringSubmatch(raw); m != nil {
-		return scpAddress(raw, m[1], m[2], m[3])
+	if g, ok := addresses.ParseGit(raw); ok {
+		return scpAddress(raw, g)
 	}
 	return folderAddress(raw)
 }
@@ -85,16 +77,16 @@ func folderAddress(path string) (address, error) {
 }
 
 // scpAddress takes user@host:path.
-func scpAddress(raw, user, host, path string) (address, error) {
+func scpAddress(raw string, g addresses.Git) (address, error) {
 	switch {
-	case strings.HasPrefix(user, "-") || strings.HasPrefix(host, "-"):
+	case strings.HasPrefix(g.User, "-") || strings.HasPrefix(g.Host, "-"):
 		return address{}, fmt.Errorf("read repository address: its host or user starts with a dash: %w", ErrURL)
-	case strings.ContainsAny(user+host, " \t"):
+	case strings.ContainsAny(g.User+g.Host, " \t"):
 		return address{}, fmt.Errorf("read repository address: its host or user contains blanks; give the address alone: %w", ErrURL)
-	case addresses.IsToken(user):
+	case addresses.IsToken(g.User):
 		return address{}, errTokenOverSSH
 	}
-	return address{by: overSSH, forGit: raw, display: host + ":" + path, user: user}, nil
+	return address{by: overSSH, forGit: raw, display: strings.TrimPrefix(raw, g.User+"@"), user: g.User}, nil
 }
 
 // parseURL takes the forms with a scheme.
@@ -139,17 +131,14 @@ func parseURL(raw string) (address, error) {
 }
 
 func fileAddress(u *url.URL) (address, error) {
-	if u.Host != "" && u.Host != "localhost" {
+	folder, here := addresses.Folder(u)
+	switch {
+	case !here:
 		return address{}, fmt.Errorf("read repository address: file URL names the host %q: %w", u.Host, ErrURL)
-	}
-	path := u.Path
-	if runtime.GOOS == "windows" {
-		path = strings.TrimPrefix(path, "/")
-	}
-	if path == "" {
+	case folder == "":
 		return address{}, fmt.Errorf("read repository address: file URL without a path: %w", ErrURL)
 	}
-	return folderAddress(filepath.FromSlash(path))
+	return folderAddress(folder)
 }
 
 // Check says what is wrong with the options without touching anything, and
@@ -182,9 +171,5 @@ func (a address) safeForToken() bool {
 	if err != nil {
 		return false
 	}
-	if u.Scheme == "https" || u.Hostname() == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(u.Hostname())
-	return ip != nil && ip.IsLoopback()
+	return u.Scheme == "https" || addresses.IsLoopback(u.Hostname())
 }

@@ -3,32 +3,28 @@ package gitrepo
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo/sshauth"
 )
 
 // destination returns ssh's arguments for the address, nil if it has none.
 func (a address) destination() []string {
-	user, host, port := a.user, "", ""
-	if u, err := url.Parse(a.forGit); err == nil && u.Scheme == "ssh" {
-		host, port = u.Hostname(), u.Port()
-	} else if m := scpForm.FindStringSubmatch(a.forGit); m != nil && !strings.HasPrefix(m[2], "[") {
-		host = m[2]
-	}
-	if a.by != overSSH || host == "" {
+	g, ok := addresses.ParseGit(a.forGit)
+	if !ok || a.by != overSSH {
 		return nil
 	}
-	if user != "" {
-		host = user + "@" + host
+	destination := []string{"--", g.Host}
+	if g.User != "" {
+		destination[1] = g.User + "@" + g.Host
 	}
-	if port != "" {
-		return []string{"-p", port, "--", host}
+	if g.Port != "" {
+		return append([]string{"-p", g.Port}, destination...)
 	}
-	return []string{"--", host}
+	return destination
 }
 
 // hollow are lines by which git says that a step broke off, and nothing of why. A host

@@ -1,9 +1,10 @@
 package gitrepo
 
 import (
-	"net/url"
 	"path"
 	"strings"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 )
 
 // A Place is where an address leads, whatever the spelling. Two addresses of one
@@ -22,40 +23,24 @@ func PlaceOf(raw string) (Place, error) {
 	if err != nil {
 		return Place{}, err
 	}
-	switch {
-	case a.by == local:
+	if a.by == local {
 		return Place{Folder: a.forGit}, nil
-	case strings.Contains(a.forGit, "://"):
-		u, err := url.Parse(a.forGit)
-		if err != nil {
-			return Place{}, err
-		}
-		return remotePlace(u.Scheme, u.Hostname(), u.Port(), u.Path), nil
 	}
-	m := scpForm.FindStringSubmatch(a.forGit)
-	return remotePlace("ssh", strings.Trim(m[2], "[]"), "", m[3]), nil
-}
-
-// forges are hosts that take a path in any case, and their other names.
-func forges() map[string]string {
-	return map[string]string{
-		"github.com": "github.com", "www.github.com": "github.com", "ssh.github.com": "github.com",
-		"gitlab.com": "gitlab.com", "altssh.gitlab.com": "gitlab.com",
-		"bitbucket.org": "bitbucket.org", "altssh.bitbucket.org": "bitbucket.org",
-		"codeberg.org": "codeberg.org",
-	}
+	g, _ := addresses.ParseGit(a.forGit)
+	return remotePlace(g), nil
 }
 
 // remotePlace takes away what hosts and git do not tell apart. A path below the
 // home of ssh's user counts as one below the root, as forges have it.
-func remotePlace(scheme, host, port, where string) Place {
-	p := Place{scheme: scheme, port: port, host: strings.TrimSuffix(strings.ToLower(host), ".")}
-	if port == map[string]string{"ssh": "22", "https": "443", "http": "80"}[scheme] {
+func remotePlace(g addresses.Git) Place {
+	host, forge := addresses.Forge(g.Host)
+	p := Place{scheme: g.Scheme, host: host, port: g.Port}
+	if g.Port == map[string]string{"ssh": "22", "https": "443", "http": "80"}[g.Scheme] {
 		p.port = ""
 	}
-	p.path = strings.TrimSuffix(path.Clean("/"+strings.TrimPrefix(strings.TrimPrefix(where, "/"), "~/")), ".git")
-	if forge, ok := forges()[p.host]; ok {
-		p.host, p.port, p.path = forge, "", strings.ToLower(p.path)
+	p.path = strings.TrimSuffix(path.Clean("/"+strings.TrimPrefix(strings.TrimPrefix(g.Path, "/"), "~/")), ".git")
+	if forge {
+		p.port, p.path = "", strings.ToLower(p.path)
 	}
 	return p
 }

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
-	"runtime"
 	"strings"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 )
 
 // allowed ends each refusal of an address.
@@ -36,7 +37,7 @@ func parseAddress(address string) (*url.URL, string, error) {
 	case "http", "https":
 		return webAddress(u)
 	case "file":
-		folder, err := fileURL(u, runtime.GOOS == "windows")
+		folder, err := fileFolder(u)
 		return nil, folder, err
 	}
 	return nil, "", fmt.Errorf("open upstream: nothing here speaks %q: %s", u.Scheme, allowed)
@@ -45,7 +46,7 @@ func parseAddress(address string) (*url.URL, string, error) {
 // webAddress refuses URLs that files cannot be joined to.
 func webAddress(u *url.URL) (*url.URL, string, error) {
 	if u.Hostname() == "" {
-		return nil, "", fmt.Errorf("open upstream %q: no host in it: %s", shown(u), allowed)
+		return nil, "", fmt.Errorf("open upstream %q: no host in it: %s", addresses.Public(u), allowed)
 	}
 	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return nil, "", fmt.Errorf("open upstream %q: a query or fragment cannot be part of it: %s", u.Host, allowed)
@@ -53,23 +54,14 @@ func webAddress(u *url.URL) (*url.URL, string, error) {
 	return u, "", nil
 }
 
-// fileURL returns the folder that a file URL names.
-func fileURL(u *url.URL, windows bool) (string, error) {
-	if u.Host != "" && u.Host != "localhost" {
-		return "", fmt.Errorf("open upstream %q: a file URL cannot name another host; write file:///path: %s", shown(u), allowed)
+// fileFolder returns the folder that a file URL names.
+func fileFolder(u *url.URL) (string, error) {
+	folder, here := addresses.Folder(u)
+	switch {
+	case !here:
+		return "", fmt.Errorf("open upstream %q: a file URL cannot name another host; write file:///path: %s", addresses.Public(u), allowed)
+	case folder == "":
+		return "", fmt.Errorf("open upstream %q: a file URL needs an absolute path, file:///path: %s", addresses.Public(u), allowed)
 	}
-	path := u.Path
-	if path == "" {
-		return "", fmt.Errorf("open upstream %q: a file URL needs an absolute path, file:///path: %s", shown(u), allowed)
-	}
-	if windows && len(path) > 2 && path[0] == '/' && path[2] == ':' {
-		path = path[1:] // file:///C:/mirror
-	}
-	return filepath.FromSlash(path), nil
-}
-
-// shown returns u as text for people, without what may be secret: user, password,
-// query and fragment.
-func shown(u *url.URL) string {
-	return (&url.URL{Scheme: u.Scheme, Opaque: u.Opaque, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
+	return folder, nil
 }

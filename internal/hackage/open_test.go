@@ -2,7 +2,6 @@ package hackage
 
 import (
 	"errors"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -76,22 +75,8 @@ func TestOpenTakesFoldersAndAddresses(t *testing.T) {
 	}
 }
 
-func TestFileURL(t *testing.T) {
+func TestDrivesAreFolders(t *testing.T) {
 	t.Parallel()
-	for address, want := range map[string]string{
-		"file:///C:/mirror/x":  "C:/mirror/x",
-		"file:///srv/mirror":   "/srv/mirror",
-		"file:///srv/my%20dir": "/srv/my dir",
-	} {
-		u, err := url.Parse(address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := fileURL(u, true)
-		if err != nil || filepath.ToSlash(got) != want {
-			t.Errorf("%s is %s: %v", address, got, err)
-		}
-	}
 	for _, path := range []string{`C:\mirror`, "C:/mirror", "c:mirror"} {
 		u, folder, err := parseAddress(path)
 		if u != nil || err != nil || !strings.HasSuffix(folder, filepath.FromSlash(path)) {

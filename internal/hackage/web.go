@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 )
 
 // maxRedirects is how many redirects one request follows. Hackage needs one.
@@ -78,11 +80,11 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	last := via[len(via)-1].URL
 	switch {
 	case len(via) > maxRedirects:
-		return backoff.Permanent(fmt.Errorf("more than %d redirects, the last to %s", maxRedirects, shown(req.URL)))
+		return backoff.Permanent(fmt.Errorf("more than %d redirects, the last to %s", maxRedirects, addresses.Public(req.URL)))
 	case req.URL.Scheme != "https" && req.URL.Scheme != "http":
-		return backoff.Permanent(fmt.Errorf("redirected to %s, which is not a web address", shown(req.URL)))
+		return backoff.Permanent(fmt.Errorf("redirected to %s, which is not a web address", addresses.Public(req.URL)))
 	case last.Scheme == "https" && req.URL.Scheme == "http":
-		return backoff.Permanent(fmt.Errorf("redirected from https to %s, which is not encrypted", shown(req.URL)))
+		return backoff.Permanent(fmt.Errorf("redirected from https to %s, which is not encrypted", addresses.Public(req.URL)))
 	}
 	return nil
 }
@@ -90,7 +92,7 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 // checkHome is checkRedirect for what only upstream's own host may send.
 func checkHome(req *http.Request, via []*http.Request) error {
 	if from, to := origin(via[0].URL), origin(req.URL); from != to {
-		return backoff.Permanent(fmt.Errorf("redirected to %s; this file is unsigned, so it is accepted only from upstream's own host", shown(req.URL)))
+		return backoff.Permanent(fmt.Errorf("redirected to %s; this file is unsigned, so it is accepted only from upstream's own host", addresses.Public(req.URL)))
 	}
 	return checkRedirect(req, via)
 }
@@ -198,6 +200,6 @@ func transportError(err error) error {
 	return err
 }
 
-func (w *web) name(key string) string { return shown(w.base.JoinPath(key)) }
+func (w *web) name(key string) string { return addresses.Public(w.base.JoinPath(key)) }
 
-func (w *web) String() string { return shown(w.base) }
+func (w *web) String() string { return addresses.Public(w.base) }

@@ -1,10 +1,10 @@
 package page
 
 import (
-	"net/url"
 	"regexp"
 	"strings"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 )
 
@@ -36,12 +36,11 @@ var webAddress = regexp.MustCompile(`^https?://[][0-9A-Za-z_.~:/%+@,=-]+$`)
 // web returns an address of the web that ends with a slash, without a password,
 // a query or a fragment, and nothing for any other.
 func web(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || len(address) > maxLine {
+	u, ok := addresses.Web(address)
+	if !ok || len(address) > maxLine {
 		return ""
 	}
-	clean := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
-	text := strings.TrimRight(clean.String(), "/") + "/"
+	text := strings.TrimRight(addresses.Public(u), "/") + "/"
 	if !webAddress.MatchString(text) {
 		return ""
 	}

@@ -3,12 +3,12 @@ package page
 import (
 	"cmp"
 	"fmt"
-	"net/url"
 	"path"
 	"regexp"
 	"strconv"
 	"strings"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
 
@@ -103,7 +103,6 @@ type repository struct {
 var (
 	commitID   = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 	refName    = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_./-]*$`)
-	shortSSH   = regexp.MustCompile(`^(?:[0-9A-Za-z_.-]+@)?([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)+):([^/].*)$`)
 	safeInSh   = regexp.MustCompile(`^[0-9A-Za-z_/.][0-9A-Za-z_@%+=:,./~-]*$`)
 	folderName = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_.-]*$`)
 )
@@ -111,10 +110,8 @@ var (
 // readable returns by which address anybody can read a repository, and its page
 // on the web if it has one. Who pushes by ssh is read by https.
 func readable(address string) (clone, page string) {
-	if m := shortSSH.FindStringSubmatch(address); m != nil {
-		address = "https://" + m[1] + "/" + m[2]
-	} else if u, err := url.Parse(address); err == nil && u.Scheme == "ssh" {
-		address = "https://" + u.Hostname() + u.Path
+	if g, ok := addresses.ParseGit(address); ok && g.Scheme == "ssh" && strings.Contains(g.Host, ".") {
+		address = "https://" + g.Host + "/" + strings.TrimPrefix(g.Path, "/")
 	}
 	if clean := strings.TrimSuffix(web(address), "/"); clean != "" {
 		return clean, strings.TrimSuffix(clean, ".git")

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 )
 
 // Links are what is needed to make links of.
@@ -25,8 +27,9 @@ var runID = regexp.MustCompile(`^[0-9]+$`)
 func linksOf(getenv func(string) string) Links {
 	l := Links{Server: getenv("GITHUB_SERVER_URL")}
 	u, err := url.Parse(l.Server)
-	repository, id := getenv("GITHUB_REPOSITORY"), getenv("GITHUB_RUN_ID")
-	if err == nil && u.Scheme == "https" && u.Host != "" && repositoryPath.MatchString(repository) && runID.MatchString(id) {
+	repository, named := addresses.Slug(getenv("GITHUB_REPOSITORY"))
+	id := getenv("GITHUB_RUN_ID")
+	if err == nil && u.Scheme == "https" && u.Host != "" && named && runID.MatchString(id) {
 		l.Run = u.JoinPath(repository, "actions", "runs", id).String()
 	}
 	return l
@@ -38,27 +41,16 @@ func RunPage(getenv func(string) string) string { return linksOf(getenv).Run }
 // gitHub is a host that is known to be one.
 const gitHub = "github.com"
 
-// repositoryPath is OWNER/NAME.
-var repositoryPath = regexp.MustCompile(`^/?([A-Za-z0-9-]+/[A-Za-z0-9._-]+)$`)
-
 // repository returns the page of a repository on GitHub, "" for one that is
 // elsewhere. Remote is as git takes it: a URL, host:path, or a folder.
 func (l Links) repository(remote string) string {
-	host, path, ok := "", "", false
-	if u, err := url.Parse(remote); err == nil && u.Host != "" {
-		host, path, ok = u.Hostname(), u.Path, u.Scheme == "https" || u.Scheme == "ssh"
-	} else if host, path, ok = strings.Cut(remote, ":"); ok {
-		_, after, user := strings.Cut(host, "@")
-		if user {
-			host = after
-		}
-	}
-	host = strings.TrimPrefix(strings.ToLower(host), "ssh.")
-	m := repositoryPath.FindStringSubmatch(strings.TrimSuffix(strings.TrimSuffix(path, "/"), ".git"))
-	if !ok || m == nil || host != gitHub && host != l.host() {
+	g, ok := addresses.ParseGit(remote)
+	host, _ := addresses.Forge(g.Host)
+	slug, named := addresses.Slug(strings.Trim(g.Path, "/"))
+	if !ok || !named || g.Scheme == "http" || host != gitHub && host != l.host() {
 		return ""
 	}
-	return "https://" + host + "/" + m[1]
+	return "https://" + host + "/" + slug
 }
 
 // host is that of the server.

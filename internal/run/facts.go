@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
@@ -68,42 +69,33 @@ func notAfter(told, now time.Time) time.Time {
 // webAddress returns an address of the web without what may be secret; "" for any
 // other, such as a folder of this machine.
 func webAddress(text string) string {
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+	u, ok := addresses.Web(text)
+	if !ok {
 		return ""
 	}
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
+	return addresses.Public(u)
 }
 
 // remoteAddress is webAddress for a repository, which may be one over ssh. A
 // user's name is left out.
 func remoteAddress(name string) string {
-	if address := webAddress(name); address != "" {
-		return address
-	}
-	if u, err := url.Parse(name); err == nil && u.Scheme == "ssh" && u.Host != "" {
-		return (&url.URL{Scheme: "ssh", Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
-	}
-	host, path, ok := strings.Cut(name, ":")
-	host = host[strings.LastIndex(host, "@")+1:]
-	if !ok || len(host) < 2 || strings.ContainsAny(host, `/\`) || strings.HasPrefix(path, "//") { // a folder, or a drive
+	_, ok := addresses.ParseGit(name)
+	if u, err := url.Parse(name); ok && err == nil && u.Host != "" {
+		return addresses.Public(u)
+	} else if !ok {
 		return ""
 	}
-	return host + ":" + path
+	return name[strings.LastIndex(name, "@")+1:]
 }
 
 // keyPage returns where a repository's host shows the branch that has the public key,
 // if it is GitHub or a host of its kind; "" for any other.
 func keyPage(address, github string) string {
-	if host, path, ok := strings.Cut(address, ":"); ok && !strings.HasPrefix(path, "//") {
-		address = "https://" + host + "/" + path
-	}
-	u, err := url.Parse(address)
-	if err != nil || !slices.Contains([]string{"https://github.com", github}, "https://"+u.Hostname()) {
+	g, ok := addresses.ParseGit(address)
+	if !ok || !slices.Contains([]string{"https://github.com", github}, "https://"+g.Host) {
 		return ""
 	}
-	path := strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git")
-	return (&url.URL{Scheme: "https", Host: u.Hostname(), Path: "/" + path + "/tree/" + allcabal.DisplayBranch}).String()
+	return g.Web() + "/tree/" + allcabal.DisplayBranch
 }
 
 // publicIndex says how far a bucket is.

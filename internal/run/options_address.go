@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -29,8 +28,6 @@ func (o *Options) resolve(getenv func(string) string) {
 	o.HashesRepository = onGitHub(o.HashesRepository, server, o.HashesSSHKey.Or(o.SSHKey).IsSet())
 }
 
-var slug = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9._-]+$`)
-
 // onGitHub returns the address of OWNER/REPO: over ssh where there is a key. Any
 // other address stays as it is.
 func onGitHub(repository, server string, key bool) string {
@@ -41,9 +38,9 @@ func onGitHub(repository, server string, key bool) string {
 	if err != nil || u.Host == "" {
 		u = &url.URL{Scheme: "https", Host: "github.com"}
 	}
-	name := strings.TrimSuffix(repository, ".git")
+	name, ok := addresses.Slug(repository)
 	switch {
-	case !slug.MatchString(repository) || strings.HasSuffix(name, "/."), strings.HasSuffix(name, "/.."):
+	case !ok:
 		return repository
 	case key:
 		host := u.Hostname()
@@ -103,7 +100,7 @@ func (o *Options) checkUpstream(c *checker) {
 			"write https://HOST/PATH, and give a password with upstream-user and upstream-password")
 	case addresses.Within(u.Path):
 		c.refuse("upstream has another address, or a user and password, in its path, which would end up in logs; write https://HOST/PATH")
-	case scheme == "http" && secret && !loopback(u.Hostname()):
+	case scheme == "http" && secret && !addresses.IsLoopback(u.Hostname()):
 		c.refuse("upstream-password would be sent unencrypted; use https for upstream")
 	case scheme == "http":
 		c.warn("upstream is read over http: everything is verified, but anyone on the network path can see it or hold it back")
@@ -122,11 +119,6 @@ func (o *Options) checkUpstream(c *checker) {
 	if o.UpstreamPassword.IsSet() && o.UpstreamUser == "" {
 		c.refuse("upstream-password needs a user; give it with upstream-user")
 	}
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // webPlace is what two addresses of one place on the web have in common.

@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
@@ -86,7 +87,7 @@ func (o *Options) checkOutsiders(c *checker) {
 			}
 		}
 		for _, o := range all {
-			if o.address.Scheme == "http" && !loopback(o.address.Hostname()) {
+			if o.address.Scheme == "http" && !addresses.IsLoopback(o.address.Hostname()) {
 				c.warn("%s goes over http: anyone on the way can read the address and call it in this mirror's name", o.name)
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -21,17 +20,13 @@ type Remote struct {
 	Address string // as it was given, unless Slug says it all
 }
 
-var (
-	slugForm = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,38})/[A-Za-z0-9._-]{1,100}$`)
-	scpForm  = regexp.MustCompile(`^(?:[^@/:\s]+@)?([^@/:\s]+):([^\s]+)$`)
-)
-
 // ParseSlug reads the OWNER/REPO of a repository on GitHub.
 func ParseSlug(text string) (string, error) {
-	if !slugForm.MatchString(text) || strings.HasSuffix(text, "/.") || strings.HasSuffix(text, "/..") {
+	slug, ok := addresses.Slug(text)
+	if !ok {
 		return "", fmt.Errorf("%.200q is not a repository; write OWNER/REPO", addresses.Shown(text))
 	}
-	return strings.TrimSuffix(text, ".git"), nil
+	return slug, nil
 }
 
 // parseRepository reads the OWNER/REPO or the address of a repository on GitHub.
@@ -70,8 +65,9 @@ func ParseRemote(text string) (Remote, error) {
 	case strings.HasPrefix(text, ".") || strings.HasPrefix(text, "/"):
 		return Remote{}, fmt.Errorf("a workflow cannot push to the folder %.200q; write OWNER/REPO or an address over ssh or https", text)
 	}
-	if m := scpForm.FindStringSubmatch(text); m != nil && !strings.HasPrefix(text, "-") {
-		return onHost(m[1], m[2], text)
+	g, ok := addresses.ParseGit(text)
+	if (ok || addresses.HasPassword(text)) && !strings.HasPrefix(text, "-") { // gitrepo refuses passwords
+		return onHost(g.Host, g.Path, text)
 	}
 	slug, err := ParseSlug(text)
 	return Remote{Slug: slug, Host: githubHost}, err
@@ -100,9 +96,7 @@ func parseURL(text string) (Remote, error) {
 }
 
 // onGitHub reports whether a host is GitHub, by any of its names.
-func onGitHub(host string) bool {
-	return slices.Contains([]string{githubHost, "www." + githubHost, "ssh." + githubHost}, strings.ToLower(host))
-}
+func onGitHub(host string) bool { name, _ := addresses.Forge(host); return name == githubHost }
 
 // onHost returns the remote at an address. On GitHub a name says it all: the first
 // two parts of the path, whatever page of the repository follows.

@@ -6,11 +6,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 )
 
 // Names of the repositories that readers of this data know.
@@ -79,7 +80,10 @@ func FromGit(ctx context.Context, run Command) (Folder, Answers) {
 		}
 		return strings.TrimSpace(string(out))
 	}
-	folder := Folder{Git: said("rev-parse", "--git-dir") != "", Origin: withoutUser(said("remote", "get-url", "origin"))}
+	folder := Folder{Git: said("rev-parse", "--git-dir") != "", Origin: said("remote", "get-url", "origin")}
+	if u, ok := addresses.Web(folder.Origin); ok {
+		folder.Origin = addresses.Public(u) // users and tokens are no part of where it is
+	}
 	folder.Branch = cmp.Or(strings.TrimPrefix(said("symbolic-ref", "--short", "refs/remotes/origin/HEAD"), "origin/"), said("branch", "--show-current"))
 	if remote, err := ParseRemote(folder.Origin); err == nil {
 		a.Repository = remote.Slug
@@ -91,17 +95,6 @@ func FromGit(ctx context.Context, run Command) (Folder, Answers) {
 		}
 	}
 	return folder, a
-}
-
-// withoutUser returns the address of a clone without the user and token that people
-// put into it, which is no part of where it is.
-func withoutUser(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
-		return address
-	}
-	u.User = nil
-	return u.String()
 }
 
 // Standard returns what suits most: two repositories beside the one that runs
