@@ -39,7 +39,7 @@ func mirrorBench() bench {
 		},
 		targets: []target{
 			{"first fill of S3 / s5cmd's upload of the same", 1, ratio(wall, row{firstFill, "S3"}, row{byUpload, "S3"})},
-			{"seconds of nothing new into all three", 0.3, median(row{nothingNew, all}, wall)},
+			{"seconds of nothing new into all three", 0.3, func(r *results) (float64, bool) { return r.median(r.cell(row{nothingNew, all}), wall) }},
 			{"requests to upstream of nothing new", 1, most(row{nothingNew, ""}, func(s sample) float64 { return float64(s.Requests[0]) })},
 			{"MB of memory of a run into a folder", 150, most(row{"", "folder"}, memory)},
 			{"MB of memory of a run into S3", 150, most(row{"", "S3"}, memory)},

@@ -135,21 +135,21 @@ func TestHackageHasItsShape(t *testing.T) {
 // TestUpdatesAreEntries: two of each release, one of each revision, the same for each clone.
 func TestUpdatesAreEntries(t *testing.T) {
 	t.Parallel()
-	h, err := newHackage(madeUp(30), 30)
+	h, err := newHackage(madeUp(1100), 1100)
 	if err != nil {
 		t.Fatal(err)
 	}
 	old, other := len(h.Generation().Entries()), h.clone()
 	for _, c := range []*hackage{h.clone(), other} {
 		c.update(0, 2)
-		c.update(23, 4)
-		if n := len(c.Generation().Entries()) - old; n != 52 || entries(c) == entries(h) {
+		c.update(500, 4)
+		if n := len(c.Generation().Entries()) - old; n != 1006 || entries(c) == entries(h) {
 			t.Errorf("%d entries came", n)
 		}
 	}
 	again := h.clone()
 	again.update(0, 2)
-	again.update(23, 4)
+	again.update(500, 4)
 	if entries(again) != entries(other) || len(h.Generation().Entries()) != old {
 		t.Error("clones differ, or are not clones")
 	}
@@ -206,7 +206,7 @@ func TestTargets(t *testing.T) {
 	}{
 		"all is well": {func(*results) {}, 0},
 		"a slow run": {func(r *results) {
-			r.samples[cell{row{nothingNew, "ssh"}, now, far}] = []sample{took(2000), took(900), took(2000)}
+			r.samples[cell{row{nothingNew, "ssh"}, now, far}] = []sample{took(2000), took(1900), took(2000)}
 		}, 2}, // as its target has it, and beside the program before
 		"a second connection": {func(r *results) { r.samples[cell{row{firstFill, "ssh"}, now, 0}][0].Connections[2] = 2 }, 1},
 		"more CPU": {func(r *results) {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -126,10 +127,9 @@ func (h *hackage) upload(c change, random *rand.Rand) {
 	size := int64(min(5<<20, lognormal(random, 12_000, 1.79)))
 	h.Upload(c.release.Package, c.release.Version, c.text, []byte(c.release.String()), hackagetest.Padded(size))
 	h.releases++
-	const kept = 1000
-	if len(h.samples) < kept {
+	if len(h.samples) < 1000 {
 		h.samples = append(h.samples, c)
-	} else if at := random.IntN(h.releases); at < kept {
+	} else if at := random.IntN(h.releases); at < len(h.samples) {
 		h.samples[at] = c
 	}
 }
@@ -142,7 +142,7 @@ func lognormal(random *rand.Rand, median, sigma float64) float64 {
 // clone returns a Hackage that goes on from here by itself.
 func (h *hackage) clone() *hackage {
 	c := *h
-	c.Hackage = h.Clone()
+	c.Hackage, c.samples = h.Clone(), slices.Clone(h.samples)
 	return &c
 }
 
@@ -156,7 +156,7 @@ func (h *hackage) update(releases, revisions int) {
 	for i := range releases + revisions {
 		h.updates++
 		random := rand.New(rand.NewPCG(3, h.updates))
-		c := h.samples[random.IntN(min(len(h.samples), 1000))]
+		c := h.samples[random.IntN(len(h.samples))]
 		if i >= releases {
 			h.Revise(c.release.Package, c.release.Version, fmt.Appendf(nil, "%s-- revision %d\n", c.text, h.updates))
 			continue

@@ -28,7 +28,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	do := run
-	if len(os.Args) > 1 && os.Args[1] == measureCommand {
+	if slices.Index(os.Args, measureCommand) == 1 {
 		do = measureChild
 	}
 	if err := do(ctx, os.Args[1:], os.Stdout); err != nil {
@@ -70,14 +70,11 @@ func run(ctx context.Context, arguments []string, stdout io.Writer) error {
 
 // parse reads the command line.
 func parse(arguments []string) (name string, b bench, s *settings, err error) {
-	if len(arguments) > 0 {
-		name = arguments[0]
-	}
-	b, known := benches()[name]
+	b, known := benches()[strings.Join(arguments[:min(1, len(arguments))], "")]
 	if !known {
-		return "", b, nil, fmt.Errorf("there is no bench %q: want mirror, distance or clone", name)
+		return "", b, nil, errors.New("want mirror, distance or clone, and options")
 	}
-	s = &settings{}
+	name, s = arguments[0], &settings{}
 	var mirror, earlier, to string
 	flags := flag.NewFlagSet("bench "+name, flag.ContinueOnError)
 	flags.StringVar(&mirror, "mirror", "", "`path` of hackage-mirror")

@@ -22,6 +22,7 @@ func (r *results) markdown(s *settings, targets []target) (string, int) {
 	out.WriteString("\n")
 	compared := len(s.programs) > 1
 	if compared {
+		out.WriteString("Now / before is of the least of their rounds.\n")
 		targets = append(slices.Clone(targets),
 			target{"now / before: wall time of the slowest row", 1.1, slowest(wall)},
 			target{"now / before: CPU of the slowest row", 1.1, slowest(cpu)})
@@ -83,11 +84,10 @@ func (r *results) columns(compared bool) (all []column) {
 	if compared {
 		compare := func(v value) func(cell) string {
 			return func(c cell) string {
-				got, ok := r.ratio(v, c, cell{c.row, before, r.far})
-				if !ok {
-					return ""
+				if got, _, ok := r.compared(c.row, v); ok {
+					return fmt.Sprintf("%.2f", got)
 				}
-				return fmt.Sprintf("%.2f", got)
+				return ""
 			}
 		}
 		all = append(all, column{"now / before: wall", compare(wall)}, column{"CPU", compare(cpu)}, column{"memory", compare(memory)})

@@ -48,11 +48,7 @@ type target struct {
 	got  func(*results) (float64, bool)
 }
 
-// median is that of a row's rounds, at the far end.
-func median(of row, v value) func(*results) (float64, bool) {
-	return func(r *results) (float64, bool) { return r.median(r.cell(of), v) }
-}
-
+// median is that of a cell's rounds.
 func (r *results) median(c cell, v value) (float64, bool) {
 	var all []float64
 	for _, s := range r.samples[c] {
@@ -115,14 +111,25 @@ func (r *results) ratio(v value, above cell, below ...cell) (float64, bool) {
 	return middle(all)
 }
 
-// slowest is the largest ratio of a value of all rows between the present program and
-// the one before. Times below a tenth of a second say nothing.
+// compared is a row's ratio between the present program and the one before, each in the
+// round where the value was least: what else a machine does only adds to it.
+func (r *results) compared(of row, v value) (ratio, old float64, ok bool) {
+	least := map[string]float64{}
+	for _, by := range []string{before, now} {
+		for i, s := range r.samples[cell{of, by, r.far}] {
+			if got := v(s); i == 0 || got < least[by] {
+				least[by] = got
+			}
+		}
+	}
+	return least[now] / least[before], least[before], least[before] > 0
+}
+
+// slowest is the largest ratio of all rows. Times below a tenth of a second say nothing.
 func slowest(v value) func(*results) (largest float64, ok bool) {
 	return func(r *results) (largest float64, ok bool) {
 		for c := range r.samples {
-			old := cell{c.row, before, r.far}
-			took, _ := r.median(old, v)
-			if got, known := r.ratio(v, cell{c.row, now, r.far}, old); known && took > 0.1 {
+			if got, old, known := r.compared(c.row, v); known && old > 0.1 {
 				largest, ok = max(largest, got), true
 			}
 		}
