@@ -12,7 +12,6 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
-	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
@@ -165,7 +164,7 @@ func TestEditedLedgerIsRefused(t *testing.T) {
 			h := hackagetest.Small()
 			h.Upload("late", "1", text(1), nil)
 			r := newRig(t, h)
-			r.lost[late] = hackage.ErrMissing
+			r.lost[late] = state.ErrMissing
 			d, _ := r.mustRun()
 			s := d.State()
 			pending := s.Ledger[late]
@@ -208,7 +207,7 @@ func TestTagOfAnotherKeyIsNotBuiltOn(t *testing.T) {
 	h := hackagetest.Small()
 	h.Upload("late", "1", text(0), nil)
 	r := newRig(t, h)
-	r.lost[late] = hackage.ErrMissing
+	r.lost[late] = state.ErrMissing
 	d, _ := r.mustRun()
 	s := d.State()
 	delete(s.Ledger, late) // so that nobody ever asks for it again

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
 // A branch of something else gets no packages beside its files.
@@ -89,8 +89,8 @@ func TestRevisionsOfAnOwedRelease(t *testing.T) {
 		upload []hackagetest.UploadOption
 		pay    func(r *rig)
 	}{
-		"missing":  {hackage.ErrMissing, nil, func(r *rig) { delete(r.lost, late) }},
-		"mismatch": {hackage.ErrMismatch, nil, func(r *rig) { delete(r.lost, late) }},
+		"missing":  {state.ErrMissing, nil, func(r *rig) { delete(r.lost, late) }},
+		"mismatch": {state.ErrMismatch, nil, func(r *rig) { delete(r.lost, late) }},
 		"unsigned": {nil, []hackagetest.UploadOption{hackagetest.Unsigned()}, func(r *rig) { r.hackage.AddTargets("late", "1") }},
 	} {
 		for _, runs := range []int{1, 2, 4} {

@@ -18,7 +18,7 @@ type Input struct {
 	// Tail is the index from the repository's position or before it.
 	Tail *index.Delta
 	// Seen names the metadata that vouches for the index.
-	Seen hackage.Seen
+	Seen state.Seen
 	// Outcome returns what became of a tarball that Wants asked for, and
 	// whether it was asked for at all.
 	Outcome func(index.Release) (state.Outcome, bool, error)
@@ -108,7 +108,7 @@ func (d *Repository) planWanted(ctx context.Context, p *plan, in Input, w state.
 	news, pending := in.Tail.Changes[w.Release], d.state.Ledger[w.Release]
 	newCabal := news != nil && news.Cabals > 0
 	if outcome.Err == nil && !newCabal && pending.Cabal == (index.Span{}) && !d.listed(w.Release) {
-		outcome.Err = fmt.Errorf("no .cabal file in the index: %w", hackage.ErrMissing)
+		outcome.Err = fmt.Errorf("no .cabal file in the index: %w", state.ErrMissing)
 	}
 	if outcome.Err != nil {
 		return d.withhold(ctx, p, in, w.Release, state.Record{Reason: state.ReasonOf(outcome.Err), Target: w.Target})

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
-	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
@@ -192,7 +191,7 @@ func TestLateReleasesAreListedWhenTheirTarballComes(t *testing.T) {
 	r.mustRun()
 	h.Upload("late", "1", text(0), nil)
 	h.Upload("bare", "1", text(0), nil, hackagetest.Unsigned())
-	r.lost[late] = hackage.ErrMissing
+	r.lost[late] = state.ErrMissing
 	d, _ := r.mustRun()
 	r.check(late, bare)
 	ledger := d.State().Ledger
@@ -253,7 +252,7 @@ func TestReplacedTarballRewritesItsRecord(t *testing.T) {
 	r.mustRun()
 	old := r.git("cat-file", "blob", "hackage:"+extra.JSONPath())
 	h.Replace("extra", "1.0", []byte("other bytes"))
-	r.lost[extra] = hackage.ErrMismatch
+	r.lost[extra] = state.ErrMismatch
 	d, _ := r.mustRun()
 	if d.State().Ledger[extra].Reason != state.Mismatch || r.git("cat-file", "blob", "hackage:"+extra.JSONPath()) != old {
 		t.Errorf("while it is not available the release keeps its old record; ledger %+v", d.State().Ledger)

@@ -109,7 +109,7 @@ func (r *rig) index() (*hackage.Index, *hackage.Metadata) {
 	if err != nil {
 		r.Fatal(err)
 	}
-	m, err := u.Metadata(r.Context(), hackage.Seen{})
+	m, err := u.Metadata(r.Context(), state.Seen{})
 	if err != nil {
 		r.Fatal(err)
 	}

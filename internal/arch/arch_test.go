@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -55,11 +56,11 @@ func design() rules {
 			"testdata/demo":      {stdOnly: true},
 			"internal/index":     {imports: internal("midstate", "tuf")},
 			"internal/hashes":    {imports: internal("index"), stdOnly: true},
-			"internal/hackage":   {imports: internal("addresses", "bounded", "index", "midstate", "plain", "tuf")},
+			"internal/hackage":   {imports: internal("addresses", "bounded", "index", "midstate", "plain", "state", "tuf")},
 			"internal/status":    {stdOnly: true},
 			"internal/page":      {imports: internal("addresses", "plain", "status")},
 			"internal/pace":      {imports: internal("plain")},
-			"internal/state":     {imports: internal("hackage", "hashes", "index", "midstate", "tuf")},
+			"internal/state":     {imports: internal("hashes", "index", "midstate")},
 			"internal/mirror":    {imports: internal("bucket", "hackage", "hashes", "index", "midstate", "state", "tuf")},
 			"internal/allcabal":  {imports: internal("gitpack", "gitrepo", "hackage", "hashes", "index", "openpgp", "state")},
 			"internal/report":    {imports: internal("addresses", "hackage", "index", "plain", "state", "status", "tuf")},
@@ -222,6 +223,25 @@ func TestImportsPointBackAlongTheFlow(t *testing.T) {
 	}
 	for _, wrong := range design().check(g) {
 		t.Error(wrong)
+	}
+}
+
+// What a destination says of itself is read and written without a network, and so is
+// all that it is built on.
+func TestTheStateLinksNoNetwork(t *testing.T) {
+	t.Parallel()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", module+"/internal/state").Output()
+	if err != nil {
+		t.Fatalf("list what the state is built on: %v", err)
+	}
+	deps := strings.Fields(string(out))
+	if !slices.Contains(deps, module+"/internal/index") {
+		t.Errorf("the state is built on %q", deps)
+	}
+	for _, network := range []string{"net", "net/http", "os/exec"} {
+		if slices.Contains(deps, network) {
+			t.Errorf("the state links %s", network)
+		}
 	}
 }
 

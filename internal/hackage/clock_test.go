@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
 // unwell answers each request with a status and headers and notes when.
@@ -39,7 +40,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 				}
 				var times []time.Time
 				unwell(&o, &times, status, "Retry-After", header)
-				_, err := open(t, "https://upstream.example", o).Metadata(t.Context(), Seen{})
+				_, err := open(t, "https://upstream.example", o).Metadata(t.Context(), state.Seen{})
 				if err == nil || len(times) != 3 || times[1].Sub(times[0]) != want {
 					t.Errorf("asked at %v: %v", times, err)
 				}
@@ -64,7 +65,7 @@ func TestRetryAfterBeyondPatience(t *testing.T) {
 			t.Errorf("a tarball was asked for at %v: %v", times, err)
 		}
 		times = nil
-		_, err = u.Metadata(t.Context(), Seen{})
+		_, err = u.Metadata(t.Context(), state.Seen{})
 		if err == nil || len(times) != denialRounds || !strings.Contains(err.Error(), "24h0m0s") || time.Since(start) > 10*time.Second {
 			t.Errorf("metadata were asked for at %v: %v", times, err)
 		}
@@ -95,7 +96,7 @@ func TestIndexOlderThanItsSnapshotIsWaitedFor(t *testing.T) {
 					return resp, nil
 				})
 				u := open(t, "https://upstream.example", o)
-				m, ix, err := u.Read(t.Context(), metadata(t, u, Seen{}), t.TempDir(), Have{NeedGz: true})
+				m, ix, err := u.Read(t.Context(), metadata(t, u, state.Seen{}), t.TempDir(), Have{NeedGz: true})
 				took := time.Since(begun)
 				if !heals {
 					if !errors.Is(err, ErrTorn) || took < 70*time.Second || took > 2*time.Minute {
@@ -125,7 +126,7 @@ func TestWaitsGrowAndEnd(t *testing.T) {
 		o := Options{Pinned: hasty(h).Pinned}
 		var times []time.Time
 		unwell(&o, &times, 502)
-		_, err := open(t, "https://upstream.example", o).Metadata(t.Context(), Seen{})
+		_, err := open(t, "https://upstream.example", o).Metadata(t.Context(), state.Seen{})
 		if err == nil || len(times) != 6 {
 			t.Fatalf("asked at %v: %v", times, err)
 		}
@@ -149,7 +150,7 @@ func TestTrickle(t *testing.T) {
 			return respond(req, http.StatusOK, trickle{req}), nil
 		})
 		start := time.Now()
-		_, err := open(t, "https://upstream.example", o).Metadata(t.Context(), Seen{})
+		_, err := open(t, "https://upstream.example", o).Metadata(t.Context(), state.Seen{})
 		if err == nil || !strings.Contains(err.Error(), "took longer than 5m0s") || time.Since(start) != 5*time.Minute {
 			t.Errorf("after %s: %v", time.Since(start), err)
 		}
@@ -205,7 +206,7 @@ func TestRoundsOutlastTheCaches(t *testing.T) {
 			return respond(req, http.StatusOK, strings.NewReader(string(torn.File(req.URL.Path[1:])))), nil
 		})
 		start := time.Now()
-		_, err := open(t, "https://upstream.example", o).Metadata(t.Context(), Seen{})
+		_, err := open(t, "https://upstream.example", o).Metadata(t.Context(), state.Seen{})
 		if took := time.Since(start); !errors.Is(err, ErrTorn) || took < time.Minute || took > 3*time.Minute {
 			t.Errorf("after %s: %v", took, err)
 		}

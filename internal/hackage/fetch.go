@@ -10,6 +10,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -178,7 +179,7 @@ func (u *Upstream) fetchMarked(ctx context.Context, key string, info tuf.FileInf
 	r.fresh = true
 	err = u.fetchDigest(ctx, r, info, d, sink)
 	if isMismatch(err) {
-		return &told{err.Error(), errors.Join(ErrMismatch, err)}
+		return &told{err.Error(), errors.Join(state.ErrMismatch, err)}
 	}
 	return err
 }

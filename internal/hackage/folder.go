@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
 // A folder is a repository on disk. Reads go through os.Root: a symbolic link
@@ -50,7 +52,7 @@ func (f *folder) open(ctx context.Context, r request) (*answer, error) {
 	// writer for ever.
 	info, err := root.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, backoff.Permanent(ErrMissing)
+		return nil, backoff.Permanent(state.ErrMissing)
 	}
 	if err != nil {
 		return nil, backoff.Permanent(fmt.Errorf("look at it (links may not leave the folder): %w", err))

@@ -13,6 +13,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -48,7 +49,7 @@ func TestGap(t *testing.T) {
 	from := endOf(t, h.Generation())
 	u := served(t, h)
 	gap := func(from index.Position, most int64) (hackage.Gap, error) {
-		m, err := u.Metadata(t.Context(), hackage.Seen{})
+		m, err := u.Metadata(t.Context(), state.Seen{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +97,7 @@ func TestSince(t *testing.T) {
 	before := h.Now()
 	u := served(t, h)
 	since := func(newest time.Time, most int64) (hackage.Gap, error) {
-		m, err := u.Metadata(t.Context(), hackage.Seen{})
+		m, err := u.Metadata(t.Context(), state.Seen{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,7 +166,7 @@ func TestFilesOfAStoreAreVerified(t *testing.T) {
 	h := hackagetest.New(hackagetest.Options{Lifetime: time.Hour})
 	o := hackage.Options{Pinned: tuf.Pinned{KeyIDs: h.KeyIDs(), Threshold: h.Threshold()}, Now: h.Now}
 	open := func() (*hackage.Metadata, error) {
-		return hackage.OpenFiles(kept{h.Generation()}, o).Metadata(t.Context(), hackage.Seen{})
+		return hackage.OpenFiles(kept{h.Generation()}, o).Metadata(t.Context(), state.Seen{})
 	}
 	m, err := open()
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -59,7 +60,7 @@ func open(t *testing.T, address string, o Options) *Upstream {
 	return u
 }
 
-func metadata(t *testing.T, u *Upstream, seen Seen) *Metadata {
+func metadata(t *testing.T, u *Upstream, seen state.Seen) *Metadata {
 	t.Helper()
 	m, err := u.Metadata(t.Context(), seen)
 	if err != nil {

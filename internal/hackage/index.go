@@ -10,6 +10,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -85,7 +86,7 @@ func (u *Upstream) fetchIndex(ctx context.Context, m *Metadata, root *os.Root) (
 	}
 	d := newDigester(midstate.Prefix{}, info.Length)
 	err = u.fetchMarked(ctx, indexGzFile, info, d, func() io.Writer { return &restarted{file: file} })
-	if errors.Is(err, ErrMismatch) {
+	if errors.Is(err, state.ErrMismatch) {
 		err = fmt.Errorf("%s is not the one that %s version %d names; if upstream has just published a newer index, the next run will read all of it: %w: %w",
 			indexGzFile, snapshotFile, m.Snapshot.Version(), ErrTorn, err)
 	}

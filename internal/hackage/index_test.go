@@ -15,6 +15,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -45,7 +46,7 @@ func TestIndexIsVerbatimAndReadable(t *testing.T) {
 			g := h.Generation()
 			both(t, h, g, hasty(h), func(t *testing.T, u *Upstream) {
 				dir := t.TempDir()
-				ix, err := u.Index(t.Context(), metadata(t, u, Seen{}), dir)
+				ix, err := u.Index(t.Context(), metadata(t, u, state.Seen{}), dir)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -96,7 +97,7 @@ func TestIndexFromAPosition(t *testing.T) {
 	g := h.Generation()
 	both(t, h, g, hasty(h), func(t *testing.T, u *Upstream) {
 		dir := t.TempDir()
-		ix, err := u.Index(t.Context(), metadata(t, u, Seen{}), dir)
+		ix, err := u.Index(t.Context(), metadata(t, u, state.Seen{}), dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,7 +139,7 @@ func TestIndexRefusesOffsets(t *testing.T) {
 	t.Parallel()
 	h := hackagetest.Small()
 	both(t, h, h.Generation(), hasty(h), func(t *testing.T, u *Upstream) {
-		ix, err := u.Index(t.Context(), metadata(t, u, Seen{}), t.TempDir())
+		ix, err := u.Index(t.Context(), metadata(t, u, state.Seen{}), t.TempDir())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,8 +224,8 @@ func TestIndexRefuses(t *testing.T) {
 			t.Parallel()
 			both(t, h, g.With(indexGzFile, raw), hasty(h), func(t *testing.T, u *Upstream) {
 				dir := t.TempDir()
-				_, err := u.Index(t.Context(), metadata(t, u, Seen{}), dir)
-				if !errors.Is(err, ErrMismatch) || !errors.Is(err, ErrTorn) || !strings.Contains(err.Error(), indexGzFile) {
+				_, err := u.Index(t.Context(), metadata(t, u, state.Seen{}), dir)
+				if !errors.Is(err, state.ErrMismatch) || !errors.Is(err, ErrTorn) || !strings.Contains(err.Error(), indexGzFile) {
 					t.Error(err)
 				}
 				if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
@@ -256,7 +257,7 @@ func TestIndexFromAStaleCache(t *testing.T) {
 	s.Fault("/"+indexGzFile, hackagetest.Stale(h.Generation()))
 	h.Upload("newer", "1.0", nil, nil)
 	u := open(t, s.URL, hasty(h))
-	ix, err := u.Index(t.Context(), metadata(t, u, Seen{}), t.TempDir())
+	ix, err := u.Index(t.Context(), metadata(t, u, state.Seen{}), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +280,7 @@ func TestIndexCutShort(t *testing.T) {
 	o.Notify = told.add
 	u := open(t, s.URL, o)
 	dir := t.TempDir()
-	ix, err := u.Index(t.Context(), metadata(t, u, Seen{}), dir)
+	ix, err := u.Index(t.Context(), metadata(t, u, state.Seen{}), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +346,7 @@ func TestIndexBomb(t *testing.T) {
 	h.Raw(tar.Header{Name: "zeros", Size: 64 << 20}, nil)
 	both(t, h, h.Generation(), hasty(h), func(t *testing.T, u *Upstream) {
 		dir := t.TempDir()
-		_, err := u.Index(t.Context(), metadata(t, u, Seen{}), dir)
+		_, err := u.Index(t.Context(), metadata(t, u, state.Seen{}), dir)
 		if !errors.Is(err, ErrTooLarge) {
 			t.Error(err)
 		}
@@ -359,7 +360,7 @@ func TestIndexCancelled(t *testing.T) {
 	t.Parallel()
 	h := hackagetest.Small()
 	both(t, h, h.Generation(), hasty(h), func(t *testing.T, u *Upstream) {
-		m := metadata(t, u, Seen{})
+		m := metadata(t, u, state.Seen{})
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if _, err := u.Index(ctx, m, t.TempDir()); !errors.Is(err, context.Canceled) {
@@ -375,7 +376,7 @@ func TestIndexWithoutAFolder(t *testing.T) {
 	t.Parallel()
 	h := hackagetest.Small()
 	both(t, h, h.Generation(), hasty(h), func(t *testing.T, u *Upstream) {
-		if _, err := u.Index(t.Context(), metadata(t, u, Seen{}), filepath.Join(t.TempDir(), "none")); err == nil {
+		if _, err := u.Index(t.Context(), metadata(t, u, state.Seen{}), filepath.Join(t.TempDir(), "none")); err == nil {
 			t.Error("an index was put into a folder that is not there")
 		}
 	})

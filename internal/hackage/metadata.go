@@ -11,6 +11,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -21,25 +22,6 @@ const (
 	snapshotFile  = "snapshot.json"
 	mirrorsFile   = "mirrors.json"
 )
-
-// Seen is what a destination remembers of the metadata that it was last brought
-// up to. The zero value remembers nothing.
-type Seen struct {
-	// Root, Timestamp, Snapshot and Mirrors are versions; upstream's must not
-	// be lower.
-	Root, Timestamp, Snapshot, Mirrors int64
-	// ETag is that of timestamp.json, as upstream sent it; may be empty.
-	ETag string
-	// Digest is the SHA-256 of timestamp.json in lower-case hexadecimal digits.
-	Digest string
-	// Index is the SHA-256 of 01-index.tar.gz, written likewise.
-	Index string
-	// Expires is when the first of the files expires; zero means never.
-	Expires time.Time
-	// RootExpires and MirrorsExpires are when those two do, which are signed by
-	// hand; zero means never, or that an earlier version wrote this.
-	RootExpires, MirrorsExpires time.Time
-}
 
 // Metadata is a set of verified files that fit together.
 type Metadata struct {
@@ -52,9 +34,9 @@ type Metadata struct {
 }
 
 // Seen returns what to remember of the set.
-func (m *Metadata) Seen() Seen {
+func (m *Metadata) Seen() state.Seen {
 	digest, index := sha256.Sum256(m.Timestamp.Raw()), m.Snapshot.IndexTarGz().SHA256
-	seen := Seen{
+	seen := state.Seen{
 		Root:      m.Root.Version(),
 		Timestamp: m.Timestamp.Version(),
 		Snapshot:  m.Snapshot.Version(),
@@ -81,7 +63,7 @@ func (m *Metadata) Seen() Seen {
 // small request, if timestamp.json is the one that seen names and nothing has
 // expired since. Other errors are those of package tuf (ErrExpired, ErrRollback,
 // ErrThreshold, ...), ErrTorn, and what keeps a file from being read.
-func (u *Upstream) Metadata(ctx context.Context, seen Seen) (*Metadata, error) {
+func (u *Upstream) Metadata(ctx context.Context, seen state.Seen) (*Metadata, error) {
 	if err := u.o.Pinned.Check(); err != nil {
 		return nil, err
 	}
@@ -106,7 +88,7 @@ func (u *Upstream) Metadata(ctx context.Context, seen Seen) (*Metadata, error) {
 	case errors.As(err, &r) && r.torn:
 		return nil, fmt.Errorf("%w after %d rounds: %w; upstream, or a cache in front of it, mixes files of different times; try again later",
 			ErrTorn, round, r)
-	case errors.Is(err, ErrMissing):
+	case errors.Is(err, state.ErrMissing):
 		return nil, fmt.Errorf("%w (check that this is the address of a Hackage repository)", err)
 	}
 	return nil, err
@@ -187,7 +169,7 @@ func isForeign(err error) bool {
 
 // round reads the set once. A fresh round goes past all caches and takes no
 // answer for unchanged on the server's word.
-func (u *Upstream) round(ctx context.Context, knownRoots func() []*tuf.Root, seen Seen, fresh bool) (*Metadata, error) {
+func (u *Upstream) round(ctx context.Context, knownRoots func() []*tuf.Root, seen state.Seen, fresh bool) (*Metadata, error) {
 	raw, etag, err := u.timestamp(ctx, seen, fresh)
 	if err != nil {
 		return nil, err
@@ -227,7 +209,7 @@ func (u *Upstream) Ahead(ctx context.Context) {
 }
 
 // timestamp fetches timestamp.json, or returns ErrUnchanged.
-func (u *Upstream) timestamp(ctx context.Context, seen Seen, fresh bool) ([]byte, string, error) {
+func (u *Upstream) timestamp(ctx context.Context, seen state.Seen, fresh bool) ([]byte, string, error) {
 	r := request{key: timestampFile, limit: tuf.MaxTimestamp, fresh: fresh}
 	if !fresh && seen.Digest != "" {
 		r.etag = seen.ETag

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -25,7 +26,7 @@ func TestMetadataIsVerifiedAndVerbatim(t *testing.T) {
 	h.SetMirrors("https://mirror.example/")
 	g := h.Generation()
 	both(t, h, g, hasty(h), func(t *testing.T, u *Upstream) {
-		m := metadata(t, u, Seen{})
+		m := metadata(t, u, state.Seen{})
 		for file, raw := range map[string][]byte{
 			rootFile: m.Root.Raw(), timestampFile: m.Timestamp.Raw(),
 			snapshotFile: m.Snapshot.Raw(), mirrorsFile: m.Mirrors.Raw(),
@@ -66,10 +67,10 @@ func TestMetadataRefuses(t *testing.T) {
 		raw[i] ^= 1 // another year
 		return g.With(file, raw)
 	}
-	seen := Seen{Root: 1, Timestamp: 12, Snapshot: 12, Mirrors: 1}
+	seen := state.Seen{Root: 1, Timestamp: 12, Snapshot: 12, Mirrors: 1}
 	for name, test := range map[string]struct {
 		g    *hackagetest.Generation
-		seen Seen
+		seen state.Seen
 		want []error
 		says string
 	}{
@@ -89,13 +90,13 @@ func TestMetadataRefuses(t *testing.T) {
 			want: []error{ErrTooLarge}, says: rootFile,
 		},
 		"a page for a timestamp": {g: g.With(timestampFile, []byte("<html>")), want: []error{tuf.ErrSyntax}, says: timestampFile},
-		"rollback":               {g: old, seen: Seen{Timestamp: 13}, want: []error{tuf.ErrRollback}, says: timestampFile},
-		"rollback of root":       {g: g, seen: Seen{Root: 2}, want: []error{tuf.ErrRollback}, says: rootFile},
-		"rollback of snapshot":   {g: g, seen: Seen{Snapshot: 99}, want: []error{tuf.ErrRollback}, says: snapshotFile},
-		"rollback of mirrors":    {g: g, seen: Seen{Mirrors: 2}, want: []error{tuf.ErrRollback}, says: mirrorsFile},
+		"rollback":               {g: old, seen: state.Seen{Timestamp: 13}, want: []error{tuf.ErrRollback}, says: timestampFile},
+		"rollback of root":       {g: g, seen: state.Seen{Root: 2}, want: []error{tuf.ErrRollback}, says: rootFile},
+		"rollback of snapshot":   {g: g, seen: state.Seen{Snapshot: 99}, want: []error{tuf.ErrRollback}, says: snapshotFile},
+		"rollback of mirrors":    {g: g, seen: state.Seen{Mirrors: 2}, want: []error{tuf.ErrRollback}, says: mirrorsFile},
 		"foreign keys":           {g: stranger, want: []error{tuf.ErrThreshold}, says: "pinned"},
 		"foreign root":           {g: g.Take(stranger, rootFile), want: []error{tuf.ErrThreshold}, says: rootFile},
-		"missing mirrors":        {g: g.With(mirrorsFile, nil), want: []error{ErrMissing}, says: mirrorsFile},
+		"missing mirrors":        {g: g.With(mirrorsFile, nil), want: []error{state.ErrMissing}, says: mirrorsFile},
 		"expired root":           {g: expired(hackagetest.Root), seen: seen, want: []error{tuf.ErrExpired}, says: "2002-01-01"},
 		"expired timestamp":      {g: expired(hackagetest.Timestamp), seen: seen, want: []error{tuf.ErrExpired}, says: "2002-01-01"},
 		"expired snapshot":       {g: expired(hackagetest.Snapshot), seen: seen, want: []error{tuf.ErrExpired}, says: "2002-01-01"},
@@ -122,7 +123,7 @@ func TestMetadataWithoutKeys(t *testing.T) {
 	t.Parallel()
 	h := hackagetest.Small()
 	s := serve(t, h)
-	_, err := open(t, s.URL, Options{}).Metadata(t.Context(), Seen{})
+	_, err := open(t, s.URL, Options{}).Metadata(t.Context(), state.Seen{})
 	if !errors.Is(err, tuf.ErrPinned) || s.Count("/") != 0 {
 		t.Errorf("without pinned keys: %v after %d requests", err, s.Count("/"))
 	}
@@ -134,7 +135,7 @@ func TestUnchangedCostsOneRequest(t *testing.T) {
 	h := hackagetest.Small()
 	s := serve(t, h)
 	u := open(t, s.URL, hasty(h))
-	seen := metadata(t, u, Seen{}).Seen()
+	seen := metadata(t, u, state.Seen{}).Seen()
 	s.Forget()
 	if _, err := u.Metadata(t.Context(), seen); err != ErrUnchanged {
 		t.Fatal(err)
@@ -160,7 +161,7 @@ func TestUnchangedButExpired(t *testing.T) {
 	t.Parallel()
 	h := hackagetest.New(hackagetest.Options{Seed: "short", Lifetime: 72 * time.Hour})
 	both(t, h, h.Generation(), hasty(h), func(t *testing.T, u *Upstream) {
-		seen := metadata(t, u, Seen{}).Seen()
+		seen := metadata(t, u, state.Seen{}).Seen()
 		u.o.Now = func() time.Time { return seen.Expires.Add(time.Second) }
 		_, err := u.Metadata(t.Context(), seen)
 		if !errors.Is(err, tuf.ErrExpired) || !strings.Contains(err.Error(), seen.Expires.Format(time.RFC3339)) {
@@ -174,7 +175,7 @@ func TestUnchangedButExpiredInACache(t *testing.T) {
 	h := hackagetest.New(hackagetest.Options{Seed: "short", Lifetime: 72 * time.Hour})
 	s := serve(t, h)
 	u := open(t, s.URL, hasty(h))
-	seen := metadata(t, u, Seen{}).Seen()
+	seen := metadata(t, u, state.Seen{}).Seen()
 	now := seen.Expires.Add(time.Second)
 	u.o.Now = func() time.Time { return now }
 	s.Fault("/timestamp.json", hackagetest.Stale(h.Generation()))
@@ -197,7 +198,7 @@ func TestTornSetHeals(t *testing.T) {
 			told := &notes{}
 			o.Notify = told.add
 			u := open(t, s.URL, o)
-			seen := metadata(t, u, Seen{}).Seen()
+			seen := metadata(t, u, state.Seen{}).Seen()
 			s.Fault("/"+stale, hackagetest.Stale(h.Generation()))
 			h.RotateKeys()
 			h.SetMirrors("https://mirror.example/")
@@ -233,7 +234,7 @@ func TestTornSetIsNamedAfterAllRounds(t *testing.T) {
 	o := hasty(h)
 	told := &notes{}
 	o.Notify = told.add
-	_, err := open(t, s.URL, o).Metadata(t.Context(), Seen{})
+	_, err := open(t, s.URL, o).Metadata(t.Context(), state.Seen{})
 	if !errors.Is(err, ErrTorn) || !strings.Contains(err.Error(), "5 rounds") {
 		t.Error(err)
 	}
@@ -254,7 +255,7 @@ func TestWrongSignatureIsAskedForOnceMore(t *testing.T) {
 	for name, raw := range map[string][]byte{"by another key": foreign, "of other bytes": changed} {
 		s := serve(t, h)
 		s.Show(g.With(timestampFile, raw))
-		_, err := open(t, s.URL, hasty(h)).Metadata(t.Context(), Seen{})
+		_, err := open(t, s.URL, hasty(h)).Metadata(t.Context(), state.Seen{})
 		if !errors.Is(err, tuf.ErrUnknownKey) && !errors.Is(err, tuf.ErrSignature) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -272,7 +273,7 @@ func TestRollbackIsAskedForOnceMore(t *testing.T) {
 	u := open(t, s.URL, hasty(h))
 	before := h.Generation()
 	h.Resign()
-	seen := metadata(t, u, Seen{}).Seen()
+	seen := metadata(t, u, state.Seen{}).Seen()
 	s.Forget()
 	s.Show(before)
 	if _, err := u.Metadata(t.Context(), seen); !errors.Is(err, tuf.ErrRollback) || errors.Is(err, ErrTorn) {

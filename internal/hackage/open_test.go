@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
 func TestOpenRefusesNonsense(t *testing.T) {
@@ -61,7 +62,7 @@ func TestOpenTakesFoldersAndAddresses(t *testing.T) {
 		if u.String() != want {
 			t.Errorf("%q is %s instead of %s", address, u, want)
 		}
-		metadata(t, u, Seen{})
+		metadata(t, u, state.Seen{})
 	}
 	for address, want := range map[string]string{
 		"https://hackage.haskell.org":       "https://hackage.haskell.org/timestamp.json",
@@ -151,7 +152,7 @@ func TestFolderOddities(t *testing.T) {
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := u.Metadata(t.Context(), Seen{}); err == nil {
+	if _, err := u.Metadata(t.Context(), state.Seen{}); err == nil {
 		t.Error("a folder that went away was read")
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
 // How much of the index comes as a part in the end.
@@ -237,7 +238,7 @@ func TestPartOfAFolder(t *testing.T) {
 			t.Errorf("%+v: %d bytes", test, got.Len())
 		}
 	}
-	if err := u.fetchPart(t.Context(), request{key: "none", limit: 1}, func() io.Writer { return io.Discard }); !errors.Is(err, ErrMissing) {
+	if err := u.fetchPart(t.Context(), request{key: "none", limit: 1}, func() io.Writer { return io.Discard }); !errors.Is(err, state.ErrMissing) {
 		t.Error(err)
 	}
 	if _, err := u.src.open(t.Context(), request{key: indexTarFile, part: true, offset: size, limit: 1}); !errors.Is(err, errPart) {

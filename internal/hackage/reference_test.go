@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 	reference "github.com/hackage-mirror/hackage-mirror/testdata/hackage"
 )
@@ -50,7 +51,7 @@ func TestReferenceRepositories(t *testing.T) {
 				for _, address := range []string{dir, s.URL} {
 					u := open(t, address, Options{Pinned: pinned})
 					if strings.HasSuffix(name, "-expired") {
-						if _, err := u.Metadata(t.Context(), Seen{}); !errors.Is(err, tuf.ErrExpired) {
+						if _, err := u.Metadata(t.Context(), state.Seen{}); !errors.Is(err, tuf.ErrExpired) {
 							t.Errorf("%s: %v", address, err)
 						}
 						continue
@@ -72,7 +73,7 @@ func TestReferenceRepositoriesFollowed(t *testing.T) {
 	} {
 		set, pinned := readSet(t, of)
 		o := Options{Pinned: pinned, FirstWait: time.Millisecond}
-		var seen Seen
+		var seen state.Seen
 		var roots [][]byte
 		o.KnownRoots = func(context.Context) [][]byte { return roots }
 		for _, name := range names {
@@ -94,7 +95,7 @@ func TestReferenceRepositoriesFollowed(t *testing.T) {
 // checkReference reads a whole repository.
 func checkReference(t *testing.T, u *Upstream, want reference.Generation, dir string) {
 	t.Helper()
-	verified := metadata(t, u, Seen{})
+	verified := metadata(t, u, state.Seen{})
 	seen := verified.Seen()
 	if seen.Root != want.Version["root"] || seen.Timestamp != want.Version["timestamp"] ||
 		seen.Snapshot != want.Version["snapshot"] || seen.Mirrors != want.Version["mirrors"] {

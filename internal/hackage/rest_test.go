@@ -14,6 +14,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
 // spanOf is where an entry stands.
@@ -200,7 +201,7 @@ func TestWholeIsFetchedOnce(t *testing.T) {
 	g := h.Generation()
 	s := serve(t, h)
 	u := open(t, s.URL, hasty(h))
-	ix, err := u.IndexFrom(t.Context(), metadata(t, u, Seen{}), t.TempDir(), whole(g))
+	ix, err := u.IndexFrom(t.Context(), metadata(t, u, state.Seen{}), t.TempDir(), whole(g))
 	if err != nil {
 		t.Fatal(err)
 	}

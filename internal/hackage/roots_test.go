@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -39,7 +40,7 @@ func TestKeyRotationChain(t *testing.T) {
 			o := hasty(h)
 			o.KnownRoots = knownRoots(test.known...)
 			both(t, h, h.Generation(), o, func(t *testing.T, u *Upstream) {
-				m, err := u.Metadata(t.Context(), Seen{})
+				m, err := u.Metadata(t.Context(), state.Seen{})
 				if !errors.Is(err, test.want) {
 					t.Fatalf("error %v instead of %v", err, test.want)
 				}
@@ -61,14 +62,14 @@ func TestExpiredKnownRoot(t *testing.T) {
 	o := hasty(h)
 	o.KnownRoots = knownRoots(old)
 	both(t, h, h.Generation(), o, func(t *testing.T, u *Upstream) {
-		if _, err := u.Metadata(t.Context(), Seen{}); !errors.Is(err, tuf.ErrExpired) {
+		if _, err := u.Metadata(t.Context(), state.Seen{}); !errors.Is(err, tuf.ErrExpired) {
 			t.Errorf("upstream's root has expired, but: %v", err)
 		}
 	})
 	later := h.Clone()
 	later.SetExpiry(hackagetest.Root, h.Now().Add(time.Hour))
 	both(t, h, later.Generation(), o, func(t *testing.T, u *Upstream) {
-		if m := metadata(t, u, Seen{}); m.Root.Version() != 3 {
+		if m := metadata(t, u, state.Seen{}); m.Root.Version() != 3 {
 			t.Errorf("root is version %d", m.Root.Version())
 		}
 	})
@@ -83,7 +84,7 @@ func TestKnownRootIsTheLeast(t *testing.T) {
 	o := hasty(h)
 	o.KnownRoots = knownRoots(h.Generation().File(rootFile))
 	both(t, h, before, o, func(t *testing.T, u *Upstream) {
-		if _, err := u.Metadata(t.Context(), Seen{}); !errors.Is(err, tuf.ErrRollback) {
+		if _, err := u.Metadata(t.Context(), state.Seen{}); !errors.Is(err, tuf.ErrRollback) {
 			t.Errorf("root version 1 after 2: %v", err)
 		}
 	})
@@ -97,14 +98,14 @@ func TestKnownRootSavesARequest(t *testing.T) {
 	s := serve(t, h)
 	o := hasty(h)
 	o.KnownRoots = knownRoots(h.Generation().File(rootFile))
-	metadata(t, open(t, s.URL, o), Seen{})
+	metadata(t, open(t, s.URL, o), state.Seen{})
 	if s.Count("/root.json") != 0 || s.Count("/") != 3 {
 		t.Errorf("%d requests, %d for root.json", s.Count("/"), s.Count("/root.json"))
 	}
 	for _, change := range []func(){h.RotateKeys, func() { h.SetExpiry(hackagetest.Root, time.Time{}) }} {
 		change()
 		s.Forget()
-		metadata(t, open(t, s.URL, o), Seen{})
+		metadata(t, open(t, s.URL, o), state.Seen{})
 		if s.Count("/root.json") != 1 || s.Count("/timestamp.json") != 1 {
 			t.Errorf("%d requests for root.json, %d for timestamp.json", s.Count("/root.json"), s.Count("/timestamp.json"))
 		}

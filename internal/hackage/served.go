@@ -10,6 +10,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
 // The parts of a file that are looked at, in bytes: what it begins with, and of the
@@ -46,7 +47,7 @@ var ErrForm = errors.New("so it cannot be the signed one")
 func (u *Upstream) Served(ctx context.Context) (m *Metadata, s Served, err error) {
 	_, _, err = inRounds(ctx, u, func(int) (none struct{}, err error) {
 		s = Served{}
-		if m, err = u.Metadata(ctx, Seen{}); err == nil {
+		if m, err = u.Metadata(ctx, state.Seen{}); err == nil {
 			err = u.lookAtIndex(ctx, m, &s)
 		}
 		return none, err

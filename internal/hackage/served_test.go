@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -42,7 +43,7 @@ func TestServed(t *testing.T) {
 		t.Errorf("an index with another end: %v", err)
 	}
 	s.Show(g.With(indexGzFile, nil))
-	if m, _, err := u.Served(t.Context()); m == nil || !errors.Is(err, ErrMissing) {
+	if m, _, err := u.Served(t.Context()); m == nil || !errors.Is(err, state.ErrMissing) {
 		t.Errorf("no index: %v", err)
 	}
 	s.Show(g.With(rootFile, []byte("{}")))

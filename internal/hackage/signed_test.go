@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -64,15 +65,15 @@ func TestIndexThatContradictsItself(t *testing.T) {
 		want error
 	}{
 		"longer than signed":  {func(i *tuf.FileInfo) { i.Length-- }, ErrTooLarge},
-		"shorter than signed": {func(i *tuf.FileInfo) { i.Length++ }, ErrMismatch},
-		"other than signed":   {func(i *tuf.FileInfo) { i.SHA256[0]++ }, ErrMismatch},
+		"shorter than signed": {func(i *tuf.FileInfo) { i.Length++ }, state.ErrMismatch},
+		"other than signed":   {func(i *tuf.FileInfo) { i.SHA256[0]++ }, state.ErrMismatch},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := hackagetest.Small()
 			both(t, h, wrong(h, change(indexTarFile, test.edit)), hasty(h), func(t *testing.T, u *Upstream) {
 				dir := t.TempDir()
-				_, err := u.Index(t.Context(), metadata(t, u, Seen{}), dir)
+				_, err := u.Index(t.Context(), metadata(t, u, state.Seen{}), dir)
 				if !errors.Is(err, test.want) || !strings.Contains(err.Error(), "unpack "+indexGzFile) {
 					t.Error(err)
 				}
@@ -93,13 +94,13 @@ func TestSignedLengthsHaveLimits(t *testing.T) {
 	for _, file := range []string{snapshotFile, mirrorsFile} {
 		s.Forget()
 		s.Show(wrong(h, change(file, func(i *tuf.FileInfo) { i.Length = maxMetadata + 1 })))
-		_, err := u.Metadata(t.Context(), Seen{})
+		_, err := u.Metadata(t.Context(), state.Seen{})
 		if !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), file) || s.Count("/"+file) != 0 {
 			t.Errorf("%d requests for %s: %v", s.Count("/"+file), file, err)
 		}
 	}
 	s.Show(wrong(h, change(indexGzFile, func(i *tuf.FileInfo) { i.Length = MaxIndex + 1 })))
-	_, err := u.Index(t.Context(), metadata(t, u, Seen{}), t.TempDir())
+	_, err := u.Index(t.Context(), metadata(t, u, state.Seen{}), t.TempDir())
 	if !errors.Is(err, ErrTooLarge) || s.Count("/"+indexGzFile) != 0 {
 		t.Errorf("%d requests for the index: %v", s.Count("/"+indexGzFile), err)
 	}

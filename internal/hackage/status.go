@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
 // statusError says what an HTTP status other than success means, and whether to
@@ -27,11 +29,11 @@ func (w *web) statusMeans(resp *http.Response) error {
 	status := fmt.Sprintf("status %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
 	switch code := resp.StatusCode; {
 	case code == http.StatusNotFound:
-		return backoff.Permanent(fmt.Errorf("%s: %w", status, ErrMissing))
+		return backoff.Permanent(fmt.Errorf("%s: %w", status, state.ErrMissing))
 	case code == http.StatusGone, code == http.StatusUnavailableForLegalReasons:
-		return backoff.Permanent(fmt.Errorf("%s: %w", status, ErrWithdrawn))
+		return backoff.Permanent(fmt.Errorf("%s: %w", status, state.ErrWithdrawn))
 	case code == http.StatusForbidden && hides(resp):
-		return backoff.Permanent(fmt.Errorf("%s, which a bucket also answers for a missing object to users who may not list it: %w", status, ErrMissing))
+		return backoff.Permanent(fmt.Errorf("%s, which a bucket also answers for a missing object to users who may not list it: %w", status, state.ErrMissing))
 	case code == http.StatusUnauthorized:
 		return backoff.Permanent(errors.New(status + ": upstream wants a user and a password, or others: check upstream-user and upstream-password"))
 	case code == http.StatusForbidden:

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
 // Files are those of a repository in a store that has a client of its own, which
@@ -33,7 +35,7 @@ func (s store) open(ctx context.Context, r request) (*answer, error) {
 	}
 	body, size, err := s.Open(ctx, r.key)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, backoff.Permanent(ErrMissing)
+		return nil, backoff.Permanent(state.ErrMissing)
 	}
 	if err != nil {
 		return nil, backoff.Permanent(err)

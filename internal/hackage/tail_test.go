@@ -15,6 +15,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
 const (
@@ -58,7 +59,7 @@ func whole(g *hackagetest.Generation) Have {
 // indexFrom is IndexFrom with everything around it.
 func indexFrom(t *testing.T, u *Upstream, have Have) *Index {
 	t.Helper()
-	ix, err := u.IndexFrom(t.Context(), metadata(t, u, Seen{}), t.TempDir(), have)
+	ix, err := u.IndexFrom(t.Context(), metadata(t, u, state.Seen{}), t.TempDir(), have)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +118,7 @@ func TestTailFromEveryPosition(t *testing.T) {
 	h := bulky()
 	g := h.Generation()
 	both(t, h, g, hasty(h), func(t *testing.T, u *Upstream) {
-		m := metadata(t, u, Seen{})
+		m := metadata(t, u, state.Seen{})
 		parts := 0
 		for n := range len(g.Entries()) + 1 {
 			at := after(g, n)
@@ -307,11 +308,11 @@ func TestTailWhileUpstreamPublishes(t *testing.T) {
 	have := whole(h.Generation())
 	h.Upload("grown", "1", nil, nil)
 	u := open(t, s.URL, hasty(h))
-	m := metadata(t, u, Seen{})
+	m := metadata(t, u, state.Seen{})
 	h.Upload("grown", "2", nil, nil)
 	dir := t.TempDir()
 	_, err := u.IndexFrom(t.Context(), m, dir, have)
-	if !errors.Is(err, ErrTorn) || !errors.Is(err, ErrMismatch) {
+	if !errors.Is(err, ErrTorn) || !errors.Is(err, state.ErrMismatch) {
 		t.Error(err)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
@@ -344,7 +345,7 @@ func TestTailCancelled(t *testing.T) {
 		s.Forget()
 		dir := t.TempDir()
 		u := open(t, s.URL, o)
-		if _, err := u.IndexFrom(ctx, metadata(t, u, Seen{}), dir, whole(h.Generation())); !errors.Is(err, context.Canceled) {
+		if _, err := u.IndexFrom(ctx, metadata(t, u, state.Seen{}), dir, whole(h.Generation())); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 		if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/plain"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -37,7 +38,7 @@ func (e *MismatchError) Error() string {
 }
 
 // Unwrap returns ErrMismatch.
-func (e *MismatchError) Unwrap() error { return ErrMismatch }
+func (e *MismatchError) Unwrap() error { return state.ErrMismatch }
 
 // Tarball fetches the tarball of a release and writes it to a sink, which is
 // made anew for each attempt; the sink of the last attempt holds exactly the
@@ -55,7 +56,7 @@ func (u *Upstream) Tarball(ctx context.Context, r index.Release, want index.Targ
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, ErrMismatch):
+	case errors.Is(err, state.ErrMismatch):
 		return &MismatchError{Release: r, Signed: info, Served: u.served(ctx, r.TarballKey(), info)}
 	}
 	return fmt.Errorf("%s: %w", r, err)

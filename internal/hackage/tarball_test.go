@@ -14,6 +14,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
 func TestTarballIsExactlyTheSignedOne(t *testing.T) {
@@ -45,11 +46,11 @@ func TestTarballRefuses(t *testing.T) {
 		raw  []byte
 		want error
 	}{
-		"flipped": {raw: flipped, want: ErrMismatch},
-		"cut":     {raw: raw[:len(raw)-1], want: ErrMismatch},
-		"longer":  {raw: append(bytes.Clone(raw), 0), want: ErrMismatch},
-		"empty":   {raw: []byte{}, want: ErrMismatch},
-		"absent":  {raw: nil, want: ErrMissing},
+		"flipped": {raw: flipped, want: state.ErrMismatch},
+		"cut":     {raw: raw[:len(raw)-1], want: state.ErrMismatch},
+		"longer":  {raw: append(bytes.Clone(raw), 0), want: state.ErrMismatch},
+		"empty":   {raw: []byte{}, want: state.ErrMismatch},
+		"absent":  {raw: nil, want: state.ErrMissing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -116,7 +117,7 @@ func TestTarballFromAStaleCache(t *testing.T) {
 
 func TestTarballWithdrawn(t *testing.T) {
 	t.Parallel()
-	for status, want := range map[int]error{404: ErrMissing, 410: ErrWithdrawn, 451: ErrWithdrawn} {
+	for status, want := range map[int]error{404: state.ErrMissing, 410: state.ErrWithdrawn, 451: state.ErrWithdrawn} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			t.Parallel()
 			h := hackagetest.Small()
@@ -126,7 +127,7 @@ func TestTarballWithdrawn(t *testing.T) {
 			if !errors.Is(err, want) || s.Count("/package/") != 1 || !strings.Contains(err.Error(), fmt.Sprint(status)) {
 				t.Errorf("%d requests: %v", s.Count("/package/"), err)
 			}
-			if errors.Is(err, fs.ErrNotExist) != (want == ErrMissing) {
+			if errors.Is(err, fs.ErrNotExist) != (want == state.ErrMissing) {
 				t.Errorf("is it fs.ErrNotExist? %v", err)
 			}
 		})

@@ -11,6 +11,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bounded"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -74,5 +75,5 @@ func checkUnpacked(m *Metadata, got tuf.FileInfo) error {
 		return nil
 	}
 	return fmt.Errorf("%d bytes with SHA-256 %x, but %s version %d signs %d bytes with SHA-256 %x for %s: %w",
-		got.Length, got.SHA256, snapshotFile, m.Snapshot.Version(), want.Length, want.SHA256, indexTarFile, ErrMismatch)
+		got.Length, got.SHA256, snapshotFile, m.Snapshot.Version(), want.Length, want.SHA256, indexTarFile, state.ErrMismatch)
 }

@@ -37,8 +37,6 @@ package hackage
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -46,19 +44,12 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
-// What a caller of this room may branch on. The errors of package tuf (expired,
-// rollback, threshold) come through and are found with errors.Is as well.
+// What a caller of this room may branch on, besides the errors of package state
+// (missing, withdrawn, mismatch) and those of package tuf (expired, rollback,
+// threshold), which come through.
 var (
 	// ErrUnchanged says that upstream's timestamp.json is the one seen before.
 	ErrUnchanged = errors.New("upstream has not changed")
-	// ErrMissing says that upstream does not have the file (404); it is also
-	// fs.ErrNotExist.
-	ErrMissing = fmt.Errorf("upstream does not have it: %w", fs.ErrNotExist)
-	// ErrWithdrawn says that upstream had the file and took it away (410, 451).
-	ErrWithdrawn = errors.New("upstream has withdrawn it")
-	// ErrMismatch says that upstream's bytes are not the signed ones, also when
-	// they were asked for past all caches.
-	ErrMismatch = errors.New("bytes differ from the signed ones")
 	// ErrTorn says that upstream's files stayed at odds with each other.
 	ErrTorn = errors.New("the files of the repository do not match each other")
 	// ErrTooLarge says that a file whose length nothing signs exceeds its limit.

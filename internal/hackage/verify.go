@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -54,7 +55,7 @@ func accept(pinned tuf.Pinned, known []*tuf.Root, raw []byte, now time.Time) (*t
 }
 
 // current returns the newest known root if it can still be in use.
-func current(known []*tuf.Root, seen Seen, now time.Time) *tuf.Root {
+func current(known []*tuf.Root, seen state.Seen, now time.Time) *tuf.Root {
 	if len(known) == 0 || known[0].Version() < seen.Root {
 		return nil
 	}
@@ -67,7 +68,7 @@ func current(known []*tuf.Root, seen Seen, now time.Time) *tuf.Root {
 // A verification is one pass over the files below the timestamp.
 type verification struct {
 	u     *Upstream
-	seen  Seen
+	seen  state.Seen
 	fresh bool
 	now   time.Time
 }

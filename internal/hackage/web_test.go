@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
 // What passes is retried, each time with a word about it, and then the file is
@@ -101,10 +102,10 @@ func TestOneDenialOfMetadataIsAskedAboutAgain(t *testing.T) {
 				h := hackagetest.Small()
 				s := serve(t, h)
 				s.Fault("/"+file, hackagetest.Status(status).Times(1))
-				metadata(t, open(t, s.URL, hasty(h)), Seen{})
+				metadata(t, open(t, s.URL, hasty(h)), state.Seen{})
 				s.Fault("/"+file, hackagetest.Status(status))
 				s.Forget()
-				if _, err := open(t, s.URL, hasty(h)).Metadata(t.Context(), Seen{}); err == nil || s.Count("/"+file) != denialRounds {
+				if _, err := open(t, s.URL, hasty(h)).Metadata(t.Context(), state.Seen{}); err == nil || s.Count("/"+file) != denialRounds {
 					t.Errorf("asked %d times: %v", s.Count("/"+file), err)
 				}
 			})
@@ -126,7 +127,7 @@ func TestForbiddenByABucketIsMissing(t *testing.T) {
 			return respond(req, http.StatusForbidden, strings.NewReader(body)), nil
 		})
 		_, err := fetchTarball(t.Context(), open(t, "https://upstream.example", o), alpha(), target(h.Generation(), alpha()))
-		if err == nil || errors.Is(err, ErrMissing) != missing {
+		if err == nil || errors.Is(err, state.ErrMissing) != missing {
 			t.Errorf("with body %q: %v", body, err)
 		}
 	}
@@ -141,7 +142,7 @@ func TestConnectionRefused(t *testing.T) {
 	told := &notes{}
 	o.Notify = told.add
 	o.Attempts = 4
-	if _, err := open(t, s.URL, o).Metadata(t.Context(), Seen{}); err == nil || len(told.all()) != 3 {
+	if _, err := open(t, s.URL, o).Metadata(t.Context(), state.Seen{}); err == nil || len(told.all()) != 3 {
 		t.Errorf("%d retries: %v", len(told.all()), err)
 	}
 }
@@ -158,13 +159,13 @@ func TestEndlessBody(t *testing.T) {
 	})
 	u := open(t, "http://upstream.example", o)
 	raw, err := fetchTarball(t.Context(), u, alpha(), want)
-	if !errors.Is(err, ErrMismatch) || !strings.Contains(err.Error(), "other bytes") {
+	if !errors.Is(err, state.ErrMismatch) || !strings.Contains(err.Error(), "other bytes") {
 		t.Error(err)
 	}
 	if int64(len(raw)) > want.Length || served.n > 3*(want.Length+1)+mismatchRoom {
 		t.Errorf("%d bytes kept and %d read of %d", len(raw), served.n, want.Length)
 	}
-	if _, err := u.Metadata(t.Context(), Seen{}); !errors.Is(err, ErrTooLarge) {
+	if _, err := u.Metadata(t.Context(), state.Seen{}); !errors.Is(err, ErrTooLarge) {
 		t.Error(err)
 	}
 }
@@ -239,7 +240,7 @@ func TestRequestsNameUs(t *testing.T) {
 	s := serve(t, h)
 	o := hasty(h)
 	o.UserAgent = UserAgent("1.2.3")
-	metadata(t, open(t, s.URL+"/", o), Seen{})
+	metadata(t, open(t, s.URL+"/", o), state.Seen{})
 	all := s.Requests("/")
 	if len(all) != 4 {
 		t.Errorf("%d requests", len(all))
@@ -305,7 +306,7 @@ func TestUnknownCertificate(t *testing.T) {
 	o := hasty(h)
 	told := &notes{}
 	o.Notify = told.add
-	_, err := open(t, s.URL, o).Metadata(t.Context(), Seen{})
+	_, err := open(t, s.URL, o).Metadata(t.Context(), state.Seen{})
 	if err == nil || len(told.all()) != 0 || !strings.Contains(err.Error(), "certificates") {
 		t.Errorf("%d retries: %v", len(told.all()), err)
 	}
@@ -327,7 +328,7 @@ func TestCredentialsStayInside(t *testing.T) {
 		return nil, errors.New("connection reset")
 	})
 	u := open(t, "https://someone:secret@upstream.example/base", o)
-	_, err := u.Metadata(t.Context(), Seen{})
+	_, err := u.Metadata(t.Context(), state.Seen{})
 	text := fmt.Sprint(err, u, told.all())
 	if sent != 2 || strings.Contains(text, "someone") || strings.Contains(text, "secret") {
 		t.Errorf("sent %d times; %s", sent, text)

@@ -7,9 +7,9 @@ import (
 	"testing"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/buckettest"
-	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
 func cabalText(hint string, n int) []byte {
@@ -129,7 +129,7 @@ func TestCalledOffRunIsBroken(t *testing.T) {
 		r.hackage.Revise("alpha", "0.2", cabalText("", n))
 	}
 	u := r.upstream()
-	m, err := u.Metadata(t.Context(), hackage.Seen{})
+	m, err := u.Metadata(t.Context(), state.Seen{})
 	if err != nil {
 		t.Fatal(err)
 	}

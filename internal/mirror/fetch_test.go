@@ -13,7 +13,6 @@ import (
 	"testing"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/buckettest"
-	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
@@ -68,7 +67,7 @@ func sink(ctx context.Context, t *testing.T, f *Fetcher) sinkhole {
 	t.Helper()
 	r := newRig(t, hackagetest.New(hackagetest.Options{}))
 	u := r.upstream()
-	m, err := u.Metadata(t.Context(), hackage.Seen{})
+	m, err := u.Metadata(t.Context(), state.Seen{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,19 +166,19 @@ func TestOutageEndsTheRunAndAFewFailuresDoNot(t *testing.T) {
 			}
 			return refused
 		}, false, false},
-		{"all are missing", func(int) error { return hackage.ErrMissing }, false, true},
-		{"all are withdrawn", func(int) error { return hackage.ErrWithdrawn }, false, true},
-		{"all are tampered with", func(int) error { return hackage.ErrMismatch }, false, true},
-		{"all were missing before", func(int) error { return hackage.ErrMissing }, true, false},
+		{"all are missing", func(int) error { return state.ErrMissing }, false, true},
+		{"all are withdrawn", func(int) error { return state.ErrWithdrawn }, false, true},
+		{"all are tampered with", func(int) error { return state.ErrMismatch }, false, true},
+		{"all were missing before", func(int) error { return state.ErrMissing }, true, false},
 		{"all but one are missing", func(n int) error {
 			if n == 50 {
 				return nil
 			}
-			return hackage.ErrMissing
+			return state.ErrMissing
 		}, false, false},
 		{"missing and failing take turns", func(n int) error {
 			if n%2 == 0 {
-				return hackage.ErrMissing
+				return state.ErrMissing
 			}
 			return refused
 		}, false, true},
@@ -188,7 +187,7 @@ func TestOutageEndsTheRunAndAFewFailuresDoNot(t *testing.T) {
 				return nil
 			}
 			if n%20 == 19 {
-				return hackage.ErrMissing
+				return state.ErrMissing
 			}
 			return refused
 		}, false, false},

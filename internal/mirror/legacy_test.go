@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
 // legacy writes 00-index.tar.gz of a Hackage as it is now and returns its path.
@@ -24,7 +24,7 @@ func legacy(t *testing.T, h *hackagetest.Hackage, take func(string) bool) string
 	t.Helper()
 	r := newRig(t, h)
 	u := r.upstream()
-	m, err := u.Metadata(t.Context(), hackage.Seen{})
+	m, err := u.Metadata(t.Context(), state.Seen{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -151,7 +152,7 @@ func (r *Report) readUpstream(ctx context.Context) {
 	}
 	u := &r.upstream
 	if u.from, u.err = hackage.Open(r.c.Upstream, options); u.err == nil {
-		u.metadata, u.err = u.from.Metadata(ctx, hackage.Seen{})
+		u.metadata, u.err = u.from.Metadata(ctx, state.Seen{})
 		u.err = explained(ctx, u.err)
 	}
 }

@@ -55,7 +55,7 @@ func (d *destination) readBucket(ctx context.Context, b Bucket) error {
 	}
 	defer func() { _ = closer.Close() }() // it was only read
 	d.metadata, d.served, err = from.Served(ctx)
-	if err != nil && (d.metadata != nil || !errors.Is(err, hackage.ErrMissing)) {
+	if err != nil && (d.metadata != nil || !errors.Is(err, state.ErrMissing)) {
 		return ofMirror(err)
 	}
 	d.readUnsigned(ctx, from)

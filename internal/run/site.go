@@ -172,7 +172,7 @@ func (s *site) signed() bool { return s.repo != nil && s.before.Seen.Timestamp >
 
 // floor returns what the sites have seen of the metadata, each version the highest
 // of any.
-func floor(sites []*site) (seen hackage.Seen) {
+func floor(sites []*site) (seen state.Seen) {
 	for _, s := range sites {
 		other := s.before.Seen
 		seen.Root = max(seen.Root, other.Root)
@@ -186,7 +186,7 @@ func floor(sites []*site) (seen hackage.Seen) {
 // trusted returns what a run takes for seen: what the signed tags say. Where there
 // is none, a bucket's word counts for itself, so what all of them say alike; but
 // one that names no expiry is not asked by, for it could stand still for ever.
-func trusted(sites []*site) hackage.Seen {
+func trusted(sites []*site) state.Seen {
 	var tags, buckets []*site
 	for _, s := range sites {
 		if s.signed() {
@@ -206,12 +206,12 @@ func trusted(sites []*site) hackage.Seen {
 		}
 		return seen
 	case len(buckets) == 0:
-		return hackage.Seen{}
+		return state.Seen{}
 	}
 	seen := buckets[0].before.Seen
 	for _, s := range buckets {
 		if s.before.Seen != seen || seen.Expires.IsZero() {
-			return hackage.Seen{}
+			return state.Seen{}
 		}
 	}
 	return seen

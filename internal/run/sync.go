@@ -78,7 +78,7 @@ func runSync(ctx context.Context, o *Options, env Env) error {
 
 // syncOnce is one run, of which those hear who watch from outside. There are facts
 // to tell of it even if it failed. Seen names the newest metadata that it knows of.
-func syncOnce(ctx context.Context, o *Options, env Env) (run *report.Run, seen hackage.Seen, err error) {
+func syncOnce(ctx context.Context, o *Options, env Env) (run *report.Run, seen state.Seen, err error) {
 	now := env.Now()
 	r := &syncer{
 		o: o, env: env, progress: env.progress(o.Verbose), began: now,
@@ -121,7 +121,7 @@ func (r *syncer) call(ctx context.Context, outside *caller, run *report.Run) {
 }
 
 // seen names the newest metadata that the run knows of.
-func (r *syncer) seen() hackage.Seen {
+func (r *syncer) seen() state.Seen {
 	if r.metadata != nil {
 		return r.metadata.Seen()
 	}
@@ -344,7 +344,7 @@ func (s *site) fromTheFuture(m *hackage.Metadata, tag string) error {
 // metadata that is taken for seen. A repository's tag does not move when only the
 // metadata was signed anew, so its position is compared instead. A bucket whose
 // state does not name an index has one that is not known.
-func (r *syncer) allAt(seen hackage.Seen) bool {
+func (r *syncer) allAt(seen state.Seen) bool {
 	if seen.Digest == "" {
 		return false
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
 // quietest is how long a watch goes without a run although upstream has nothing
@@ -72,7 +73,7 @@ func failed(err error) bool {
 // what was seen, until it has, or an hour or the whole watch is over. It reports
 // whether another run is due. An answer that is neither yes
 // nor no counts as yes: the next run finds out what it means.
-func waitForNews(ctx context.Context, o *Options, env Env, seen hackage.Seen, end time.Time) (bool, error) {
+func waitForNews(ctx context.Context, o *Options, env Env, seen state.Seen, end time.Time) (bool, error) {
 	r := &syncer{o: o, env: env, progress: env.progress(o.Verbose)}
 	if err := r.openUpstream(); err != nil {
 		return false, err

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
@@ -91,8 +90,8 @@ func TestWantsAreWhatIsNewAndWhatIsOwed(t *testing.T) {
 func TestReasons(t *testing.T) {
 	t.Parallel()
 	for err, want := range map[error]state.Reason{
-		hackage.ErrMissing: state.Missing, hackage.ErrWithdrawn: state.Withdrawn,
-		hackage.ErrMismatch: state.Mismatch, errors.New("connection refused"): state.Failed,
+		state.ErrMissing: state.Missing, state.ErrWithdrawn: state.Withdrawn,
+		state.ErrMismatch: state.Mismatch, errors.New("connection refused"): state.Failed,
 	} {
 		if got := state.ReasonOf(fmt.Errorf("fetch: %w", err)); got != want {
 			t.Errorf("%v is %s, want %s", err, got, want)
@@ -107,7 +106,7 @@ func TestReasons(t *testing.T) {
 func TestEqualLooksAtWhatAReaderSees(t *testing.T) {
 	t.Parallel()
 	other := full()
-	other.Seen = hackage.Seen{}
+	other.Seen = state.Seen{}
 	if !full().Equal(other) {
 		t.Error("metadata signed anew made another state")
 	}

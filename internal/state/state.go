@@ -19,7 +19,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 )
@@ -31,7 +30,7 @@ type State struct {
 	Position index.Position
 	// Seen names the newest metadata the destination was built from; a run
 	// refuses anything older.
-	Seen hackage.Seen
+	Seen Seen
 	// Packages is the selection of packages, as the option spells it. A
 	// destination made under another selection cannot trust its position.
 	Packages string

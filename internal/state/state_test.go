@@ -14,7 +14,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
@@ -46,7 +45,7 @@ func bucketFull() state.State {
 func full() state.State {
 	return state.State{
 		Position: index.Position{Prefix: midstate.Prefix{Length: 532 << 20, Midstate: sha256.Sum256([]byte("midstate"))}, Time: at("2026-11-22T06:00:00Z")},
-		Seen: hackage.Seen{
+		Seen: state.Seen{
 			Root: 7, Timestamp: 1234, Snapshot: 1200, Mirrors: 3,
 			ETag: `W/"5f-\"x\""`, Digest: strings.Repeat("0a", 32), Index: strings.Repeat("1b", 32), Expires: at("2026-11-25T06:00:00Z"),
 			RootExpires: at("2027-08-01T00:00:00Z"), MirrorsExpires: at("2027-07-01T00:00:00Z"),

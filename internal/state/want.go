@@ -2,9 +2,10 @@ package state
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"slices"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hashes"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
@@ -73,14 +74,26 @@ func (s State) WantsInTurn(tail *index.Delta, turn Turn) []Want {
 	return wants
 }
 
+// Why upstream did not give a tarball, as far as that is a reason of its own.
+var (
+	// ErrMissing says that upstream does not have the file (404); it is also
+	// fs.ErrNotExist.
+	ErrMissing = fmt.Errorf("upstream does not have it: %w", fs.ErrNotExist)
+	// ErrWithdrawn says that upstream had the file and took it away (410, 451).
+	ErrWithdrawn = errors.New("upstream has withdrawn it")
+	// ErrMismatch says that upstream's bytes are not the signed ones, also when
+	// they were requested past all caches.
+	ErrMismatch = errors.New("bytes differ from the signed ones")
+)
+
 // ReasonOf says for what reason a tarball that could not be downloaded is owed.
 func ReasonOf(err error) Reason {
 	switch {
-	case errors.Is(err, hackage.ErrMissing):
+	case errors.Is(err, ErrMissing):
 		return Missing
-	case errors.Is(err, hackage.ErrWithdrawn):
+	case errors.Is(err, ErrWithdrawn):
 		return Withdrawn
-	case errors.Is(err, hackage.ErrMismatch):
+	case errors.Is(err, ErrMismatch):
 		return Mismatch
 	}
 	return Failed
