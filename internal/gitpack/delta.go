@@ -1,13 +1,13 @@
 package gitpack
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+)
 
 // maxDepth is how many deltas may lead to an object, git's own default.
 const maxDepth = 50
-
-// deltaKind is the type of an object in a pack that is a delta to an earlier
-// one of the same pack (OFS_DELTA).
-const deltaKind = 6
 
 // Bounds of one instruction of a delta. Longer copies exist in the form, but
 // git itself never writes them.
@@ -90,4 +90,65 @@ func appendDistance(head []byte, distance int64) []byte {
 		head = append(head, coded[i])
 	}
 	return head
+}
+
+// undoDelta returns the object that a delta makes of an old one, in to's memory if
+// that is large enough.
+func undoDelta(to, old, delta []byte) ([]byte, error) {
+	bad := func(why string) ([]byte, error) { return to, fmt.Errorf("undo delta: %s: %w", why, ErrObject) }
+	from, n := binary.Uvarint(delta)
+	if n <= 0 || from != uint64(len(old)) {
+		return bad("it is to another object")
+	}
+	delta = delta[n:]
+	size, n := binary.Uvarint(delta)
+	if n <= 0 || size > MaxObject {
+		return bad("size")
+	}
+	delta = delta[n:]
+	content := slices.Grow(to[:0], int(size))
+	for len(delta) > 0 {
+		part, rest, ok := undoOne(old, delta)
+		if !ok {
+			return bad("instruction")
+		}
+		content, delta = append(content, part...), rest
+	}
+	if uint64(len(content)) != size {
+		return bad("size")
+	}
+	return content, nil
+}
+
+// undoOne returns what the first instruction of a delta stands for.
+func undoOne(old, delta []byte) (part, rest []byte, ok bool) {
+	op := delta[0]
+	rest = delta[1:]
+	if op&0x80 == 0 {
+		if op == 0 || int(op) > len(rest) {
+			return nil, nil, false
+		}
+		return rest[:op], rest[op:], true
+	}
+	var at, size uint64
+	for i := range 7 {
+		switch {
+		case op&(1<<i) == 0:
+			continue
+		case len(rest) == 0:
+			return nil, nil, false
+		case i < 4:
+			at |= uint64(rest[0]) << (8 * i)
+		default:
+			size |= uint64(rest[0]) << (8 * (i - 4))
+		}
+		rest = rest[1:]
+	}
+	if size == 0 {
+		size = maxCopy
+	}
+	if at+size > uint64(len(old)) {
+		return nil, nil, false
+	}
+	return old[at : at+size], rest, true
 }

@@ -3,10 +3,11 @@ package gitpack
 import (
 	"bytes"
 	"slices"
+	"strings"
 )
 
-// largeTree is how many bytes a tree must have for its buffer to be used again, and
-// for anchors.
+// largeTree is how many bytes a tree must have for an anchor, and for its memory to be
+// used again.
 const largeTree = 1 << 16
 
 // A folder is one of a tree that is being changed. Of the folder as it was last
@@ -17,10 +18,9 @@ type folder struct {
 	above *folder // nil for the root
 
 	raw   []byte   // "MODE NAME<nul>ID" for each entry, in git's order
-	asis  ID       // of the folder as it was read, if that was not as git writes it
+	asIs  *ID      // of the folder as it was read, nil if that is as git writes it
 	at    location // of raw
-	spare []byte   // for the next raw
-	anchor
+	large *anchor  // nil if raw is small
 
 	subs    map[string]*folder // folders that were looked into
 	changed map[string]*folder // those of them in which something changed since raw
@@ -34,7 +34,7 @@ func openFolder(id ID, raw []byte) (*folder, error) {
 	normal, err := normalize(raw)
 	f := &folder{raw: normal}
 	if !bytes.Equal(normal, raw) {
-		f.asis = id
+		f.asIs = &id
 	}
 	return f, err
 }
@@ -100,6 +100,7 @@ func (f *folder) sub(store treeStore, name string, make bool) (*folder, error) {
 		return nil, nil
 	}
 	delete(f.files, name)
+	name = strings.Clone(name) // not to hold on to a whole path
 	s.name, s.above = name, f
 	if f.subs == nil {
 		f.subs = map[string]*folder{}
@@ -135,15 +136,19 @@ func (f *folder) write(store treeStore) (ID, error) {
 	for name, to := range f.files {
 		changes = appendEdits(changes, name, to)
 	}
-	merged, delta, err := merge(f.raw, changes, f.spare[:0])
+	var memory []byte
+	if f.large != nil {
+		memory = f.large.spare
+	}
+	merged, delta, err := merge(f.raw, changes, memory[:0])
 	if err != nil {
 		return ID{}, err
 	}
 	f.files, f.changed = nil, nil
-	if f.asis != (ID{}) && bytes.Equal(merged, f.raw) {
-		return f.asis, nil
+	if f.asIs != nil && bytes.Equal(merged, f.raw) {
+		return *f.asIs, nil
 	}
-	f.asis = ID{}
+	f.asIs = nil
 	return f.store(store, merged, delta)
 }
 
@@ -153,10 +158,13 @@ func (f *folder) store(store treeStore, merged, delta []byte) (ID, error) {
 		f.raw, f.at = nil, location{}
 		return ID{}, nil
 	}
-	base, large := f.at, len(merged) >= largeTree
-	if large {
+	if f.large == nil && len(merged) >= largeTree {
+		f.large = &anchor{}
+	}
+	base := f.at
+	if f.large != nil {
 		var err error
-		if base, delta, err = f.anchor.base(base, merged, delta); err != nil {
+		if base, delta, err = f.large.base(base, merged, delta); err != nil {
 			return ID{}, err
 		}
 	}
@@ -167,9 +175,9 @@ func (f *folder) store(store treeStore, merged, delta []byte) (ID, error) {
 	if err != nil {
 		return ID{}, err
 	}
-	if large {
-		f.spare = f.raw
-		f.anchor.update(merged, at)
+	if f.large != nil {
+		f.large.spare = f.raw
+		f.large.update(merged, at)
 	}
 	f.raw, f.at = merged, at
 	return id, nil
@@ -248,7 +256,8 @@ const stride = maxDepth / 2
 type anchor struct {
 	tree  []byte
 	where location
-	trees int // since the last whole one
+	trees int    // since the last whole one
+	spare []byte // memory for the next tree
 }
 
 // base returns what the next tree is to be a delta to, and that delta, given those

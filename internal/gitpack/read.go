@@ -2,8 +2,10 @@ package gitpack
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/klauspost/compress/zlib"
 )
@@ -39,100 +41,101 @@ func (r *recent) drop(slot int) {
 
 // Read returns an object of the pack under way, and false if it is elsewhere:
 // then git sees it, if anybody has it.
-func (p *Writer) Read(id ID) ([]byte, bool, error) {
-	p.gate.RLock()
-	defer p.gate.RUnlock()
-	p.mu.Lock()
-	slot, ok := p.entries.find(id)
-	at := location{p.serial, slot}
-	p.mu.Unlock()
+func (w *Writer) Read(id ID) ([]byte, bool, error) {
+	w.mu.Lock()
+	slot, ok := w.entries.find(id)
 	if !ok {
+		w.mu.Unlock()
 		return nil, false, nil
 	}
-	content, _, err := p.read(at)
-	return content, err == nil, err
+	at := location{w.pack, slot}
+	w.busy++
+	w.mu.Unlock()
+	defer w.release()
+	r := w.readers.Get().(*packReader)
+	defer w.readers.Put(r)
+	content, _, err := w.read(r, at)
+	return bytes.Clone(content), err == nil, err
 }
 
-// contentOf returns the content of a blob of the pack under way, nil if it is none
-// or cannot be read: then there is no delta to it.
-func (p *Writer) contentOf(at location) []byte {
-	content, kind, err := p.read(at)
-	if err != nil || kind != 3 {
-		return nil
+// read returns an object of the pack under way, and its type, from where it is
+// written. They hold until the next read of r.
+func (w *Writer) read(r *packReader, at location) (content []byte, kind byte, err error) {
+	written := w.await(at) >= 0
+	w.mu.Lock()
+	if err = w.err; written {
+		err = w.out.Flush()
 	}
-	return content
-}
-
-// read returns an object of the pack under way, and its kind, from where it is
-// written. Deltas that lead there are undone.
-func (p *Writer) read(at location) (content []byte, kind byte, err error) {
-	offset, end, err := p.flushed(at)
+	file, offset, end := w.file, int64(w.entries.list[at.slot].offset), w.offset
+	w.mu.Unlock()
 	if err != nil {
 		return nil, 0, fmt.Errorf("write pack: %w", err)
 	}
-	z := p.undo.Get().(*inflater)
-	defer p.undo.Put(z)
-	var deltas [][]byte
-	for {
-		var back int64
-		kind, back, content, err = z.object(io.NewSectionReader(p.file, offset, end-offset))
-		if err != nil {
-			return nil, 0, fmt.Errorf("read pack: %w", err)
-		}
-		if kind != deltaKind {
-			break
-		}
-		deltas, offset = append(deltas, content), offset-back
-	}
-	for i := len(deltas) - 1; i >= 0; i-- {
-		if content, err = undoDelta(content, deltas[i]); err != nil {
-			return nil, 0, err
-		}
+	content, kind, err = r.read(file, offset, end)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read pack: %w", err)
 	}
 	return content, kind, nil
 }
 
-// flushed waits until an object can be read from the file, and returns where it
-// begins, and where it ends at the latest.
-func (p *Writer) flushed(at location) (offset, end int64, err error) {
-	written := p.await(at) >= 0
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !written {
-		return 0, 0, p.err
-	}
-	return int64(p.entries.list[at.slot].offset), p.offset, p.out.Flush()
+// A packReader reads objects of a pack, one after the other. It keeps its memory.
+type packReader struct {
+	in    *bufio.Reader
+	z     io.ReadCloser
+	parts [][]byte // an object as it is stored: deltas, and the content that the last is to
+	whole [2][]byte
 }
 
-// An inflater reads objects of a pack, one after the other.
-type inflater struct {
-	in *bufio.Reader
-	z  io.ReadCloser
+func newPackReader() *packReader { return &packReader{in: bufio.NewReader(nil)} }
+
+// read returns the object at an offset, with the deltas that lead there undone, and its
+// type.
+func (r *packReader) read(file io.ReaderAt, offset, end int64) (content []byte, kind byte, err error) {
+	for n := 0; ; n++ {
+		if n == len(r.parts) {
+			r.parts = append(r.parts, nil)
+		}
+		var back int64
+		kind, back, r.parts[n], err = r.object(io.NewSectionReader(file, offset, end-offset), r.parts[n])
+		if err != nil {
+			return nil, 0, err
+		}
+		if kind == deltaType {
+			offset -= back
+			continue
+		}
+		content = r.parts[n]
+		for i, delta := range slices.Backward(r.parts[:n]) {
+			to := &r.whole[i%2]
+			if *to, err = undoDelta(*to, content, delta); err != nil {
+				return nil, 0, err
+			}
+			content = *to
+		}
+		return content, kind, nil
+	}
 }
 
-func newInflater() *inflater { return &inflater{in: bufio.NewReader(nil)} }
-
-// object reads an object that begins where r does, and for a delta how far back
-// its base stands.
-func (f *inflater) object(r io.Reader) (kind byte, back int64, content []byte, err error) {
-	f.in.Reset(r)
-	kind, size, err := readHeader(f.in)
-	if err == nil && kind == deltaKind {
-		back, err = readDistance(f.in)
+// object reads what is stored of an object that begins where from does, in to's memory
+// if that is large enough, and for a delta how far back its base stands.
+func (r *packReader) object(from io.Reader, to []byte) (kind byte, back int64, content []byte, err error) {
+	r.in.Reset(from)
+	kind, size, err := readHeader(r.in)
+	if err == nil && kind == deltaType {
+		back, err = readDistance(r.in)
+	}
+	switch {
+	case err != nil:
+	case r.z == nil:
+		r.z, err = zlib.NewReader(r.in)
+	default:
+		err = r.z.(zlib.Resetter).Reset(r.in, nil)
 	}
 	if err != nil {
-		return 0, 0, nil, err
+		return 0, 0, to, err
 	}
-	if f.z == nil {
-		f.z, err = zlib.NewReader(f.in)
-	} else {
-		err = f.z.(zlib.Resetter).Reset(f.in, nil)
-	}
-	if err != nil {
-		return 0, 0, nil, err
-	}
-	content = make([]byte, size)
-	_, err = io.ReadFull(f.z, content)
+	content = slices.Grow(to[:0], size)[:size]
+	_, err = io.ReadFull(r.z, content)
 	return kind, back, content, err
 }
 

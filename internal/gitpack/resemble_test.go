@@ -70,7 +70,7 @@ func TestDeltasLeadToTheContent(t *testing.T) {
 		if delta == nil {
 			continue
 		}
-		if got, err := undoDelta([]byte(c.old), delta); err != nil || string(got) != c.content {
+		if got, err := undoDelta(nil, []byte(c.old), delta); err != nil || string(got) != c.content {
 			t.Errorf("%s: it leads to %d bytes, want %d, %v", c.name, len(got), len(c.content), err)
 		}
 	}
@@ -94,11 +94,11 @@ func FuzzDelta(f *testing.F) {
 			}
 			return
 		}
-		if got, err := undoDelta(old, delta); err != nil || !bytes.Equal(got, content) {
+		if got, err := undoDelta(nil, old, delta); err != nil || !bytes.Equal(got, content) {
 			t.Fatalf("it leads to %q, %v", got, err)
 		}
 		delta[uint(at)%uint(len(delta))] ^= byte(at>>8) | 1
-		if got, err := undoDelta(old, delta); err == nil && len(got) > MaxObject {
+		if got, err := undoDelta(nil, old, delta); err == nil && len(got) > MaxObject {
 			t.Fatalf("%d bytes", len(got))
 		} else if err != nil && !errors.Is(err, ErrObject) {
 			t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -26,34 +27,39 @@ const (
 	packBytes   = 1 << 30
 )
 
-// asyncBytes is the size up to which a blob may wait in memory to be packed.
-const asyncBytes = 256 << 10
+// types are those of objects by the number that a pack has for them.
+var types = [...]string{1: "commit", 2: "tree", 3: "blob", 4: "tag"}
 
-// A Writer writes objects into packs of a repository, and the index of each. git
-// sees the objects of a pack when it is finished. Blobs are packed by several goroutines. All its methods but
-// addLater may be called concurrently.
+const (
+	blobType  = 3
+	deltaType = 6 // a delta to an earlier object of the same pack (OFS_DELTA)
+)
+
+// waitingBytes is the size up to which a blob may wait in memory to be packed.
+const waitingBytes = 256 << 10
+
+// A Writer writes objects into packs of a repository, and the index of each. git sees
+// the objects of a pack when it is finished. Blobs are packed by several goroutines.
+// All its methods may be called concurrently; but one TreeWriter at a time uses it.
 type Writer struct {
 	folder string // objects/pack
-
-	// gate is held for reading while an object is on its way into the pack,
-	// and for writing to end the pack.
-	gate sync.RWMutex
 
 	mu      sync.Mutex // guards what follows
 	file    *os.File   // nil before the first object
 	out     *bufio.Writer
 	offset  int64
 	entries entries
-	serial  int    // of the pack under way, from 1
+	pack    int    // serial number of the one under way, from 1
+	recent  recent // blobs of it
+	busy    int    // objects that are being written or read, for which its end waits
 	err     error  // the first of a write, for Finish
-	recent  recent // blobs of the pack under way
 
-	written sync.Cond // an entry was; by mu
+	progress sync.Cond // an object was written, or is no longer busy; by mu
 
-	blobs   errgroup.Group
-	deflate sync.Pool // of *deflater
-	undo    sync.Pool // of *inflater
-	finders sync.Pool // of *resembler
+	packing   errgroup.Group // of blobs; it bounds them
+	deflaters sync.Pool      // of *deflater
+	readers   sync.Pool      // of *packReader
+	finders   sync.Pool      // of *resembler
 }
 
 // A packEntry is an object of the pack under way. One that is still to be
@@ -71,115 +77,128 @@ type location struct{ pack, slot int }
 
 // NewWriter returns one for the repository in a folder.
 func NewWriter(dir string) *Writer {
-	p := &Writer{folder: filepath.Join(dir, "objects", "pack"), serial: 1}
-	p.written.L = &p.mu
-	p.blobs.SetLimit(runtime.GOMAXPROCS(0))
-	p.deflate.New = func() any { return newDeflater() }
-	p.undo.New = func() any { return newInflater() }
-	p.finders.New = func() any { return new(resembler) }
-	return p
+	w := &Writer{folder: filepath.Join(dir, "objects", "pack"), pack: 1}
+	w.progress.L = &w.mu
+	w.packing.SetLimit(runtime.GOMAXPROCS(0))
+	w.deflaters.New = func() any { return newDeflater() }
+	w.readers.New = func() any { return newPackReader() }
+	w.finders.New = func() any { return new(resembler) }
+	return w
 }
 
 // Add writes a whole object, unless the pack under way holds it already.
-func (p *Writer) Add(o Object) (ID, error) {
-	id, _, err := p.addDelta(o, location{}, nil)
+func (w *Writer) Add(o Object) (ID, error) {
+	id, _, err := w.addDelta(o, location{}, nil)
 	return id, err
 }
 
 // addDelta is Add for content that is also given as a delta to an object that may
 // be in the pack under way.
-func (p *Writer) addDelta(o Object, base location, delta []byte) (ID, location, error) {
+func (w *Writer) addDelta(o Object, base location, delta []byte) (ID, location, error) {
 	id := o.ID()
-	p.gate.RLock()
-	defer p.gate.RUnlock()
-	at, there, err := p.reserve(id)
-	if err == nil && !there {
-		err = p.put(at, o, base, delta)
+	at, there, err := w.reserve(id)
+	if err != nil || there {
+		return id, at, err
 	}
-	return id, at, err
+	defer w.release()
+	return id, at, w.put(at, o, base, delta)
 }
 
-// addLater is Add for a blob whose place does not matter. It is written as a delta
+// addLater is Add for a blob whose location does not matter. It is written as a delta
 // to the first of the blobs that it may resemble which the pack under way holds,
 // if that makes it small. It keeps a copy. An error is returned by Finish. It is
 // for one goroutine at a time, so that what a blob waits for is on its way.
-func (p *Writer) addLater(content []byte, like ...ID) (ID, error) {
+func (w *Writer) addLater(content []byte, like ...ID) (ID, error) {
 	o := Object{"blob", content}
-	if len(content) > asyncBytes {
-		return p.Add(o)
+	if len(content) > waitingBytes {
+		return w.Add(o)
 	}
 	id := o.ID()
-	p.gate.RLock()
-	at, there, err := p.reserve(id)
+	at, there, err := w.reserve(id)
 	if err != nil || there {
-		p.gate.RUnlock()
 		return id, err
 	}
 	o.Content = bytes.Clone(content)
-	base, old := p.resembling(at, o.Content, like)
-	p.blobs.Go(func() error {
-		defer p.gate.RUnlock()
-		return p.put(at, o, base, p.differ(base, old, o.Content))
+	base, old := w.resembling(at, o.Content, like)
+	w.packing.Go(func() error {
+		defer w.release()
+		return w.putLike(at, o, base, old)
 	})
 	return id, nil
 }
 
-// resembling returns the first of the blobs like a new one, and its content if that
-// is at hand, and keeps the new one's at hand.
-func (p *Writer) resembling(at location, content []byte, like []ID) (base location, old []byte) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, id := range like {
-		if slot, ok := p.entries.find(id); ok {
-			base, old = location{at.pack, slot}, p.recent.content[slot]
-			p.recent.drop(slot)
-			break
-		}
+// reserve enters an object, or reports that it was there already. One that was not is
+// busy until release.
+func (w *Writer) reserve(id ID) (at location, there bool, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if slot, ok := w.entries.find(id); ok {
+		return location{w.pack, slot}, true, nil
 	}
-	p.recent.keep(at.slot, content)
-	return base, old
-}
-
-// differ returns the delta to a blob like it, nil if there is no use in one.
-func (p *Writer) differ(base location, old, content []byte) []byte {
-	if base == (location{}) || len(content) < deltaMin {
-		return nil
-	}
-	if old == nil {
-		old = p.contentOf(base)
-	}
-	s := p.finders.Get().(*resembler)
-	defer p.finders.Put(s)
-	return s.delta(old, content, len(content)/2)
-}
-
-// reserve enters an object and reports whether it was there already.
-func (p *Writer) reserve(id ID) (at location, there bool, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if slot, ok := p.entries.find(id); ok {
-		return location{p.serial, slot}, true, nil
-	}
-	if p.file == nil {
-		if err := p.start(); err != nil {
+	if w.file == nil {
+		if err := w.start(); err != nil {
 			return location{}, false, err
 		}
 	}
-	return location{p.serial, p.entries.add(id)}, false, nil
+	w.busy++
+	return location{w.pack, w.entries.add(id)}, false, nil
+}
+
+// release says that an object is no longer busy.
+func (w *Writer) release() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.busy--
+	w.progress.Broadcast()
+}
+
+// resembling returns the first of the blobs like a new one, and its content if that
+// is at hand, and keeps the new one's at hand.
+func (w *Writer) resembling(at location, content []byte, like []ID) (base location, old []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, id := range like {
+		if slot, ok := w.entries.find(id); ok {
+			base, old = location{at.pack, slot}, w.recent.content[slot]
+			w.recent.drop(slot)
+			break
+		}
+	}
+	w.recent.keep(at.slot, content)
+	return base, old
+}
+
+// putLike is put for a blob that may resemble the one at base, whose content is old,
+// or nil if that must be read.
+func (w *Writer) putLike(at location, o Object, base location, old []byte) error {
+	if base == (location{}) || len(o.Content) < deltaMin {
+		return w.put(at, o, location{}, nil)
+	}
+	r := w.readers.Get().(*packReader)
+	defer w.readers.Put(r)
+	if old == nil {
+		// Of what is no blob or cannot be read there is no delta.
+		if content, kind, err := w.read(r, base); err == nil && kind == blobType {
+			old = content
+		}
+	}
+	s := w.finders.Get().(*resembler)
+	defer w.finders.Put(s)
+	return w.put(at, o, base, s.delta(old, o.Content, len(o.Content)/2))
 }
 
 // start starts a pack.
-func (p *Writer) start() error {
-	if err := os.MkdirAll(p.folder, 0o700); err != nil {
+func (w *Writer) start() error {
+	if err := os.MkdirAll(w.folder, 0o700); err != nil {
 		return fmt.Errorf("start pack: %w", err)
 	}
-	file, err := os.CreateTemp(p.folder, "tmp_pack_")
+	file, err := os.CreateTemp(w.folder, "tmp_pack_")
 	if err != nil {
 		return fmt.Errorf("start pack: %w", err)
 	}
-	p.file, p.out = file, bufio.NewWriterSize(file, 1<<20)
-	head, err := p.out.Write(packHead(0)) // the count is put in at the end
-	p.offset = int64(head)
+	w.file, w.out = file, bufio.NewWriterSize(file, 1<<20)
+	head, err := w.out.Write(packHead(0)) // the count is put in at the end
+	w.offset = int64(head)
 	return err
 }
 
@@ -190,46 +209,45 @@ func packHead(objects int) []byte {
 	return binary.BigEndian.AppendUint32(head, uint32(objects))
 }
 
-// put packs an object into its place: as its delta to base if there is one, and
+// put packs an object into its location: as its delta to base if there is one, and
 // not too many lead there, else whole.
-func (p *Writer) put(at location, o Object, base location, delta []byte) error {
+func (w *Writer) put(at location, o Object, base location, delta []byte) error {
 	depth := 0
 	if delta != nil && base.pack == at.pack {
-		depth = p.await(base) + 1
+		depth = w.await(base) + 1
 	}
 	if depth > 0 && depth <= maxDepth {
 		o.Content = delta
 	} else {
 		depth = 0
 	}
-	err := p.write(at, o, base, depth)
+	err := w.write(at, o, base, depth)
 	if err != nil {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.err = err
-		p.written.Broadcast()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.err = err
 	}
 	return err
 }
 
 // await returns how many deltas lead to an object, as soon as it is written; -1 if
 // it never will be. What an object waits for was entered before it.
-func (p *Writer) await(at location) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for p.entries.list[at.slot].offset == 0 {
-		if p.err != nil {
+func (w *Writer) await(at location) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.entries.list[at.slot].offset == 0 {
+		if w.err != nil {
 			return -1
 		}
-		p.written.Wait()
+		w.progress.Wait()
 	}
-	return int(p.entries.list[at.slot].depth)
+	return int(w.entries.list[at.slot].depth)
 }
 
 // write packs an object, or with a depth its delta to base.
-func (p *Writer) write(at location, o Object, base location, depth int) error {
-	d := p.deflate.Get().(*deflater)
-	defer p.deflate.Put(d)
+func (w *Writer) write(at location, o Object, base location, depth int) error {
+	d := w.deflaters.Get().(*deflater)
+	defer w.deflaters.Put(d)
 	body, err := d.pack(o.Content)
 	if err != nil {
 		return fmt.Errorf("pack %s: %w", o.Type, err)
@@ -238,53 +256,58 @@ func (p *Writer) write(at location, o Object, base location, depth int) error {
 	if err != nil {
 		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if depth > 0 {
-		head[0] = head[0]&^0x70 | deltaKind<<4
-		head = appendDistance(head, p.offset-int64(p.entries.list[base.slot].offset))
+		head[0] = head[0]&^0x70 | deltaType<<4
+		head = appendDistance(head, w.offset-int64(w.entries.list[base.slot].offset))
 	}
 	for _, part := range [][]byte{head, body} {
-		if _, err := p.out.Write(part); err != nil {
+		if _, err := w.out.Write(part); err != nil {
 			return fmt.Errorf("write pack: %w", err)
 		}
 	}
-	e := &p.entries.list[at.slot]
+	e := &w.entries.list[at.slot]
 	e.crc = crc32.Update(crc32.ChecksumIEEE(head), crc32.IEEETable, body)
-	e.offset, e.depth = uint32(p.offset), uint8(depth)
-	p.offset += int64(len(head) + len(body))
-	p.written.Broadcast()
+	e.offset, e.depth = uint32(w.offset), uint8(depth)
+	w.offset += int64(len(head) + len(body))
+	w.progress.Broadcast()
 	return nil
 }
 
 // full reports whether the pack under way had better be finished.
-func (p *Writer) full() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.entries.list) >= packObjects || p.offset >= packBytes
+func (w *Writer) full() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.entries.list) >= packObjects || w.offset >= packBytes
+}
+
+// idle waits until nothing is busy. It is for who holds mu.
+func (w *Writer) idle() {
+	for w.busy > 0 {
+		w.progress.Wait()
+	}
 }
 
 // Finish ends the pack under way, so that git sees its objects.
-func (p *Writer) Finish() error {
-	p.gate.Lock() // waits for all that is on its way
-	defer p.gate.Unlock()
-	_ = p.blobs.Wait() // errors of a write stay in p.err
-	if p.file == nil || p.err != nil {
-		return p.err
+func (w *Writer) Finish() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.idle(); w.file == nil || w.err != nil {
+		return w.err
 	}
-	file := p.file
-	p.file = nil
-	sum, err := seal(file, p.out, len(p.entries.list))
-	err = errors.Join(err, file.Close())
-	if err == nil {
-		err = p.rename(file.Name(), sum)
+	file := w.file
+	w.file = nil
+	sum, err := seal(file, w.out, len(w.entries.list))
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = w.rename(file.Name(), sum)
 	}
 	if err != nil {
-		return fmt.Errorf("finish pack of %d objects: %w", len(p.entries.list), errors.Join(err, os.Remove(file.Name())))
+		return fmt.Errorf("finish pack of %d objects: %w", len(w.entries.list), errors.Join(err, os.Remove(file.Name())))
 	}
-	p.serial++
-	p.entries.clear()
-	p.recent = recent{}
+	w.pack++
+	w.entries.clear()
+	w.recent = recent{}
 	return nil
 }
 
@@ -309,10 +332,10 @@ func seal(file *os.File, out *bufio.Writer, objects int) (sum [sha1.Size]byte, e
 }
 
 // rename gives the pack its name. The index comes last: by that git knows it.
-func (p *Writer) rename(written string, sum [sha1.Size]byte) error {
-	name := filepath.Join(p.folder, fmt.Sprintf("pack-%x", sum))
+func (w *Writer) rename(written string, sum [sha1.Size]byte) error {
+	name := filepath.Join(w.folder, fmt.Sprintf("pack-%x", sum))
 	index := written + ".idx"
-	if err := os.WriteFile(index, packIndex(p.entries.list, sum), 0o400); err != nil {
+	if err := os.WriteFile(index, packIndex(w.entries.list, sum), 0o400); err != nil {
 		return err
 	}
 	if err := os.Rename(written, name+".pack"); err != nil {
@@ -322,15 +345,14 @@ func (p *Writer) rename(written string, sum [sha1.Size]byte) error {
 }
 
 // Close gives up what was not finished.
-func (p *Writer) Close() error {
-	p.gate.Lock()
-	defer p.gate.Unlock()
-	_ = p.blobs.Wait() // nobody will need them
-	if p.file == nil {
+func (w *Writer) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.idle(); w.file == nil {
 		return nil
 	}
-	file := p.file
-	p.file = nil
+	file := w.file
+	w.file = nil
 	return errors.Join(file.Close(), os.Remove(file.Name()))
 }
 
@@ -338,21 +360,12 @@ func (p *Writer) Close() error {
 // first byte, seven of size in each further one, lowest first; the top bit says
 // that another byte follows.
 func packHeader(o Object) ([]byte, error) {
-	var kind byte
-	switch o.Type {
-	case "commit":
-		kind = 1
-	case "tree":
-		kind = 2
-	case "blob":
-		kind = 3
-	case "tag":
-		kind = 4
-	default:
+	kind := slices.Index(types[:], o.Type)
+	if kind < 0 || o.Type == "" {
 		return nil, fmt.Errorf("pack %q: %w", o.Type, ErrObject)
 	}
 	size := uint64(len(o.Content))
-	current := kind<<4 | byte(size&0x0f)
+	current := byte(kind)<<4 | byte(size&0x0f)
 	head := make([]byte, 0, 16)
 	for size >>= 4; size > 0; size >>= 7 {
 		head = append(head, current|0x80)
