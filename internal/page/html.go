@@ -90,8 +90,8 @@ type view struct {
 	Repositories                                 []repository
 	Chart                                        *chart
 	Recent, Older                                []item
-	Owed, Unlisted                               string
-	Ledger                                       []owed
+	Pending, Unlisted                            string
+	Ledger                                       []record
 	Expiries                                     []expiry
 }
 
@@ -107,8 +107,8 @@ type item struct {
 	Time                         moment
 }
 
-// An owed is a line of the ledger.
-type owed struct {
+// A record is a line of the ledger.
+type record struct {
 	Release, Reason, Why string
 	Since                moment
 }
@@ -225,15 +225,15 @@ func (v *view) list(s *status.Status, rows int) {
 			v.Older = append(v.Older, newItem(it))
 		}
 	}
-	if s.Owed > 0 || len(s.Ledger) > 0 {
-		v.Owed = plain.Plural(max(s.Owed, len(s.Ledger)), "release")
+	if s.Pending > 0 || len(s.Ledger) > 0 {
+		v.Pending = plain.Plural(max(s.Pending, len(s.Ledger)), "release")
 	}
 	for _, o := range first(s.Ledger, rows) {
-		line := owed{shown(o.Release, maxWord), shown(o.Reason, maxWord), shown(o.Why, maxLine), newMoment(o.Since)}
+		line := record{shown(o.Release, maxWord), shown(o.Reason, maxWord), shown(o.Why, maxLine), newMoment(o.Since)}
 		line.Since.Text, _, _ = strings.Cut(line.Since.Text, ",")
 		v.Ledger = append(v.Ledger, line)
 	}
-	if more := max(s.Owed, len(s.Ledger)) - len(v.Ledger); more > 0 {
+	if more := max(s.Pending, len(s.Ledger)) - len(v.Ledger); more > 0 {
 		v.Unlisted = plain.Count(more)
 	}
 	now := s.Checked

@@ -59,7 +59,7 @@ func gauges(s *status.Status) []gauge {
 		{"releases", "Releases in the mirror.", "", number(s.Holds.Releases)},
 		{"revisions", "Revised .cabal files in the mirror.", "", number(s.Holds.Revisions)},
 		{"tarballs_bytes", "Size of all tarballs.", "bytes", number(s.Holds.Bytes)},
-		{"owed_releases", "Releases that the mirror could not take yet.", "", number(int64(s.Owed))},
+		{"owed_releases", "Releases that the mirror could not take yet.", "", number(int64(s.Pending))},
 	}
 	if !s.Run.Began.IsZero() && s.Run.Seconds >= 0 {
 		all = append(all, gauge{"run_duration_seconds", "How long the last run took.", "seconds", []sample{{s.Run.Seconds, nil}}})

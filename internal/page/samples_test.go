@@ -83,8 +83,8 @@ func degraded() *status.Status {
 	s.Recent = s.Recent[:20]
 	s.Health, s.Sentence = status.Look, "Up to date, but look at this: the bytes of 1 release are not the signed ones, and are not published."
 	s.Run.Error = "The bytes of 1 release are not the signed ones, and are not published. The mirrors.json expires at 2026-12-02T06:00:00Z."
-	s.Owed = 4
-	s.Ledger = []status.Owed{
+	s.Pending = 4
+	s.Ledger = []status.Record{
 		{Release: "hw-json-simd-0.1.1.3", Reason: "mismatch", Since: at.AddDate(0, 0, -2), Why: "upstream serves 48,213 bytes, and the index has signed 48,190"},
 		{Release: "reanimate-svg-0.13.0.1", Reason: "missing", Since: at.Add(-3 * time.Hour), Why: "not available upstream yet; every run tries again"},
 		{Release: "wai-middleware-static-caching-0.4.0", Reason: "failed", Since: at.Add(-50 * time.Minute), Why: "it could not be fetched; every run tries again"},
@@ -120,7 +120,7 @@ func firstFill() *status.Status {
 func full() *status.Status {
 	s := fill(degraded())
 	s.Ledger = nil
-	s.Owed = 1200
+	s.Pending = 1200
 	s.Recent[1] = s.Recent[0]
 	for range 300 {
 		s.Repositories = append(s.Repositories, s.Repositories[0])
@@ -128,7 +128,7 @@ func full() *status.Status {
 		s.RootKeys = append(s.RootKeys, s.RootKeys[0])
 	}
 	for range status.MaxLedger {
-		s.Ledger = append(s.Ledger, status.Owed{Release: strings.Repeat("long-", 20) + "name-1.2.3", Reason: "missing", Since: at, Why: strings.Repeat(`"why" & <wherefore> `, 40)})
+		s.Ledger = append(s.Ledger, status.Record{Release: strings.Repeat("long-", 20) + "name-1.2.3", Reason: "missing", Since: at, Why: strings.Repeat(`"why" & <wherefore> `, 40)})
 	}
 	return s
 }
@@ -151,7 +151,7 @@ func hostile() *status.Status {
 		s.RootKeys = append(s.RootKeys, text)
 		s.Repositories = append(s.Repositories, status.Repository{Kind: "hashes", Address: text, Branch: text, Tag: text, Commit: text, Fingerprint: text, KeyPage: text, Error: text})
 		s.Expiries = append(s.Expiries, status.Expiry{Of: text, When: at})
-		s.Ledger = append(s.Ledger, status.Owed{Release: text, Reason: text, Why: text, Since: at})
+		s.Ledger = append(s.Ledger, status.Record{Release: text, Reason: text, Why: text, Since: at})
 		s.Days = append(s.Days, status.Day{Day: text, Releases: -1}, status.Day{Day: "2026-11-25", Releases: 1 << 40, Revisions: -5})
 		s.Recent = append(s.Recent, status.Item{Package: text, Version: text, Revision: 1 << 40, Time: at}, status.Item{Package: "aeson", Version: text, Time: at, Bytes: -1})
 	}

@@ -21,12 +21,12 @@ var whole = sync.OnceValue(func() *Run {
 	for i := range 150_000 {
 		id := index.Release{Package: fmt.Sprintf("a-package-with-quite-a-long-name-%d", i), Version: "1.2.3.4"}
 		r.New = append(r.New, Release{Release: id, Time: began.Add(-time.Duration(i) * time.Hour), Size: 1 << 20})
-		r.Ledger = append(r.Ledger, Owed{Release: id, Reason: state.Failed, Since: began})
+		r.Ledger = append(r.Ledger, Record{Release: id, Reason: state.Failed, Since: began})
 	}
 	for i := range 100 {
 		long := strings.Repeat("|", 1500)
 		r.Destinations = append(r.Destinations, Destination{Kind: "bucket", Name: fmt.Sprint(i, long), Err: long, Adopting: long})
-		r.PutRight = append(r.PutRight, long)
+		r.Repaired = append(r.Repaired, long)
 		r.Messages = append(r.Messages, Message{Warning, long})
 		r.Expiries = append(r.Expiries, Expiry{Of: long, When: began, Soon: true, Do: long})
 		r.Phases = append(r.Phases, Phase{"tarballs", time.Second, time.Minute})

@@ -38,9 +38,9 @@ type (
 		Destinations []destinationForm `json:"destinations"`
 		Phases       []phaseForm       `json:"phases"`
 		Expiries     []expiryForm      `json:"expiries"`
-		PutRight     []string          `json:"repaired"`
+		Repaired     []string          `json:"repaired"`
 		Messages     []messageForm     `json:"messages"`
-		Ledger       []owedForm        `json:"ledger"`
+		Ledger       []recordForm      `json:"ledger"`
 		New          []releaseForm     `json:"new"`
 		Deprecations []deprecationForm `json:"deprecations"`
 		// Holds is null while nobody knows.
@@ -79,7 +79,7 @@ type (
 		Level Level  `json:"level"`
 		Text  string `json:"text"`
 	}
-	owedForm struct {
+	recordForm struct {
 		Release  string `json:"release"`
 		Reason   string `json:"reason"`
 		Since    string `json:"since"`
@@ -145,10 +145,10 @@ func (r *Run) form(entries, text int) runForm {
 	f.Destinations = list(&l, r.Destinations, func(d Destination) destinationForm { return d.form(text) })
 	f.Phases = list(&l, r.Phases, func(p Phase) phaseForm { return phaseForm{p.Name, seconds(p.Begin), seconds(p.End)} })
 	f.Expiries = list(&l, r.Expiries, func(e Expiry) expiryForm { return expiryForm{e.Of, instant(e.When), e.Soon} })
-	f.PutRight = list(&l, slices.Concat(r.PutRight, r.Restored), func(s string) string { return short(s, text) })
+	f.Repaired = list(&l, slices.Concat(r.Repaired, r.Restored), func(s string) string { return short(s, text) })
 	f.Messages = list(&l, r.Messages, func(m Message) messageForm { return messageForm{m.Level, short(m.Text, text)} })
-	f.Ledger = list(&l, r.Ledger, func(o Owed) owedForm {
-		return owedForm{short(o.Release.String(), text), string(o.Reason), instant(o.Since), short(o.Why, text), short(o.Advice(), text), o.Accepted}
+	f.Ledger = list(&l, r.Ledger, func(o Record) recordForm {
+		return recordForm{short(o.Release.String(), text), string(o.Reason), instant(o.Since), short(o.Why, text), short(o.Advice(), text), o.Accepted}
 	})
 	f.New = list(&l, r.New, func(n Release) releaseForm {
 		return releaseForm{short(n.Release.String(), text), instant(n.Time), n.Size}

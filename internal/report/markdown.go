@@ -209,13 +209,13 @@ func (m *markdown) needsYou() {
 			items = append(items, "❌ "+m.name(d)+": "+code(d.Err)+inline(d.partial()))
 		}
 	}
-	for _, owed := range r.Ledger {
-		if owed.Reason == state.Mismatch && !owed.Accepted {
-			why := cmp.Or(owed.Why, "the bytes are not the signed ones")
-			items = append(items, "⚠️ "+m.links.release(r.Upstream, Release{Release: owed.Release})+": "+inline(why)+"; "+advice(owed))
+	for _, record := range r.Ledger {
+		if record.Reason == state.Mismatch && !record.Accepted {
+			why := cmp.Or(record.Why, "the bytes are not the signed ones")
+			items = append(items, "⚠️ "+m.links.release(r.Upstream, Release{Release: record.Release})+": "+inline(why)+"; "+advice(record))
 		}
 	}
-	for _, text := range r.PutRight {
+	for _, text := range r.Repaired {
 		items = append(items, "⚠️ Repaired: "+code(text))
 	}
 	for _, e := range r.Expiries {
@@ -232,11 +232,11 @@ func (m *markdown) needsYou() {
 }
 
 // advice is what to do about a release, with what is to be pasted set off.
-func advice(owed Owed) string {
-	if owed.Paste != "" {
-		return inline(owed.Do) + ": " + code(owed.Paste)
+func advice(record Record) string {
+	if record.Paste != "" {
+		return inline(record.Do) + ": " + code(record.Paste)
 	}
-	return inline(owed.Advice())
+	return inline(record.Advice())
 }
 
 // toldOf reports whether a message says again what the summary has by itself.
@@ -425,13 +425,13 @@ func (m *markdown) waiting() {
 	r := m.run
 	t, n := m.table("lll", "Release", "Since", "Why"), 0
 	for _, reason := range reasons() {
-		for _, owed := range r.Ledger {
-			if owed.Reason != reason || reason == state.Mismatch && !owed.Accepted {
+		for _, record := range r.Ledger {
+			if record.Reason != reason || reason == state.Mismatch && !record.Accepted {
 				continue
 			}
 			n++
 			if t.room() {
-				t.row(m.links.release(r.Upstream, Release{Release: owed.Release}), date(owed.Since), inline(string(reason)+": "+owed.Advice()))
+				t.row(m.links.release(r.Upstream, Release{Release: record.Release}), date(record.Since), inline(string(reason)+": "+record.Advice()))
 			}
 		}
 	}

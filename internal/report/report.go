@@ -76,8 +76,8 @@ type Run struct {
 
 	Destinations []Destination
 	Phases       []Phase
-	Ledger       []Owed
-	PutRight     []string // what somebody else had written to a destination, and what to do about it
+	Ledger       []Record
+	Repaired     []string // what somebody else had written to a destination, and what to do about it
 	Restored     []string // what a full comparison found missing from a destination
 	Expiries     []Expiry
 	Messages     []Message // what was said meanwhile that a person should know
@@ -132,8 +132,8 @@ type Phase struct {
 	End   time.Duration // both since the run began
 }
 
-// An Owed is a line of the ledgers.
-type Owed struct {
+// A Record is a line of the ledgers.
+type Record struct {
 	index.Release
 	Reason state.Reason
 	Since  time.Time
@@ -147,11 +147,11 @@ type Owed struct {
 }
 
 // Advice returns what becomes of the release, and what to do about it.
-func (o Owed) Advice() string {
-	if o.Paste != "" {
-		return o.Do + ": " + o.Paste
+func (r Record) Advice() string {
+	if r.Paste != "" {
+		return r.Do + ": " + r.Paste
 	}
-	return cmp.Or(o.Do, Advice(o.Reason))
+	return cmp.Or(r.Do, Advice(r.Reason))
 }
 
 // An Expiry is the day when clients begin to refuse a file or a signature.
@@ -195,15 +195,15 @@ func (r *Run) Changed() bool {
 // get to, and those of the ledger but the withdrawn ones.
 func (r *Run) Pending() int {
 	n := r.Left
-	for _, owed := range r.Ledger {
-		if owed.Reason != state.Withdrawn {
+	for _, record := range r.Ledger {
+		if record.Reason != state.Withdrawn {
 			n++
 		}
 	}
 	return n
 }
 
-// Advice returns what becomes of a release that is owed for a reason, and what
+// Advice returns what becomes of a release that the ledger has for a reason, and what
 // to do about it.
 func Advice(reason state.Reason) string {
 	switch reason {
@@ -226,11 +226,11 @@ func reasons() []state.Reason {
 	return []state.Reason{state.Mismatch, state.Failed, state.Missing, state.Unsigned, state.Withdrawn}
 }
 
-// Count returns how many releases are owed for a reason.
+// Count returns how many releases the ledger has for a reason.
 func (r *Run) Count(reason state.Reason) int {
 	n := 0
-	for _, owed := range r.Ledger {
-		if owed.Reason == reason {
+	for _, record := range r.Ledger {
+		if record.Reason == reason {
 			n++
 		}
 	}

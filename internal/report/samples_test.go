@@ -63,7 +63,7 @@ func daily(t testing.TB) *Run {
 			{"repositories", 3_390 * time.Millisecond, 6_308 * time.Millisecond},
 			{"buckets", 3_390 * time.Millisecond, 6_011 * time.Millisecond},
 		},
-		Ledger: []Owed{
+		Ledger: []Record{
 			{Release: release(t, "acme-missiles-0.3"), Reason: state.Withdrawn, Since: began.AddDate(0, -3, 0)},
 			{
 				Release: release(t, "broken-1.0"), Reason: state.Mismatch, Since: began.AddDate(0, 0, -2), Why: "upstream has 47,230 bytes where 47,229 are signed",
@@ -73,7 +73,7 @@ func daily(t testing.TB) *Run {
 			{Release: release(t, "fresh-0.1"), Reason: state.Missing, Since: began},
 			{Release: release(t, "fresh-0.2"), Reason: state.Missing, Since: began},
 		},
-		PutRight:     []string{"bucket s3://my-hackage/mirror: package/alpha-0.2/revision/1.cabal held other bytes; find out who else can write there"},
+		Repaired:     []string{"bucket s3://my-hackage/mirror: package/alpha-0.2/revision/1.cabal held other bytes; find out who else can write there"},
 		Deprecations: []Deprecation{{Package: "haste", Instead: []string{"ghcjs", "miso"}}, {Package: "acme-now"}, {Package: "revived", Ended: true}},
 		Holds:        &status.Holds{Packages: 18_344, Releases: 150_217, Revisions: 303_521, Bytes: 12_884_901_888},
 		Expiries: []Expiry{
@@ -187,8 +187,8 @@ func hostile() *Run {
 		New:          []Release{{Release: r, Time: began}},
 		Skipped:      index.Skipped{Count: 1, Samples: []string{attack}},
 		Destinations: []Destination{{Kind: "files-repository", Name: attack, Err: attack, Commit: attack, Commits: 1, Adopting: attack}, {Kind: "hashes-repository", Name: "https://github.com/a/b", Changed: true, Commit: attack, Commits: 1}},
-		Ledger:       []Owed{{Release: r, Reason: state.Mismatch, Since: began}},
-		PutRight:     []string{attack},
+		Ledger:       []Record{{Release: r, Reason: state.Mismatch, Since: began}},
+		Repaired:     []string{attack},
 		Deprecations: []Deprecation{{Package: attack, Instead: []string{attack}}},
 		Expiries:     []Expiry{{Of: "signing key " + attack, When: began, Soon: true, Do: attack}},
 		Messages:     []Message{{Warning, attack}},

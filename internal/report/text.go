@@ -47,22 +47,22 @@ func (r *Run) Text() string {
 	if r.holds() != "" {
 		t.line("  holds              %s", r.holds())
 	}
-	for _, what := range slices.Concat(r.PutRight, r.Restored) {
+	for _, what := range slices.Concat(r.Repaired, r.Restored) {
 		t.line("  repaired           %s", what)
 	}
-	for i, owed := range r.Ledger {
+	for i, record := range r.Ledger {
 		if i == maxLines {
 			t.line("  pending            %s more; the state of each destination lists all", plain.Count(len(r.Ledger)-i))
 			break
 		}
-		why := owed.Advice()
+		why := record.Advice()
 		switch {
-		case owed.Reason == state.Mismatch && !owed.Accepted && owed.Why != "":
-			why = owed.Why // the error says what to do
-		case owed.Why != "":
-			why = owed.Why + "; " + why
+		case record.Reason == state.Mismatch && !record.Accepted && record.Why != "":
+			why = record.Why // the error says what to do
+		case record.Why != "":
+			why = record.Why + "; " + why
 		}
-		t.line("  pending            %s %s since %s: %s", owed.Release, owed.Reason, owed.Since.UTC().Format(time.DateOnly), why)
+		t.line("  pending            %s %s since %s: %s", record.Release, record.Reason, record.Since.UTC().Format(time.DateOnly), why)
 	}
 	return t.out.String()
 }

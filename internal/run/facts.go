@@ -34,7 +34,7 @@ func (r *syncer) status(ctx context.Context, st *standing, outcome report.Outcom
 		},
 		RootKeys: r.o.upstreamOptions(r.env).Pinned.KeyIDs, Threshold: r.o.KeyThreshold,
 		Repositories: r.publicRepositories(), Expiries: r.publicExpiries(s, former),
-		Owed: len(stored.Ledger), OwedBytes: owedBytes(stored.Ledger), Ledger: r.publicLedger(stored.Ledger),
+		Pending: len(stored.Ledger), PendingBytes: owedBytes(stored.Ledger), Ledger: r.publicLedger(stored.Ledger),
 	}
 	if !r.checked.IsZero() {
 		out.Checked = r.checked.UTC().Truncate(time.Second)
@@ -44,7 +44,7 @@ func (r *syncer) status(ctx context.Context, st *standing, outcome report.Outcom
 	}
 	out.Index = r.publicIndex(s, former)
 	err := r.chronicle(ctx, s, former, out, now)
-	if here := toCome(st.left, out.Holds.Releases-int64(out.Owed)); st.left > 0 && counted(out.Holds) {
+	if here := toCome(st.left, out.Holds.Releases-int64(out.Pending)); st.left > 0 && counted(out.Holds) {
 		out.Sentence = strings.Replace(out.Sentence, toCome(st.left, -1), here, 1)
 	}
 	return out, err
@@ -190,18 +190,18 @@ func (r *syncer) publicExpiries(s *site, former *status.Status) []status.Expiry 
 }
 
 // publicLedger says what a bucket owes, what matters most first.
-func (r *syncer) publicLedger(ledger state.Ledger) []status.Owed {
+func (r *syncer) publicLedger(ledger state.Ledger) []status.Record {
 	matters := []state.Reason{state.Mismatch, state.Failed, state.Missing, state.Unsigned, state.Withdrawn}
 	releases := ledger.Sorted()
 	slices.SortStableFunc(releases, func(a, b index.Release) int {
 		return cmp.Compare(slices.Index(matters, ledger[a].Reason), slices.Index(matters, ledger[b].Reason))
 	})
-	all := []status.Owed{}
+	all := []status.Record{}
 	for _, release := range releases[:min(len(releases), status.MaxLedger)] {
 		p := ledger[release]
-		line := status.Owed{Release: release.String(), Reason: string(p.Reason), Since: p.Since, Why: report.Advice(p.Reason)}
+		line := status.Record{Release: release.String(), Reason: string(p.Reason), Since: p.Since, Why: report.Advice(p.Reason)}
 		if p.Reason == state.Mismatch {
-			owed := report.Owed{Release: release, Reason: p.Reason}
+			owed := report.Record{Release: release, Reason: p.Reason}
 			if r.mismatches.tell(&owed, r.sites); owed.Accepted {
 				line.Accepted, line.Why = true, "the bytes are not the signed ones, so they are not published; the operator of this mirror knows"
 			}

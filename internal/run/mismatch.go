@@ -73,7 +73,7 @@ func (m *mismatches) note(err error) {
 // tell completes the line of a ledger about a mismatch: what differs, what to do,
 // and whether somebody has acknowledged exactly that. A release that the run did
 // not ask for again may still be what was acknowledged.
-func (m *mismatches) tell(owed *report.Owed, sites []*site) {
+func (m *mismatches) tell(owed *report.Record, sites []*site) {
 	m.mu.Lock()
 	found := m.served[owed.Release]
 	m.mu.Unlock()

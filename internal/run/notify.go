@@ -120,7 +120,7 @@ func statusOf(run *report.Run, env Env) *status.Status {
 	now := &status.Status{
 		Version: status.Version, Tool: run.Tool, Upstream: run.Upstream, PublicURL: run.PublicURL, Packages: run.Packages,
 		Index: status.Index{Length: run.Index.Length, State: run.Index.Time, Lag: -1, Behind: -1},
-		Holds: status.Holds{Packages: -1, Releases: -1, Revisions: -1, Bytes: -1}, Owed: len(run.Ledger),
+		Holds: status.Holds{Packages: -1, Releases: -1, Revisions: -1, Bytes: -1}, Pending: len(run.Ledger),
 		Run: status.Run{
 			Began: run.Began, Seconds: run.Took.Seconds(), Outcome: string(run.Outcome), Error: run.Error, URL: report.RunPage(env.Getenv),
 		},

@@ -59,11 +59,11 @@ func (r *syncer) chronicle(ctx context.Context, s *site, former, out *status.Sta
 	goesOn := begun.Length <= told && told <= former.Index.Length && former.Index.Length <= to.Length
 	switch {
 	case whole:
-		c.holds.Releases -= int64(out.Owed)
-		c.holds.Bytes -= out.OwedBytes
+		c.holds.Releases -= int64(out.Pending)
+		c.holds.Bytes -= out.PendingBytes
 		out.Holds = c.holds
 	case goesOn && counted(former.Holds):
-		out.Holds = added(former.Holds, c.holds, int64(former.Owed)-int64(out.Owed), former.OwedBytes-out.OwedBytes)
+		out.Holds = added(former.Holds, c.holds, int64(former.Pending)-int64(out.Pending), former.PendingBytes-out.PendingBytes)
 	default:
 		out.Holds = status.Holds{Packages: -1, Releases: -1, Revisions: -1, Bytes: -1}
 	}

@@ -59,7 +59,7 @@ func (r *syncer) facts(ctx context.Context, err error) *report.Run {
 		}
 	}
 	for _, release := range owed.Sorted() {
-		line := report.Owed{Release: release, Reason: owed[release].Reason, Since: owed[release].Since}
+		line := report.Record{Release: release, Reason: owed[release].Reason, Since: owed[release].Since}
 		if line.Reason == state.Mismatch {
 			r.mismatches.tell(&line, r.sites)
 		}
@@ -111,7 +111,7 @@ func (r *syncer) addSite(ctx context.Context, run *report.Run, s *site) {
 		}
 		r.addMissing(run, s)
 		for _, text := range s.bucket.Alarms() {
-			run.PutRight = append(run.PutRight, fmt.Sprintf("%s %s: %s; find out who else can write there", s.kind, s, text))
+			run.Repaired = append(run.Repaired, fmt.Sprintf("%s %s: %s; find out who else can write there", s.kind, s, text))
 		}
 	}
 	if s.repo != nil {
@@ -122,7 +122,7 @@ func (r *syncer) addSite(ctx context.Context, run *report.Run, s *site) {
 		}
 		if s.err == nil {
 			for _, text := range s.repo.Alarms() {
-				run.PutRight = append(run.PutRight, fmt.Sprintf("%s %s: %s", s.kind, s, text))
+				run.Repaired = append(run.Repaired, fmt.Sprintf("%s %s: %s", s.kind, s, text))
 			}
 		}
 	}
@@ -332,7 +332,7 @@ func (r *syncer) verdict(run *report.Run) error {
 // foreign tells of what somebody else had written to a destination.
 func foreign(run *report.Run) []error {
 	var errs []error
-	for _, text := range run.PutRight {
+	for _, text := range run.Repaired {
 		errs = append(errs, errors.New(text))
 	}
 	return errs

@@ -139,7 +139,7 @@ func join(all, later *report.Run) {
 	all.Revisions += later.Revisions
 	all.Bytes += later.Bytes
 	all.Deprecations = append(all.Deprecations, later.Deprecations...)
-	all.PutRight = append(all.PutRight, later.PutRight...)
+	all.Repaired = append(all.Repaired, later.Repaired...)
 	all.Restored = append(all.Restored, later.Restored...)
 	all.Holds = cmp.Or(later.Holds, all.Holds)
 	all.Index, all.Left, all.Skipped = later.Index, later.Left, later.Skipped

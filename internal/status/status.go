@@ -80,13 +80,13 @@ type Status struct {
 
 	Repositories []Repository `json:"repositories"`
 	Expiries     []Expiry     `json:"expiries"`
-	// Owed counts the lines of the ledger, OwedBytes sums the length of their
+	// Pending counts the lines of the ledger, PendingBytes sums the length of their
 	// tarballs, and Ledger lists the first of them.
-	Owed      int    `json:"owed"`
-	OwedBytes int64  `json:"owed-bytes"`
-	Ledger    []Owed `json:"ledger"`
-	Days      []Day  `json:"days"`   // the oldest first, without empty ones
-	Recent    []Item `json:"recent"` // the newest first
+	Pending      int      `json:"owed"`
+	PendingBytes int64    `json:"owed-bytes"`
+	Ledger       []Record `json:"ledger"`
+	Days         []Day    `json:"days"`   // the oldest first, without empty ones
+	Recent       []Item   `json:"recent"` // the newest first
 }
 
 // An Index says how far into the index the mirror is.
@@ -141,8 +141,8 @@ type Expiry struct {
 	When time.Time `json:"when"`
 }
 
-// An Owed is a release that the mirror could not take yet.
-type Owed struct {
+// A Record is a release that the mirror could not take yet.
+type Record struct {
 	Release string    `json:"release"`
 	Reason  string    `json:"reason"` // as the ledger has it
 	Since   time.Time `json:"since"`
