@@ -6,7 +6,7 @@ import (
 	"os"
 	"runtime/debug"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/run"
+	"github.com/hackage-mirror/hackage-mirror/internal/cli"
 )
 
 // memoryLimit is where the collector begins to work harder, in bytes. Without it
@@ -18,8 +18,8 @@ func main() {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
-	ctx, stop := run.Interruptible()
-	code := run.Main(ctx, os.Args[1:], run.ProcessEnv())
+	ctx, stop := cli.Interruptible()
+	code := cli.Main(ctx, os.Args[1:], cli.ProcessEnv())
 	stop()
 	os.Exit(code)
 }

@@ -129,7 +129,7 @@ func (s *stage) release() {
 	served, action := s.T.TempDir(), s.T.TempDir()
 	program := filepath.Join(served, release, "hackage-mirror-linux-"+goarch(s.T))
 	must(s.T, root(s.T), append(environment(), "CGO_ENABLED=0"), "go", "build", "-buildvcs=false", "-trimpath",
-		"-ldflags", "-s -w -X github.com/hackage-mirror/hackage-mirror/internal/run.version="+release, "-o", program, ".")
+		"-ldflags", "-s -w -X github.com/hackage-mirror/hackage-mirror/internal/cli.version="+release, "-o", program, ".")
 	raw := read(s.T, program)
 	for name, mode := range map[string]os.FileMode{
 		"action.yml": 0o644, "script/action-bootstrap": 0o755,

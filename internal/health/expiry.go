@@ -1,7 +1,11 @@
 // Package health says how a mirror is, in a word, a sentence and a date.
 package health
 
-import "time"
+import (
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
+)
 
 // Day is a day of a clock.
 const Day = 24 * time.Hour
@@ -32,4 +36,17 @@ func (n Notice) At(left time.Duration) (soon, look bool) {
 		look = look || left <= end && (last || left > end-Day)
 	}
 	return left <= n.warn, look
+}
+
+// Remaining says when a thing expires that is so far off.
+func Remaining(left time.Duration) string {
+	switch {
+	case left < 0:
+		return "has expired"
+	case left < 2*time.Hour:
+		return "expires in " + plain.Plural(int(left/time.Minute), "minute")
+	case left < 2*Day:
+		return "expires in " + plain.Plural(int(left/time.Hour), "hour")
+	}
+	return "expires in " + plain.Plural(int(left/Day), "day")
 }

@@ -33,6 +33,9 @@ type Progress interface {
 	Done()
 }
 
+// ErrorMark begins a line about an error that does not end the run at once.
+const ErrorMark = "error: "
+
 // logInterval is how often a phase writes to a log.
 const logInterval = 5 * time.Second
 

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/health"
-	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 )
 
@@ -23,7 +22,7 @@ func (r *syncer) expiries() []report.Expiry {
 	add := func(of, do string, when time.Time, n health.Notice) {
 		e := report.Expiry{Of: of, When: when, Do: do}
 		if !when.IsZero() {
-			e.Soon, e.Look = n.At(when.Sub(r.env.Now()))
+			e.Soon, e.Look = n.At(when.Sub(r.Now()))
 		}
 		all = append(all, e)
 	}
@@ -32,7 +31,7 @@ func (r *syncer) expiries() []report.Expiry {
 		add("upstream's snapshot.json", byRobot, m.Snapshot.Expires(), health.Daily)
 		add("upstream's mirrors.json", byHand, m.Mirrors.Expires(), health.Yearly)
 		add("upstream's root.json", byHand, m.Root.Expires(), health.Yearly)
-	} else if seen := trusted(r.sites); seen.Timestamp > 0 {
+	} else if seen := trusted(r.Targets); seen.Timestamp > 0 {
 		if first := seen.Expires; first.IsZero() || first != seen.RootExpires && first != seen.MirrorsExpires {
 			add("the first of upstream's signed files", byRobot, first, health.Daily)
 		}
@@ -43,9 +42,9 @@ func (r *syncer) expiries() []report.Expiry {
 			add("upstream's root.json", byHand, seen.RootExpires, health.Yearly)
 		}
 	}
-	if r.signer != nil {
-		when, _ := r.signer.Expires()
-		add("signing key "+r.signer.Fingerprint(), ownKey, when, health.Yearly)
+	if r.Signer != nil {
+		when, _ := r.Signer.Expires()
+		add("signing key "+r.Signer.Fingerprint(), ownKey, when, health.Yearly)
 	}
 	return all
 }
@@ -55,27 +54,14 @@ func (r *syncer) expiries() []report.Expiry {
 func (r *syncer) warnOfExpiry() {
 	for _, e := range r.expiries() {
 		if e.Soon && !e.Look {
-			r.warn(r.expiring(e))
+			r.Warn(r.expiring(e))
 		}
 	}
 }
 
 // expiring is the warning of one expiry.
 func (r *syncer) expiring(e report.Expiry) string {
-	return fmt.Sprintf("%s %s, at %s; %s", e.Of, remaining(e.When.Sub(r.env.Now())), e.When.UTC().Format(time.RFC3339), e.Do)
-}
-
-// remaining says when a thing expires that is so far off.
-func remaining(left time.Duration) string {
-	switch {
-	case left < 0:
-		return "has expired"
-	case left < 2*time.Hour:
-		return "expires in " + plain.Plural(int(left/time.Minute), "minute")
-	case left < 2*health.Day:
-		return "expires in " + plain.Plural(int(left/time.Hour), "hour")
-	}
-	return "expires in " + plain.Plural(int(left/health.Day), "day")
+	return fmt.Sprintf("%s %s, at %s; %s", e.Of, health.Remaining(e.When.Sub(r.Now())), e.When.UTC().Format(time.RFC3339), e.Do)
 }
 
 // pressing are the expiries that a person is to hear of.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
+	"github.com/hackage-mirror/hackage-mirror/internal/health"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
@@ -20,19 +21,19 @@ import (
 // status collects what everybody may know of the mirror of one bucket. It goes on
 // from what was told before, if that can be read.
 func (r *syncer) status(ctx context.Context, st *standing, outcome report.Outcome) (*status.Status, error) {
-	s, now := st.site, r.env.Now().UTC().Truncate(time.Second)
+	s, now := st.site, r.Now().UTC().Truncate(time.Second)
 	former := cmp.Or(st.former, &status.Status{Index: status.Index{Lag: -1, Behind: -1}})
 	stored := s.bucket.Stored()
 	out := &status.Status{
-		Version: status.Version, Health: st.word, Sentence: st.sentence, Tool: program + " " + r.env.Version,
-		Upstream: webAddress(r.o.Upstream), PublicURL: webAddress(s.publicURL), Packages: r.packages,
+		Version: status.Version, Health: st.word, Sentence: st.sentence, Tool: r.Tool,
+		Upstream: webAddress(r.Address), PublicURL: webAddress(s.publicURL), Packages: r.Packages,
 		Nonce:   r.nonce(s),
 		Checked: notAfter(former.Checked, now), Changed: notAfter(former.Changed, now),
 		Run: status.Run{
-			Began: r.began.UTC().Truncate(time.Second), Seconds: math.Round(r.env.Now().Sub(r.began).Seconds()*1000) / 1000,
-			Outcome: string(outcome), Error: st.wrong, URL: report.RunPage(r.env.Getenv),
+			Began: r.Began.UTC().Truncate(time.Second), Seconds: math.Round(r.Now().Sub(r.Began).Seconds()*1000) / 1000,
+			Outcome: string(outcome), Error: st.wrong, URL: r.Page,
 		},
-		RootKeys: r.o.upstreamOptions(r.env).Pinned.KeyIDs, Threshold: r.o.KeyThreshold,
+		RootKeys: r.Pinned.KeyIDs, Threshold: r.Pinned.Threshold,
 		Repositories: r.publicRepositories(), Expiries: r.publicExpiries(s, former),
 		Pending: len(stored.Ledger), PendingBytes: owedBytes(stored.Ledger), Ledger: r.publicLedger(stored.Ledger),
 	}
@@ -44,14 +45,14 @@ func (r *syncer) status(ctx context.Context, st *standing, outcome report.Outcom
 	}
 	out.Index = r.publicIndex(s, former)
 	err := r.chronicle(ctx, s, former, out, now)
-	if here := toCome(st.left, out.Holds.Releases-int64(out.Pending)); st.left > 0 && counted(out.Holds) {
-		out.Sentence = strings.Replace(out.Sentence, toCome(st.left, -1), here, 1)
+	if here := health.ToCome(st.left, out.Holds.Releases-int64(out.Pending)); st.left > 0 && counted(out.Holds) {
+		out.Sentence = strings.Replace(out.Sentence, health.ToCome(st.left, -1), here, 1)
 	}
 	return out, err
 }
 
 // nonce names the state that is told of whole.
-func (r *syncer) nonce(s *site) string {
+func (r *syncer) nonce(s *Target) string {
 	if !r.allTold(s) {
 		return ""
 	}
@@ -99,7 +100,7 @@ func keyPage(address, github string) string {
 }
 
 // publicIndex says how far a bucket is.
-func (r *syncer) publicIndex(s *site, former *status.Status) status.Index {
+func (r *syncer) publicIndex(s *Target, former *status.Status) status.Index {
 	at := s.bucket.Stored().Position
 	out := status.Index{Length: at.Length, State: at.Time, Upstream: former.Index.Upstream, Lag: former.Index.Lag, Behind: -1}
 	if at.Length != former.Index.Length {
@@ -117,7 +118,7 @@ func (r *syncer) publicIndex(s *site, former *status.Status) status.Index {
 		if at.Length >= r.end.Length {
 			out.Behind = 0
 		} else if s.index != nil {
-			out.Behind = secondsFrom(s.oldestMissing(at), r.env.Now())
+			out.Behind = secondsFrom(s.oldestMissing(at), r.Now())
 		}
 	}
 	return out
@@ -134,7 +135,7 @@ func secondsFrom(from, to time.Time) int64 {
 
 // oldestMissing returns the time of the first entry behind a position, zero if it
 // cannot be read.
-func (s *site) oldestMissing(at index.Position) time.Time {
+func (s *Target) oldestMissing(at index.Position) time.Time {
 	for e, err := range s.index.Log(at).Entries() {
 		if err == nil {
 			return e.Time
@@ -147,17 +148,17 @@ func (s *site) oldestMissing(at index.Position) time.Time {
 // publicRepositories says what the same run fills.
 func (r *syncer) publicRepositories() []status.Repository {
 	all := []status.Repository{}
-	for _, s := range r.sites {
-		if s.kind == bucketKind {
+	for _, s := range r.Targets {
+		if s.kind == BucketKind {
 			continue
 		}
 		kind, _, _ := strings.Cut(s.kind, "-")
-		one := status.Repository{Kind: kind, Address: remoteAddress(s.name), Branch: r.o.Branch, Tag: r.o.Tag}
+		one := status.Repository{Kind: kind, Address: remoteAddress(s.name), Branch: r.Branch, Tag: r.Tag}
 		if s.repo != nil {
 			one.Commit, one.State = s.repo.Head(), s.State().Position.Time
 		}
-		if r.signer != nil {
-			one.Fingerprint, one.KeyPage = r.signer.Fingerprint(), keyPage(one.Address, r.env.Getenv("GITHUB_SERVER_URL"))
+		if r.Signer != nil {
+			one.Fingerprint, one.KeyPage = r.Signer.Fingerprint(), keyPage(one.Address, r.GitHub)
 		}
 		if s.err != nil {
 			one.Error = "The last run could not bring it up to date."
@@ -169,7 +170,7 @@ func (r *syncer) publicRepositories() []status.Repository {
 
 // publicExpiries says when clients begin to refuse what a bucket holds. Of a bucket
 // that has nothing newer than before, that is as it was.
-func (r *syncer) publicExpiries(s *site, former *status.Status) []status.Expiry {
+func (r *syncer) publicExpiries(s *Target, former *status.Status) []status.Expiry {
 	all := []status.Expiry{}
 	if m := r.metadata; m != nil && s.bucket.Stored().Seen == m.Seen() {
 		all = append(all,
@@ -182,9 +183,9 @@ func (r *syncer) publicExpiries(s *site, former *status.Status) []status.Expiry 
 			}
 		}
 	}
-	if r.signer != nil {
-		when, _ := r.signer.Expires()
-		all = append(all, status.Expiry{Of: "signing key " + r.signer.Fingerprint(), When: when})
+	if r.Signer != nil {
+		when, _ := r.Signer.Expires()
+		all = append(all, status.Expiry{Of: "signing key " + r.Signer.Fingerprint(), When: when})
 	}
 	return all
 }
@@ -202,7 +203,7 @@ func (r *syncer) publicLedger(ledger state.Ledger) []status.Record {
 		line := status.Record{Release: release.String(), Reason: string(p.Reason), Since: p.Since, Why: report.Advice(p.Reason)}
 		if p.Reason == state.Mismatch {
 			owed := report.Record{Release: release, Reason: p.Reason}
-			if r.mismatches.tell(&owed, r.sites); owed.Accepted {
+			if r.mismatches.tell(&owed, r.Targets); owed.Accepted {
 				line.Accepted, line.Why = true, "the bytes are not the signed ones, so they are not published; the operator of this mirror knows"
 			}
 		}

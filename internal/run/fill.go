@@ -32,7 +32,7 @@ type need struct {
 
 // A taker is a bucket that lacks a tarball, or holds one that is replaced.
 type taker struct {
-	site     *site
+	site     *Target
 	replaced bool
 }
 
@@ -54,8 +54,8 @@ func (r *syncer) needs(ctx context.Context) ([]need, error) {
 	others := map[state.Tarball]int32{} // of releases of which there is more than one
 	var all []need
 	signed := r.longest()
-	for _, s := range live(r.sites) {
-		wants, err := s.wants(ctx, r.env.Now())
+	for _, s := range live(r.Targets) {
+		wants, err := s.wants(ctx, r.Now())
 		if err != nil {
 			s.err = err
 			continue
@@ -84,7 +84,7 @@ func (r *syncer) needs(ctx context.Context) ([]need, error) {
 }
 
 // add notes that a site lacks the tarball.
-func (n *need) add(s *site, w state.Want) {
+func (n *need) add(s *Target, w state.Want) {
 	n.owed = n.owed && w.Retried
 	if news := s.tail.Changes[w.Release]; news != nil {
 		n.offset = max(n.offset, news.TargetOffset)
@@ -103,7 +103,7 @@ func (n *need) add(s *site, w state.Want) {
 // longest returns the longest part of the index that was read for a site.
 func (r *syncer) longest() *index.Delta {
 	longest := &index.Delta{}
-	for _, s := range live(r.sites) {
+	for _, s := range live(r.Targets) {
 		if longest.Changes == nil || s.tail.From.Length < longest.From.Length {
 			longest = s.tail
 		}
@@ -113,7 +113,7 @@ func (r *syncer) longest() *index.Delta {
 
 // bySigned is a want by the word of the signed index, where that was read for
 // another site: what a bucket says of a release that it owes is not signed.
-func (s *site) bySigned(w state.Want, signed *index.Delta) state.Want {
+func (s *Target) bySigned(w state.Want, signed *index.Delta) state.Want {
 	news := signed.Changes[w.Release]
 	if w.Retried && news != nil && news.TargetOffset >= 0 && news.TargetOffset < s.State().Position.Length {
 		w.Target = news.Target
@@ -168,14 +168,14 @@ func (s stretch) asks(t state.Tarball) bool {
 // more tarballs, and r.reached says where it stopped.
 func (r *syncer) fill(ctx context.Context, needs []need) error {
 	end := r.end.Length
-	stretches := cut(needs, cmp.Or(r.env.stretch, stretchNeeds), end)
+	stretches := cut(needs, cmp.Or(r.BatchSize, stretchNeeds), end)
 	r.reached = end
 	fetcher := r.fetcher()
 	r.startFeeds(ctx, fetcher, stretches)
 	legacy := r.startLegacy(ctx)
 	if len(needs) > 0 {
-		r.progress.Start("tarballs", "releases", int64(len(needs)))
-		defer r.progress.Done()
+		r.Progress.Start("tarballs", "releases", int64(len(needs)))
+		defer r.Progress.Done()
 	}
 	done, reached := 0, int64(0)
 	for i, s := range stretches {
@@ -214,14 +214,14 @@ func (r *syncer) fill(ctx context.Context, needs []need) error {
 // fetcher returns what brings tarballs.
 func (r *syncer) fetcher() *mirror.Fetcher {
 	return &mirror.Fetcher{
-		Upstream: r.upstream, Dir: r.dir, PublicURL: r.publicURL, Concurrency: r.o.Concurrency,
+		Upstream: r.Upstream, Dir: r.Dir, PublicURL: r.PublicURL, Concurrency: r.Concurrency,
 		Done: func(release index.Release, size int64, err error) {
 			if err != nil {
 				r.mismatches.note(err)
-				r.progress.Note(err.Error())
+				r.Progress.Note(err.Error())
 				return // it did not come, so it does not count
 			}
-			r.progress.Add(1, size, release.String())
+			r.Progress.Add(1, size, release.String())
 		},
 	}
 }
@@ -241,19 +241,19 @@ func (r *syncer) wantsOf(s stretch) []mirror.Want {
 
 // startFeeds starts the feeds of the buckets.
 func (r *syncer) startFeeds(ctx context.Context, fetcher *mirror.Fetcher, stretches []stretch) {
-	r.filling = r.env.Now()
+	r.filling = r.Now()
 	var ends []int64
 	for _, s := range stretches {
 		ends = append(ends, s.end)
 	}
 	for _, s := range r.buckets() {
-		s.feed = fetcher.Feed(ctx, s.bucket, s.index, s.tail, r.packages, ends...)
+		s.feed = fetcher.Feed(ctx, s.bucket, s.index, s.tail, r.Packages, ends...)
 	}
 }
 
 // mark ends a stretch for the buckets that are not further already.
 func (r *syncer) mark(length int64, publish *mirror.Publication) {
-	for _, s := range r.sites {
+	for _, s := range r.Targets {
 		if s.feed != nil && length > s.before.Position.Length {
 			s.feed.Mark(length, publish)
 		}
@@ -264,19 +264,19 @@ func (r *syncer) mark(length int64, publish *mirror.Publication) {
 // shard is only a part of that, so it notes its position alone.
 func (r *syncer) markEnd(ctx context.Context, length int64, legacy string) error {
 	var deprecated []byte
-	if r.shard.Number == 0 && len(r.buckets()) > 0 {
+	if r.Shard.Number == 0 && len(r.buckets()) > 0 {
 		var err error
 		if deprecated, err = r.deprecated(); err != nil {
 			return err
 		}
-		if r.forPrograms() { // a hashes repository has its own word for it, for nothing
+		if r.Detailed { // a hashes repository has its own word for it, for nothing
 			r.list = deprecatedList{r.buckets()[0].bucket.DeprecatedList(ctx), deprecated}
 		}
 	}
-	for _, s := range r.sites {
+	for _, s := range r.Targets {
 		switch {
 		case s.feed == nil:
-		case r.shard.Number > 0:
+		case r.Shard.Number > 0:
 			s.feed.Mark(length, nil)
 		default:
 			s.feed.Mark(length, &mirror.Publication{Metadata: r.metadata, Index: s.index, Legacy: legacy, Deprecated: deprecated})
@@ -287,17 +287,17 @@ func (r *syncer) markEnd(ctx context.Context, length int64, legacy string) error
 
 // closeFeeds waits until every bucket is through.
 func (r *syncer) closeFeeds() {
-	var fed []*site // only these, for the repositories are worked on meanwhile
-	for _, s := range r.sites {
+	var fed []*Target // only these, for the repositories are worked on meanwhile
+	for _, s := range r.Targets {
 		if s.feed != nil {
 			fed = append(fed, s)
 		}
 	}
-	waiting := r.env.Now()
-	r.each(fed, func(s *site) error {
+	waiting := r.Now()
+	r.each(fed, func(s *Target) error {
 		err := cmp.Or(s.feed.Close(), s.bucket.Incomplete())
 		s.feed, s.took = nil, s.took+waiting.Sub(r.filling) // the rest is counted here
-		s.published = r.env.Now()
+		s.published = r.Now()
 		return err
 	})
 }
@@ -307,15 +307,15 @@ func (r *syncer) closeFeeds() {
 // file that they have.
 func (r *syncer) startLegacy(ctx context.Context) (wait func() string) {
 	// Where the whole index is at hand it costs little more to make it anew.
-	due := func(s *site) bool { return r.index.From.IsZero() || s.bucket.LegacyDue(r.end) }
-	if r.shard.Number > 0 || !slices.ContainsFunc(r.buckets(), due) {
+	due := func(s *Target) bool { return r.index.From.IsZero() || s.bucket.LegacyDue(r.end) }
+	if r.Shard.Number > 0 || !slices.ContainsFunc(r.buckets(), due) {
 		return func() string { return "" }
 	}
-	path, done := filepath.Join(r.dir, "00-index.tar.gz"), make(chan error, 1)
+	path, done := filepath.Join(r.Dir, "00-index.tar.gz"), make(chan error, 1)
 	go func() { done <- r.writeLegacy(ctx, path) }() // awaited by the caller
 	return func() string {
 		if err := <-done; err != nil && ctx.Err() == nil {
-			r.progress.Note(fmt.Sprintf("00-index.tar.gz, which only old clients read, was not renewed: %v", err))
+			r.Progress.Note(fmt.Sprintf("00-index.tar.gz, which only old clients read, was not renewed: %v", err))
 			return ""
 		}
 		return path
@@ -328,7 +328,7 @@ func (r *syncer) writeLegacy(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := mirror.WriteLegacy(ctx, path, whole, r.take); err != nil {
+	if err := mirror.WriteLegacy(ctx, path, whole, r.Take); err != nil {
 		return err
 	}
 	return r.survey(whole)
@@ -336,13 +336,13 @@ func (r *syncer) writeLegacy(ctx context.Context, path string) error {
 
 // survey keeps what the whole index holds, for what readers are told of it.
 func (r *syncer) survey(whole *hackage.Index) (err error) {
-	for _, s := range r.sites {
+	for _, s := range r.Targets {
 		if s.tail != nil && s.tail.From.IsZero() {
 			r.whole, r.wholeIndex = s.tail, s.index
 			return nil
 		}
 	}
-	r.whole, err = index.Scan(whole.Log(index.Position{}), r.take)
+	r.whole, err = index.Scan(whole.Log(index.Position{}), r.Take)
 	r.wholeIndex = whole
 	return err
 }
@@ -350,7 +350,7 @@ func (r *syncer) survey(whole *hackage.Index) (err error) {
 // publishMetadata makes newer metadata known over an index that the buckets
 // hold already.
 func (r *syncer) publishMetadata(ctx context.Context) {
-	r.each(r.buckets(), func(s *site) error {
+	r.each(r.buckets(), func(s *Target) error {
 		return s.bucket.Publish(ctx, mirror.Publication{Metadata: r.metadata})
 	})
 }

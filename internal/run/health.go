@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/health"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/plain"
@@ -46,74 +47,22 @@ func (j judgement) asBefore(former *status.Status, published bool) judgement {
 	return j
 }
 
-// wordOf is the state of a mirror after a run in one word: the exit code in other
-// terms.
-func wordOf(run *report.Run) status.Word {
-	switch {
-	case run.Outcome == report.Degraded:
-		return status.Look
-	case run.Outcome != report.Done:
-		return status.Failed
-	case run.Left > 0:
-		return status.Filling
-	}
-	return status.Good
-}
-
-// judged is the word and the sentence for what failed, what to look at, what is
-// still to come, and what is owed, each in sentences.
-func judged(failed, look []string, filling string, owed int) (status.Word, string) {
-	switch {
-	case len(failed) > 0:
-		return status.Failed, "Not up to date: " + uncapital(failed[0])
-	case len(look) > 0 && filling != "":
-		return status.Look, filling + " But look at this: " + uncapital(look[0])
-	case len(look) > 0:
-		return status.Look, "Up to date, but look at this: " + uncapital(look[0])
-	case filling != "":
-		return status.Filling, filling
-	case owed > 0:
-		return status.Good, fmt.Sprintf("Up to date, but for %s, listed with the reason.", plain.Plural(owed, "release"))
-	}
-	return status.Good, "Up to date."
-}
-
-// uncapital makes a sentence the second half of one.
-func uncapital(sentence string) string {
-	if len(sentence) < 2 || strings.ToUpper(sentence[1:2]) == sentence[1:2] { // such as "S3"
-		return sentence
-	}
-	return strings.ToLower(sentence[:1]) + sentence[1:]
-}
-
-// toCome says how many releases are still to come after a run whose time was up,
-// and how many are here, unless that is negative; "" if none are to come.
-func toCome(left int, here int64) string {
-	switch {
-	case left == 0:
-		return ""
-	case here < 0:
-		return fmt.Sprintf("Filling: %s still to come; the next run goes on.", plain.Plural(left, "release"))
-	}
-	return fmt.Sprintf("Filling: %s of %s are here; the next run goes on.", plain.Count(here), plain.Plural(left+int(here), "release"))
-}
-
 // health judges the mirror of a bucket after the run. It is the run's own word but
 // for what concerns another bucket alone. Err is what ended the run before its end,
 // if anything did.
-func (r *syncer) health(ctx context.Context, s *site, run *report.Run, err error) judgement {
+func (r *syncer) health(ctx context.Context, s *Target, run *report.Run, err error) judgement {
 	failed, look := r.failures(ctx, s, run, err), r.concerns(s, run)
 	others := r.others(s)
-	word := wordOf(run)
-	if word == status.Failed && len(failed) == 0 && !slices.ContainsFunc(others, func(s *site) bool { return s.err != nil }) {
+	word := health.WordOf(run)
+	if word == status.Failed && len(failed) == 0 && !slices.ContainsFunc(others, func(s *Target) bool { return s.err != nil }) {
 		failed = []string{"The last run did not come to its end."}
 	}
 	if word == status.Look && len(failed)+len(look)+len(others) == 0 {
 		look = []string{"The last run found something, which its log names."}
 	}
 	h := judgement{left: run.Left, interrupted: run.Outcome == report.Interrupted}
-	h.word, h.sentence = judged(failed, look, toCome(run.Left, -1), len(s.bucket.Stored().Ledger))
-	if slices.ContainsFunc(others, func(s *site) bool { return s.err != nil }) {
+	h.word, h.sentence = health.Judge(failed, look, health.ToCome(run.Left, -1), len(s.bucket.Stored().Ledger))
+	if slices.ContainsFunc(others, func(s *Target) bool { return s.err != nil }) {
 		failed = append(failed, "Another bucket of this mirror could not be brought up to date.")
 	}
 	h.wrong = strings.Join(append(failed, look...), " ")
@@ -121,9 +70,9 @@ func (r *syncer) health(ctx context.Context, s *site, run *report.Run, err error
 }
 
 // others are the sites of the other buckets.
-func (r *syncer) others(s *site) (others []*site) {
-	for _, other := range r.sites {
-		if other != s && other.kind == bucketKind {
+func (r *syncer) others(s *Target) (others []*Target) {
+	for _, other := range r.Targets {
+		if other != s && other.kind == BucketKind {
 			others = append(others, other)
 		}
 	}
@@ -131,7 +80,7 @@ func (r *syncer) others(s *site) (others []*site) {
 }
 
 // failures says what keeps a bucket's mirror from being up to date.
-func (r *syncer) failures(ctx context.Context, s *site, run *report.Run, err error) (all []string) {
+func (r *syncer) failures(ctx context.Context, s *Target, run *report.Run, err error) (all []string) {
 	switch {
 	case ctx.Err() != nil && (err != nil || s.err != nil):
 		all = append(all, "The last run was interrupted.")
@@ -140,8 +89,8 @@ func (r *syncer) failures(ctx context.Context, s *site, run *report.Run, err err
 	case err != nil:
 		all = append(all, whyFailed(err, "What upstream has could not be read, or not be verified."))
 	}
-	for _, other := range r.sites {
-		if other.kind != bucketKind && other.err != nil && ctx.Err() == nil {
+	for _, other := range r.Targets {
+		if other.kind != BucketKind && other.err != nil && ctx.Err() == nil {
 			all = append(all, fmt.Sprintf("The %s could not be brought up to date.", strings.ReplaceAll(other.kind, "-", " ")))
 		}
 	}
@@ -168,14 +117,14 @@ func whyFailed(err error, otherwise string) string {
 }
 
 // onlyElsewhere reports whether nobody but other buckets has a mismatch.
-func (r *syncer) onlyElsewhere(s *site, release index.Release) bool {
-	return !slices.ContainsFunc(r.sites, func(other *site) bool {
+func (r *syncer) onlyElsewhere(s *Target, release index.Release) bool {
+	return !slices.ContainsFunc(r.Targets, func(other *Target) bool {
 		return (other == s || other.repo != nil) && other.destination != nil && other.State().Ledger[release].Reason == state.Mismatch
 	})
 }
 
 // concerns says what a person should look at.
-func (r *syncer) concerns(s *site, run *report.Run) (all []string) {
+func (r *syncer) concerns(s *Target, run *report.Run) (all []string) {
 	mismatches := 0
 	for _, owed := range run.Ledger {
 		if owed.Reason == state.Mismatch && !owed.Accepted && !r.onlyElsewhere(s, owed.Release) {
@@ -193,7 +142,7 @@ func (r *syncer) concerns(s *site, run *report.Run) (all []string) {
 	if len(s.bucket.Alarms()) > 0 {
 		all = append(all, "Somebody else had written to this bucket, which was repaired.")
 	}
-	for _, other := range r.sites {
+	for _, other := range r.Targets {
 		if other.repo != nil && other.err == nil && len(other.repo.Alarms()) > 0 {
 			all = append(all, fmt.Sprintf("Somebody else had committed to the %s, which was undone.", strings.ReplaceAll(other.kind, "-", " ")))
 		}

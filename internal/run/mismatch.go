@@ -15,50 +15,44 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
-// acceptMismatch is the option's name.
-const acceptMismatch = "accept-mismatch"
+// AcceptMismatch is the option by which a mismatch is acknowledged.
+const AcceptMismatch = "accept-mismatch"
 
-// An accepted mismatch is one that a person has looked at: upstream serves these
+// An Accepted mismatch is one that a person has looked at: upstream serves these
 // bytes of a release, and signed others.
-type accepted struct {
+type Accepted struct {
 	release index.Release
 	sha256  [32]byte
 }
 
-// parseAccepted reads NAME-VERSION@SHA256, also with the name of the option before it,
+// ParseAccepted reads NAME-VERSION@SHA256, also with the name of the option before it,
 // as a message or somebody's notes have it.
-func parseAccepted(text string) (accepted, error) {
-	line := strings.TrimPrefix(strings.TrimLeft(text, "- "), acceptMismatch)
+func ParseAccepted(text string) (Accepted, error) {
+	line := strings.TrimPrefix(strings.TrimLeft(text, "- "), AcceptMismatch)
 	name, digest, _ := strings.Cut(strings.Trim(line, ":= '\""), "@")
 	release, err := index.ParseRelease(name)
 	raw, err2 := hex.DecodeString(digest)
-	if err != nil || err2 != nil || len(raw) != len(accepted{}.sha256) {
-		return accepted{}, fmt.Errorf("accept-mismatch %.120q is not NAME-VERSION@SHA256; copy it from the message about the release", text)
+	if err != nil || err2 != nil || len(raw) != len(Accepted{}.sha256) {
+		return Accepted{}, fmt.Errorf("accept-mismatch %.120q is not NAME-VERSION@SHA256; copy it from the message about the release", text)
 	}
-	return accepted{release, [32]byte(raw)}, nil
+	return Accepted{release, [32]byte(raw)}, nil
 }
 
-// String writes what parseAccepted reads.
-func (a accepted) String() string { return fmt.Sprintf("%s@%x", a.release, a.sha256) }
+// String writes what ParseAccepted reads.
+func (a Accepted) String() string { return fmt.Sprintf("%s@%x", a.release, a.sha256) }
 
 // mismatches keep what a run learns of releases whose bytes are not the signed
 // ones. The ledgers only say that there are such.
 type mismatches struct {
-	accepted []accepted
+	accepted []Accepted
 	runner   bool // the options come from the variables of a workflow
 
 	mu     sync.Mutex // tarballs come concurrently
 	served map[index.Release]*hackage.MismatchError
 }
 
-func newMismatches(o *Options, env Env) *mismatches {
-	m := &mismatches{runner: env.Getenv("GITHUB_ACTIONS") == "true", served: map[index.Release]*hackage.MismatchError{}}
-	for _, text := range o.AcceptMismatch {
-		if a, err := parseAccepted(text); err == nil { // else Check refused it
-			m.accepted = append(m.accepted, a)
-		}
-	}
-	return m
+func newMismatches(c Config) *mismatches {
+	return &mismatches{accepted: c.Accepted, runner: c.OnRunner, served: map[index.Release]*hackage.MismatchError{}}
 }
 
 // note keeps what upstream serves in the place of a release, if err says so.
@@ -73,11 +67,11 @@ func (m *mismatches) note(err error) {
 // tell completes the line of a ledger about a mismatch: what differs, what to do,
 // and whether somebody has acknowledged exactly that. A release that the run did
 // not ask for again may still be what was acknowledged.
-func (m *mismatches) tell(owed *report.Record, sites []*site) {
+func (m *mismatches) tell(owed *report.Record, sites []*Target) {
 	m.mu.Lock()
 	found := m.served[owed.Release]
 	m.mu.Unlock()
-	holder := slices.IndexFunc(sites, func(s *site) bool {
+	holder := slices.IndexFunc(sites, func(s *Target) bool {
 		return s.bucket != nil && errors.Is(s.bucket.Refused(owed.Release), bucket.ErrDiffers)
 	})
 	switch {
@@ -86,9 +80,9 @@ func (m *mismatches) tell(owed *report.Record, sites []*site) {
 		owed.Do = "find out who else can write there, and delete the object; the next run puts the signed one"
 	case found == nil:
 		owed.Why = "upstream had other bytes than the signed ones"
-		owed.Accepted = slices.ContainsFunc(m.accepted, func(a accepted) bool { return a.release == owed.Release })
+		owed.Accepted = slices.ContainsFunc(m.accepted, func(a Accepted) bool { return a.release == owed.Release })
 	default:
-		served := accepted{owed.Release, found.Served.SHA256}
+		served := Accepted{owed.Release, found.Served.SHA256}
 		_, owed.Why, _ = strings.Cut(found.Error(), ": ")
 		owed.Do = "it was not published; ask upstream"
 		if found.Served.Length > 0 {
@@ -104,9 +98,9 @@ func (m *mismatches) tell(owed *report.Record, sites []*site) {
 
 // toPaste is what acknowledges one more mismatch where the run was started: in the
 // workflow, whose variable has the earlier ones too, or in a command line.
-func (m *mismatches) toPaste(more accepted) string {
+func (m *mismatches) toPaste(more Accepted) string {
 	if !m.runner {
-		return "--" + acceptMismatch + " " + more.String()
+		return "--" + AcceptMismatch + " " + more.String()
 	}
 	var all []string
 	for _, a := range append(slices.Clone(m.accepted), more) {

@@ -30,7 +30,7 @@ type chronicle struct {
 // chronicle enters into a status what came since the former one, and how large the
 // mirror is by now. Numbers that do not go on from the former ones are not known
 // until the whole index is read again.
-func (r *syncer) chronicle(ctx context.Context, s *site, former, out *status.Status, now time.Time) error {
+func (r *syncer) chronicle(ctx context.Context, s *Target, former, out *status.Status, now time.Time) error {
 	ix, tail, to, first := s.index, s.tail, s.bucket.Stored().Position, s.bucket.FirstRevision
 	switch {
 	case r.hasWhole(s):
@@ -77,7 +77,7 @@ func (r *syncer) chronicle(ctx context.Context, s *site, former, out *status.Sta
 // numbers returns what tells which number the first .cabal file of a release has
 // behind the place up to which readers were told, where an earlier run put it: the
 // bucket holds so many more of the release by now.
-func (s *site) numbers(ctx context.Context, to int64) (func(index.Release) (int, bool), error) {
+func (s *Target) numbers(ctx context.Context, to int64) (func(index.Release) (int, bool), error) {
 	came := map[index.Release]int{}
 	for e, err := range s.index.LogTo(s.news.From, to).Entries() {
 		if err != nil {
@@ -108,7 +108,7 @@ const asksAtOnce = 32
 
 // hasWhole reports whether the whole index was read, and is one that a bucket's goes
 // on in.
-func (r *syncer) hasWhole(s *site) bool { return r.whole != nil && s.tail != nil }
+func (r *syncer) hasWhole(s *Target) bool { return r.whole != nil && s.tail != nil }
 
 // read takes in what the index holds up to a length for the packages of a tail.
 // First has the number of the first revision of a release that the tail mentions.

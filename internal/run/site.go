@@ -29,9 +29,16 @@ type destination interface {
 	Forget(why string)
 }
 
-// A site is a destination in one run. What goes wrong with it is kept here: one
+// The kinds of targets, named as their options.
+const (
+	BucketKind = "bucket"
+	FilesKind  = "files-repository"
+	HashesKind = "hashes-repository"
+)
+
+// A Target is a destination in one run. What goes wrong with it is kept here: one
 // site that fails never stops the others.
-type site struct {
+type Target struct {
 	destination        // nil if it could not be opened
 	kind        string // as in the option's name
 	name        string // as the option's value
@@ -61,11 +68,38 @@ type site struct {
 	err    error
 }
 
-// String names the site.
-func (s *site) String() string { return s.name }
+// NewBucket returns the target that a bucket is. Readers find it at publicURL, if that
+// is not empty.
+func NewBucket(name, publicURL string, b *mirror.Bucket) *Target {
+	return &Target{destination: b, kind: BucketKind, name: name, bucket: b, publicURL: publicURL}
+}
+
+// NewRepository returns the target that a repository is.
+func NewRepository(kind, name string, d *allcabal.Repository) *Target {
+	return &Target{destination: d, kind: kind, name: name, repo: d}
+}
+
+// Unopened returns the target of a destination that could not be opened.
+func Unopened(kind, name string, err error) *Target { return &Target{kind: kind, name: name, err: err} }
+
+// Root returns the root.json that the target holds, if it is a bucket; nil for none. It
+// proves nothing by itself.
+func (s *Target) Root(ctx context.Context) []byte {
+	if s.bucket == nil || s.err != nil {
+		return nil
+	}
+	raw, err := s.bucket.Root(ctx)
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// String names the target.
+func (s *Target) String() string { return s.name }
 
 // place names the site in an error: a bucket that is elsewhere with its endpoint.
-func (s *site) place() string {
+func (s *Target) place() string {
 	if s.bucket != nil && strings.Contains(s.name, "://") {
 		return s.bucket.String()
 	}
@@ -77,7 +111,7 @@ func (s *site) place() string {
 var errRewritten = errors.New("the index was rewritten")
 
 // load reads a site's state and decides whether its position can be used.
-func (s *site) load(ctx context.Context, packages string, shard mirror.Shard, full bool) error {
+func (s *Target) load(ctx context.Context, packages string, shard mirror.Shard, full bool) error {
 	read, err := s.Load(ctx)
 	if err == nil && s.bucket != nil && shard.Of > 0 && shard.Number == 0 {
 		read, err = s.bucket.Gather(ctx, shard.Of)
@@ -106,7 +140,7 @@ func (s *site) load(ctx context.Context, packages string, shard mirror.Shard, fu
 }
 
 // rewritten is the error of an index that does not have the site's position.
-func (s *site) rewritten(end index.Position) error {
+func (s *Target) rewritten(end index.Position) error {
 	position, why := s.State().Position, index.ErrDigest
 	if position.Length > end.Length {
 		why = index.ErrLength
@@ -121,7 +155,7 @@ func (s *site) rewritten(end index.Position) error {
 
 // scanTo reads what the index holds behind the site's position up to a length,
 // where a run ended whose time was up. The whole index is proven already.
-func (s *site) scanTo(take func(string) bool, length int64) error {
+func (s *Target) scanTo(take func(string) bool, length int64) error {
 	tail, err := index.Scan(s.index.LogTo(s.State().Position, length), take)
 	if err == nil {
 		s.tail = tail
@@ -131,7 +165,7 @@ func (s *site) scanTo(take func(string) bool, length int64) error {
 
 // atEnd reports whether the site is at the end of the index that the metadata
 // names, proven by the midstate of its position alone.
-func (s *site) atEnd(m *hackage.Metadata) bool {
+func (s *Target) atEnd(m *hackage.Metadata) bool {
 	info, signed := m.Snapshot.IndexTar()
 	return signed && !s.due() && s.State().Position.Ends(info.Length, info.SHA256) &&
 		(s.bucket == nil || s.bucket.HoldsIndex(m.Snapshot))
@@ -139,10 +173,10 @@ func (s *site) atEnd(m *hackage.Metadata) bool {
 
 // due reports whether the site has something to write although the index says
 // nothing new.
-func (s *site) due() bool { return s.repo != nil && s.repo.Due() != "" }
+func (s *Target) due() bool { return s.repo != nil && s.repo.Due() != "" }
 
 // wants returns the tarballs that the site lacks.
-func (s *site) wants(ctx context.Context, now time.Time) ([]state.Want, error) {
+func (s *Target) wants(ctx context.Context, now time.Time) ([]state.Want, error) {
 	if s.bucket != nil {
 		return s.bucket.Wants(s.tail, s.turn(now, owedAtOnce)), nil
 	}
@@ -160,7 +194,7 @@ const (
 
 // turn returns which of the releases that a site owes a run asks for. Of more than
 // so many it is some others each minute.
-func (s *site) turn(now time.Time, most int) state.Turn {
+func (s *Target) turn(now time.Time, most int) state.Turn {
 	if s.bucket == nil {
 		return state.Turn{}
 	}
@@ -168,11 +202,11 @@ func (s *site) turn(now time.Time, most int) state.Turn {
 }
 
 // A site's word of upstream's metadata is signed if it stands in a tag of ours.
-func (s *site) signed() bool { return s.repo != nil && s.before.Seen.Timestamp > 0 }
+func (s *Target) signed() bool { return s.repo != nil && s.before.Seen.Timestamp > 0 }
 
 // floor returns what the sites have seen of the metadata, each version the highest
 // of any.
-func floor(sites []*site) (seen state.Seen) {
+func floor(sites []*Target) (seen state.Seen) {
 	for _, s := range sites {
 		other := s.before.Seen
 		seen.Root = max(seen.Root, other.Root)
@@ -186,8 +220,8 @@ func floor(sites []*site) (seen state.Seen) {
 // trusted returns what a run takes for seen: what the signed tags say. Where there
 // is none, a bucket's word counts for itself, so what all of them say alike; but
 // one that names no expiry is not asked by, for it could stand still for ever.
-func trusted(sites []*site) state.Seen {
-	var tags, buckets []*site
+func trusted(sites []*Target) state.Seen {
+	var tags, buckets []*Target
 	for _, s := range sites {
 		if s.signed() {
 			tags = append(tags, s)
@@ -218,22 +252,22 @@ func trusted(sites []*site) state.Seen {
 }
 
 // ahead reports whether a site says that it has seen newer metadata.
-func (s *site) ahead(m *hackage.Metadata) bool {
+func (s *Target) ahead(m *hackage.Metadata) bool {
 	said, seen := s.before.Seen, m.Seen()
 	return said.Root > seen.Root || said.Timestamp > seen.Timestamp || said.Snapshot > seen.Snapshot || said.Mirrors > seen.Mirrors
 }
 
 // farthest returns the site that has seen the highest versions.
-func farthest(sites []*site) *site {
-	versions := func(s *site) int64 {
+func farthest(sites []*Target) *Target {
+	versions := func(s *Target) int64 {
 		seen := s.before.Seen
 		return max(seen.Root, seen.Timestamp, seen.Snapshot, seen.Mirrors)
 	}
-	return slices.MaxFunc(sites, func(a, b *site) int { return cmp.Compare(versions(a), versions(b)) })
+	return slices.MaxFunc(sites, func(a, b *Target) int { return cmp.Compare(versions(a), versions(b)) })
 }
 
 // witness names what the site's state stands in.
-func (s *site) witness(tag string) string {
+func (s *Target) witness(tag string) string {
 	if s.bucket != nil {
 		return fmt.Sprintf("%s of %s %q", mirror.StateKey, s.kind, s)
 	}
@@ -241,8 +275,8 @@ func (s *site) witness(tag string) string {
 }
 
 // live returns the sites that nothing went wrong with.
-func live(sites []*site) []*site {
-	var out []*site
+func live(sites []*Target) []*Target {
+	var out []*Target
 	for _, s := range sites {
 		if s.err == nil {
 			out = append(out, s)

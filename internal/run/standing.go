@@ -23,7 +23,7 @@ import (
 // A standing is how the mirror of one bucket stands after a run, and what the
 // bucket's readers were told before.
 type standing struct {
-	site *site
+	site *Target
 	judgement
 	// former is the status that was in place, now the one that was written. Both
 	// are nil if nothing was to be written; former also if it was none that can be
@@ -38,16 +38,18 @@ const (
 	tellWithin = time.Minute
 )
 
-// tellReaders writes into each bucket how its mirror stands, the last thing of a
+// TellReaders writes into each bucket how its mirror stands, the last thing of a
 // run. Each bucket is told of by itself. What cannot be written
 // is warned of once for each bucket, and never makes a run fail. A bucket that has
 // no state yet, that another run is writing to, or of which a shard is filled is
 // left alone, and in a dry run all are.
 //
-// Aborted is what ended the run before its end, if anything did.
+// It enters into the facts how large the mirror is, if a status says so.
+func (r *Result) TellReaders(ctx context.Context) { r.syncer.tellReaders(ctx, r.Run, r.aborted) }
+
 func (r *syncer) tellReaders(ctx context.Context, run *report.Run, aborted error) {
 	var all []*standing
-	for _, s := range r.sites {
+	for _, s := range r.Targets {
 		if !r.tells(s) || overtaken(s.err) {
 			continue
 		}
@@ -57,7 +59,7 @@ func (r *syncer) tellReaders(ctx context.Context, run *report.Run, aborted error
 	defer stop()
 	var group errgroup.Group
 	for _, st := range all {
-		if st.due(r.env.Now(), r.o.Full) {
+		if st.due(r.Now(), r.Full) {
 			group.Go(func() error { r.tellOne(ctx, st, run.Outcome); return nil })
 		}
 	}
@@ -71,7 +73,7 @@ func (r *syncer) tellReaders(ctx context.Context, run *report.Run, aborted error
 }
 
 // tells reports whether a run tells readers of a site.
-func (r *syncer) tells(s *site) bool { return s.bucket != nil && !r.dryRun && s.bucket.CanTell() }
+func (r *syncer) tells(s *Target) bool { return s.bucket != nil && !r.DryRun && s.bucket.CanTell() }
 
 // overtaken reports whether another run has come, which tells for itself.
 func overtaken(err error) bool {
@@ -87,7 +89,7 @@ func (st *standing) due(now time.Time, full bool) bool {
 }
 
 // changed reports whether the run changed what readers of a bucket find.
-func (s *site) changed() bool {
+func (s *Target) changed() bool {
 	stored := s.bucket.Stored()
 	return stored.Seen.Index != "" && (stored.Seen != s.before.Seen || !stored.Equal(s.before))
 }
@@ -122,7 +124,7 @@ func (r *syncer) readTold(ctx context.Context) (wait func()) {
 func (r *syncer) sayUntold() (any bool) {
 	for _, s := range r.buckets() {
 		if s.untold {
-			r.progress.Note(fmt.Sprintf("%s %q: its readers were not told yet of all that it holds; what came since is read again for that", s.kind, s))
+			r.Progress.Note(fmt.Sprintf("%s %q: its readers were not told yet of all that it holds; what came since is read again for that", s.kind, s))
 			any = true
 		}
 	}
@@ -132,7 +134,7 @@ func (r *syncer) sayUntold() (any bool) {
 // readNews finds out what the index holds behind the place up to which a bucket's
 // readers were told of it, if that lies before the place where the run took the
 // bucket up. It stays nil if that place is none of this index.
-func (r *syncer) readNews(s *site) {
+func (r *syncer) readNews(s *Target) {
 	from := s.told.At
 	if !r.tells(s) || s.tail == nil || s.told.Is(s.State().Position) || from.Length < s.index.From.Length || from.Length > s.tail.To.Length {
 		return
@@ -144,7 +146,7 @@ func (r *syncer) readNews(s *site) {
 
 // allTold reports whether what the run tells of a bucket goes on from what was told
 // before.
-func (r *syncer) allTold(s *site) bool {
+func (r *syncer) allTold(s *Target) bool {
 	return s.told.Is(s.before.Position) || s.news != nil || r.hasWhole(s)
 }
 
@@ -172,20 +174,20 @@ func (r *syncer) tellOne(ctx context.Context, st *standing, outcome report.Outco
 		err = s.bucket.Tell(ctx, files, string(st.word), at)
 	}
 	if err != nil && !overtaken(err) {
-		r.warn(fmt.Sprintf("%s %q: its status, which tells people how the mirror is, could not be written: %v", s.kind, s.place(), err))
+		r.Warn(fmt.Sprintf("%s %q: its status, which tells people how the mirror is, could not be written: %v", s.kind, s.place(), err))
 	}
 }
 
 // readStatus reads the status that is in place. One that cannot be understood is
 // begun anew: nothing depends on it but what it goes on counting.
-func (r *syncer) readStatus(ctx context.Context, s *site) (*status.Status, error) {
+func (r *syncer) readStatus(ctx context.Context, s *Target) (*status.Status, error) {
 	raw, err := s.bucket.Read(ctx, status.Key, status.MaxSize+1)
 	if err != nil || raw == nil {
 		return nil, err
 	}
 	former, err := status.Parse(raw)
 	if err != nil {
-		r.progress.Note(fmt.Sprintf("%s %q: %v; it is begun anew", s.kind, s, err))
+		r.Progress.Note(fmt.Sprintf("%s %q: %v; it is begun anew", s.kind, s, err))
 		return nil, nil
 	}
 	return former, nil
@@ -200,7 +202,7 @@ func (r *syncer) render(ctx context.Context, st *standing) ([]mirror.File, error
 		return nil, err
 	}
 	there := map[string]string{}
-	if st.former != nil && st.former.Tool == st.now.Tool && !r.o.Full {
+	if st.former != nil && st.former.Tool == st.now.Tool && !r.Full {
 		before, err := page.Render(st.former)
 		for _, f := range before {
 			there[f.Key] = string(f.Body)
@@ -238,7 +240,7 @@ func (st *standing) hourly() bool {
 
 // lost returns those of some files that are not in place with their length any more,
 // at most so many.
-func (s *site) lost(ctx context.Context, files []mirror.File, most int) (lost []mirror.File) {
+func (s *Target) lost(ctx context.Context, files []mirror.File, most int) (lost []mirror.File) {
 	for _, f := range files {
 		if size, err := s.bucket.Size(ctx, f.Key); err == nil && size != int64(len(f.Body)) && len(lost) < most {
 			lost = append(lost, f)

@@ -24,25 +24,25 @@ import (
 
 // readIndex fetches the index and finds out what it holds for each site.
 func (r *syncer) readIndex(ctx context.Context) error {
-	r.progress.Start("index", "", 0)
-	defer r.progress.Done()
+	r.Progress.Start("index", "", 0)
+	defer r.Progress.Done()
 	var group errgroup.Group
 	for _, s := range r.repositories() {
 		if r.metadata == nil || !s.atEnd(r.metadata) {
 			group.Go(func() error { s.repo.Prefetch(ctx); return nil })
 		}
 	}
-	m, ix, err := r.upstream.Read(ctx, r.metadata, r.dir, r.have())
+	m, ix, err := r.Upstream.Read(ctx, r.metadata, r.Dir, r.have())
 	_ = group.Wait() // it returns none
 	if err != nil {
 		return r.explain(err)
 	}
 	r.metadata, r.index = m, ix
 	r.closers = append(r.closers, ix.Close)
-	if r.end, err = r.scan(ctx, live(r.sites)...); err != nil {
+	if r.end, err = r.scan(ctx, live(r.Targets)...); err != nil {
 		return err
 	}
-	r.each(r.buckets(), func(s *site) error { return r.checkAhead(ctx, s) })
+	r.each(r.buckets(), func(s *Target) error { return r.checkAhead(ctx, s) })
 	for _, s := range r.buckets() {
 		r.readNews(s)
 	}
@@ -57,7 +57,7 @@ func (r *syncer) readIndex(ctx context.Context) error {
 // mistake, and the run ends before it makes an empty mirror of a full one.
 func (r *syncer) checkMatches() error {
 	whole := r.longest()
-	if !whole.From.IsZero() || whole.Changes == nil || len(r.o.Packages) == 0 {
+	if !whole.From.IsZero() || whole.Changes == nil || len(r.Patterns) == 0 {
 		return nil
 	}
 	packages := map[string]bool{}
@@ -65,10 +65,10 @@ func (r *syncer) checkMatches() error {
 		packages[release.Package] = true
 	}
 	if len(packages) == 0 && r.end.Length > 0 {
-		return fmt.Errorf("packages: upstream has nothing that %q selects; check the spelling, including upper and lower case; nothing was changed", r.packages)
+		return fmt.Errorf("packages: upstream has nothing that %q selects; check the spelling, including upper and lower case; nothing was changed", r.Packages)
 	}
-	for _, pattern := range selection.Unmatched(r.o.Packages, packages) {
-		r.warn(fmt.Sprintf("packages: upstream has nothing called %q; check the spelling, including upper and lower case", pattern))
+	for _, pattern := range selection.Unmatched(r.Patterns, packages) {
+		r.Warn(fmt.Sprintf("packages: upstream has nothing called %q; check the spelling, including upper and lower case", pattern))
 	}
 	return nil
 }
@@ -77,9 +77,9 @@ func (r *syncer) checkMatches() error {
 // holds what the index has up to there: the newest tarballs, of as many as that is
 // cheap for. Its position is not signed, and one that was moved forward would have
 // the releases in between left out for good.
-func (r *syncer) checkAhead(ctx context.Context, s *site) error {
+func (r *syncer) checkAhead(ctx context.Context, s *Target) error {
 	signed, at := r.longest(), s.State().Position
-	if s.tail == nil || signed.From.Length >= at.Length || r.shard.Of > 0 {
+	if s.tail == nil || signed.From.Length >= at.Length || r.Shard.Of > 0 {
 		return nil
 	}
 	lacks, err := s.bucket.Lacks(ctx, signed)
@@ -97,7 +97,7 @@ func (r *syncer) checkAhead(ctx context.Context, s *site) error {
 func (r *syncer) have() hackage.Have {
 	var have hackage.Have
 	var positions []index.Position
-	for _, s := range live(r.sites) {
+	for _, s := range live(r.Targets) {
 		if s.bucket == nil || !r.publishes() {
 			positions = append(positions, s.State().Position)
 			continue
@@ -118,14 +118,14 @@ func (r *syncer) have() hackage.Have {
 }
 
 // publishes reports whether buckets get an index in this run.
-func (r *syncer) publishes() bool { return r.shard.Number == 0 && !r.dryRun }
+func (r *syncer) publishes() bool { return r.Shard.Number == 0 && !r.DryRun }
 
 // scan finds out what the index holds for some sites, in one reading, and
 // returns its end. Together with the midstate of the position where the reading
 // begins it must give the signed digest of the whole index; a site whose
 // position is one of those that it came by was then built from a prefix of that
 // index.
-func (r *syncer) scan(ctx context.Context, sites ...*site) (index.Position, error) {
+func (r *syncer) scan(ctx context.Context, sites ...*Target) (index.Position, error) {
 	if len(sites) == 0 {
 		return index.Position{}, nil
 	}
@@ -139,9 +139,9 @@ func (r *syncer) scan(ctx context.Context, sites ...*site) (index.Position, erro
 	}
 	tails, end, err := r.tails(ix, positions)
 	if err != nil {
-		return index.Position{}, fmt.Errorf("read index of %q: %w", r.upstream, err)
+		return index.Position{}, fmt.Errorf("read index of %q: %w", r.Upstream, err)
 	}
-	var again []*site
+	var again []*Target
 	for i, s := range sites {
 		if s.index, s.tail = ix, tails[i]; s.tail != nil {
 			continue
@@ -186,7 +186,7 @@ func (r *syncer) tails(ix *hackage.Index, positions []index.Position) ([]*index.
 
 func (r *syncer) tailsFrom(ix *hackage.Index, from index.Position, positions []index.Position) ([]*index.Delta, index.Position, error) {
 	log := ix.Log(from)
-	tails, err := index.ScanEach(log, r.take, positions...)
+	tails, err := index.ScanEach(log, r.Take, positions...)
 	if err == nil {
 		info := ix.TarInfo()
 		err = log.Finish(info.Length, info.SHA256)
@@ -196,9 +196,9 @@ func (r *syncer) tailsFrom(ix *hackage.Index, from index.Position, positions []i
 
 // acceptRewrite puts a site whose position the index does not have back to the
 // start, if the user said so; else its error says what is the matter.
-func (r *syncer) acceptRewrite(s *site, end index.Position) error {
+func (r *syncer) acceptRewrite(s *Target, end index.Position) error {
 	err := s.rewritten(end)
-	if !r.o.AcceptRewrite {
+	if !r.AcceptRewrite {
 		first := "If"
 		if s.bucket != nil {
 			first = "First remove " + mirror.StateKey + " from it: the next run then compares everything. If that does not help, and"
@@ -214,7 +214,7 @@ func (r *syncer) acceptRewrite(s *site, end index.Position) error {
 
 // fillRepositories commits and pushes, all repositories concurrently.
 func (r *syncer) fillRepositories(ctx context.Context) {
-	r.each(r.repositories(), func(s *site) error { return r.limit(s) })
+	r.each(r.repositories(), func(s *Target) error { return r.limit(s) })
 	if len(r.repositories()) == 0 {
 		return
 	}
@@ -222,18 +222,18 @@ func (r *syncer) fillRepositories(ctx context.Context) {
 	for _, s := range r.repositories() {
 		total += s.tail.Entries
 	}
-	r.progress.Start("repositories", "entries", int64(total))
-	defer r.progress.Done()
-	r.each(r.repositories(), func(s *site) error { return r.update(ctx, s) })
+	r.Progress.Start("repositories", "entries", int64(total))
+	defer r.Progress.Done()
+	r.each(r.repositories(), func(s *Target) error { return r.update(ctx, s) })
 }
 
 // limit takes from a repository's tail what lies behind the place that the run
 // got to before its time was up.
-func (r *syncer) limit(s *site) error {
+func (r *syncer) limit(s *Target) error {
 	if r.reached == r.end.Length || s.State().Position.Length >= r.reached {
 		return nil
 	}
-	return s.scanTo(r.take, r.reached)
+	return s.scanTo(r.Take, r.reached)
 }
 
 // tries is how often a repository that others push to is read anew.
@@ -241,7 +241,7 @@ const tries = 5
 
 // update commits and pushes what a repository lacks. When somebody else pushed
 // meanwhile it reads the new state and goes on from there.
-func (r *syncer) update(ctx context.Context, s *site) error {
+func (r *syncer) update(ctx context.Context, s *Target) error {
 	for try := 1; ; try++ {
 		if r.reached < r.end.Length && s.State().Position.Length >= r.reached {
 			return nil // the time was up before the run got to what it lacks
@@ -249,10 +249,10 @@ func (r *syncer) update(ctx context.Context, s *site) error {
 		err := r.updateOnce(ctx, s)
 		switch {
 		case errors.Is(err, gitrepo.ErrMoved) && try < tries && ctx.Err() == nil:
-			r.progress.Note(fmt.Sprintf("somebody else changed %s %q; reading it again", s.kind, s))
-			err = s.load(ctx, r.packages, r.shard, r.o.Full)
+			r.Progress.Note(fmt.Sprintf("somebody else changed %s %q; reading it again", s.kind, s))
+			err = s.load(ctx, r.Packages, r.Shard, r.Full)
 		case errors.Is(err, state.ErrForm) && try < tries:
-			r.progress.Note(fmt.Sprintf("%s %q: %v; comparing all of it with the index", s.kind, s, err))
+			r.Progress.Note(fmt.Sprintf("%s %q: %v; comparing all of it with the index", s.kind, s, err))
 			s.Forget(err.Error())
 			err = nil
 		default:
@@ -262,7 +262,7 @@ func (r *syncer) update(ctx context.Context, s *site) error {
 			return err
 		}
 		if s.State().Position.Length > r.reached {
-			r.progress.Note(fmt.Sprintf("another run has updated %s %q further", s.kind, s))
+			r.Progress.Note(fmt.Sprintf("another run has updated %s %q further", s.kind, s))
 			return nil
 		}
 		if err := r.scanAgain(ctx, s); err != nil {
@@ -272,7 +272,7 @@ func (r *syncer) update(ctx context.Context, s *site) error {
 }
 
 // scanAgain is scan for a site whose position changed in the run.
-func (r *syncer) scanAgain(ctx context.Context, s *site) error {
+func (r *syncer) scanAgain(ctx context.Context, s *Target) error {
 	if _, err := r.scan(ctx, s); err != nil {
 		return err
 	}
@@ -283,7 +283,7 @@ func (r *syncer) scanAgain(ctx context.Context, s *site) error {
 }
 
 // updateOnce is one try of update.
-func (r *syncer) updateOnce(ctx context.Context, s *site) error {
+func (r *syncer) updateOnce(ctx context.Context, s *Target) error {
 	wants, err := s.repo.Wants(ctx, s.tail)
 	if err != nil {
 		return err
@@ -295,9 +295,9 @@ func (r *syncer) updateOnce(ctx context.Context, s *site) error {
 }
 
 // rehearse is the last step of an update, which in a dry run writes nothing.
-func (r *syncer) rehearse(ctx context.Context, s *site) (err error) {
+func (r *syncer) rehearse(ctx context.Context, s *Target) (err error) {
 	var deprecated []byte
-	if s.kind == hashesKind {
+	if s.kind == HashesKind {
 		if deprecated, err = r.deprecated(); err != nil {
 			return err
 		}
@@ -310,11 +310,11 @@ func (r *syncer) rehearse(ctx context.Context, s *site) (err error) {
 }
 
 // input is what an update of a repository is made of.
-func (r *syncer) input(s *site, deprecated []byte) allcabal.Input {
+func (r *syncer) input(s *Target, deprecated []byte) allcabal.Input {
 	return allcabal.Input{
 		Index: s.index, Tail: s.tail, Seen: r.metadata.Seen(), Outcome: r.outcomes.get,
-		Deprecated: deprecated, Selected: r.take, Packages: r.packages,
-		Done: func() { r.progress.Add(1, 0, "") },
+		Deprecated: deprecated, Selected: r.Take, Packages: r.Packages,
+		Done: func() { r.Progress.Add(1, 0, "") },
 	}
 }
 
@@ -322,12 +322,12 @@ func (r *syncer) input(s *site, deprecated []byte) allcabal.Input {
 // none. Nothing signs it and nobody builds on it, so one that cannot be read is
 // only told of.
 func (r *syncer) readDeprecated(ctx context.Context) ([]byte, error) {
-	raw, err := r.upstream.Deprecated(ctx)
+	raw, err := r.Upstream.Deprecated(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil && ctx.Err() == nil {
-		r.warn(fmt.Sprintf("deprecated.json was not updated: %v", err))
+		r.Warn(fmt.Sprintf("deprecated.json was not updated: %v", err))
 		return nil, nil
 	}
 	return raw, ctx.Err()
@@ -356,18 +356,18 @@ func (r *syncer) fetchMissing(ctx context.Context, wants []state.Want) error {
 }
 
 // buckets and repositories return the live sites of a kind.
-func (r *syncer) buckets() []*site {
-	return r.only(func(s *site) bool { return s.bucket != nil })
+func (r *syncer) buckets() []*Target {
+	return r.only(func(s *Target) bool { return s.bucket != nil })
 }
 
-func (r *syncer) repositories() []*site {
-	return r.only(func(s *site) bool { return s.repo != nil })
+func (r *syncer) repositories() []*Target {
+	return r.only(func(s *Target) bool { return s.repo != nil })
 }
 
 // only looks at no site of another kind, because that one may be under way.
-func (r *syncer) only(kind func(*site) bool) []*site {
-	var out []*site
-	for _, s := range r.sites {
+func (r *syncer) only(kind func(*Target) bool) []*Target {
+	var out []*Target
+	for _, s := range r.Targets {
 		if kind(s) && s.err == nil {
 			out = append(out, s)
 		}
@@ -386,10 +386,10 @@ func (r *syncer) explain(err error) error {
 	case errors.Is(err, tuf.ErrExpired):
 		hint = "; upstream has not renewed it, or the clock of this machine is wrong. Nothing was changed"
 	case errors.Is(err, tuf.ErrRollback):
-		hint = "; upstream shows older files than a destination has seen, as " + farthest(r.sites).witness(r.o.Tag) +
+		hint = "; upstream shows older files than a destination has seen, as " + farthest(r.Targets).witness(r.Tag) +
 			" says. Nothing was changed. If this happens again, ask upstream's operator; if what it says is wrong, remove it"
 	case errors.Is(err, hackage.ErrTorn):
 		hint = "; nothing was changed, and the next run tries again"
 	}
-	return fmt.Errorf("upstream %q: %w%s", r.upstream, err, hint)
+	return fmt.Errorf("upstream %q: %w%s", r.Upstream, err, hint)
 }

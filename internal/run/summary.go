@@ -1,7 +1,6 @@
 package run
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,16 +19,16 @@ import (
 // intent is the first line of a run: what will be done, and where.
 func (r *syncer) intent() string {
 	var to []string
-	for _, s := range r.sites {
+	for _, s := range r.Targets {
 		to = append(to, fmt.Sprintf("%s %s", s.kind, s))
 	}
 	verb := "mirroring"
-	if r.dryRun {
+	if r.DryRun {
 		verb = "dry run, writing nothing: would mirror"
 	}
-	line := fmt.Sprintf("%s %s to %s", verb, r.upstream, strings.Join(to, ", "))
-	if r.packages != "" {
-		line += ", only packages " + r.packages
+	line := fmt.Sprintf("%s %s to %s", verb, r.Upstream, strings.Join(to, ", "))
+	if r.Packages != "" {
+		line += ", only packages " + r.Packages
 	}
 	return line
 }
@@ -38,16 +37,16 @@ func (r *syncer) intent() string {
 // its end, if anything did. Everything that the run began has come to rest.
 func (r *syncer) facts(ctx context.Context, err error) *report.Run {
 	run := &report.Run{
-		Tool: program + " " + r.env.Version, Upstream: r.o.Upstream, Packages: r.packages, DryRun: r.dryRun, Verbose: r.o.Verbose,
-		Began: r.began, Took: r.env.Now().Sub(r.began), Aborted: err != nil,
-		PublicURL: r.publicURL, Tag: r.o.Tag, Revised: r.revised(),
+		Tool: r.Tool, Upstream: r.Address, Packages: r.Packages, DryRun: r.DryRun, Verbose: r.Verbose,
+		Began: r.Began, Took: r.Now().Sub(r.Began), Aborted: err != nil,
+		PublicURL: r.PublicURL, Tag: r.Tag, Revised: r.revised(),
 		Left: r.left, Phases: r.timeline.inOrder(), Expiries: r.expiries(),
 	}
-	if r.signer != nil {
-		run.Fingerprint = r.signer.Fingerprint()
+	if r.Signer != nil {
+		run.Fingerprint = r.Signer.Fingerprint()
 	}
 	owed := state.Ledger{}
-	for _, s := range r.sites {
+	for _, s := range r.Targets {
 		r.addSite(ctx, run, s)
 		if s.destination == nil {
 			continue
@@ -61,7 +60,7 @@ func (r *syncer) facts(ctx context.Context, err error) *report.Run {
 	for _, release := range owed.Sorted() {
 		line := report.Record{Release: release, Reason: owed[release].Reason, Since: owed[release].Since}
 		if line.Reason == state.Mismatch {
-			r.mismatches.tell(&line, r.sites)
+			r.mismatches.tell(&line, r.Targets)
 		}
 		run.Ledger = append(run.Ledger, line)
 	}
@@ -70,10 +69,10 @@ func (r *syncer) facts(ctx context.Context, err error) *report.Run {
 	if r.outcomes != nil {
 		_, run.Bytes = r.outcomes.came()
 	}
-	if r.dryRun {
+	if r.DryRun {
 		run.Left = 0
 	}
-	if r.dryRun || r.o.Full {
+	if r.DryRun || r.Full {
 		run.Bytes = 0
 		for _, release := range run.New {
 			run.Bytes += release.Size
@@ -84,12 +83,12 @@ func (r *syncer) facts(ctx context.Context, err error) *report.Run {
 }
 
 // addSite enters a site.
-func (r *syncer) addSite(ctx context.Context, run *report.Run, s *site) {
+func (r *syncer) addSite(ctx context.Context, run *report.Run, s *Target) {
 	d := report.Destination{Kind: s.kind, Name: s.String(), Took: s.took}
 	if s.err != nil {
 		d.Err = s.err.Error()
 		if ctx.Err() != nil && errors.Is(s.err, context.Canceled) {
-			d.Err = errInterrupted.Error()
+			d.Err = "interrupted"
 		}
 	}
 	if s.destination != nil {
@@ -106,7 +105,7 @@ func (r *syncer) addSite(ctx context.Context, run *report.Run, s *site) {
 		stats := s.bucket.Stats()
 		d.Changed, d.Tarballs, d.Revisions, d.Bytes = stats.Bytes > 0, stats.Tarballs, stats.Revisions, stats.Bytes
 		took = stats.Revisions
-		if r.o.Full {
+		if r.Full {
 			d.Read, d.ReadBytes = stats.Read, stats.ReadBytes
 		}
 		r.addMissing(run, s)
@@ -131,7 +130,7 @@ func (r *syncer) addSite(ctx context.Context, run *report.Run, s *site) {
 		if s.tail.Skipped.Count > run.Skipped.Count {
 			run.Skipped = s.tail.Skipped
 		}
-		if s.bucket != nil && r.dryRun {
+		if s.bucket != nil && r.DryRun {
 			took = revisions(s.tail)
 		}
 	}
@@ -141,7 +140,7 @@ func (r *syncer) addSite(ctx context.Context, run *report.Run, s *site) {
 
 // addMissing tells of the tarballs that a full comparison found missing, although the
 // bucket said that it holds them.
-func (r *syncer) addMissing(run *report.Run, s *site) {
+func (r *syncer) addMissing(run *report.Run, s *Target) {
 	var names []string
 	for _, release := range s.bucket.Missing() {
 		news, owed := s.tail.Changes[release], s.before.Ledger[release].Reason != ""
@@ -165,7 +164,7 @@ const maxMissing = 20
 // run that reads the whole index does not know what was there.
 func (r *syncer) revised() (names []index.Release) {
 	var read *index.Delta
-	for _, s := range r.sites {
+	for _, s := range r.Targets {
 		if s.tail != nil && (read == nil || s.tail.From.Length < read.From.Length) {
 			read = s.tail
 		}
@@ -203,21 +202,21 @@ func (r *syncer) arrived() []report.Release {
 		out = append(out, report.Release{Release: release, Size: size})
 	}
 	switch {
-	case !slices.ContainsFunc(r.sites, func(s *site) bool { return s.kind != filesKind }):
-		for _, s := range r.sites {
+	case !slices.ContainsFunc(r.Targets, func(s *Target) bool { return s.kind != FilesKind }):
+		for _, s := range r.Targets {
 			for _, release := range s.commit.New {
 				add(release, s.tail.Changes[release].Target.Length)
 			}
 		}
-	case r.dryRun:
+	case r.DryRun:
 		for _, n := range r.wanted {
 			add(n.Release, n.Target.Length)
 		}
-	case r.outcomes != nil && !r.o.Full:
+	case r.outcomes != nil && !r.Full:
 		r.outcomes.each(add)
 	case r.outcomes != nil: // all of them came, to be compared
 		taken := map[index.Release]bool{}
-		for _, s := range r.sites {
+		for _, s := range r.Targets {
 			for _, release := range s.commit.New {
 				taken[release] = true
 			}
@@ -239,7 +238,7 @@ func (r *syncer) arrived() []report.Release {
 // date enters when the new releases came to the index, if somebody wants to
 // know: that takes another reading of what is new of it.
 func (r *syncer) date(ctx context.Context, run *report.Run) {
-	if len(run.New) == 0 || !r.forPrograms() {
+	if len(run.New) == 0 || !r.Detailed {
 		return
 	}
 	at := r.times(ctx, run.New)
@@ -247,9 +246,6 @@ func (r *syncer) date(ctx context.Context, run *report.Run) {
 		run.New[i].Time = at[run.New[i].Release]
 	}
 }
-
-// forPrograms reports whether somebody wants more than what the log says.
-func (r *syncer) forPrograms() bool { return r.o.JSON || report.WantsFiles(r.env.Getenv) }
 
 // A deprecatedList is upstream's list of deprecated packages, before the run and now.
 // Either may be nil.
@@ -276,11 +272,6 @@ func deprecations(before, after []byte) (changes []report.Deprecation) {
 	return changes
 }
 
-// newestFirst puts releases in the order in which people look for them.
-func newestFirst(a, b report.Release) int {
-	return cmp.Or(b.Time.Compare(a.Time), a.Release.Compare(b.Release))
-}
-
 // hurry is how much of the index is still read when the run was interrupted.
 const hurry = 16 << 20
 
@@ -288,8 +279,8 @@ const hurry = 16 << 20
 // earlier run have none.
 func (r *syncer) times(ctx context.Context, releases []report.Release) map[index.Release]time.Time {
 	at := make(map[index.Release]time.Time, len(releases))
-	var first *site
-	for _, s := range r.sites {
+	var first *Target
+	for _, s := range r.Targets {
 		if s.tail != nil && (first == nil || s.tail.From.Length < first.tail.From.Length) {
 			first = s
 		}
@@ -315,7 +306,7 @@ func (r *syncer) times(ctx context.Context, releases []report.Release) map[index
 // not be brought up to date, or of what only a person can mend.
 func (r *syncer) verdict(run *report.Run) error {
 	var errs []error
-	for _, s := range r.sites {
+	for _, s := range r.Targets {
 		if s.err != nil {
 			errs = append(errs, fmt.Errorf("%s %q: %w", s.kind, s.place(), s.err))
 		}
@@ -324,7 +315,7 @@ func (r *syncer) verdict(run *report.Run) error {
 		return errors.Join(errs...)
 	}
 	if errs := slices.Concat(alarms(run), foreign(run), r.pressing(run)); len(errs) > 0 {
-		return &ExitError{Code: CodeDegraded, Err: errors.Join(errs...)}
+		return &DegradedError{errors.Join(errs...)}
 	}
 	return nil
 }

@@ -1,3 +1,6 @@
+// Package run brings a mirror's buckets and repositories up to date with upstream: it
+// plans what each lacks, downloads that once for all, publishes it, and says what was
+// done. What it works on is opened by its caller.
 package run
 
 import (
@@ -20,33 +23,58 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
-	"github.com/hackage-mirror/hackage-mirror/internal/temp"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
-// A syncer is one run, from the options to the summary.
-type syncer struct {
-	o        *Options
-	env      Env
-	progress progress.Progress
-	began    time.Time
-	dir      string // private, removed at the end
-	take     func(pkg string) bool
-	// publicURL is the mirror's address in the records: the option's, or the
-	// first that a bucket's address names.
-	publicURL string
-	packages  string // as the state of a destination spells the selection
+// A Config is what a run is told, and what it works on, opened. Whoever opened that
+// closes it after the run's Result.
+type Config struct {
+	Address   string // upstream's
+	Upstream  *hackage.Upstream
+	Pinned    tuf.Pinned // whom upstream is verified by
+	Targets   []*Target
+	Signer    *openpgp.Signer // nil without repositories
+	Patterns  []string        // of the packages that are selected
+	Take      func(pkg string) bool
+	Shard     mirror.Shard
+	PublicURL string // the mirror's address in the records
+	// Branch and Tag are those of the repositories.
+	Branch, Tag string
+	Accepted    []Accepted // mismatches that were acknowledged
 
-	upstream *hackage.Upstream
-	sites    []*site
+	AcceptRewrite, Full, DryRun, Verbose bool
+	// Detailed says that somebody reads more than what the log says.
+	Detailed    bool
+	TimeLimit   time.Duration // zero for none
+	Concurrency int
+	BatchSize   int // of tarballs, zero for a thousand
+
+	Tool     string // program and version
+	Page     string // of the run on GitHub, and GitHub is its server; both may be empty
+	GitHub   string
+	OnRunner bool // the options come from the variables of a workflow
+
+	Dir      string    // private, for the run alone
+	Began    time.Time // when the opening began
+	Now      func() time.Time
+	Progress progress.Progress
+	Warn     func(string)
+	// Unopened is why the run cannot begin, if it cannot: that is all there is to
+	// tell of it.
+	Unopened error
+}
+
+// A syncer is one run, from what was opened to the summary.
+type syncer struct {
+	Config
+	Packages string // as the state of a destination spells the selection
+
 	metadata *hackage.Metadata // nil: the same as the newest that a site has seen
 	index    *hackage.Index    // nil: no site needs it
 	left     int               // tarballs that are still to come
 	end      index.Position    // of the index
 	reached  int64             // length of the index that the run got to
 	filling  time.Time         // when tarballs began to come
-	shard    mirror.Shard
-	dryRun   bool
 	closers  []func() error
 
 	outcomes   *outcomes
@@ -61,85 +89,74 @@ type syncer struct {
 	wholeIndex *hackage.Index
 
 	timeline *timeline
-	signer   *openpgp.Signer // nil without repositories
-	wanted   []need          // in a dry run: what would be fetched
+	wanted   []need // in a dry run: what would be fetched
 }
 
-// An unready error is what keeps a run from beginning, such as a key that is none.
-type unready struct{ error }
+// A DegradedError is of a run that did all it could, and found something for a person.
+type DegradedError struct{ error }
 
-func (e *unready) Unwrap() error { return e.error }
+// Unwrap returns what was found.
+func (e *DegradedError) Unwrap() error { return e.error }
 
-// runSync brings every destination up to date, and says what was done.
-func runSync(ctx context.Context, o *Options, env Env) error {
-	run, err := syncWatching(ctx, o, env)
-	return errors.Join(err, tell(ctx, run, err, o, env))
+// A Result is what became of a run. It is closed when all was told.
+type Result struct {
+	*report.Run
+	// Err is what the command ends with.
+	Err error
+	// Seen names the newest metadata that the run knows of.
+	Seen state.Seen
+
+	syncer  *syncer
+	aborted error // what ended the run before its end
 }
 
-// syncOnce is one run, of which those hear who watch from outside. There are facts
-// to tell of it even if it failed. Seen names the newest metadata that it knows of.
-func syncOnce(ctx context.Context, o *Options, env Env) (run *report.Run, seen state.Seen, err error) {
-	now := env.Now()
+// Run brings every target up to date. There are facts to tell of it even if it failed.
+func Run(ctx context.Context, c Config) *Result {
 	r := &syncer{
-		o: o, env: env, progress: env.progress(o.Verbose), began: now,
-		publicURL: o.publicURL(),
-		packages:  strings.Join(o.Packages, ","), dryRun: o.DryRun,
-		timeline: &timeline{now: env.Now, began: now}, mismatches: newMismatches(o, env),
+		Config: c, Packages: strings.Join(c.Patterns, ","),
+		timeline:   &timeline{now: c.Now, began: c.Began, phases: []report.Phase{{Name: "opening", End: c.Now().Sub(c.Began)}}},
+		mismatches: newMismatches(c),
 	}
-	outside := newCaller(o, env)
-	outside.begin(ctx)
-	folder, err := temp.Make()
+	err := c.Unopened
 	if err == nil {
-		r.dir = folder.Path
-		defer func() { err = errors.Join(err, r.close(), folder.Close()) }()
 		err = r.begin(ctx)
 	}
-	aborted := err
-	run = r.facts(ctx, aborted)
-	if aborted == nil {
-		err = r.verdict(run)
+	result := &Result{Err: err, aborted: err, syncer: r, Run: r.facts(ctx, err)}
+	if err == nil {
+		result.Err = r.verdict(result.Run)
 	}
-	judge(ctx, run, err)
-	r.call(ctx, outside, run)
-	r.tellReaders(ctx, run, aborted)
-	return run, r.seen(), err
+	result.Seen = r.seen()
+	return result
 }
 
-// call tells those who watch from outside how the run ended, before anything that
-// may take long where a bucket is slow: a run that was interrupted has seconds.
-func (r *syncer) call(ctx context.Context, outside *caller, run *report.Run) {
-	now := statusOf(run, r.env)
-	for _, s := range r.sites {
+// Index says how far the mirror is: as the first bucket that has a state does, or else
+// as it is known otherwise.
+func (r *Result) Index(known status.Index) status.Index {
+	for _, s := range r.syncer.Targets {
 		if s.bucket != nil && s.bucket.CanTell() {
-			now.Index = r.publicIndex(s, &status.Status{Index: now.Index})
-			break
+			return r.syncer.publicIndex(s, &status.Status{Index: known})
 		}
 	}
-	if outside.end(ctx, run, changed(r.notified(now.Health), now)) {
-		r.keepNotified(ctx, now.Health)
-	}
+	return known
 }
+
+// Close ends what the run holds open.
+func (r *Result) Close() error { return r.syncer.close() }
 
 // seen names the newest metadata that the run knows of.
 func (r *syncer) seen() state.Seen {
 	if r.metadata != nil {
 		return r.metadata.Seen()
 	}
-	return trusted(r.sites)
+	return trusted(r.Targets)
 }
 
-// begin makes everything ready and runs.
+// begin makes room for what comes of the run, and runs.
 func (r *syncer) begin(ctx context.Context) (err error) {
-	if r.outcomes, err = newOutcomes(r.dir); err != nil {
+	if r.outcomes, err = newOutcomes(r.Dir); err != nil {
 		return err
 	}
 	r.closers = append(r.closers, r.outcomes.Close)
-	end := r.timeline.begin("opening")
-	err = r.open(ctx)
-	end()
-	if err != nil {
-		return &unready{err}
-	}
 	return r.run(ctx)
 }
 
@@ -147,11 +164,11 @@ func (r *syncer) begin(ctx context.Context) (err error) {
 // repositories, and last what makes it known.
 func (r *syncer) run(ctx context.Context) error {
 	r.deprecated = sync.OnceValues(func() ([]byte, error) { return r.readDeprecated(ctx) })
-	r.progress.Note(r.intent())
+	r.Progress.Note(r.intent())
 	end := r.timeline.begin("states")
 	r.readStates(ctx)
 	end()
-	if len(live(r.sites)) == 0 {
+	if len(live(r.Targets)) == 0 {
 		return ctx.Err()
 	}
 	r.sayWhy()
@@ -161,7 +178,7 @@ func (r *syncer) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.checked = r.env.Now()
+	r.checked = r.Now()
 	r.warnOfExpiry()
 	settled, err := r.settled(ctx)
 	if err != nil {
@@ -170,7 +187,7 @@ func (r *syncer) run(ctx context.Context) error {
 	if !settled {
 		return r.advance(ctx)
 	}
-	if !r.dryRun && r.metadata != nil {
+	if !r.DryRun && r.metadata != nil {
 		defer r.timeline.begin("signed files")()
 		r.publishMetadata(ctx)
 	}
@@ -181,9 +198,9 @@ func (r *syncer) run(ctx context.Context) error {
 // file that is needed next.
 func (r *syncer) readStates(ctx context.Context) {
 	var group errgroup.Group
-	if sites := live(r.sites); len(sites) > 0 {
-		group.Go(func() error { r.upstream.Ahead(ctx); return nil })
-		r.each(sites, func(s *site) error { return s.load(ctx, r.packages, r.shard, r.o.Full) })
+	if sites := live(r.Targets); len(sites) > 0 {
+		group.Go(func() error { r.Upstream.Ahead(ctx); return nil })
+		r.each(sites, func(s *Target) error { return s.load(ctx, r.Packages, r.Shard, r.Full) })
 	}
 	_ = group.Wait() // what went wrong is told where it is needed
 }
@@ -198,15 +215,15 @@ func (r *syncer) advance(ctx context.Context) error {
 		return err
 	}
 	needs, err := r.needs(ctx)
-	if err == nil && !r.dryRun && slices.ContainsFunc(needs, func(n need) bool { return !n.owed }) && !r.canWrite(ctx) {
+	if err == nil && !r.DryRun && slices.ContainsFunc(needs, func(n need) bool { return !n.owed }) && !r.canWrite(ctx) {
 		needs, err = r.needs(ctx) // of those that can be written
 	}
 	r.left = len(needs)
-	if r.dryRun {
+	if r.DryRun {
 		r.wanted = needs
-		r.each(r.repositories(), func(s *site) error { return r.rehearse(ctx, s) })
+		r.each(r.repositories(), func(s *Target) error { return r.rehearse(ctx, s) })
 	}
-	if err != nil || r.dryRun || len(live(r.sites)) == 0 {
+	if err != nil || r.DryRun || len(live(r.Targets)) == 0 {
 		return err
 	}
 	if len(needs) > 0 {
@@ -236,8 +253,8 @@ func (r *syncer) advance(ctx context.Context) error {
 // its first tarball: nobody waits for a slow one, and what comes is not in vain.
 func (r *syncer) canWrite(ctx context.Context) bool {
 	defer r.timeline.begin("permissions")()
-	before := live(r.sites)
-	r.each(before, func(s *site) error {
+	before := live(r.Targets)
+	r.each(before, func(s *Target) error {
 		switch {
 		case s.repo != nil:
 			return s.repo.MayPush(ctx)
@@ -246,15 +263,15 @@ func (r *syncer) canWrite(ctx context.Context) bool {
 		}
 		return nil
 	})
-	return len(live(r.sites)) == len(before)
+	return len(live(r.Targets)) == len(before)
 }
 
 // sayFailed says, before the tarballs of the others come, which destinations have
 // failed already: a first fill may go on for hours. The run ends with their errors.
 func (r *syncer) sayFailed() {
-	for _, s := range r.sites {
+	for _, s := range r.Targets {
 		if s.err != nil {
-			r.progress.Note(fmt.Sprintf("%s%s %q: %v; the other destinations go on without it", errorMark, s.kind, s.place(), s.err))
+			r.Progress.Note(fmt.Sprintf("%s%s %q: %v; the other destinations go on without it", progress.ErrorMark, s.kind, s.place(), s.err))
 		}
 	}
 }
@@ -263,29 +280,29 @@ func (r *syncer) sayFailed() {
 func (r *syncer) sayWhy() {
 	for _, s := range r.buckets() {
 		if s.unread != nil {
-			r.progress.Note(fmt.Sprintf("%s %q: its state could not be read (%v); everything is compared", s.kind, s, s.unread))
+			r.Progress.Note(fmt.Sprintf("%s %q: its state could not be read (%v); everything is compared", s.kind, s, s.unread))
 		}
 	}
 	for _, s := range r.repositories() {
 		if why := s.repo.Adopting(); why != "" {
-			r.progress.Note(fmt.Sprintf("%s %q: all of it is compared with the index, because %s", s.kind, s, why))
+			r.Progress.Note(fmt.Sprintf("%s %q: all of it is compared with the index, because %s", s.kind, s, why))
 		} else if why := s.repo.Due(); why != "" {
-			r.progress.Note(fmt.Sprintf("%s %q: %s", s.kind, s, why))
+			r.Progress.Note(fmt.Sprintf("%s %q: %s", s.kind, s, why))
 		}
 	}
 }
 
 // each does one step for several sites concurrently. An error stays with its
 // site; if the context ended the run as a whole says so.
-func (r *syncer) each(sites []*site, step func(*site) error) {
+func (r *syncer) each(sites []*Target, step func(*Target) error) {
 	var group errgroup.Group
 	for _, s := range sites {
 		group.Go(func() error {
-			begun := r.env.Now()
+			begun := r.Now()
 			if err := step(s); err != nil {
 				s.err = err
 			}
-			s.took += r.env.Now().Sub(begun)
+			s.took += r.Now().Sub(begun)
 			return nil
 		})
 	}
@@ -296,9 +313,9 @@ func (r *syncer) each(sites []*site, step func(*site) error) {
 // nil if upstream has nothing newer than what every site has.
 func (r *syncer) readMetadata(ctx context.Context) error {
 	defer r.timeline.begin("metadata")()
-	seen := trusted(live(r.sites))
+	seen := trusted(live(r.Targets))
 	if r.allAt(seen) {
-		m, err := r.upstream.Metadata(ctx, seen)
+		m, err := r.Upstream.Metadata(ctx, seen)
 		if errors.Is(err, hackage.ErrUnchanged) {
 			return nil
 		}
@@ -313,18 +330,18 @@ func (r *syncer) readMetadata(ctx context.Context) error {
 // none such, what signed tags say must hold all the same. A bucket that says more
 // fails alone.
 func (r *syncer) rereadMetadata(ctx context.Context) error {
-	sites := live(r.sites)
-	all, signed := floor(sites), floor(slices.DeleteFunc(slices.Clone(sites), func(s *site) bool { return !s.signed() }))
-	m, err := r.upstream.Metadata(ctx, all)
+	sites := live(r.Targets)
+	all, signed := floor(sites), floor(slices.DeleteFunc(slices.Clone(sites), func(s *Target) bool { return !s.signed() }))
+	m, err := r.Upstream.Metadata(ctx, all)
 	if errors.Is(err, tuf.ErrRollback) && all != signed {
-		m, err = r.upstream.Metadata(ctx, signed)
+		m, err = r.Upstream.Metadata(ctx, signed)
 	}
 	if err != nil {
 		return r.explain(err)
 	}
 	for _, s := range sites {
 		if s.ahead(m) {
-			s.err = s.fromTheFuture(m, r.o.Tag)
+			s.err = s.fromTheFuture(m, r.Tag)
 		}
 	}
 	r.metadata = m
@@ -333,7 +350,7 @@ func (r *syncer) rereadMetadata(ctx context.Context) error {
 
 // fromTheFuture is the error of a site that says it has seen newer metadata than
 // upstream has.
-func (s *site) fromTheFuture(m *hackage.Metadata, tag string) error {
+func (s *Target) fromTheFuture(m *hackage.Metadata, tag string) error {
 	said, seen := s.before.Seen, m.Seen()
 	return fmt.Errorf("upstream shows metadata of versions %d, %d, %d and %d (root, timestamp, snapshot, mirrors), but %s says that versions %d, %d, %d and %d were seen: %w; "+
 		"nothing was changed here. If this happens again, ask upstream's operator; if the file is wrong, remove it, and the next run compares everything",
@@ -349,12 +366,12 @@ func (r *syncer) allAt(seen state.Seen) bool {
 		return false
 	}
 	var end index.Position
-	for _, s := range live(r.sites) {
+	for _, s := range live(r.Targets) {
 		if s.before.Seen.Timestamp == seen.Timestamp && (end.IsZero() || s.signed()) {
 			end = s.before.Position
 		}
 	}
-	for _, s := range live(r.sites) {
+	for _, s := range live(r.Targets) {
 		if s.due() || s.State().Position != end || s.bucket != nil && (s.before.Seen != seen || seen.Index == "") {
 			return false
 		}
@@ -366,7 +383,7 @@ func (r *syncer) allAt(seen state.Seen) bool {
 // at its end, and what they owe is still not available.
 func (r *syncer) settled(ctx context.Context) (bool, error) {
 	if r.metadata != nil {
-		for _, s := range live(r.sites) {
+		for _, s := range live(r.Targets) {
 			if !s.atEnd(r.metadata) {
 				return false, nil
 			}
@@ -388,19 +405,19 @@ func (r *syncer) settled(ctx context.Context) (bool, error) {
 // the answers are those that the ledgers have.
 func (r *syncer) sameOwed(ctx context.Context) (bool, error) {
 	owed := map[state.Tarball]mirror.Want{}
-	for _, s := range live(r.sites) {
-		for _, w := range s.State().WantsInTurn(&index.Delta{}, s.turn(r.env.Now(), quietOwed)) {
+	for _, s := range live(r.Targets) {
+		for _, w := range s.State().WantsInTurn(&index.Delta{}, s.turn(r.Now(), quietOwed)) {
 			owed[w.Tarball] = mirror.Want{Tarball: w.Tarball, Owed: true, Digests: true}
 		}
 	}
-	if len(owed) == 0 || r.dryRun {
+	if len(owed) == 0 || r.DryRun {
 		return true, nil
 	}
 	outcomes, err := r.fetcher().Fetch(ctx, slices.Collect(maps.Values(owed)))
 	if err != nil {
 		return false, err
 	}
-	for _, s := range live(r.sites) {
+	for _, s := range live(r.Targets) {
 		for release, pending := range s.State().Ledger {
 			outcome, asked := outcomes[state.Tarball{Release: release, Target: pending.Target}]
 			if asked && !sameReason(pending.Reason, outcome.Err) {
@@ -423,5 +440,14 @@ func sameReason(before state.Reason, err error) bool {
 
 // timeIsUp reports whether no new work is to be started.
 func (r *syncer) timeIsUp() bool {
-	return r.o.TimeLimit > 0 && r.env.Now().Sub(r.began) >= r.o.TimeLimit
+	return r.TimeLimit > 0 && r.Now().Sub(r.Began) >= r.TimeLimit
+}
+
+// close ends what the run opened, the last first.
+func (r *syncer) close() error {
+	var errs []error
+	for i := len(r.closers) - 1; i >= 0; i-- {
+		errs = append(errs, r.closers[i]())
+	}
+	return errors.Join(errs...)
 }

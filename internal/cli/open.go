@@ -1,0 +1,306 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/open"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo/sshauth"
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
+	"github.com/hackage-mirror/hackage-mirror/internal/paste"
+	"github.com/hackage-mirror/hackage-mirror/internal/report"
+	"github.com/hackage-mirror/hackage-mirror/internal/run"
+	"github.com/hackage-mirror/hackage-mirror/internal/selection"
+	"github.com/hackage-mirror/hackage-mirror/internal/temp"
+	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
+)
+
+// An opening makes ready what a run works on, and ends it afterwards.
+type opening struct {
+	run.Config
+	o       *Options
+	env     Env
+	closers []func() error
+}
+
+// newOpening returns the opening of a run that begins now.
+func newOpening(o *Options, env Env) *opening {
+	bar := env.progress(o.Verbose)
+	return &opening{o: o, env: env, Config: run.Config{
+		Address: o.Upstream, Pinned: o.pinned(), Patterns: o.Packages, PublicURL: o.publicURL(), Branch: o.Branch, Tag: o.Tag, Accepted: o.accepted(),
+		AcceptRewrite: o.AcceptRewrite, Full: o.Full, DryRun: o.DryRun, Verbose: o.Verbose, Detailed: o.JSON || report.WantsFiles(env.Getenv),
+		TimeLimit: o.TimeLimit, Concurrency: o.Concurrency, BatchSize: env.stretch,
+		Tool: program + " " + env.Version, Page: report.RunPage(env.Getenv), GitHub: env.Getenv("GITHUB_SERVER_URL"), OnRunner: env.Getenv("GITHUB_ACTIONS") == "true",
+		Began: env.Now(), Now: env.Now, Progress: bar, Warn: func(text string) {
+			if !env.console.Tell(report.Warning, text) {
+				bar.Note("warning: " + text)
+			}
+		},
+	}}
+}
+
+// open makes everything ready. What the run cannot do without is in Unopened.
+func (op *opening) open(ctx context.Context) run.Config {
+	folder, err := temp.Make()
+	if err == nil {
+		op.Dir = folder.Path
+		op.closers = append(op.closers, folder.Close)
+		if err = op.openAll(ctx); err != nil {
+			err = &unready{err}
+		}
+	}
+	op.Unopened = err
+	return op.Config
+}
+
+// openAll makes upstream and all destinations ready. A destination that cannot be
+// opened fails alone.
+func (op *opening) openAll(ctx context.Context) (err error) {
+	if op.Take, err = selection.Parse(op.o.Packages); err != nil {
+		return err
+	}
+	if op.Shard, err = op.o.shard(); err != nil {
+		return err
+	}
+	remotes, err := op.o.remotes()
+	if err != nil {
+		return err
+	}
+	if op.Shard.Number > 0 {
+		remotes = nil // the job that gathers the shards fills the repositories
+	}
+	if len(remotes) > 0 && op.o.SigningKey.IsSet() { // before anything is made
+		if op.Signer, err = openpgp.NewSigner(op.o.SigningKey.Bytes(), op.o.SigningPassphrase.Bytes(), op.Now); err != nil {
+			return err
+		}
+	}
+	if op.Upstream, err = op.openUpstream(); err != nil {
+		return err
+	}
+	if err := op.openBuckets(ctx); err != nil {
+		return err
+	}
+	return op.openRepositories(ctx, remotes)
+}
+
+// openUpstream makes upstream ready. The root.json files of the buckets are looked at
+// by it, which checks each against the pinned keys.
+func (op *opening) openUpstream() (*hackage.Upstream, error) {
+	options := op.o.upstreamOptions(op.env)
+	options.User, options.Password = op.o.UpstreamUser, op.o.UpstreamPassword.Bytes()
+	options.KnownRoots = func(ctx context.Context) (roots [][]byte) {
+		for _, t := range op.Targets {
+			if raw := t.Root(ctx); raw != nil {
+				roots = append(roots, raw)
+			}
+		}
+		return roots
+	}
+	options.Notify = func(retry hackage.Retry) {
+		again := "trying again"
+		if wait := retry.Wait.Round(time.Second); wait > 0 {
+			again += " in " + report.Took(wait)
+		}
+		op.Progress.Note(fmt.Sprintf("%s: attempt %d failed: %v; %s", retry.What, retry.Attempt, retry.Err, again))
+	}
+	if op.env.tune != nil {
+		op.env.tune(&options)
+	}
+	return hackage.Open(op.o.Upstream, options)
+}
+
+// upstreamOptions say whom to trust, and who asks.
+func (o *Options) upstreamOptions(env Env) hackage.Options {
+	return hackage.Options{Pinned: o.pinned(), UserAgent: hackage.UserAgent(env.Version), Now: env.Now}
+}
+
+// pinned returns the keys to trust.
+func (o *Options) pinned() tuf.Pinned {
+	pinned := tuf.HackagePinned()
+	if len(o.RootKeys) > 0 {
+		pinned.KeyIDs = o.RootKeys
+	}
+	pinned.Threshold = o.KeyThreshold
+	return pinned
+}
+
+// accepted returns the mismatches that were acknowledged; Check refuses what is none.
+func (o *Options) accepted() (all []run.Accepted) {
+	for _, text := range o.AcceptMismatch {
+		if a, err := run.ParseAccepted(text); err == nil {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// openBuckets makes the buckets ready.
+func (op *opening) openBuckets(ctx context.Context) error {
+	defaults, err := op.o.bucketOptions(op.env)
+	if err != nil {
+		return err
+	}
+	defaults.Notify, defaults.Full = op.Progress.Note, op.o.Full
+	for _, text := range op.o.Bucket {
+		op.Targets = append(op.Targets, op.openBucket(ctx, text, defaults))
+	}
+	return nil
+}
+
+// bucketOptions are what opens buckets, with the access key of the environment.
+func (o *Options) bucketOptions(env Env) (s3.Options, error) {
+	defaults, err := o.bucketDefaults()
+	options := s3.Options{Defaults: defaults, Credentials: env.credentials()}
+	if err != nil {
+		return options, err
+	}
+	options.Region = cmp.Or(options.Region, env.region())
+	if env.tuneBucket != nil {
+		env.tuneBucket(&options)
+	}
+	return options, nil
+}
+
+// openBucket makes a bucket ready.
+func (op *opening) openBucket(ctx context.Context, text string, defaults s3.Options) *run.Target {
+	store, err := open.Bucket(ctx, text, defaults)
+	if err != nil {
+		return run.Unopened(run.BucketKind, bucketName(text), err)
+	}
+	op.closers = append(op.closers, store.Close)
+	b := mirror.New(store, op.env.Version, op.Now)
+	address, err := bucket.ParseAddress(text)
+	if err == nil && address.Folder == "" {
+		b.Pace(op.env.pause)
+	}
+	if op.Shard.Number > 0 {
+		b.Restrict(op.Shard)
+	}
+	return run.NewBucket(bucketName(text), cmp.Or(address.PublicURL, op.o.PublicURL), b)
+}
+
+// credentials returns the access key that the environment holds. Without one the
+// store looks in the other usual places.
+func (e Env) credentials() s3.Credentials {
+	key := s3.Credentials{
+		ID: paste.Line(e.Getenv("AWS_ACCESS_KEY_ID")), Secret: paste.Line(e.Getenv("AWS_SECRET_ACCESS_KEY")), Token: paste.Line(e.Getenv("AWS_SESSION_TOKEN")),
+	}
+	if key.ID == "" || key.Secret == "" {
+		return s3.Credentials{}
+	}
+	return key
+}
+
+// region returns that of the environment, without what forms add to it.
+func (e Env) region() string {
+	return cmp.Or(paste.Line(e.Getenv("AWS_REGION")), paste.Line(e.Getenv("AWS_DEFAULT_REGION")))
+}
+
+// bucketName is a bucket's address without its parameters.
+func bucketName(text string) string {
+	if !strings.Contains(text, "://") {
+		return text
+	}
+	name, _, _ := strings.Cut(text, "?")
+	return name
+}
+
+// openRepositories makes the git repositories ready.
+func (op *opening) openRepositories(ctx context.Context, remotes []remote) error {
+	connections := sshauth.NewConnections(op.Dir)
+	op.closers = append(op.closers, connections.Close)
+	for _, m := range remotes {
+		m.Connections = connections
+		name, err := m.Check()
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.kind, err)
+		}
+		target, err := op.openRepository(ctx, m, name)
+		if err != nil {
+			target = run.Unopened(m.kind, name, err)
+		}
+		op.Targets = append(op.Targets, target)
+		if errors.Is(err, context.Canceled) {
+			return err
+		}
+	}
+	return nil
+}
+
+// openRepository makes one git repository ready.
+func (op *opening) openRepository(ctx context.Context, m remote, name string) (*run.Target, error) {
+	o := m.Options
+	o.Dir = filepath.Join(op.Dir, m.kind)
+	if err := os.Mkdir(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make a temporary folder: %w", err)
+	}
+	o.Getenv, o.Notify = op.env.Getenv, op.Progress.Note
+	o.Create, o.InitialBranch = !op.DryRun, allcabal.DisplayBranch
+	repo, err := op.openRemote(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	name = repo.String()
+	if op.DryRun && vacant(name) {
+		// A real run would make it; an empty one of our own stands in.
+		o.URL, o.Create = filepath.Join(o.Dir, "remote"), true
+		if repo, err = op.openRemote(ctx, o); err != nil {
+			return nil, err
+		}
+	}
+	keys, err := op.o.keyring(op.Signer, op.Now)
+	if err != nil {
+		return nil, err
+	}
+	if keys == nil {
+		op.Warn(fmt.Sprintf("%s %q: without a signing-key or trusted-keys, signatures are not checked", m.kind, name))
+	}
+	return run.NewRepository(m.kind, name, allcabal.New(allcabal.Options{
+		Repo: repo, Signer: op.Signer, Keys: keys, Hashes: m.hashes,
+		Keep: op.o.Keep, Adopt: op.o.Adopt, DryRun: op.DryRun, Notify: op.Warn,
+		Branch: op.Branch, Tag: op.Tag, History: allcabal.History(op.o.History),
+		PublicURL: op.PublicURL, Tool: op.Tool, Now: op.Now,
+	})), nil
+}
+
+// openRemote opens a remote until the run ends.
+func (op *opening) openRemote(ctx context.Context, o gitrepo.Options) (*gitrepo.Repo, error) {
+	repo, err := gitrepo.Open(ctx, o)
+	if err == nil {
+		op.closers = append(op.closers, repo.Close)
+	}
+	return repo, err
+}
+
+// vacant reports whether a remote is a folder that is missing or empty. The
+// names of other remotes are no absolute paths.
+func vacant(remote string) bool {
+	if !filepath.IsAbs(remote) {
+		return false
+	}
+	entries, err := os.ReadDir(remote)
+	return len(entries) == 0 && (err == nil || errors.Is(err, fs.ErrNotExist))
+}
+
+// close ends what was opened, the last first.
+func (op *opening) close() error {
+	var errs []error
+	for _, closer := range slices.Backward(op.closers) {
+		errs = append(errs, closer())
+	}
+	return errors.Join(errs...)
+}

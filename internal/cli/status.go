@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/open"
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
+	"github.com/hackage-mirror/hackage-mirror/internal/probe"
+	"github.com/hackage-mirror/hackage-mirror/internal/report"
+	"github.com/hackage-mirror/hackage-mirror/internal/temp"
+)
+
+// startStatus checks the options before anything is asked.
+func startStatus(ctx context.Context, o *StatusOptions, env Env) error {
+	s := o.sync()
+	if env.Getenv(ownStep) == "true" {
+		env.console.Mask(s.Masks()...)
+	}
+	s.tidy()
+	s.resolve(env.Getenv)
+	warnings, err := o.check(s)
+	for _, warning := range warnings {
+		env.warn(warning)
+	}
+	if err != nil {
+		return usage(err, "status")
+	}
+	return runStatus(ctx, o, s, env)
+}
+
+// runStatus looks at a mirror and says what was found: to people or programs on
+// standard output, to GitHub's runner, and by the exit code.
+func runStatus(ctx context.Context, o *StatusOptions, s *Options, env Env) (err error) {
+	folder, err := temp.Make()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, folder.Close()) }()
+	config, err := o.probe(s, env, folder.Path)
+	if err != nil {
+		return err
+	}
+	found, err := probe.Look(ctx, config)
+	if err != nil {
+		return err
+	}
+	text := found.Text()
+	if err := report.WriteLook(env.Getenv, found.Sentence(), text, found.BoundedJSON); err != nil {
+		env.warn(err.Error())
+	}
+	if o.JSON {
+		text = string(found.JSON())
+	}
+	if _, err := io.WriteString(env.Stdout, text); err != nil {
+		return err
+	}
+	// It stands in the text, so it is repeated only where people read something else,
+	// on the page of a run.
+	for _, message := range found.Messages() {
+		env.console.Tell(message.Level, message.Text)
+	}
+	look, err := found.Verdict()
+	if err == nil && look {
+		return &ExitError{Code: CodeDegraded}
+	}
+	return err
+}
+
+// probe returns what is to be looked at, with a folder for the repositories. s are the
+// same options as those of a sync.
+func (o *StatusOptions) probe(s *Options, env Env, dir string) (probe.Config, error) {
+	asking := probe.Patient(s.upstreamOptions(env))
+	if env.tune != nil {
+		env.tune(&asking)
+	}
+	c := probe.Config{
+		Upstream: s.Upstream, Asking: asking, Branch: s.Branch, Tag: s.Tag, KeysGiven: strings.TrimSpace(s.TrustedKeys) != "",
+		StaleAfter: o.StaleAfter, Tool: program + " " + env.Version, Now: env.Now,
+	}
+	c.Asking.User, c.Asking.Password = s.UpstreamUser, s.UpstreamPassword.Bytes()
+	for _, text := range o.buckets() {
+		c.Buckets = append(c.Buckets, probe.Bucket{Name: bucketName(text), Open: func(ctx context.Context) (*hackage.Upstream, io.Closer, error) {
+			return s.openForReading(ctx, text, asking, env)
+		}})
+	}
+	remotes, err := s.remotes()
+	if err != nil {
+		return c, err
+	}
+	for _, m := range remotes {
+		name, err := m.Check()
+		if err != nil {
+			return c, fmt.Errorf("%s: %w", m.kind, err)
+		}
+		c.Repositories = append(c.Repositories, probe.Repository{Kind: m.kind, Name: name, Open: func(ctx context.Context) (*allcabal.Repository, io.Closer, error) {
+			return s.openTag(ctx, m, filepath.Join(dir, m.kind), env)
+		}})
+	}
+	return c, nil
+}
+
+// openForReading opens a bucket for reading: on the web as any client of it does. Its
+// servers are not shown upstream's password.
+func (o *Options) openForReading(ctx context.Context, text string, asking hackage.Options, env Env) (*hackage.Upstream, io.Closer, error) {
+	scheme, _, isURL := strings.Cut(text, "://")
+	if isURL && isWeb(scheme) || !isURL && !begun(text) {
+		from, err := hackage.Open(text, asking)
+		return from, io.NopCloser(nil), err
+	}
+	options, err := o.bucketOptions(env)
+	if err != nil {
+		return nil, nil, err
+	}
+	options.Attempts = cmp.Or(options.Attempts, 3)
+	store, err := open.Bucket(ctx, text, options)
+	if err != nil {
+		return nil, nil, err
+	}
+	return hackage.OpenFiles(stored{store}, asking), store, nil
+}
+
+// begun reports whether a folder is a bucket in which nothing is signed yet.
+func begun(folder string) bool {
+	return exists(filepath.Join(folder, mirror.StateKey)) && !exists(filepath.Join(folder, "root.json"))
+}
+
+// stored is a bucket as the files of a repository.
+type stored struct{ bucket.Store }
+
+// Open implements hackage.Files.
+func (s stored) Open(ctx context.Context, key string) (io.ReadCloser, int64, error) {
+	body, info, err := s.Get(ctx, key)
+	return body, info.Size, err
+}
+
+// openTag opens a repository whose tag is to be read, with a folder of its own.
+func (o *Options) openTag(ctx context.Context, m remote, dir string, env Env) (*allcabal.Repository, io.Closer, error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, nil, fmt.Errorf("make a temporary folder: %w", err)
+	}
+	keys, fingerprints, err := o.trusted()
+	if err != nil {
+		return nil, nil, err
+	}
+	m.Dir, m.Getenv = dir, env.Getenv
+	repo, err := gitrepo.Open(ctx, m.Options)
+	if err != nil {
+		return nil, nil, err
+	}
+	return allcabal.New(allcabal.Options{
+		Repo: repo, Keys: newKeyring(keys, fingerprints, env.Now), Hashes: m.hashes, Branch: o.Branch, Tag: o.Tag, Now: env.Now,
+	}), repo, nil
+}

@@ -1,0 +1,40 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/report"
+	"github.com/hackage-mirror/hackage-mirror/internal/run"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
+)
+
+// An unready error is what keeps a run from beginning, such as a key that is none.
+type unready struct{ error }
+
+func (e *unready) Unwrap() error { return e.error }
+
+// runSync brings every destination up to date, and says what was done.
+func runSync(ctx context.Context, o *Options, env Env) error {
+	run, err := syncWatching(ctx, o, env)
+	return errors.Join(err, tell(ctx, run, err, o, env))
+}
+
+// syncOnce is one run, of which those hear who watch from outside, and then the readers
+// of the buckets: a run that was interrupted has seconds, and a bucket may be slow.
+// There are facts to tell of it even if it failed. Seen names the newest metadata that
+// it knows of.
+func syncOnce(ctx context.Context, o *Options, env Env) (facts *report.Run, seen state.Seen, err error) {
+	outside := newCaller(o, env)
+	op := newOpening(o, env)
+	outside.begin(ctx)
+	result := run.Run(ctx, op.open(ctx))
+	judge(ctx, result.Run, result.Err)
+	now := statusOf(result.Run, env)
+	now.Index = result.Index(now.Index)
+	if outside.end(ctx, result.Run, changed(result.Notified(now.Health), now)) {
+		result.KeepNotified(ctx, now.Health)
+	}
+	result.TellReaders(ctx)
+	return result.Run, result.Seen, errors.Join(result.Err, result.Close(), op.close())
+}

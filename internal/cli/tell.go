@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/report"
+	"github.com/hackage-mirror/hackage-mirror/internal/run"
+)
+
+// errInterrupted stands for all the errors of what a signal ended.
+var errInterrupted = errors.New("interrupted")
+
+// tell says what a run did: to people and programs on standard output, and to
+// GitHub's runner in its files. Err is what the command will end with. That
+// somebody cannot be told changes nothing of what was done, but for standard
+// output: who reads that must not take a part for the whole.
+func tell(ctx context.Context, run *report.Run, err error, o *Options, env Env) error {
+	judge(ctx, run, err)
+	run.Messages = env.console.Messages()
+	slices.SortFunc(run.New, newestFirst)
+	if err := run.WriteFiles(env.Getenv); err != nil {
+		env.warn(err.Error())
+	}
+	out := run.Text()
+	if o.JSON {
+		out = string(run.JSON())
+	}
+	if o.LogFormat == logJSON && !o.JSON { // both streams are read by one program
+		lines := &logWriter{w: env.Stdout, now: env.Now}
+		lines.set(logJSON)
+		env.Stdout = lines
+	}
+	_, err = io.WriteString(env.Stdout, out)
+	return err
+}
+
+// judge enters how a run ended, as its error says.
+func judge(ctx context.Context, run *report.Run, err error) {
+	run.Outcome, run.Error = outcomeOf(ctx, err), ""
+	if err = apparent(ctx, err); err != nil && run.Outcome != report.Interrupted {
+		run.Error = err.Error()
+	}
+}
+
+// refusal is what there is to tell of a command that was not begun.
+func (e Env) refusal(exit *ExitError) *report.Run {
+	return &report.Run{
+		Tool: program + " " + e.Version, Outcome: report.Failed, Error: exit.Error() + "\n" + exit.Hint,
+		Aborted: true, Began: e.Now(),
+	}
+}
+
+// tellRefusal writes the outputs and the summary of a command that was not begun:
+// who looks at the page of a workflow, or goes on by its outputs, learns of it too.
+func (e Env) tellRefusal(exit *ExitError) {
+	run := e.refusal(exit)
+	run.Messages = e.console.Messages()
+	run.Messages = slices.DeleteFunc(run.Messages, func(m report.Message) bool { return m.Level == report.Error })
+	if err := run.WriteFiles(e.Getenv); err != nil {
+		e.warn(err.Error())
+	}
+}
+
+// outcomeOf says how a run ended.
+func outcomeOf(ctx context.Context, err error) report.Outcome {
+	_, degraded := errors.AsType[*run.DegradedError](err)
+	switch {
+	case err == nil:
+		return report.Done
+	case degraded:
+		return report.Degraded
+	case ctx.Err() != nil:
+		return report.Interrupted
+	}
+	return report.Failed
+}
+
+// apparent takes from an error of an interrupted run what only says that it was
+// interrupted, in many words.
+func apparent(ctx context.Context, err error) error {
+	if ctx.Err() == nil || err == nil {
+		return err
+	}
+	var rest []error
+	for _, part := range parts(err) {
+		if !errors.Is(part, context.Canceled) {
+			rest = append(rest, part)
+		}
+	}
+	return errors.Join(append(rest, errInterrupted)...)
+}
+
+// parts returns the errors that errors.Join put together.
+func parts(err error) []error {
+	switch whole := err.(type) {
+	case *ExitError:
+		return parts(whole.Err)
+	case *run.DegradedError:
+		return parts(whole.Unwrap())
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	if inner := joined.Unwrap(); errors.Join(inner...).Error() == err.Error() {
+		var all []error
+		for _, part := range inner {
+			all = append(all, parts(part)...)
+		}
+		return all
+	}
+	return []error{err} // one sentence that several errors are in
+}
+
+// warn says what a person should know.
+func (e Env) warn(text string) {
+	if !e.console.Tell(report.Warning, text) {
+		say(e.Stderr, "warning: ", text)
+	}
+}
+
+// lookAtThis begins what a run says that did all it could.
+const lookAtThis = "up to date, but look at this: "
+
+// fail says what went wrong, each thing by itself. A run that did its work, and
+// only found something for a person, has not failed.
+func (e Env) fail(err error, code int) {
+	level, kind := report.Error, ""
+	if code == CodeDegraded {
+		level, kind = report.Warning, lookAtThis
+	}
+	for _, part := range parts(err) {
+		if !e.console.Tell(level, kind+part.Error()) {
+			say(e.Stderr, kind, part.Error())
+		}
+	}
+}
+
+// newestFirst puts releases in the order in which people look for them.
+func newestFirst(a, b report.Release) int {
+	return cmp.Or(b.Time.Compare(a.Time), a.Release.Compare(b.Release))
+}
