@@ -122,23 +122,17 @@ type bin struct {
 // A grain is how finely releases are counted.
 type grain struct {
 	name  string
-	label string // a layout for time
-	begin func(t time.Time) time.Time
+	begin string // a layout for time that has no more than tells one bar from another
+	label string // another one
 	next  func(begin time.Time) time.Time
 }
 
-// grains returns the grains, the finest first.
-func grains() []grain {
-	date := func(years, months, days int) func(time.Time) time.Time {
-		return func(t time.Time) time.Time { return t.AddDate(years, months, days) }
-	}
-	day := func(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }
-	return []grain{
-		{"hour", "Jan 2 15:04", func(t time.Time) time.Time { return t.Truncate(time.Hour) }, func(t time.Time) time.Time { return t.Add(time.Hour) }},
-		{"day", "2006-01-02", func(t time.Time) time.Time { return day(t.Date()) }, date(0, 0, 1)},
-		{"month", "2006-01", func(t time.Time) time.Time { return day(t.Year(), t.Month(), 1) }, date(0, 1, 0)},
-		{"year", "2006", func(t time.Time) time.Time { return day(t.Year(), 1, 1) }, date(1, 0, 0)},
-	}
+// grains are from the finest on.
+var grains = []grain{
+	{"hour", "2006-01-02 15", "Jan 2 15:04", func(t time.Time) time.Time { return t.Add(time.Hour) }},
+	{"day", time.DateOnly, time.DateOnly, func(t time.Time) time.Time { return t.AddDate(0, 0, 1) }},
+	{"month", "2006-01", "2006-01", func(t time.Time) time.Time { return t.AddDate(0, 1, 0) }},
+	{"year", "2006", "2006", func(t time.Time) time.Time { return t.AddDate(1, 0, 0) }},
 }
 
 // maxBins is how many bars a chart has at most, but for that of years.
@@ -156,7 +150,7 @@ func bins(releases []Release) (by string, out []bin) {
 		return "", nil
 	}
 	slices.SortFunc(times, time.Time.Compare)
-	for _, g := range grains() {
+	for _, g := range grains {
 		if out = g.count(times); len(out) <= maxBins {
 			return g.name, out
 		}
@@ -169,7 +163,11 @@ func bins(releases []Release) (by string, out []bin) {
 func (g grain) count(times []time.Time) []bin {
 	var out []bin
 	i, last := 0, times[len(times)-1]
-	for begin := g.begin(times[0]); !begin.After(last) && len(out) <= 100*maxBins; begin = g.next(begin) {
+	begin, err := time.Parse(g.begin, times[0].Format(g.begin))
+	if err != nil {
+		panic("report: a layout does not read what it wrote: " + err.Error())
+	}
+	for ; !begin.After(last) && len(out) <= 100*maxBins; begin = g.next(begin) {
 		b := bin{label: begin.Format(g.label)}
 		for end := g.next(begin); i < len(times) && times[i].Before(end); i++ {
 			b.count++

@@ -61,13 +61,32 @@ func WantsFiles(getenv func(string) string) bool {
 // GITHUB_STEP_SUMMARY. A variable that is not set means that nobody wants the
 // file.
 func (r *Run) WriteFiles(getenv func(string) string) error {
+	return appendFiles(getenv, r.outputs, func(room int) string { return r.Markdown(linksOf(getenv), room) })
+}
+
+// WriteLook tells GitHub's runner what a look at a mirror found: text under a headline
+// as the job summary, and JSON, by bounded, as the output summary-json.
+func WriteLook(getenv func(string) string, headline, text string, bounded func(limit int) []byte) error {
+	outputs := func(random func() string) string {
+		return output("summary-json", string(bounded(maxSummaryJSON)), random)
+	}
+	return appendFiles(getenv, outputs, func(room int) string {
+		summary := "### " + inline(headline) + "\n\n" + block(text, room/8) // an escape has up to five characters
+		if len(summary) > room {
+			return ""
+		}
+		return summary
+	})
+}
+
+// appendFiles writes outputs, and a summary for which there is so much room.
+func appendFiles(getenv func(string) string, outputs func(random func() string) string, summary func(room int) string) error {
 	var errs []error
 	if path := getenv(outputVariable); path != "" {
-		errs = append(errs, appendFile(outputVariable, path, r.outputs(rand.Text)))
+		errs = append(errs, appendFile(outputVariable, path, outputs(rand.Text)))
 	}
 	if path := getenv(summaryVariable); path != "" {
-		room := maxSummary - sizeOf(path)
-		errs = append(errs, appendFile(summaryVariable, path, r.Markdown(linksOf(getenv), room)))
+		errs = append(errs, appendFile(summaryVariable, path, summary(maxSummary-sizeOf(path))))
 	}
 	return errors.Join(errs...)
 }
@@ -90,23 +109,6 @@ func output(name, value string, random func() string) string {
 		mark = "end_" + random()
 	}
 	return fmt.Sprintf("%s<<%s\n%s\n%s\n", name, mark, value, mark)
-}
-
-// WriteLook tells GitHub's runner what a look at a mirror found: text under a headline
-// as the job summary, and JSON, by bounded, as the output summary-json.
-func WriteLook(getenv func(string) string, headline, text string, bounded func(limit int) []byte) error {
-	var errs []error
-	if path := getenv(outputVariable); path != "" {
-		errs = append(errs, appendFile(outputVariable, path, output("summary-json", string(bounded(maxSummaryJSON)), rand.Text)))
-	}
-	if path := getenv(summaryVariable); path != "" {
-		room := maxSummary - sizeOf(path)
-		summary := "### " + inline(headline) + "\n\n" + block(text, room/8) // an escape has up to five characters
-		if len(summary) <= room {
-			errs = append(errs, appendFile(summaryVariable, path, summary))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // sizeOf returns how long a file is, 0 if it is not there.

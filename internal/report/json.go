@@ -39,10 +39,10 @@ type (
 		Phases       []phaseForm       `json:"phases"`
 		Expiries     []expiryForm      `json:"expiries"`
 		Repaired     []string          `json:"repaired"`
-		Messages     []messageForm     `json:"messages"`
+		Messages     []Message         `json:"messages"`
 		Ledger       []recordForm      `json:"ledger"`
 		New          []releaseForm     `json:"new"`
-		Deprecations []deprecationForm `json:"deprecations"`
+		Deprecations []Deprecation     `json:"deprecations"`
 		// Holds is null while nobody knows.
 		Holds *status.Holds `json:"holds"`
 		// Cut says that a list holds less than there was.
@@ -75,10 +75,6 @@ type (
 		When string `json:"when"`
 		Soon bool   `json:"soon"`
 	}
-	messageForm struct {
-		Level Level  `json:"level"`
-		Text  string `json:"text"`
-	}
 	recordForm struct {
 		Release  string `json:"release"`
 		Reason   string `json:"reason"`
@@ -91,11 +87,6 @@ type (
 		Release string `json:"release"`
 		Time    string `json:"time"`
 		Bytes   int64  `json:"bytes"`
-	}
-	deprecationForm struct {
-		Package string   `json:"package"`
-		Instead []string `json:"in-favour-of"`
-		Ended   bool     `json:"ended"`
 	}
 )
 
@@ -123,8 +114,7 @@ func (r *Run) boundedJSON(limit int) []byte {
 // encode writes at most so many entries of each list, and so many bytes of each
 // text that comes from elsewhere.
 func (r *Run) encode(entries, text int) []byte {
-	form := r.form(entries, text)
-	raw, err := json.Marshal(form)
+	raw, err := json.Marshal(r.form(entries, text))
 	if err != nil {
 		panic("report: facts do not fit into JSON: " + err.Error())
 	}
@@ -146,15 +136,15 @@ func (r *Run) form(entries, text int) runForm {
 	f.Phases = list(&l, r.Phases, func(p Phase) phaseForm { return phaseForm{p.Name, seconds(p.Begin), seconds(p.End)} })
 	f.Expiries = list(&l, r.Expiries, func(e Expiry) expiryForm { return expiryForm{e.Of, instant(e.When), e.Soon} })
 	f.Repaired = list(&l, slices.Concat(r.Repaired, r.Restored), func(s string) string { return short(s, text) })
-	f.Messages = list(&l, r.Messages, func(m Message) messageForm { return messageForm{m.Level, short(m.Text, text)} })
+	f.Messages = list(&l, r.Messages, func(m Message) Message { return Message{m.Level, short(m.Text, text)} })
 	f.Ledger = list(&l, r.Ledger, func(o Record) recordForm {
 		return recordForm{short(o.Release.String(), text), string(o.Reason), instant(o.Since), short(o.Why, text), short(o.Advice(), text), o.Accepted}
 	})
 	f.New = list(&l, r.New, func(n Release) releaseForm {
 		return releaseForm{short(n.Release.String(), text), instant(n.Time), n.Size}
 	})
-	f.Deprecations = list(&l, r.Deprecations, func(d Deprecation) deprecationForm {
-		return deprecationForm{short(d.Package, text), list(&l, d.Instead, func(s string) string { return short(s, text) }), d.Ended}
+	f.Deprecations = list(&l, r.Deprecations, func(d Deprecation) Deprecation {
+		return Deprecation{short(d.Package, text), list(&l, d.Instead, func(s string) string { return short(s, text) }), d.Ended}
 	})
 	f.Holds = r.Holds
 	f.Cut = l.cut

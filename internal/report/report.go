@@ -26,6 +26,7 @@ package report
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
@@ -92,9 +93,9 @@ type Release struct {
 
 // A Deprecation is a change of the list of deprecated packages.
 type Deprecation struct {
-	Package string
-	Instead []string // the packages that its maintainers name in its place
-	Ended   bool     // it is no longer deprecated
+	Package string   `json:"package"`
+	Instead []string `json:"in-favour-of"` // the packages that its maintainers name in its place
+	Ended   bool     `json:"ended"`        // it is no longer deprecated
 }
 
 // A Destination is what became of one.
@@ -177,18 +178,13 @@ const (
 
 // A Message is something that was said.
 type Message struct {
-	Level Level
-	Text  string
+	Level Level  `json:"level"`
+	Text  string `json:"text"`
 }
 
 // Changed reports whether anything was written anywhere.
 func (r *Run) Changed() bool {
-	for _, d := range r.Destinations {
-		if d.Changed {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.Destinations, func(d Destination) bool { return d.Changed })
 }
 
 // Pending returns how many releases may still come: those that the run did not

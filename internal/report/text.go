@@ -27,32 +27,50 @@ func (r *Run) Text() string {
 	t.line("%s: %s, %s, %s%s", r.verb(),
 		plain.Plural(len(r.New), "release"), plain.Plural(r.Revisions, "revision"), plain.Size(r.Bytes), took)
 	for _, d := range r.Destinations {
-		t.line("  %-18s %s: %s", d.Kind, d.Name, r.account(&d))
+		t.fact(d.Kind, "%s: %s", d.Name, r.account(&d))
 	}
 	if r.Skipped.Count > 0 {
-		t.line("  skipped            %s of the index that belong to no release, such as %s",
+		t.fact("skipped", "%s of the index that belong to no release, such as %s",
 			plain.Plural(r.Skipped.Count, "entry"), strings.Join(r.Skipped.Samples, ", "))
 	}
 	if r.Left > 0 {
-		t.line("  still to come      %s, because %s; the next run picks up from there", plain.Plural(r.Left, "release"), r.why())
+		t.fact("still to come", "%s, because %s; the next run picks up from there", plain.Plural(r.Left, "release"), r.why())
 	}
 	if r.DryRun && r.Verbose {
 		for _, release := range r.New {
-			t.line("  would bring        %s, %s", release.Release, plain.Size(release.Size))
+			t.fact("would bring", "%s, %s", release.Release, plain.Size(release.Size))
 		}
 	}
 	for _, line := range r.deprecated(func(name string) string { return name }) {
-		t.line("  deprecated         %s", line)
+		t.fact("deprecated", "%s", line)
 	}
-	if r.holds() != "" {
-		t.line("  holds              %s", r.holds())
+	if holds := r.holds(); holds != "" {
+		t.fact("holds", "%s", holds)
 	}
 	for _, what := range slices.Concat(r.Repaired, r.Restored) {
-		t.line("  repaired           %s", what)
+		t.fact("repaired", "%s", what)
 	}
-	for i, record := range r.Ledger {
+	t.ledger(r.Ledger)
+	return t.out.String()
+}
+
+// text collects lines, each safe for a log.
+type text struct{ out strings.Builder }
+
+func (t *text) line(format string, args ...any) {
+	t.out.WriteString(Line(fmt.Sprintf(format, args...)) + "\n")
+}
+
+// fact is a line with what it is about in front.
+func (t *text) fact(about, format string, args ...any) {
+	t.line("  %-18s %s", about, fmt.Sprintf(format, args...))
+}
+
+// ledger lists what is missing, and why.
+func (t *text) ledger(records []Record) {
+	for i, record := range records {
 		if i == maxLines {
-			t.line("  pending            %s more; the state of each destination lists all", plain.Count(len(r.Ledger)-i))
+			t.fact("pending", "%s more; the state of each destination lists all", plain.Count(len(records)-i))
 			break
 		}
 		why := record.Advice()
@@ -62,16 +80,8 @@ func (r *Run) Text() string {
 		case record.Why != "":
 			why = record.Why + "; " + why
 		}
-		t.line("  pending            %s %s since %s: %s", record.Release, record.Reason, record.Since.UTC().Format(time.DateOnly), why)
+		t.fact("pending", "%s %s since %s: %s", record.Release, record.Reason, record.Since.UTC().Format(time.DateOnly), why)
 	}
-	return t.out.String()
-}
-
-// text collects lines, each safe for a log.
-type text struct{ out strings.Builder }
-
-func (t *text) line(format string, args ...any) {
-	t.out.WriteString(Line(fmt.Sprintf(format, args...)) + "\n")
 }
 
 // verb begins the text.
@@ -83,20 +93,10 @@ func (r *Run) verb() string {
 		return "stopped by an error"
 	case r.DryRun:
 		return "dry run, nothing was written; a run would bring"
-	case r.allFailed():
+	case r.failed() == len(r.Destinations):
 		return "failed"
 	}
 	return "done"
-}
-
-// allFailed reports whether no destination could be brought up to date.
-func (r *Run) allFailed() bool {
-	for _, d := range r.Destinations {
-		if d.Err == "" {
-			return false
-		}
-	}
-	return true
 }
 
 // ended reports whether the run ended before its end.
@@ -191,43 +191,48 @@ const maxDeprecations = 30
 // deprecated says in words which packages became deprecated, or no longer are.
 // Name writes the name of a package.
 func (r *Run) deprecated(name func(string) string) []string {
-	var lines []string
-	for i, d := range r.Deprecations {
-		if i == maxDeprecations {
-			return append(lines, "…and "+plain.Count(len(r.Deprecations)-i)+" more")
+	return cut(r.Deprecations, maxDeprecations, func(d Deprecation) string {
+		switch {
+		case d.Ended:
+			return name(d.Package) + " is no longer deprecated"
+		case len(d.Instead) == 0:
+			return name(d.Package)
 		}
-		line := name(d.Package)
-		if len(d.Instead) > 0 {
-			instead := make([]string, min(len(d.Instead), maxDeprecations))
-			for j := range instead {
-				instead[j] = name(d.Instead[j])
-			}
-			line += " in favour of " + strings.Join(instead, ", ")
-		}
-		if d.Ended {
-			line = name(d.Package) + " is no longer deprecated"
-		}
-		lines = append(lines, line)
+		instead := cut(d.Instead[:min(len(d.Instead), maxDeprecations)], maxDeprecations, name)
+		return name(d.Package) + " in favour of " + strings.Join(instead, ", ")
+	})
+}
+
+// cut writes at most so many entries of a list, and how many more there are.
+func cut[T any](list []T, most int, write func(T) string) []string {
+	var out []string
+	for _, entry := range list[:min(most, len(list))] {
+		out = append(out, write(entry))
 	}
-	return lines
+	if more := len(list) - most; more > 0 {
+		out = append(out, "…and "+plain.Count(more)+" more")
+	}
+	return out
 }
 
 // holds says how large the mirror is, as far as that is known.
 func (r *Run) holds() string {
+	if r.Holds == nil {
+		return ""
+	}
+	h := *r.Holds
 	var parts []string
-	if h := r.Holds; h != nil {
-		for _, part := range []struct {
-			n    int64
-			text string
-		}{
-			{h.Packages, plain.Plural(int(h.Packages), "package")},
-			{h.Releases, plain.Plural(int(h.Releases), "release")},
-			{h.Revisions, plain.Plural(int(h.Revisions), "revision")},
-			{h.Bytes, plain.Size(h.Bytes) + " of tarballs"},
-		} {
-			if part.n >= 0 {
-				parts = append(parts, part.text)
-			}
+	for _, part := range []struct {
+		n    int64
+		text string
+	}{
+		{h.Packages, plain.Plural(int(h.Packages), "package")},
+		{h.Releases, plain.Plural(int(h.Releases), "release")},
+		{h.Revisions, plain.Plural(int(h.Revisions), "revision")},
+		{h.Bytes, plain.Size(h.Bytes) + " of tarballs"},
+	} {
+		if part.n >= 0 {
+			parts = append(parts, part.text)
 		}
 	}
 	return strings.Join(parts, ", ")
