@@ -28,12 +28,12 @@
 // Readers remember a Position: the length of a prefix of whole entries, and
 // SHA-256's state behind it. The signed metadata name the digest of the whole
 // file, zero blocks included; Log resumes the hash at a position, reads the
-// tail, and Finish compares. A tail that gives the signed digest proves the
+// rest, and Finish compares. A rest that gives the signed digest proves the
 // prefix too, unless the stored state itself was edited; Log.At says what the
 // state at a length ought to be when the index is read from an earlier point, and
 // ScanEach does so for several readers at once.
 //
-// What that cannot prove is that the first byte of a tail is the first of an
+// What that cannot prove is that the first byte behind it is the first of an
 // entry: only who reads from the start knows, or who can trust the position.
 //
 // Nothing here holds the index in memory or trusts a length that an entry

@@ -2,6 +2,7 @@ package index
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"errors"
@@ -11,8 +12,9 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 )
 
 // What a log can turn out to be, besides unreadable. All are found with
@@ -28,27 +30,55 @@ var (
 	ErrDigest = errors.New("the index does not have the signed SHA-256")
 )
 
-// A Log reads an index, or its tail behind a position, once from front to back.
+// A Log reads an index, or what follows a position, once from front to back.
 // It is for one goroutine.
 type Log struct {
-	from Position
-	tape *tape
-	// tar reads the headers that are not plain. It is nil before the first of
-	// them, and again once the end of what it read last is known.
-	tar    *tar.Reader
-	plain  tar.Header // the plain header read last
-	buf    bytes.Buffer
-	passed Skipped
-	odd    oddity // the entry that was skipped last
-	done   bool
-	err    error
+	from    Position
+	in      *hashingReader
+	plain   tar.Header   // the plain header read last
+	headers bytes.Buffer // the headers read last that are not plain
+	content bytes.Buffer
+	// end is where the entry read last ends, padding included, and last its time.
+	end  int64
+	last time.Time
+	// edge is the newest boundary between entries that was passed.
+	edge Position
+	// checkpoints are those ahead, ascending; boundaries are those passed that are
+	// boundaries.
+	checkpoints []int64
+	boundaries  map[int64]Position
+	skipped     Skipped
+	odd         oddity // the entry that was skipped last
+	done        bool
+	err         error
 }
 
 // NewLog returns a log over r, whose first byte is byte from.Length of the
 // index. The checkpoints are lengths of prefixes that At will be asked about,
 // in any order.
 func NewLog(r io.Reader, from Position, checkpoints ...int64) *Log {
-	return &Log{from: from, tape: newTape(r, from, checkpoints)}
+	l := &Log{
+		from: from, end: from.Length, last: from.Time, edge: from, boundaries: make(map[int64]Position),
+		in: &hashingReader{src: bufio.NewReaderSize(r, bufferSize), sum: from.Resume(), pos: from.Length},
+	}
+	l.watch(checkpoints...)
+	return l
+}
+
+// watch adds checkpoints. Those that were passed already are not found.
+func (l *Log) watch(checkpoints ...int64) {
+	l.checkpoints = slices.Sorted(slices.Values(append(l.checkpoints, checkpoints...)))
+	l.passCheckpoints()
+}
+
+// passCheckpoints moves the checkpoints up to the newest boundary out of the way.
+func (l *Log) passCheckpoints() {
+	for len(l.checkpoints) > 0 && l.checkpoints[0] <= l.edge.Length {
+		if l.checkpoints[0] == l.edge.Length {
+			l.boundaries[l.edge.Length] = l.edge
+		}
+		l.checkpoints = l.checkpoints[1:]
+	}
 }
 
 // Entries returns the entries ahead, in the order of the log. It ends with the
@@ -94,73 +124,45 @@ func (l *Log) steps(want func(Entry) bool) iter.Seq2[Entry, error] {
 
 // next reads one entry. One that is skipped has no Kind.
 func (l *Log) next(want func(Entry) bool) (Entry, error) {
-	h, err := l.header()
+	h, size, err := l.header()
 	if err != nil {
 		return Entry{}, err
 	}
-	e := Entry{Offset: l.tape.edge.Length, Time: l.time(h), Size: h.Size}
+	l.end, l.last = padded(l.in.pos, size), l.time(h)
+	e := Entry{Offset: l.edge.Length, End: l.end, Time: l.last, Size: h.Size}
 	var reason string
 	if e.Kind, e.Release, reason = classify(h); reason != "" {
 		e.Kind = 0
 		l.odd = oddity{path: h.Name, reason: reason}
-		l.passed.add(l.odd)
+		l.skipped.add(l.odd)
 	}
-	if !plain(h) {
-		l.tape.open(unknown, e.Time)
-		return e, nil
-	}
-	l.tar = nil
-	l.tape.open(h.Size, e.Time)
-	e.End = l.tape.end
 	if e.Kind == 0 || !want(e) {
-		return e, nil
+		return e, l.read(io.Discard, 0)
 	}
-	l.buf.Reset()
-	if err := l.tape.copyTo(&l.buf, h.Size); err != nil {
-		return Entry{}, err
-	}
-	e.Content = l.buf.Bytes()
-	return e, nil
+	l.content.Reset()
+	err = l.read(&l.content, size)
+	e.Content = l.content.Bytes()
+	return e, err
 }
 
-// header reads on to the next header, and reads that.
-func (l *Log) header() (*tar.Header, error) {
-	if l.tar == nil {
-		if err := l.tape.close(); err != nil {
-			return nil, err
-		}
-		block, err := l.tape.block()
-		if err != nil {
-			return nil, err
-		}
-		if readPlain(block, &l.plain) {
-			return &l.plain, l.tape.copyTo(io.Discard, blockSize)
-		}
-		l.tar = tar.NewReader(l.tape)
+// read reads n bytes of an entry, and remembers the position at its end.
+func (l *Log) read(w io.Writer, n int64) error {
+	if err := l.in.copyTo(w, n); err != nil {
+		return err
 	}
-	h, err := l.tar.Next()
-	// ErrInsecurePath comes with a header, and only when GODEBUG asks for it.
-	if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
-		return nil, l.closing(err)
+	if l.in.pos == l.end && l.edge.Length < l.end {
+		l.edge = Position{midstate.Of(l.in.sum), l.last}
+		l.passCheckpoints()
 	}
-	return h, nil
-}
-
-// closing tells the end of the log from an end that came too early: within the
-// padding of an entry, or behind a long name that nothing follows.
-func (l *Log) closing(err error) error {
-	if err == io.EOF && (l.tape.pos < l.tape.end || l.tape.loose) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
+	return nil
 }
 
 // explain says where the log could not be read on.
 func (l *Log) explain(err error) error {
-	if l.tape.err != nil {
-		return fmt.Errorf("read index at offset %d: %w", l.tape.reached(), l.tape.err)
+	if l.in.err != nil {
+		return fmt.Errorf("read index at offset %d: %w", l.in.reached(), l.in.err)
 	}
-	return fmt.Errorf("read index entry at offset %d: %w: %w", l.tape.edge.Length, ErrDamaged, err)
+	return fmt.Errorf("read index entry at offset %d: %w: %w", l.edge.Length, ErrDamaged, err)
 }
 
 // classify says what an entry is, or why it is skipped.
@@ -168,7 +170,7 @@ func classify(h *tar.Header) (Kind, Release, string) {
 	switch {
 	case isSparse(h):
 		return 0, Release{}, reasonSparse
-	case !plain(h):
+	case h.Typeflag != tar.TypeReg:
 		return 0, Release{}, reasonType
 	}
 	kind, r, reason := parsePath(h.Name)
@@ -176,24 +178,6 @@ func classify(h *tar.Header) (Kind, Release, string) {
 		reason = reasonTooLarge
 	}
 	return kind, r, reason
-}
-
-// plain reports whether an entry is a regular file whose size is that of its
-// content in the index.
-func plain(h *tar.Header) bool { return h.Typeflag == tar.TypeReg && !isSparse(h) }
-
-// isSparse reports whether an entry is a file with holes, in GNU's old form or
-// in that of PAX.
-func isSparse(h *tar.Header) bool {
-	if h.Typeflag == tar.TypeGNUSparse {
-		return true
-	}
-	for key := range h.PAXRecords {
-		if strings.HasPrefix(key, "GNU.sparse.") {
-			return true
-		}
-	}
-	return false
 }
 
 // lastSecond is the end of the year 9999, behind which a time has no RFC 3339
@@ -204,26 +188,26 @@ const lastSecond = 253402300799
 // has none and takes that of the entry before it.
 func (l *Log) time(h *tar.Header) time.Time {
 	if h.Typeflag == tar.TypeXGlobalHeader {
-		return l.tape.last
+		return l.last
 	}
 	return time.Unix(min(max(h.ModTime.Unix(), 0), lastSecond), 0).UTC()
 }
 
 // End returns the position behind the newest entry that was read whole, also of
 // one that was skipped. After a full run that is the end of the log.
-func (l *Log) End() Position { return l.tape.edge }
+func (l *Log) End() Position { return l.edge }
 
 // At returns the position at a checkpoint, and whether that length is a
 // boundary between entries of this log, as far as it was read. Where the log
 // began is one.
 func (l *Log) At(length int64) (Position, bool) {
-	p, ok := l.tape.seen[length]
+	p, ok := l.boundaries[length]
 	return p, ok
 }
 
 // Passed tells of the entries that were skipped so far.
 func (l *Log) Skipped() Skipped {
-	p := l.passed
+	p := l.skipped
 	p.ByReason = maps.Clone(p.ByReason)
 	p.Samples = slices.Clone(p.Samples)
 	return p
@@ -243,10 +227,10 @@ func (l *Log) Finish(length int64, digest [sha256.Size]byte) error {
 	if err := l.drain(length); err != nil {
 		return err
 	}
-	if l.tape.pos != length {
-		return fmt.Errorf("check index: %w: %d bytes instead of %d", ErrLength, l.tape.pos, length)
+	if l.in.pos != length {
+		return fmt.Errorf("check index: %w: %d bytes instead of %d", ErrLength, l.in.pos, length)
 	}
-	if sum := l.tape.sum.Sum(nil); !bytes.Equal(sum, digest[:]) {
+	if sum := l.in.sum.Sum(nil); !bytes.Equal(sum, digest[:]) {
 		return fmt.Errorf("check index: %w: %x instead of %x", ErrDigest, sum, digest)
 	}
 	return nil
@@ -255,19 +239,19 @@ func (l *Log) Finish(length int64, digest [sha256.Size]byte) error {
 // drain takes in the zeros behind the last entry, up to one more byte than the
 // signed length has.
 func (l *Log) drain(length int64) error {
-	t := l.tape
-	for t.pos <= length {
-		chunk, err := t.chunk(math.MaxInt64)
+	r := l.in
+	for r.pos <= length {
+		chunk, err := r.chunk(math.MaxInt64)
 		if err == io.EOF {
 			return nil
 		}
 		if err != nil {
-			return l.explain(t.fail(err))
+			return l.explain(err)
 		}
 		if i := firstNonZero(chunk); i < len(chunk) {
-			return fmt.Errorf("check index: %w: data at offset %d, after its closing blocks", ErrDamaged, t.pos+int64(i))
+			return fmt.Errorf("check index: %w: data at offset %d, after its closing blocks", ErrDamaged, r.pos+int64(i))
 		}
-		t.pass(chunk)
+		r.pass(chunk)
 	}
 	return nil
 }

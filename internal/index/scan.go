@@ -3,10 +3,11 @@ package index
 import (
 	"cmp"
 	"crypto/md5"
-	"crypto/sha256"
 	"errors"
 	"slices"
 	"strings"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 )
 
 // ReleaseChanges is what a part of the log says of one release.
@@ -46,16 +47,16 @@ type Delta struct {
 	Skipped         Skipped
 }
 
-// Scan reads the log to its end and sums it up for the packages that take
-// wants, or for all if take is nil; take is asked once for each package. A
+// Scan reads the log to its end and sums it up for the packages that are
+// selected, or for all if selected is nil; it is asked once for each package. A
 // malformed package.json is counted as skipped, and its release has no
 // Target then. Some 200 bytes are held for each release.
-func Scan(l *Log, take func(pkg string) bool) (*Delta, error) {
-	tails, err := ScanEach(l, take, l.from)
+func Scan(l *Log, selected func(pkg string) bool) (*Delta, error) {
+	deltas, err := ScanEach(l, selected, l.from)
 	if err != nil {
 		return nil, err
 	}
-	return tails[0], nil
+	return deltas[0], nil
 }
 
 // ScanEach is Scan for several positions at once: it reads the log one time and
@@ -67,197 +68,171 @@ func Scan(l *Log, take func(pkg string) bool) (*Delta, error) {
 //
 // The log must not have been read before. Where it begins is a boundary; that
 // the position there is true is known only by Finish.
-func ScanEach(l *Log, take func(pkg string) bool, from ...Position) ([]*Delta, error) {
-	if l.tape.pos != l.from.Length || l.done || l.err != nil {
+func ScanEach(l *Log, selected func(pkg string) bool, from ...Position) ([]*Delta, error) {
+	if l.in.pos != l.from.Length || l.done || l.err != nil {
 		return nil, errors.New("scan index: the log was read before")
 	}
-	s := newScanner(l, take, from)
-	for e, err := range l.steps(s.wants) {
+	s := newScanner(l, selected, from)
+	for e, err := range l.steps(func(e Entry) bool { return e.Kind == PackageJSON }) {
 		if err != nil {
 			return nil, err
 		}
-		s.begin(e.Offset)
+		s.startDeltas(e.Offset)
 		s.add(e)
 	}
-	s.begin(l.End().Length)
-	for _, t := range s.tails {
-		t.To = l.End()
-	}
-	tails := make([]*Delta, len(from))
+	s.startDeltas(l.End().Length)
+	deltas := make([]*Delta, len(from))
 	for i, p := range from {
-		tails[i] = s.found[p.place()]
+		if deltas[i] = s.found[p.key()]; deltas[i] != nil {
+			deltas[i].To = l.End()
+		}
 	}
-	return tails, nil
+	return deltas, nil
 }
 
-// A place is what tells positions apart.
-type place struct {
-	length   int64
-	midstate [sha256.Size]byte
-}
-
-func (p Position) place() place {
+// key is what tells positions apart.
+func (p Position) key() midstate.Prefix {
 	if p.IsZero() {
-		return place{}
+		return midstate.Prefix{}
 	}
-	return place{p.Length, p.Midstate}
+	return p.Prefix
 }
 
 // A scanner builds Deltas.
 type scanner struct {
 	log *Log
-	// ahead has the positions that the log has not come to, ascending; tails
-	// has the Deltas of the others, by the same order, and found by place.
-	ahead []Position
-	tails []*Delta
-	found map[place]*Delta
+	// ahead has the positions that the log has not come to, ascending; deltas
+	// has the Deltas of the others, in the same order, and found by their keys.
+	ahead  []Position
+	deltas []*Delta
+	found  map[midstate.Prefix]*Delta
 
-	take func(pkg string) bool
-	// answers has what take said of each package.
+	selected func(pkg string) bool
+	// answers has what selected said of each package.
 	answers map[string]bool
 	// words has each name and version once: they recur, and a Release that
 	// is kept must not hold on to a whole path.
 	words map[string]string
-	// slab is where the next ReleaseChanges come from, many to an allocation.
-	slab []ReleaseChanges
 }
 
-func newScanner(l *Log, take func(pkg string) bool, from []Position) *scanner {
+func newScanner(l *Log, selected func(pkg string) bool, from []Position) *scanner {
 	s := &scanner{
-		log: l, ahead: slices.Clone(from), found: make(map[place]*Delta),
-		take: take, answers: make(map[string]bool), words: make(map[string]string),
+		log: l, ahead: slices.Clone(from), found: make(map[midstate.Prefix]*Delta),
+		selected: selected, answers: make(map[string]bool), words: make(map[string]string),
 	}
 	slices.SortFunc(s.ahead, func(a, b Position) int { return cmp.Compare(a.Length, b.Length) })
 	for _, p := range from {
-		l.tape.watch(p.Length)
+		l.watch(p.Length)
 	}
 	return s
 }
 
-// begin begins the Deltas of the positions up to a boundary of the log.
-func (s *scanner) begin(boundary int64) {
+// startDeltas starts the Deltas of the positions up to a boundary of the log.
+func (s *scanner) startDeltas(boundary int64) {
 	for len(s.ahead) > 0 && s.ahead[0].Length <= boundary {
 		p := s.ahead[0]
 		s.ahead = s.ahead[1:]
 		at, ok := s.log.At(p.Length)
-		if !ok || at.place() != p.place() || s.found[p.place()] != nil {
+		if !ok || at.key() != p.key() || s.found[p.key()] != nil {
 			continue
 		}
-		t := &Delta{From: at, Changes: make(map[Release]*ReleaseChanges), NewestPreferred: make(map[string]int64)}
-		s.tails = append(s.tails, t)
-		s.found[p.place()] = t
+		d := &Delta{From: at, Changes: make(map[Release]*ReleaseChanges), NewestPreferred: make(map[string]int64)}
+		s.deltas = append(s.deltas, d)
+		s.found[p.key()] = d
 	}
 }
 
-// wants reports whether an entry's content matters.
-func (s *scanner) wants(e Entry) bool {
-	s.begin(e.Offset)
-	return e.Kind == PackageJSON && len(s.tails) > 0
-}
-
-func (s *scanner) takes(pkg string) bool {
-	if s.take == nil {
+func (s *scanner) isSelected(pkg string) bool {
+	if s.selected == nil {
 		return true
 	}
 	answer, asked := s.answers[pkg]
 	if !asked {
-		answer = s.take(pkg)
+		answer = s.selected(pkg)
 		s.answers[s.word(pkg)] = answer
 	}
 	return answer
 }
 
-// add counts an entry in all Deltas that were begun.
+// add counts an entry in all Deltas that were started.
 func (s *scanner) add(e Entry) {
-	switch {
-	case len(s.tails) == 0:
-	case e.Kind == 0:
-		s.pass(s.log.odd)
-	case s.takes(e.Release.Package):
-		s.count(e)
+	if len(s.deltas) == 0 {
+		return
 	}
-}
-
-func (s *scanner) pass(o oddity) {
-	for _, t := range s.tails {
-		t.Skipped.add(o)
+	if e.Kind == 0 {
+		s.skip(s.log.odd)
+		return
 	}
-}
-
-// count counts an entry of a package that was taken.
-func (s *scanner) count(e Entry) {
-	for _, t := range s.tails {
-		t.Entries++
+	if !s.isSelected(e.Release.Package) {
+		return
+	}
+	for _, d := range s.deltas {
+		d.Entries++
 	}
 	switch e.Kind {
 	case Preferred:
 		name := s.word(e.Release.Package)
-		for _, t := range s.tails {
-			t.Preferred++
-			t.NewestPreferred[name] = e.Offset
+		for _, d := range s.deltas {
+			d.Preferred++
+			d.NewestPreferred[name] = e.Offset
 		}
 	case Cabal:
-		s.news(e.Release, func(n *ReleaseChanges) {
-			if n.Cabals++; n.Cabals == 1 {
-				n.FirstCabal = e.Offset
+		s.change(e.Release, func(c *ReleaseChanges) {
+			if c.Cabals++; c.Cabals == 1 {
+				c.FirstCabal = e.Offset
 			}
-			n.LastCabal = e.Span()
+			c.LastCabal = e.Span()
 		})
 	case PackageJSON:
 		s.addTarget(e)
 	}
 }
 
-// addTarget takes in a package.json.
+func (s *scanner) skip(o oddity) {
+	for _, d := range s.deltas {
+		d.Skipped.add(o)
+	}
+}
+
+// addTarget adds what a package.json says.
 func (s *scanner) addTarget(e Entry) {
 	t, err := parsePackageJSON(e.Release, e.Content)
-	s.news(e.Release, func(n *ReleaseChanges) {
-		before := n.TargetOffset >= 0
-		n.Replaced = n.Replaced || t.again || before && t.Target != n.Target
-		n.Target, n.TargetOffset, n.MD5 = t.Target, e.Offset, t.md5
+	s.change(e.Release, func(c *ReleaseChanges) {
+		before := c.TargetOffset >= 0
+		c.Replaced = c.Replaced || t.again || before && t.Target != c.Target
+		c.Target, c.TargetOffset, c.MD5 = t.Target, e.Offset, t.md5
 		if err != nil {
-			n.TargetOffset = -1 // and the target is zero
+			c.TargetOffset = -1 // and the target is zero
 		}
 	})
 	if err != nil {
 		o := oddity{path: e.Path(), reason: reasonMalformed}
-		s.log.passed.add(o)
-		s.pass(o)
+		s.log.skipped.add(o)
+		s.skip(o)
 	}
 }
 
-// news changes what the Deltas know of a release, at first nothing. Those that
-// have the same news of it go on sharing them: which they are follows from where
-// the release was first mentioned, so they are neighbours.
-func (s *scanner) news(r Release, change func(*ReleaseChanges)) {
+// change changes what the Deltas know of a release, at first nothing. Those that
+// know the same of it go on sharing that: which they are follows from where the
+// release was first mentioned, so they are neighbours.
+func (s *scanner) change(r Release, apply func(*ReleaseChanges)) {
 	var fresh, last *ReleaseChanges
-	for _, t := range s.tails {
-		n, ok := t.Changes[r]
+	for _, d := range s.deltas {
+		c, ok := d.Changes[r]
 		if !ok {
 			if fresh == nil {
 				r = Release{Package: s.word(r.Package), Version: s.word(r.Version)}
-				fresh = s.blank()
+				fresh = &ReleaseChanges{TargetOffset: -1}
 			}
-			n = fresh
-			t.Changes[r] = n
-			t.Order = append(t.Order, r)
+			c = fresh
+			d.Changes[r] = c
+			d.Order = append(d.Order, r)
 		}
-		if n != last {
-			change(n)
+		if c != last {
+			apply(c)
 		}
-		last = n
+		last = c
 	}
-}
-
-// blank returns news of nothing.
-func (s *scanner) blank() *ReleaseChanges {
-	if len(s.slab) == 0 {
-		s.slab = make([]ReleaseChanges, 256)
-	}
-	n := &s.slab[0]
-	s.slab = s.slab[1:]
-	n.TargetOffset = -1
-	return n
 }
 
 // word returns a copy of text that is shared by all who ask for it.
