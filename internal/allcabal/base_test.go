@@ -26,20 +26,20 @@ func TestForeignCommitsAreUndone(t *testing.T) {
 		"a module":   func(r *rig) { r.modes("160000") },
 		"executable": func(r *rig) { r.modes("100755") },
 		"a module at the root": func(r *rig) {
-			r.plumb("hackage", map[string]string{"evil": "160000 " + strings.TrimSpace(r.git("rev-parse", "hackage"))})
+			r.plumb("hackage", map[string]string{"evil": "160000 " + r.id("hackage")})
 		},
 		"a file in the place of a package": func(r *rig) {
-			r.plumb("hackage", map[string]string{"alpha2": "100644 " + strings.TrimSpace(r.git("rev-parse", "hackage:extra/1.0/extra.cabal"))})
+			r.plumb("hackage", map[string]string{"alpha2": "100644 " + r.id("hackage:extra/1.0/extra.cabal")})
 			r.removeByHand("alpha")
 		},
 		"nothing left": func(r *rig) { r.removeByHand("alpha", "extra", "Extra", "tool") },
 		"many": func(r *rig) {
 			for i := range 60 {
-				r.plumb("hackage", map[string]string{"backdoor/" + strconv.Itoa(i) + "/x": "100644 " + strings.TrimSpace(r.git("rev-parse", "hackage:extra/1.0/extra.cabal"))})
+				r.plumb("hackage", map[string]string{"backdoor/" + strconv.Itoa(i) + "/x": "100644 " + r.id("hackage:extra/1.0/extra.cabal")})
 			}
 		},
 		"a merge": func(r *rig) {
-			ours := strings.TrimSpace(r.git("rev-parse", "hackage"))
+			ours := r.id("hackage")
 			r.git("update-ref", "refs/heads/hackage", "display")
 			r.commitByHand(r.evil())
 			id := r.git("-c", "user.name=X", "-c", "user.email=x@x", "commit-tree", "-p", "hackage", "-p", ours, "-m", "x", "hackage^{tree}")
@@ -67,7 +67,7 @@ func TestForeignCommitsAreUndone(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, hackagetest.Small())
 			r.mustRun()
-			ours := strings.TrimSpace(r.git("rev-parse", "hackage"))
+			ours := r.id("hackage")
 			push(r)
 			r.checkUndone(ours)
 		})
@@ -78,7 +78,7 @@ func TestForeignCommitsAreUndone(t *testing.T) {
 // undone, and that the alarm lasts for a week.
 func (r *rig) checkUndone(ours string) {
 	r.Helper()
-	foreign := strings.TrimSpace(r.git("rev-parse", "hackage"))
+	foreign := r.id("hackage")
 	d, result := r.mustRun()
 	first := strings.Join(d.Alarms(), "\n")
 	if result.Commits != 1 || first == "" || !strings.Contains(first, " show "+strings.Fields(r.git("cat-file", "tag", "current-hackage")[strings.Index(r.git("cat-file", "tag", "current-hackage"), "Alarm: "):])[1]) {
@@ -124,9 +124,9 @@ func TestAlarmOutlivesTheTag(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, hackagetest.Small())
 			r.mustRun()
-			before := strings.TrimSpace(r.git("rev-parse", "refs/tags/current-hackage"))
+			before := r.id("refs/tags/current-hackage")
 			r.commitByHand(r.evil())
-			evil := strings.TrimSpace(r.git("rev-parse", "hackage"))
+			evil := r.id("hackage")
 			r.hackage.Upload("later", "1", nil, nil)
 			r.mustRun()
 			then(r, before)
@@ -185,7 +185,7 @@ func TestManyForeignCommitsWithoutATag(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, hackagetest.Small())
 	r.mustRun()
-	ours := strings.TrimSpace(r.git("rev-parse", "hackage"))
+	ours := r.id("hackage")
 	var stream strings.Builder
 	for i := range 5_100 {
 		fmt.Fprintf(&stream, "commit refs/heads/hackage\ncommitter X <x@x> 1700000000 +0000\ndata 44\nUpdate from Hackage at 2026-01-05T06:11:00Z\n\n")
@@ -216,7 +216,7 @@ func TestCommitsOfOursAboveTheTag(t *testing.T) {
 			h := hackagetest.Small()
 			r := newRig(t, h)
 			r.mustRun()
-			before := strings.TrimSpace(r.git("rev-parse", "refs/tags/current-hackage"))
+			before := r.id("refs/tags/current-hackage")
 			if c.between {
 				r.commitByHand(r.evil())
 			}
@@ -259,12 +259,8 @@ func TestPusherMovesTheTagToo(t *testing.T) {
 			t.Parallel()
 			h := hackagetest.Small()
 			r := newRig(t, h)
-			r.mustRun()
-			before := strings.TrimSpace(r.git("rev-parse", "refs/tags/current-hackage"))
-			h.Upload("new", "1", nil, nil)
-			r.mustRun()
-			ours := strings.TrimSpace(r.git("rev-parse", "hackage"))
-			id := strings.TrimSpace(r.git("rev-parse", "hackage:extra/1.0/extra.cabal"))
+			before, ours := r.twice()
+			id := r.id("hackage:extra/1.0/extra.cabal")
 			r.plumb("hackage", map[string]string{"backdoor/1/backdoor.cabal": "100644 " + id})
 			r.commitByHand(r.evil())
 			move(r, before)
@@ -326,7 +322,7 @@ func TestKeptFileReplacesNoFolder(t *testing.T) {
 	r := newRig(t, hackagetest.Small())
 	r.options.Keep = []string{"*"}
 	r.mustRun()
-	blob := strings.TrimSpace(r.git("rev-parse", "hackage:extra/1.0/extra.cabal"))
+	blob := r.id("hackage:extra/1.0/extra.cabal")
 	r.removeByHand("alpha")
 	r.plumb("hackage", map[string]string{"alpha": "100644 " + blob, "NOTES": "100755 " + blob, "a\x01b": "100644 " + blob})
 	d, result := r.mustRun()
@@ -357,9 +353,9 @@ func TestUndoIsRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, hackagetest.Small())
 	r.mustRun()
-	ours := strings.TrimSpace(r.git("rev-parse", "hackage"))
+	ours := r.id("hackage")
 	r.commitByHand(r.evil())
-	foreign := strings.TrimSpace(r.git("rev-parse", "hackage"))
+	foreign := r.id("hackage")
 	hooks := filepath.Join(r.remote, "hooks")
 	if err := os.MkdirAll(hooks, 0o700); err != nil {
 		t.Fatal(err)
@@ -383,14 +379,14 @@ func TestBranchThatWasSetBack(t *testing.T) {
 	h := hackagetest.Small()
 	r := newRig(t, h)
 	r.mustRun()
-	old := strings.TrimSpace(r.git("rev-parse", "hackage"))
+	old := r.id("hackage")
 	for i := range 60 {
 		h.Revise("alpha", "0.2", text(i))
 	}
 	r.mustRun()
-	newest := strings.TrimSpace(r.git("rev-parse", "hackage"))
+	newest := r.id("hackage")
 	r.git("update-ref", "refs/heads/hackage", old)
-	if _, result := r.mustRun(); result.Commits != 0 || strings.TrimSpace(r.git("rev-parse", "hackage")) != newest {
+	if _, result := r.mustRun(); result.Commits != 0 || r.id("hackage") != newest {
 		t.Errorf("result %+v", result)
 	}
 	r.hasAll()

@@ -57,8 +57,8 @@ func TestTimesOfOthersDateNothing(t *testing.T) {
 	r := newRig(t, h)
 	r.mustRun()
 	for _, when := range []string{"4102444799", "9000000000000", "99999999999999999"} {
-		tree := strings.TrimSpace(r.git("rev-parse", "hackage^{tree}"))
-		head := strings.TrimSpace(r.git("rev-parse", "hackage"))
+		tree := r.id("hackage^{tree}")
+		head := r.id("hackage")
 		raw := "tree " + tree + "\nparent " + head + "\nauthor X <x@x> " + when + " +0000\ncommitter X <x@x> 1700000000 +0000\n\nUpdate from Hackage at 2099-01-01T00:00:00Z\n"
 		name := filepath.Join(t.TempDir(), "commit")
 		if err := os.WriteFile(name, []byte(raw), 0o600); err != nil {

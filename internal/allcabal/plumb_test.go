@@ -40,20 +40,46 @@ func (r *rig) modes(mode string) {
 	r.plumb("hackage", map[string]string{"alpha/0.2/alpha.cabal": mode + " " + id})
 }
 
+// ofOlderTool is a message of theirs.
+const ofOlderTool = "Update from Hackage at 2026-01-05T06:11:00Z"
+
 // plumb commits entries, "MODE ID" by path, to the branch by plain git.
 func (r *rig) plumb(parent string, entries map[string]string) {
 	r.Helper()
-	index := filepath.Join(r.TempDir(), "index")
-	r.env = []string{"GIT_INDEX_FILE=" + index}
-	r.git("read-tree", parent)
+	r.commitIndex(ofOlderTool, func() { r.addToIndex(entries) }, parent)
+}
+
+// plumbRoot commits entries to a new branch by plain git.
+func (r *rig) plumbRoot(entries map[string]string) {
+	r.Helper()
+	r.commitIndex("Begin", func() { r.addToIndex(entries) })
+}
+
+// removeByHand commits that folders are gone.
+func (r *rig) removeByHand(folders ...string) {
+	r.Helper()
+	r.commitIndex("x", func() { r.git(append([]string{"rm", "--quiet", "-r", "--cached"}, folders...)...) }, "hackage")
+}
+
+func (r *rig) addToIndex(entries map[string]string) {
+	r.Helper()
 	for path, entry := range entries {
 		mode, id, _ := strings.Cut(entry, " ")
 		r.git("update-index", "--add", "--cacheinfo", mode+","+id+","+path)
 	}
+}
+
+// commitIndex commits to the branch what an edit makes of the index of a parent.
+func (r *rig) commitIndex(message string, edit func(), parents ...string) {
+	r.Helper()
+	r.env = []string{"GIT_INDEX_FILE=" + filepath.Join(r.TempDir(), "index")}
+	for _, parent := range parents {
+		r.git("read-tree", parent)
+	}
+	edit()
 	tree := strings.TrimSpace(r.git("write-tree"))
 	r.env = nil
-	id := r.git("-c", "user.name=X", "-c", "user.email=x@x", "commit-tree", "-p", parent, "-m", "Update from Hackage at 2026-01-05T06:11:00Z", tree)
-	r.git("update-ref", "refs/heads/hackage", strings.TrimSpace(id))
+	r.commitTreeAs(message, tree, parents...)
 }
 
 // signed checks that branch and tag are at a commit that we signed.
@@ -83,7 +109,12 @@ func (r *rig) signed() {
 // commitTree commits a tree to the branch by plain git.
 func (r *rig) commitTree(tree string, parents ...string) {
 	r.Helper()
-	args := []string{"-c", "user.name=X", "-c", "user.email=x@x", "commit-tree", "-m", "Update from Hackage at 2026-01-05T06:11:00Z", tree}
+	r.commitTreeAs(ofOlderTool, tree, parents...)
+}
+
+func (r *rig) commitTreeAs(message, tree string, parents ...string) {
+	r.Helper()
+	args := []string{"-c", "user.name=X", "-c", "user.email=x@x", "commit-tree", "-m", message, tree}
 	for _, parent := range parents {
 		args = append(args, "-p", parent)
 	}
@@ -100,20 +131,6 @@ func (r *rig) pipe(input string, args ...string) string {
 		r.Fatalf("git %q: %v", args, err)
 	}
 	return strings.TrimSpace(string(out))
-}
-
-// removeByHand commits that folders are gone.
-func (r *rig) removeByHand(folders ...string) {
-	r.Helper()
-	r.env = []string{"GIT_INDEX_FILE=" + filepath.Join(r.TempDir(), "index")}
-	r.git("read-tree", "hackage")
-	for _, folder := range folders {
-		r.git("rm", "--quiet", "-r", "--cached", folder)
-	}
-	tree := strings.TrimSpace(r.git("write-tree"))
-	r.env = nil
-	id := r.git("-c", "user.name=X", "-c", "user.email=x@x", "commit-tree", "-p", "hackage", "-m", "x", tree)
-	r.git("update-ref", "refs/heads/hackage", strings.TrimSpace(id))
 }
 
 // hasAll checks that every revision of every release is in the history.
@@ -140,20 +157,6 @@ func (r *rig) tagOfFirstVersions() {
 	s := d.State()
 	s.Kind, s.Branch, s.Alarms = "", "", nil
 	r.tagByHand(s, r.signer)
-}
-
-// plumbRoot commits entries to a new branch by plain git.
-func (r *rig) plumbRoot(entries map[string]string) {
-	r.Helper()
-	r.env = []string{"GIT_INDEX_FILE=" + filepath.Join(r.TempDir(), "index")}
-	for path, entry := range entries {
-		mode, id, _ := strings.Cut(entry, " ")
-		r.git("update-index", "--add", "--cacheinfo", mode+","+id+","+path)
-	}
-	tree := strings.TrimSpace(r.git("write-tree"))
-	r.env = nil
-	id := r.git("-c", "user.name=X", "-c", "user.email=x@x", "commit-tree", "-m", "Begin", tree)
-	r.git("update-ref", "refs/heads/hackage", strings.TrimSpace(id))
 }
 
 func (r *rig) hashObject(content []byte) string {

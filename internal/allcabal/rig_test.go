@@ -191,6 +191,23 @@ func (r *rig) git(args ...string) string {
 	return out
 }
 
+// id returns the object that a name stands for.
+func (r *rig) id(name string) string {
+	r.Helper()
+	return strings.TrimSpace(r.git("rev-parse", name))
+}
+
+// twice runs, and runs again with the release new-1, and returns the tag of before
+// that and the head of now.
+func (r *rig) twice() (before, ours string) {
+	r.Helper()
+	r.mustRun()
+	before = r.id("refs/tags/current-hackage")
+	r.hackage.Upload("new", "1", nil, nil)
+	r.mustRun()
+	return before, r.id("hackage")
+}
+
 func (r *rig) tryGit(args ...string) (string, error) {
 	cmd := exec.CommandContext(context.Background(), "git", args...)
 	cmd.Dir = r.remote

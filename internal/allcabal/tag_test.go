@@ -108,8 +108,8 @@ func TestFormerKeyIsTrusted(t *testing.T) {
 	}
 	// Nothing is taken over in silence when the tag is gone as well.
 	r.awaited = []string{former.Fingerprint()}
-	tag := strings.TrimSpace(r.git("rev-parse", "refs/tags/current-hackage"))
-	head := strings.TrimSpace(r.git("rev-parse", "hackage"))
+	tag := r.id("refs/tags/current-hackage")
+	head := r.id("hackage")
 	r.git("update-ref", "-d", "refs/tags/current-hackage")
 	r.commitByHand(r.evil())
 	d, _ := r.mustRun()
