@@ -35,8 +35,9 @@ type Input struct {
 // A plan says what the replay of the index does with each release that is not
 // simply there already.
 type plan struct {
-	// ready are the releases whose record is to be written.
-	ready map[index.Release]bool
+	// noRecord are the wanted releases whose record is not to be written: it is there,
+	// or the tarball is not. All others would take more room, in a first run.
+	noRecord map[index.Release]bool
 	// withheld are the releases that must not be listed yet.
 	withheld map[index.Release]bool
 	// unblocked are pending releases that can be listed now and whose one .cabal file
@@ -59,7 +60,7 @@ type unblocked struct {
 // plan decides what is done with each release.
 func (d *Repository) plan(ctx context.Context, in Input) (*plan, error) {
 	p := &plan{
-		ready:    map[index.Release]bool{},
+		noRecord: map[index.Release]bool{},
 		withheld: map[index.Release]bool{},
 		reread:   map[index.Release]bool{},
 		next: state.State{
@@ -103,6 +104,7 @@ func (d *Repository) wanted(in Input, r index.Release) bool {
 func (d *Repository) planWanted(ctx context.Context, p *plan, in Input, w state.Want) error {
 	outcome, matches, err := d.outcome(ctx, in, w)
 	if matches || err != nil {
+		p.noRecord[w.Release] = true
 		return err
 	}
 	news, pending := in.Tail.Changes[w.Release], d.state.Ledger[w.Release]
@@ -111,9 +113,9 @@ func (d *Repository) planWanted(ctx context.Context, p *plan, in Input, w state.
 		outcome.Err = fmt.Errorf("no .cabal file in the index: %w", state.ErrMissing)
 	}
 	if outcome.Err != nil {
+		p.noRecord[w.Release] = true
 		return d.withhold(ctx, p, in, w.Release, state.Record{Reason: state.ReasonOf(outcome.Err), Target: w.Target})
 	}
-	p.ready[w.Release] = true
 	switch {
 	case pending.Cabal != (index.Span{}) && !d.listed(w.Release) && pending.Revisions != 1:
 		p.reread[w.Release] = true // so that every revision of a release that is listed is in the history

@@ -62,7 +62,7 @@ func (d *Repository) replay(ctx context.Context, in Input, p *plan) (_ Result, e
 	r := &replay{
 		d: d, in: in, plan: p, im: im, now: d.o.Now(), paths: map[string]bool{}, rewrites: map[string]bool{},
 		newBranch: newBranch, newestOnly: newBranch && d.o.History == Snapshot,
-		result: Result{New: d.newReleases(in, p), Adopted: d.adopting},
+		result: Result{Adopted: d.adopting},
 	}
 	r.committer = d.startCommitter(ctx)
 	defer func() { err = errors.Join(err, im.Close()) }()
@@ -70,27 +70,34 @@ func (d *Repository) replay(ctx context.Context, in Input, p *plan) (_ Result, e
 	if r.result.Commit, err = r.committer.finish(err); err != nil {
 		return Result{}, err
 	}
+	r.result.New = d.newReleases(in, p)
 	return r.result, nil
 }
 
-// newReleases returns the releases that the repository lists only from now on. In the
-// files repository these are those whose first package.json came.
+// newReleases returns the releases that the base does not list. In the files
+// repository these are those whose first package.json came.
 func (d *Repository) newReleases(in Input, p *plan) []index.Release {
 	var list []index.Release
-	if d.o.Hashes {
-		for r := range p.ready {
-			if !d.listed(r) {
-				list = append(list, r)
-			}
-		}
-		return list
-	}
 	for _, r := range in.Tail.Order {
-		if _, ok := d.tree.id(r.CabalPath()); !ok && in.Tail.Changes[r].TargetOffset >= d.state.Position.Length {
+		path, isNew := r.JSONPath(), d.writesRecord(in, p, r)
+		if !d.o.Hashes {
+			path, isNew = r.CabalPath(), in.Tail.Changes[r].TargetOffset >= d.state.Position.Length
+		}
+		if isNew && d.tree.lookUp(path) == nil {
+			list = append(list, r)
+		}
+	}
+	for r := range d.state.Ledger {
+		if in.Tail.Changes[r] == nil && d.writesRecord(in, p, r) && d.tree.lookUp(r.JSONPath()) == nil {
 			list = append(list, r)
 		}
 	}
 	return list
+}
+
+// writesRecord reports whether the record of a release is to be written.
+func (d *Repository) writesRecord(in Input, p *plan, r index.Release) bool {
+	return d.o.Hashes && d.wanted(in, r) && !p.noRecord[r]
 }
 
 // run undoes what somebody else committed, then writes the releases from before the
@@ -220,7 +227,7 @@ func (r *replay) writeEntry(e index.Entry) error {
 // tarball was replaced, or was pending until now.
 func (r *replay) replaceRecord(e index.Entry) error {
 	news := r.in.Tail.Changes[e.Release]
-	if !r.plan.ready[e.Release] || news == nil || e.Offset != news.TargetOffset {
+	if !r.d.writesRecord(r.in, r.plan, e.Release) || news == nil || e.Offset != news.TargetOffset {
 		return nil
 	}
 	if news.Cabals > 0 {
@@ -234,17 +241,20 @@ func (r *replay) replaceRecord(e index.Entry) error {
 	return r.writeRecord(e.Release)
 }
 
-// writeRecord writes a release's planned record, once.
+// writeRecord writes a release's planned record, if it was not before.
 func (r *replay) writeRecord(release index.Release) error {
-	if !r.plan.ready[release] {
+	if !r.d.writesRecord(r.in, r.plan, release) {
 		return nil
 	}
 	outcome, _, err := r.in.Outcome(release)
 	if err != nil {
 		return err
 	}
-	delete(r.plan.ready, release)
-	return r.write(release.JSONPath(), outcome.Digests.JSON(hashes.Locations(release, r.d.o.PublicURL)...))
+	record := outcome.Digests.JSON(hashes.Locations(release, r.d.o.PublicURL)...)
+	if there, err := r.im.Holds(release.JSONPath(), record); there || err != nil {
+		return err
+	}
+	return r.write(release.JSONPath(), record)
 }
 
 // deprecatedPath is where upstream's list of deprecated packages stands.

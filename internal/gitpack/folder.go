@@ -45,16 +45,16 @@ type file struct {
 	mode string
 }
 
-// blob returns the blob of a name, zero if it is no file.
-func (f *folder) blob(name string) (ID, error) {
+// file returns the file of a name, zero if there is none.
+func (f *folder) file(name string) (file, error) {
 	if written, ok := f.files[name]; ok {
-		return written.id, nil
+		return written, nil
 	}
 	e, ok, err := find(f.raw, name)
 	if err != nil || !ok || e.IsFolder() {
-		return ID{}, err
+		return file{}, err
 	}
-	return e.ID(), nil
+	return file{e.ID(), e.Mode()}, nil
 }
 
 // isChanged reports whether something changed since raw.

@@ -58,17 +58,30 @@ func (t *TreeWriter) Write(path string, content []byte) error {
 	if err != nil {
 		return t.fail(err)
 	}
-	before, err := in.blob(name)
+	before, err := in.file(name)
 	if err != nil {
 		return t.fail(err)
 	}
 	likeness := likenessOf(path)
-	id, err := t.objects.addLater(content, before, t.like[likeness])
+	id, err := t.objects.addLater(content, before.id, t.like[likeness])
 	if err != nil {
 		return t.fail(err)
 	}
 	t.like[likeness] = id
 	return t.fail(t.set(in, name, file{id, ModeFile}))
+}
+
+// Holds reports whether a plain file of this content is at path.
+func (t *TreeWriter) Holds(path string, content []byte) (bool, error) {
+	if err := t.failure(); err != nil {
+		return false, err
+	}
+	in, name, err := t.find(path, false)
+	if err != nil || in == nil {
+		return false, t.fail(err)
+	}
+	there, err := in.file(name)
+	return there == file{Object{"blob", content}.ID(), ModeFile}, t.fail(err)
 }
 
 // likenessOf is a digest of what files have in common that may resemble each other:
