@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
@@ -74,36 +75,25 @@ func (d *Repository) show(commit string) string {
 }
 
 // address is the remote's in a command for a shell.
-func (d *Repository) address() string { return shellWord(d.o.Repo.ForCommands()) }
+func (d *Repository) address() string { return plain.ShellWord(d.o.Repo.ForCommands()) }
 
 // bringBack returns the commands that commit files of a foreign commit again.
 func (d *Repository) bringBack(paths []string) string {
 	quoted := make([]string, len(paths))
 	for i, path := range paths {
-		quoted[i] = shellWord(path)
+		quoted[i] = plain.ShellWord(path)
 	}
 	return fmt.Sprintf("git clone -b %s %s data && cd data && git checkout %s -- %s && git commit -m 'Bring back' && git push",
-		shellWord(d.o.Branch), d.address(), d.base.foreign[0], strings.Join(quoted, " "))
+		plain.ShellWord(d.o.Branch), d.address(), d.base.foreign[0], strings.Join(quoted, " "))
 }
 
 // removal returns the command that removes refs of the remote.
 func (d *Repository) removal(refs ...string) string {
 	command := "git init -q --bare empty.git && git -C empty.git push " + d.address()
 	for _, ref := range refs {
-		command += " " + shellWord(":"+ref)
+		command += " " + plain.ShellWord(":"+ref)
 	}
 	return command
-}
-
-// shellWord quotes a word for a shell, if it needs that.
-func shellWord(word string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@+=", r)
-	}
-	if word != "" && strings.TrimFunc(word, plain) == "" {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // refusedUndo is the error of a host that does not let us put back what somebody
@@ -114,7 +104,7 @@ func (d *Repository) refusedUndo(err error) error {
 		"the tag stays where it is. Allow the push, or set the branch back yourself: "+
 		"git clone --bare %s data.git && git -C data.git push %s origin %s",
 		b.first(), d.o.Branch, err, d.address(),
-		shellWord("--force-with-lease="+d.o.Branch+":"+d.head), shellWord(b.commit+":refs/heads/"+d.o.Branch))
+		plain.ShellWord("--force-with-lease="+d.o.Branch+":"+d.head), plain.ShellWord(b.commit+":refs/heads/"+d.o.Branch))
 }
 
 // firstNames are the first of many names.

@@ -87,7 +87,7 @@ func TestWordsAreCleaned(t *testing.T) {
 	t.Parallel()
 	g := &runner{secrets: []string{"hunter2"}}
 	got := g.clean("remote: \r\nremote: no \x1b[31mway\u009b, hunter2\nhint: try\n\nfatal: unable to access 'https://me:pw@host/r/': x\n")
-	if want := "remote: no [31mway, ***; fatal: unable to access 'https://host/r/': x"; got != want {
+	if want := "remote: no [31mway , ***; fatal: unable to access 'https://host/r/': x"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	var words tail

@@ -8,7 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
-	"unicode"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 )
 
 // A runner starts git with an environment that we built.
@@ -99,7 +100,7 @@ func (g *runner) clean(words string) string {
 	words = userinfo.ReplaceAllString(words, "://")
 	var lines, generals []string
 	for line := range strings.FieldsFuncSeq(words, func(r rune) bool { return r == '\n' || r == '\r' }) {
-		line = strings.TrimSpace(strings.Map(printable, line))
+		line = plain.Line(line)
 		switch {
 		case line == "" || line == "remote:" || strings.HasPrefix(line, "hint:"), sshAdvice.MatchString(line):
 		case general.MatchString(line):
@@ -112,18 +113,6 @@ func (g *runner) clean(words string) string {
 		lines = generals
 	}
 	return strings.Join(lines, "; ")
-}
-
-// printable drops control characters, so that a remote cannot play with a
-// terminal or a log.
-func printable(r rune) rune {
-	if r == '\t' {
-		return ' '
-	}
-	if unicode.IsControl(r) {
-		return -1
-	}
-	return r
 }
 
 // A tail keeps the start and the end of what is written to it.
