@@ -36,6 +36,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/notify"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/run"
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
@@ -256,7 +257,7 @@ func (c commands) run(ctx context.Context, args []string, env Env) error {
 	exit.onRunner(env)
 	if command == "sync" {
 		run := env.refusal(exit)
-		newCaller(&g.Sync, env).end(ctx, run, changed("", statusOf(run, env)))
+		newNotifier(&g.Sync, env).End(ctx, run, notify.Changed("", notify.StatusOf(run, report.RunPage(env.Getenv))))
 	}
 	return err
 }

@@ -10,8 +10,6 @@ import (
 	"testing"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
-	"github.com/hackage-mirror/hackage-mirror/internal/report"
-	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
 
 // A note is what a chat, and a program, read of what it is told.
@@ -176,57 +174,5 @@ func TestChangesOfSeveralBuckets(t *testing.T) {
 			run(CodeDone, "failed good")
 			run(CodeDone)
 		})
-	}
-}
-
-// TestChanges: of which runs somebody hears.
-func TestChanges(t *testing.T) {
-	t.Parallel()
-	env, _, _ := testEnv(nil)
-	const good, look, failed = status.Good, status.Look, status.Failed
-	for _, test := range []struct {
-		before  status.Word
-		outcome report.Outcome
-		want    status.Word
-	}{
-		{good, report.Done, ""},
-		{good, report.Degraded, look},
-		{good, report.Failed, failed},
-		{good, report.Interrupted, ""},
-		{look, report.Done, good},
-		{look, report.Degraded, ""},
-		{look, report.Failed, failed},
-		{look, report.Interrupted, ""},
-		{failed, report.Done, good},
-		{failed, report.Degraded, look},
-		{failed, report.Failed, ""},
-		{failed, report.Interrupted, ""},
-		{"", report.Done, ""},
-		{"", report.Degraded, ""},
-		{"", report.Failed, failed},
-		{"", report.Interrupted, ""},
-	} {
-		now := statusOf(&report.Run{Outcome: test.outcome}, env)
-		got := changed(test.before, now)
-		if (got == nil) != (test.want == "") || got != nil && (got.Health != test.want || got.Before != test.before) {
-			t.Errorf("%q, then %s: told %+v", test.before, test.outcome, got)
-		}
-	}
-}
-
-// TestNotesCallNobody: errors hold what others wrote, and a chat must not make
-// mentions, links or markup of it, nor refuse it for its length.
-func TestNotesCallNobody(t *testing.T) {
-	t.Parallel()
-	env, _, _ := testEnv(nil)
-	run := &report.Run{Outcome: report.Failed, Error: "@everyone <!channel> [x](https://evil) ```" + strings.Repeat("ä", 3000) + "\nmore"}
-	got := changed(status.Good, statusOf(run, env))
-	for _, bad := range []string{"@everyone", "<", "](", "`"} {
-		if strings.Contains(got.Text, bad) {
-			t.Errorf("%q is in %.100q", bad, got.Text)
-		}
-	}
-	if len(got.Text) > maxText || len(got.Content) > maxText || !strings.Contains(string(got.json()), `"allowed_mentions":{"parse":[]}`) {
-		t.Errorf("%d bytes: %s", len(got.Text), got.json())
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo/sshauth"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
+	"github.com/hackage-mirror/hackage-mirror/internal/notify"
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 	"github.com/hackage-mirror/hackage-mirror/internal/run"
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
@@ -42,7 +43,7 @@ func (o *Options) Check() (warnings []string, err error) {
 	o.checkRootKeys(c)
 	o.checkDestinations(c)
 	o.checkRepositories(c)
-	o.checkOutsiders(c)
+	c.warnings = slices.Concat(c.warnings, notify.Warnings(notify.PingOption, o.PingURL), notify.Warnings(notify.NotifyOption, o.NotifyURL))
 	c.ref("branch", o.Branch)
 	c.ref("tag", o.Tag)
 	if o.Branch == "display" {

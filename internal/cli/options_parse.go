@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/notify"
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
@@ -85,7 +86,7 @@ func (e *environment) rescue(o *Options, args []string, err error) error {
 	if path := cmp.Or(argument(args, "--"+configOption), e.value(configOption)); e.file == nil && path != "" {
 		e.file, _ = readConfig(path, e.options) // what is wrong there is told already
 	}
-	for option, to := range map[string]*secret.Secret{pingOption: &o.PingURL, notifyOption: &o.NotifyURL} {
+	for option, to := range map[string]*secret.Secret{notify.PingOption: &o.PingURL, notify.NotifyOption: &o.NotifyURL} {
 		text, given := e.secrets[option]
 		path := argument(args, "--"+option)
 		switch {
@@ -126,6 +127,9 @@ func (e *environment) check(options []string) error {
 	}
 	return nil
 }
+
+// dryRunOption is of a run that is nobody else's business.
+const dryRunOption = "dry-run"
 
 // misplaced is the error of an option that holds a secret and is for none.
 func misplaced(option string) error {

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"bytes"
-	"context"
 	"io"
 	"log"
 	"maps"
@@ -13,14 +11,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
-	"github.com/hackage-mirror/hackage-mirror/internal/report"
-	"github.com/hackage-mirror/hackage-mirror/internal/secret"
+	"github.com/hackage-mirror/hackage-mirror/internal/notify"
 )
 
 // pingPath is what nobody may see of an address.
@@ -252,83 +247,6 @@ func TestPingOfAnUnknownServer(t *testing.T) {
 	}
 }
 
-// TestCallsDoNotPassEachOther: a service that has the end before the beginning
-// would wait for the end for ever.
-func TestCallsDoNotPassEachOther(t *testing.T) {
-	t.Parallel()
-	release := make(chan struct{})
-	s := newOutside(t, func(_ http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/start") {
-			<-release
-		}
-	})
-	o := &Options{PingURL: mustSecret(t, s.URL+pingPath, secret.Addresses)}
-	env, _, _ := testEnv(nil)
-	c := newCaller(o, env)
-	c.begin(t.Context())
-	over := make(chan struct{})
-	go func() { defer close(over); c.end(t.Context(), &report.Run{Outcome: report.Done}, nil) }()
-	for asked := 0; asked == 0; { // until the first call has come
-		s.mu.Lock()
-		asked = len(s.asked)
-		s.mu.Unlock()
-	}
-	s.hears(t, "/start")
-	close(release)
-	<-over
-	s.hears(t, "")
-}
-
-// TestInterruptedWhileItTells: a signal that comes while a server hangs ends the
-// wait for it as well. If it did not, this test would last an hour.
-func TestInterruptedWhileItTells(t *testing.T) {
-	t.Parallel()
-	ctx, stop := context.WithCancel(t.Context())
-	var asked atomic.Bool
-	s := newOutside(t, func(_ http.ResponseWriter, r *http.Request) {
-		if asked.Swap(true) {
-			stop()
-		}
-		<-r.Context().Done()
-	})
-	env, _, stderr := testEnv(nil)
-	c := newCaller(&Options{PingURL: mustSecret(t, s.URL+pingPath+","+s.URL+pingPath, secret.Addresses)}, env)
-	c.patience, c.hurry = time.Hour, time.Millisecond
-	c.begin(ctx)
-	over := make(chan struct{})
-	go func() { defer close(over); c.end(ctx, &report.Run{Outcome: report.Done}, nil) }()
-	<-over
-	if !strings.Contains(stderr.String(), "there was no answer in time") {
-		t.Errorf("it says %q", stderr)
-	}
-}
-
-func TestAddressesOfPings(t *testing.T) {
-	t.Parallel()
-	for address, want := range map[string]string{
-		"https://hc-ping.com/uuid":      "https://hc-ping.com/uuid/fail",
-		"https://hc-ping.com/uuid/":     "https://hc-ping.com/uuid/fail",
-		"https://hc-ping.com/key/slug":  "https://hc-ping.com/key/slug/fail",
-		"https://h/uuid?create=1":       "https://h/uuid/fail?create=1",
-		"https://h/uuid/?a=b/c&d=e?f":   "https://h/uuid/fail?a=b/c&d=e?f",
-		"https://h":                     "https://h/fail",
-		"https://h?x":                   "https://h/fail?x",
-		"http://me:secret@[::1]:8000/a": "http://me:secret@[::1]:8000/a/fail",
-		"https://h/a%2Fb":               "https://h/a%2Fb/fail",
-	} {
-		all, err := outsiders(pingOption, mustSecret(t, address, secret.Addresses))
-		if err != nil || len(all) != 1 {
-			t.Errorf("%s: %v, %v", address, all, err)
-		} else if got := below(all[0].address, "fail"); got != want || all[0].address.String() != address {
-			t.Errorf("%s: %s, want %s", address, got, want)
-		}
-	}
-	text := "https://a/x,\"https://b/y\"\r\n\n https://c/z ,"
-	if got := mustSecret(t, text, secret.Addresses); string(got.Bytes()) != "https://a/x\nhttps://b/y\nhttps://c/z" || len(got.Masks()) != 3 {
-		t.Errorf("read %q, masks %q", got.Bytes(), got.Masks())
-	}
-}
-
 // TestBadAddressesOfPings: what is none is warned of, and is no reason not to
 // mirror. Nobody gets half of an address.
 func TestBadAddressesOfPings(t *testing.T) {
@@ -340,7 +258,7 @@ func TestBadAddressesOfPings(t *testing.T) {
 		"hunter2", "ftp://hunter2/x", "https://", "https:///hunter2", s.URL + "/ab hunter2", s.URL + "/ab,hunter2", s.URL + "/x " + s.URL + "/hunter2",
 		"https://a/#hunter2", "https://a:hunter2/x", "https://%zz/hunter2", "http:// hunter2",
 	} {
-		for _, option := range []string{pingOption, notifyOption} {
+		for _, option := range []string{notify.PingOption, notify.NotifyOption} {
 			w.env = map[string]string{inputVariables(option)[1]: text}
 			said := w.sync(CodeDone)
 			w.says(said, "warning: "+option+" is not an http(s) address; write https://HOST/PATH, one on each line")
@@ -360,27 +278,5 @@ func TestBadAddressesOfPings(t *testing.T) {
 		if strings.Contains(said, "hunter2") {
 			t.Errorf("%s: %s", path, said)
 		}
-	}
-}
-
-// TestWarnedAddressesOfPings: anybody on the way can read what goes over http.
-func TestWarnedAddressesOfPings(t *testing.T) {
-	t.Parallel()
-	for address, want := range map[string]int{"http://a/x": 1, "http://localhost/x": 0, "http://127.0.0.1:8/x": 0, "https://a/x": 0} {
-		c, o := &checker{}, &Options{PingURL: mustSecret(t, address, secret.Addresses)}
-		if o.checkOutsiders(c); len(c.problems) > 0 || len(c.warnings) != want {
-			t.Errorf("%s: %q, %v; want %d warnings", address, c.warnings, c.problems, want)
-		}
-	}
-}
-
-// TestWhatAPingSaysIsBounded, and cut at a line.
-func TestWhatAPingSaysIsBounded(t *testing.T) {
-	t.Parallel()
-	env, _, _ := testEnv(nil)
-	run := &report.Run{Tool: "tool", Outcome: report.Failed, Error: "first\n" + strings.Repeat("é", 50_000) + "\n" + strings.Repeat("one more\n", 5_000)}
-	got := account(run, env)
-	if len(got) > maxPing || len(got) < maxPing-10 || !utf8.Valid(got) || !bytes.HasPrefix(got, []byte("tool: failed\nfirst\néé")) || !bytes.HasSuffix(got, []byte("\none more\n")) {
-		t.Errorf("%d bytes: %.100q … %q", len(got), got, got[max(0, len(got)-40):])
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/notify"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/run"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
@@ -25,16 +27,28 @@ func runSync(ctx context.Context, o *Options, env Env) error {
 // There are facts to tell of it even if it failed. Seen names the newest metadata that
 // it knows of.
 func syncOnce(ctx context.Context, o *Options, env Env) (facts *report.Run, seen state.Seen, err error) {
-	outside := newCaller(o, env)
 	op := newOpening(o, env)
-	outside.begin(ctx)
+	outside := newNotifier(o, env)
+	outside.Begin(ctx)
 	result := run.Run(ctx, op.open(ctx))
 	judge(ctx, result.Run, result.Err)
-	now := statusOf(result.Run, env)
+	now := notify.StatusOf(result.Run, op.Page)
 	now.Index = result.Index(now.Index)
-	if outside.end(ctx, result.Run, changed(result.Notified(now.Health), now)) {
+	if outside.End(ctx, result.Run, notify.Changed(result.Notified(now.Health), now)) {
 		result.KeepNotified(ctx, now.Health)
 	}
 	result.TellReaders(ctx)
 	return result.Run, result.Seen, errors.Join(result.Err, result.Close(), op.close())
+}
+
+// newNotifier returns what tells those who watch from outside of one run. A dry run is
+// nobody's business.
+func newNotifier(o *Options, env Env) *notify.Notifier {
+	c := notify.Config{
+		UserAgent: hackage.UserAgent(env.Version), Page: report.RunPage(env.Getenv), Patience: env.callTime, Warn: env.warn,
+	}
+	if !o.DryRun {
+		c.Ping, c.Notify = o.PingURL, o.NotifyURL
+	}
+	return notify.New(c)
 }

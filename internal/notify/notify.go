@@ -1,4 +1,8 @@
-package cli
+// Package notify tells those who watch from outside of each run, by ping-url, and of
+// each change of a mirror's health, by notify-url. They are told, and nothing else:
+// what goes wrong with them is a warning and changes no exit code. Their addresses are
+// secrets, so no message repeats one, nor what a server or the network says, which may.
+package notify
 
 import (
 	"bytes"
@@ -21,16 +25,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
-	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
-// Those who watch from outside, by ping-url and notify-url. They are told, and
-// nothing else: what goes wrong with them is a warning and changes no exit code.
-// Their addresses are secrets, so no message repeats one, nor what a server or
-// the network says, which may.
 const (
 	// callTime bounds a call. It is also what servers that hang may add to a run:
 	// all are called concurrently, and a call that says that the run began is
@@ -45,8 +44,8 @@ const (
 	maxPingLine = 2_000
 )
 
-// An outsider is somebody who watches from outside.
-type outsider struct {
+// A receiver is somebody who watches from outside.
+type receiver struct {
 	name    string // for messages: the option, and which of its addresses
 	address *url.URL
 
@@ -55,50 +54,47 @@ type outsider struct {
 	atBegin error // what became of that call
 }
 
-// outsiders returns those of an option.
-func outsiders(option string, given secret.Secret) (all []*outsider, err error) {
+// receivers returns those of an option.
+func receivers(option string, given secret.Secret) (all []*receiver, errs []error) {
 	if err := given.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", option, err)
+		return nil, []error{fmt.Errorf("%s: %w", option, err)}
 	}
 	lines := strings.FieldsFunc(string(given.Bytes()), func(r rune) bool { return r == '\n' })
 	for i, line := range lines {
-		o := &outsider{name: option}
+		o := &receiver{name: option}
 		if len(lines) > 1 {
 			o.name = fmt.Sprintf("%s (address %d of %d)", option, i+1, len(lines))
 		}
-		u, parseErr := url.Parse(line)
-		if parseErr != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.Fragment != "" || strings.ContainsAny(line, ", \t") {
-			err = errors.Join(err, fmt.Errorf("%s is not an http(s) address; write https://HOST/PATH, one on each line, with %%2C for a comma and %%20 for a blank", o.name))
+		u, err := url.Parse(line)
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.Fragment != "" || strings.ContainsAny(line, ", \t") {
+			errs = append(errs, fmt.Errorf("%s is not an http(s) address; write https://HOST/PATH, one on each line, with %%2C for a comma and %%20 for a blank", o.name))
 			continue
 		}
 		o.address = u
 		all = append(all, o)
 	}
-	return all, err
+	return all, errs
 }
 
-// checkOutsiders warns of what is no address. It is no reason not to mirror.
-func (o *Options) checkOutsiders(c *checker) {
-	for option, given := range map[string]secret.Secret{pingOption: o.PingURL, notifyOption: o.NotifyURL} {
-		all, err := outsiders(option, given)
-		if err != nil {
-			for _, problem := range parts(err) {
-				c.warn("%v; it is told nothing", problem)
-			}
-		}
-		for _, o := range all {
-			if o.address.Scheme == "http" && !addresses.IsLoopback(o.address.Hostname()) {
-				c.warn("%s goes over http: anyone on the way can read the address and call it in this mirror's name", o.name)
-			}
+// Warnings says what of an option is no address, or one that others can read on the way.
+// It is no reason not to mirror.
+func Warnings(option string, given secret.Secret) (warnings []string) {
+	all, errs := receivers(option, given)
+	for _, err := range errs {
+		warnings = append(warnings, fmt.Sprintf("%v; it is told nothing", err))
+	}
+	for _, o := range all {
+		if o.address.Scheme == "http" && !addresses.IsLoopback(o.address.Hostname()) {
+			warnings = append(warnings, o.name+" goes over http: anyone on the way can read the address and call it in this mirror's name")
 		}
 	}
+	return warnings
 }
 
 // The options.
 const (
-	pingOption   = "ping-url"
-	notifyOption = "notify-url"
-	dryRunOption = "dry-run"
+	PingOption   = "ping-url"
+	NotifyOption = "notify-url"
 )
 
 // below is an address with a word added to its path, before the query.
@@ -110,90 +106,97 @@ func below(u *url.URL, word string) string {
 	return text
 }
 
-// A caller calls those who watch from outside about one run.
-type caller struct {
-	env      Env
-	client   *http.Client
-	patience time.Duration // with all at the end of a run
-	hurry    time.Duration // the same, once somebody asked it to end
-	pings    []*outsider
-	notes    []*outsider
-	calls    errgroup.Group
-	mu       sync.Mutex // for the log
+// A Config says who is to be told, and how.
+type Config struct {
+	Ping, Notify secret.Secret // addresses
+	UserAgent    string
+	Page         string        // of the run on GitHub; may be empty
+	Patience     time.Duration // with all at the end of a run; zero for ten seconds
+	Warn         func(string)
+}
+
+// A Notifier tells of one run.
+type Notifier struct {
+	Config
+	client *http.Client
+	last   time.Duration // patience once somebody asked the run to end
+	pings  []*receiver
+	notes  []*receiver
+	calls  errgroup.Group
+	mu     sync.Mutex // for the log
 }
 
 // warn tells of what went wrong with one of several calls that are under way.
-func (c *caller) warn(text string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.env.warn(text)
+func (n *Notifier) warn(text string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.Warn(text)
 }
 
-// newCaller returns the caller of one run. A dry run is nobody's business.
-func newCaller(o *Options, env Env) *caller {
-	c := &caller{env: env, patience: cmp.Or(env.callTime, callTime), hurry: lastCallTime, client: &http.Client{
+// New returns the notifier of one run.
+func New(c Config) *Notifier {
+	c.Patience = cmp.Or(c.Patience, callTime)
+	n := &Notifier{Config: c, last: lastCallTime, client: &http.Client{
 		Transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
 		},
 		// Another address is not the one that somebody gave.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
-	if !o.DryRun {
-		c.pings, _ = outsiders(pingOption, o.PingURL) // Check tells of what is none
-		c.notes, _ = outsiders(notifyOption, o.NotifyURL)
-	}
-	return c
+	n.pings, _ = receivers(PingOption, c.Ping) // Warnings tells of what is none
+	n.notes, _ = receivers(NotifyOption, c.Notify)
+	return n
 }
 
-// begin says that a run begins, and waits for nobody.
-func (c *caller) begin(ctx context.Context) {
-	for _, o := range c.pings {
-		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.patience)
+// Begin says that a run begins, and waits for nobody.
+func (n *Notifier) Begin(ctx context.Context) {
+	for _, o := range n.pings {
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.Patience)
 		o.begun, o.giveUp = make(chan struct{}), cancel
-		c.calls.Go(func() error {
+		n.calls.Go(func() error {
 			defer close(o.begun)
-			o.atBegin = c.post(limited, below(o.address, "start"), "text/plain; charset=utf-8", nil)
+			o.atBegin = n.post(limited, below(o.address, "start"), "text/plain; charset=utf-8", nil)
 			return nil
 		})
 	}
 }
 
-// end says how a run ended, and waits until everybody was told, or cannot be. It
+// End says how a run ended, and waits until everybody was told, or cannot be. It
 // reports whether somebody took the change.
-func (c *caller) end(ctx context.Context, run *report.Run, change *change) (notified bool) {
+func (n *Notifier) End(ctx context.Context, run *report.Run, change *Change) (notified bool) {
 	var took atomic.Bool
-	patience := c.patience
+	patience := n.Patience
 	if ctx.Err() != nil {
-		patience = c.hurry
+		patience = n.last
 	}
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(c.hurry, cancel) })()
-	for _, o := range c.pings {
-		c.calls.Go(func() error { c.ping(limited, o, run, patience/2); return nil })
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(n.last, cancel) })()
+	for _, o := range n.pings {
+		n.calls.Go(func() error { n.ping(limited, o, run, patience/2); return nil })
 	}
-	for _, o := range c.notes {
+	for _, o := range n.notes {
 		if change == nil {
 			break
 		}
-		c.calls.Go(func() error {
-			err := c.post(limited, o.address.String(), "application/json", change.json())
+		n.calls.Go(func() error {
+			err := n.post(limited, o.address.String(), "application/json", change.json())
 			if err == nil {
 				took.Store(true)
 			} else {
-				c.warn(fmt.Sprintf("%s was not told that the state is now %q: %v", o.name, change.Health, err))
+				n.warn(fmt.Sprintf("%s was not told that the state is now %q: %v", o.name, change.Health, err))
 			}
 			return nil
 		})
 	}
-	_ = c.calls.Wait() // each has said what went wrong
-	c.client.CloseIdleConnections()
+	_ = n.calls.Wait() // each has said what went wrong
+	n.client.CloseIdleConnections()
 	return took.Load()
 }
 
-// ping tells one outsider how the run ended. The two calls about a run must not
+// ping tells one receiver how the run ended. The two calls about a run must not
 // pass each other, or it would seem to go on for ever.
-func (c *caller) ping(ctx context.Context, o *outsider, run *report.Run, patience time.Duration) {
+func (n *Notifier) ping(ctx context.Context, o *receiver, run *report.Run, patience time.Duration) {
 	if o.begun != nil {
 		select {
 		case <-o.begun:
@@ -207,22 +210,22 @@ func (c *caller) ping(ctx context.Context, o *outsider, run *report.Run, patienc
 	if run.Outcome != report.Done && run.Outcome != report.Degraded {
 		address = below(o.address, "fail")
 	}
-	if err := c.post(ctx, address, "text/plain; charset=utf-8", account(run, c.env)); err != nil {
-		c.warn(fmt.Sprintf("%s was not told how the run ended: %v", o.name, err))
+	if err := n.post(ctx, address, "text/plain; charset=utf-8", account(run, n.Page)); err != nil {
+		n.warn(fmt.Sprintf("%s was not told how the run ended: %v", o.name, err))
 	} else if o.atBegin != nil {
-		c.warn(fmt.Sprintf("%s was not told that the run began: %v", o.name, o.atBegin))
+		n.warn(fmt.Sprintf("%s was not told that the run began: %v", o.name, o.atBegin))
 	}
 }
 
 // post makes one call. Its errors have no word of anybody else's.
-func (c *caller) post(ctx context.Context, address, kind string, body []byte) error {
+func (n *Notifier) post(ctx context.Context, address, kind string, body []byte) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
 		return errors.New("that is not an address")
 	}
 	request.Header.Set("Content-Type", kind)
-	request.Header.Set("User-Agent", hackage.UserAgent(c.env.Version))
-	response, err := c.client.Do(request)
+	request.Header.Set("User-Agent", n.UserAgent)
+	response, err := n.client.Do(request)
 	if err != nil {
 		return errors.New(reason(err))
 	}
@@ -259,16 +262,16 @@ func reason(err error) string {
 
 // account says in a ping how a run ended: what is the matter first, for what is
 // too long is cut.
-func account(run *report.Run, env Env) []byte {
+func account(run *report.Run, page string) []byte {
 	first := string(run.Outcome)
 	if run.Outcome == report.Degraded {
-		first = strings.TrimSuffix(lookAtThis, ": ")
+		first = "up to date, but look at this"
 	}
 	lines := []string{run.Tool + ": " + first}
 	for line := range strings.Lines(run.Error) {
 		lines = append(lines, report.Line(line))
 	}
-	if page := report.RunPage(env.Getenv); page != "" {
+	if page != "" {
 		lines = append(lines, page)
 	}
 	lines = slices.AppendSeq(lines, strings.SplitSeq(strings.TrimSpace(run.Text()), "\n"))

@@ -1,4 +1,4 @@
-package cli
+package notify
 
 import (
 	"cmp"
@@ -14,10 +14,10 @@ import (
 // maxText bounds what a chat shows, in bytes: Discord takes 2000 characters.
 const maxText = 1_800
 
-// A change is what the addresses of notify-url are told: the state of the mirror,
+// A Change is what the addresses of notify-url are told: the state of the mirror,
 // and what it was before. Text and Content say it to people, under the names that
 // chats read; Mentions keeps Discord from calling anybody whose name is in them.
-type change struct {
+type Change struct {
 	Text     string      `json:"text"`
 	Content  string      `json:"content"`
 	Mentions mentions    `json:"allowed_mentions"`
@@ -30,11 +30,11 @@ type mentions struct {
 	Parse []string `json:"parse"`
 }
 
-// changed returns what is to be told of a run, nil if that is nothing. Without a
+// Changed returns what is to be told of a run, nil if that is nothing. Without a
 // former state, as without a bucket, each failed run is told of, and no other: it
 // is not known whether that is a change. A run that was interrupted says nothing
 // of the mirror's state.
-func changed(before status.Word, now *status.Status) *change {
+func Changed(before status.Word, now *status.Status) *Change {
 	if now.Run.Outcome == string(report.Interrupted) || now.Health == before || before == "" && now.Health != status.Failed {
 		return nil
 	}
@@ -53,7 +53,7 @@ func changed(before status.Word, now *status.Status) *change {
 		text += "\n" + now.Run.URL
 	}
 	text = plain.Cut(harmless.Replace(text), maxText-len("…"), "…")
-	return &change{Text: text, Content: text, Mentions: mentions{[]string{}}, Before: before, Status: &short}
+	return &Change{Text: text, Content: text, Mentions: mentions{[]string{}}, Before: before, Status: &short}
 }
 
 // harmless takes from a text what chats make links, mentions and markup of: errors
@@ -61,22 +61,22 @@ func changed(before status.Word, now *status.Status) *change {
 var harmless = strings.NewReplacer("@", "@\u200b", "<", "‹", ">", "›", "](", "] (", "`", "'")
 
 // json returns the body of the call.
-func (c *change) json() []byte {
+func (c *Change) json() []byte {
 	raw, err := json.Marshal(c)
 	if err != nil {
-		panic("cli: a change does not fit into JSON: " + err.Error())
+		panic("notify: a change does not fit into JSON: " + err.Error())
 	}
 	return raw
 }
 
-// statusOf says what a run alone tells of the state of the mirror.
-func statusOf(run *report.Run, env Env) *status.Status {
+// StatusOf says what a run, whose page on GitHub is given, tells alone of the state of the mirror.
+func StatusOf(run *report.Run, page string) *status.Status {
 	now := &status.Status{
 		Version: status.Version, Tool: run.Tool, Upstream: run.Upstream, PublicURL: run.PublicURL, Packages: run.Packages,
 		Index: status.Index{Length: run.Index.Length, State: run.Index.Time, Lag: -1, Behind: -1},
 		Holds: status.Holds{Packages: -1, Releases: -1, Revisions: -1, Bytes: -1}, Pending: len(run.Ledger),
 		Run: status.Run{
-			Began: run.Began, Seconds: run.Took.Seconds(), Outcome: string(run.Outcome), Error: run.Error, URL: report.RunPage(env.Getenv),
+			Began: run.Began, Seconds: run.Took.Seconds(), Outcome: string(run.Outcome), Error: run.Error, URL: page,
 		},
 	}
 	for _, e := range run.Expiries {
