@@ -184,10 +184,15 @@ func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err == nil {
 		t.meet(response.Header.Get("Server"))
 	}
-	if err != nil || r.Method == http.MethodGet && response.StatusCode/100 == 2 {
-		return response, err
+	if err != nil {
+		return nil, err
 	}
-	body := &boundedBody{io.LimitReader(response.Body, maxAnswer), response.Body}
+	body := boundedBody{response.Body, response.Body}
+	response.Body = body
+	if r.Method == http.MethodGet && response.StatusCode/100 == 2 {
+		return response, nil
+	}
+	body.Reader = io.LimitReader(body.rest, maxAnswer)
 	response.Body = body
 	// The answer to a put is empty. One that is not comes from somebody else,
 	// and its ETag is not the object's.
@@ -201,7 +206,14 @@ func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 type boundedBody struct {
 	io.Reader
-	io.Closer
+	rest io.ReadCloser
+}
+
+// Close reads what little may be left, for a connection whose answer was not read to
+// its end is not used again.
+func (b boundedBody) Close() error {
+	_, _ = io.CopyN(io.Discard, b.rest, maxAnswer)
+	return b.rest.Close()
 }
 
 // A stallConn fails when it stands still for too long. Each read and write puts

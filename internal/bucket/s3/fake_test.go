@@ -62,8 +62,11 @@ var fakeKeys = s3.Credentials{ID: "AKIAFAKEFAKEFAKE", Secret: "secret/that+nobod
 func (f *fakeS3) serve(t testing.TB) *s3test.Watch {
 	t.Helper()
 	f.t, f.objects, f.uploads = t, map[string]fakeObject{}, map[string]*fakeUpload{}
-	return s3test.NewWatchOf(t, f)
+	return f.front(t)
 }
+
+// front returns what else stands before the fake.
+func (f *fakeS3) front(t testing.TB) *s3test.Watch { return s3test.NewWatchOf(t, f) }
 
 // quick are options under which nothing takes long.
 func quick() s3.Options {

@@ -45,7 +45,7 @@ func (b *Bucket) sendOnCopies(ctx context.Context, name string, o bucket.Object,
 	case damaged(err), status == http.StatusPreconditionFailed && c == bucket.Always():
 		return bucket.Info{}, noBase(err)
 	case status == http.StatusPreconditionFailed:
-	case errors.Is(err, errCopy), refusesParts(err):
+	case refusesParts(err):
 		b.copies.tell(b, fmt.Sprintf("large objects are sent whole, because the server does not build them from parts of the old ones: %v", err))
 		return bucket.Info{}, noBase(err)
 	}

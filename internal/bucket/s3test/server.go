@@ -1,3 +1,9 @@
+// Package s3test starts a real S3 server for tests: versitygw, as the tools module
+// pins it, on a loopback port, over a folder that the test owns; and stands before
+// any S3 server to count what it is asked.
+//
+// Go's cache holds the program; to build it takes one to two minutes. Where it cannot
+// be built or started the test is skipped, and under CI=true it fails.
 package s3test
 
 import (
@@ -11,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -63,6 +70,30 @@ func Start(t testing.TB) *Server {
 		Credentials: credentials.NewStaticCredentialsProvider(s.Credentials.ID, s.Credentials.Secret, ""),
 	})
 	return s
+}
+
+// Build returns the path of the server's program, and builds it if Go's cache lacks it.
+func Build(ctx context.Context) (string, error) {
+	module, err := output(exec.CommandContext(ctx, "go", "env", "GOMOD"))
+	if err != nil {
+		return "", err
+	}
+	tools := filepath.Join(filepath.Dir(module), "script", "tools", "go.mod")
+	build := exec.CommandContext(ctx, "go", "tool", "-modfile="+tools, "-n", "versitygw")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-trimpath")
+	return output(build)
+}
+
+// output returns what a command says.
+func output(c *exec.Cmd) (string, error) {
+	raw, err := c.Output()
+	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
+		err = fmt.Errorf("%w: %s", err, bytes.TrimSpace(failed.Stderr))
+	}
+	if err != nil {
+		return "", fmt.Errorf("run %q: %w", c.Args, err)
+	}
+	return strings.TrimSpace(string(raw)), nil
 }
 
 // unable ends a test that has no server.

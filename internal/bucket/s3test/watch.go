@@ -1,6 +1,7 @@
 package s3test
 
 import (
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -10,7 +11,7 @@ import (
 	"testing"
 )
 
-// A Watch stands before a server and notes the requests.
+// A Watch stands before a server and counts its requests and connections.
 type Watch struct {
 	// URL is its endpoint.
 	URL string
@@ -18,8 +19,9 @@ type Watch struct {
 	// true. Set it while there are none.
 	Hook func(w http.ResponseWriter, r *http.Request) bool
 
-	mu       sync.Mutex
-	requests []Request
+	mu          sync.Mutex
+	requests    []Request
+	connections int
 }
 
 // A Request is what came, without its body.
@@ -56,21 +58,25 @@ func NewWatch(t testing.TB, server string) *Watch {
 func NewWatchOf(t testing.TB, handler http.Handler) *Watch {
 	t.Helper()
 	watch := &Watch{}
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		watch.note(r)
+	front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		watch.mu.Lock()
+		watch.requests = append(watch.requests, Request{r.Method, r.URL.Path, r.URL.Query(), r.Header.Clone()})
+		watch.mu.Unlock()
 		if watch.Hook == nil || !watch.Hook(w, r) {
 			handler.ServeHTTP(w, r)
 		}
 	}))
+	front.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			watch.mu.Lock()
+			watch.connections++
+			watch.mu.Unlock()
+		}
+	}
+	front.Start()
 	t.Cleanup(front.Close)
 	watch.URL = front.URL
 	return watch
-}
-
-func (w *Watch) note(r *http.Request) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.requests = append(w.requests, Request{r.Method, r.URL.Path, r.URL.Query(), r.Header.Clone()})
 }
 
 // Requests returns all requests so far, in the order they came.
@@ -89,9 +95,16 @@ func (w *Watch) Counts() map[string]int {
 	return counts
 }
 
-// Reset forgets the requests so far.
+// Connections returns how many connections were opened.
+func (w *Watch) Connections() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.connections
+}
+
+// Reset forgets the requests and connections so far.
 func (w *Watch) Reset() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.requests = nil
+	w.requests, w.connections = nil, 0
 }
