@@ -63,7 +63,7 @@ func (r *replay) write(path string, content []byte) error {
 		r.paths[path] = true
 	}
 	if !r.newBranch {
-		r.d.tree.written[path] = blobOf(content)
+		r.d.tree.written[path] = blobID(content)
 	}
 	return r.im.Write(path, content)
 }

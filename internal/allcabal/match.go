@@ -75,7 +75,7 @@ func (d *Repository) matchEntries(in Input) error {
 			continue
 		}
 		if f := d.tree.lookUp(e.Path()); f != nil {
-			f.match.compare(e, f.id == blobOf(e.Content), d.lastTime)
+			f.match.compare(e, f.id == blobID(e.Content), d.lastTime)
 		}
 	}
 	if d.adopting == "" {

@@ -3,7 +3,6 @@ package allcabal
 import (
 	"context"
 	"crypto/md5"
-	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -92,12 +91,6 @@ func (d *Repository) pathsOf(in Input) []string {
 	return paths
 }
 
-// fileID returns the id of the plain file at a path, if there is one.
-func (d *Repository) fileID(path string) (string, bool) {
-	id, ok := d.tree.id(path)
-	return hex.EncodeToString(id[:]), ok
-}
-
 // listed reports whether the base holds a release, that is, its JSON record.
 func (d *Repository) listed(r index.Release) bool {
 	_, ok := d.tree.id(r.JSONPath())
@@ -142,8 +135,8 @@ func (d *Repository) recordMatches(r index.Release) bool { return d.listed(r) &&
 func (d *Repository) fetchRecords(ctx context.Context, wants []state.Want) error {
 	var ids []string
 	for _, w := range wants {
-		if id, ok := d.fileID(w.Release.JSONPath()); ok {
-			ids = append(ids, id)
+		if id, ok := d.tree.id(w.Release.JSONPath()); ok {
+			ids = append(ids, id.String())
 		}
 	}
 	if err := d.o.Repo.FetchObjects(ctx, ids...); err != nil {
@@ -155,11 +148,11 @@ func (d *Repository) fetchRecords(ctx context.Context, wants []state.Want) error
 // readRecord reads a release's record; false says that there is none that can be
 // read, so that it is written anew.
 func (d *Repository) readRecord(ctx context.Context, r index.Release) (hashes.Record, bool, error) {
-	id, ok := d.fileID(r.JSONPath())
+	id, ok := d.tree.id(r.JSONPath())
 	if !ok {
 		return hashes.Record{}, false, nil
 	}
-	raw, err := d.o.Repo.BlobByID(ctx, id)
+	raw, err := d.o.Repo.BlobByID(ctx, id.String())
 	if errors.Is(err, gitrepo.ErrNotFile) {
 		return hashes.Record{}, false, nil
 	}

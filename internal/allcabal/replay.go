@@ -212,7 +212,7 @@ func (r *replay) isNewest(e index.Entry) bool {
 // and the record beside a .cabal file.
 func (r *replay) writeEntry(e index.Entry) error {
 	id, there := r.d.tree.id(e.Path())
-	if !there || id != blobOf(e.Content) {
+	if !there || id != blobID(e.Content) {
 		if err := r.write(e.Path(), e.Content); err != nil {
 			return err
 		}
@@ -265,13 +265,13 @@ func (r *replay) writeDeprecated(ctx context.Context) error {
 	if r.in.Deprecated == nil || !r.d.o.Hashes {
 		return nil
 	}
-	id, there := r.d.fileID(deprecatedPath)
-	if there && id == gitpack.BlobID(r.in.Deprecated) {
+	id, there := r.d.tree.id(deprecatedPath)
+	if there && id == blobID(r.in.Deprecated) {
 		return nil
 	}
-	if there && r.d.o.Repo.FetchObjects(ctx, id) == nil {
+	if there && r.d.o.Repo.FetchObjects(ctx, id.String()) == nil {
 		// For people only: that it cannot be read changes nothing.
-		r.result.Deprecated, _ = r.d.o.Repo.BlobByID(ctx, id)
+		r.result.Deprecated, _ = r.d.o.Repo.BlobByID(ctx, id.String())
 	}
 	return r.write(deprecatedPath, r.in.Deprecated)
 }

@@ -3,7 +3,6 @@ package allcabal
 import (
 	"cmp"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,41 +12,23 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
 
-// A blobID is git's SHA-1 of a file.
-type blobID [20]byte
-
-// parseID reads an id in hexadecimal.
-func parseID(text string) (id blobID, err error) {
-	raw, err := hex.DecodeString(text)
-	if err != nil || len(raw) != len(id) {
-		return id, fmt.Errorf("read object id %.80q: no SHA-1: %w", text, errors.ErrUnsupported)
-	}
-	return blobID(raw), nil
-}
-
-// blobOf is the id that git gives to a file of this content.
-func blobOf(content []byte) blobID {
-	id, err := parseID(gitpack.BlobID(content))
-	if err != nil {
-		panic("allcabal: an object id that is not hexadecimal: " + err.Error())
-	}
-	return id
-}
+// blobID is the id that git gives to a file of this content.
+func blobID(content []byte) gitpack.ID { return gitpack.Object{Type: "blob", Content: content}.ID() }
 
 // A tree has the ids of files of the base: of those that a run reads or writes, or
 // of all, of which there may be 300,000. What is no plain file (a link, an
 // executable) is not in it, so that it is written anew.
 type tree struct {
-	files   []file            // by path
-	written map[string]blobID // since
+	files   []file                // by path
+	written map[string]gitpack.ID // since
 }
 
-func newTree() *tree { return &tree{written: map[string]blobID{}} }
+func newTree() *tree { return &tree{written: map[string]gitpack.ID{}} }
 
 // A file is one of the tree, with the entry of the index that it is of.
 type file struct {
 	path  string
-	id    blobID
+	id    gitpack.ID
 	match match
 }
 
@@ -56,7 +37,7 @@ func (t *tree) add(f gitpack.File) error {
 	if f.Mode != gitpack.ModeFile {
 		return nil
 	}
-	id, err := parseID(f.ID)
+	id, err := gitpack.ParseID(f.ID)
 	if err != nil {
 		return fmt.Errorf("file %q: %w", f.Path, err)
 	}
@@ -80,7 +61,7 @@ func (t *tree) lookUp(path string) *file {
 }
 
 // id returns the id of the file that is at a path now, if there is one.
-func (t *tree) id(path string) (blobID, bool) {
+func (t *tree) id(path string) (gitpack.ID, bool) {
 	id, ok := t.written[path]
 	if f := t.lookUp(path); f != nil && !ok {
 		return f.id, true

@@ -1,7 +1,6 @@
 package allcabal
 
 import (
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"testing"
@@ -17,26 +16,26 @@ func TestTreeHasWhatWasPutIn(t *testing.T) {
 	}
 	slices.Sort(paths)
 	tr := newTree()
-	add := func(path string, id blobID, mode string) {
-		if err := tr.add(gitpack.File{Path: path, ID: hex.EncodeToString(id[:]), Mode: mode}); err != nil {
+	add := func(path string, id gitpack.ID, mode string) {
+		if err := tr.add(gitpack.File{Path: path, ID: id.String(), Mode: mode}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i, path := range paths {
-		add(path, blobID{byte(i), byte(i >> 8)}, gitpack.ModeFile)
+		add(path, gitpack.ID{byte(i), byte(i >> 8)}, gitpack.ModeFile)
 	}
-	add("out of order", blobID{5}, gitpack.ModeFile)
-	add("link", blobID{6}, "120000")
+	add("out of order", gitpack.ID{5}, gitpack.ModeFile)
+	add("link", gitpack.ID{6}, "120000")
 	if err := tr.add(gitpack.File{Path: "odd", ID: "abc", Mode: gitpack.ModeFile}); err == nil {
 		t.Error("an id that is none is taken")
 	}
 	tr.sort()
-	tr.written[paths[7]] = blobID{1, 2, 3}
-	tr.written["new"] = blobID{4}
+	tr.written[paths[7]] = gitpack.ID{1, 2, 3}
+	tr.written["new"] = gitpack.ID{4}
 	for i, path := range paths {
-		want := blobID{byte(i), byte(i >> 8)}
+		want := gitpack.ID{byte(i), byte(i >> 8)}
 		if i == 7 {
-			want = blobID{1, 2, 3}
+			want = gitpack.ID{1, 2, 3}
 		}
 		if id, ok := tr.id(path); !ok || id != want {
 			t.Errorf("%q has %x, %v", path, id, ok)
