@@ -24,19 +24,20 @@ func runKey(o *KeyOptions, env Env) error {
 	if err != nil {
 		return answered(err, "key")
 	}
-	what := "found"
+	what, name := "found", key.Name()
+	day, _ := key.Expires()
 	if key.Made {
 		what = "made"
-	} else if o.Expires != "" || o.Signer != "" && o.Signer != key.Signer {
-		env.warn(fmt.Sprintf("there is a key already, and it stays as it is: %s, expires %s; to make another one, move it elsewhere or give another folder by --keys", key.Signer, expiry(key.Expires)))
+	} else if o.Expires != "" || o.Signer != "" && o.Signer != name {
+		env.warn(fmt.Sprintf("there is a key already, and it stays as it is: %s, expires %s; to make another one, move it elsewhere or give another folder by --keys", name, expiry(day)))
 	}
 	with := ""
 	if key.Locked {
 		path, _ := o.SigningPassphrase.File()
 		with = " --signing-passphrase " + cmp.Or(path, "FILE")
 	}
-	fmt.Fprintf(env.Stderr, "%s: %s signing key %q of %s, expires %s; keep a copy in a safe place. Sync takes it by --signing-key %s%s\n", program, what, key.Path, key.Signer, expiry(key.Expires), key.Path, with)
-	_, err = fmt.Fprintf(env.Stdout, "%s\n%s", key.Fingerprint, key.Public)
+	fmt.Fprintf(env.Stderr, "%s: %s signing key %q of %s, expires %s; keep a copy in a safe place. Sync takes it by --signing-key %s%s\n", program, what, key.Path, name, expiry(day), key.Path, with)
+	_, err = fmt.Fprintf(env.Stdout, "%s\n%s", key.Fingerprint(), key.PublicKey())
 	return err
 }
 

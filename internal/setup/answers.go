@@ -98,7 +98,9 @@ func (a Answers) Plan(now time.Time) (Plan, error) {
 	for _, text := range p.Buckets {
 		check("bucket", checkBucket(text))
 	}
-	check("public-url", checkPublicURL(p.PublicURL))
+	if p.PublicURL != "" {
+		check("public-url", checkPublicURL(p.PublicURL))
+	}
 	if p.Role != "" && !roleForm.MatchString(p.Role) {
 		check("role-to-assume", errors.New("it is not the name of a role; write arn:aws:iam::ACCOUNT:role/NAME"))
 	}
@@ -166,30 +168,18 @@ func quotable(text string) error {
 }
 
 func checkBucket(text string) error {
-	if err := quotable(text); err != nil {
-		return err
-	}
 	address, err := bucket.ParseAddress(text)
-	switch {
-	case err != nil:
-		return err
-	case address.Folder != "":
-		return fmt.Errorf("%.200q is a folder, and a folder on GitHub's machines is gone after the run; write s3://NAME", text)
+	if err == nil && address.Folder != "" {
+		err = fmt.Errorf("%.200q is a folder, and a folder on GitHub's machines is gone after the run; write s3://NAME", text)
 	}
-	return nil
+	return cmp.Or(quotable(text), err)
 }
 
 func checkPublicURL(text string) error {
-	if text == "" {
-		return nil
-	}
-	if err := quotable(text); err != nil {
-		return err
-	}
 	if !strings.HasPrefix(text, "https://") && !strings.HasPrefix(text, "http://") || strings.ContainsAny(text, "?#@") {
-		return errors.New("it is not an address that readers can open; write https://HOST/PATH")
+		return cmp.Or(quotable(text), errors.New("it is not an address that readers can open; write https://HOST/PATH"))
 	}
-	return nil
+	return quotable(text)
 }
 
 // parseSigner reads Name <address>.
@@ -204,9 +194,8 @@ func parseSigner(text string) (gitpack.Identity, error) {
 	switch {
 	case !ok || !closed || strings.TrimSpace(after) != "" || id.Name == "" || !at || local == "" || host == "":
 		return gitpack.Identity{}, errors.New("write a name and an address: Hackage mirror <mirror@example.org>")
-	case strings.ContainsAny(id.Name+id.Email, "()<>@\x00") && strings.Count(id.Name+id.Email, "@") != 1,
-		strings.ContainsAny(id.Name, "()"), strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }),
-		strings.ContainsAny(id.Email, " ()"):
+	case strings.Count(id.Name+id.Email, "@") != 1, strings.ContainsAny(id.Name, "()"), strings.ContainsAny(id.Email, " ()"),
+		strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return gitpack.Identity{}, errors.New("the name and address of a key cannot contain brackets or a second @; leave them out")
 	}
 	return id, nil
@@ -225,14 +214,8 @@ func parseExpires(text string, now time.Time) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	switch m[2] {
-	case "y":
-		now = now.AddDate(n, 0, 0)
-	case "m":
-		now = now.AddDate(0, n, 0)
-	default:
-		now = now.AddDate(0, 0, n)
-	}
+	unit := map[string][3]int{"y": {1, 0, 0}, "m": {0, 1, 0}, "d": {0, 0, 1}}[m[2]]
+	now = now.AddDate(n*unit[0], n*unit[1], n*unit[2])
 	if now.Year() > 2100 {
 		return time.Time{}, fmt.Errorf("%q is later than a key can expire; write never", text)
 	}

@@ -276,7 +276,7 @@ func (s *Setup) variableSteps(st *state) []step {
 		}
 		commands = append(commands, "gh variable set "+v.name+" --repo "+s.Repository+" --body "+plain.ShellWord(v.value))
 	}
-	if bucket := s.bucketWithoutRegion(); bucket != "" && !st.has("S3_REGION") {
+	if _, bucket := s.bucketRegion(); bucket != "" && !st.has("S3_REGION") {
 		also += "\n    Say in which region " + bucket + " is: gh variable set S3_REGION --repo " + s.Repository + " --body REGION"
 	}
 	if len(commands) == 0 {

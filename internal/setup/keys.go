@@ -62,21 +62,14 @@ func sshSecret(option string) string {
 // none. held says that GitHub has the secret already.
 func (s *Setup) signingKey(held bool) (*key, error) {
 	k := &key{secret: signingSecret, path: filepath.Join(s.Keys, signingFile), public: filepath.Join(s.Keys, signingPublic)}
-	found, err := k.find(held)
-	switch {
-	case err != nil || !found && k.elsewhere:
-		return k, err
-	case !found:
+	err := k.findOrMake(held, func() ([]byte, error) {
 		if s.Plan.Signer == (gitpack.Identity{}) {
 			return nil, &AnswerError{errors.New("the signing key needs a name and an address; give --signer 'NAME <ADDRESS>'")}
 		}
-		text, err := openpgp.Generate(s.Plan.Signer.Name, s.Plan.Signer.Email, s.Passphrase, s.Now(), s.Plan.Expires)
-		if err != nil {
-			return nil, err
-		}
-		if err := k.save(text); err != nil {
-			return nil, err
-		}
+		return openpgp.Generate(s.Plan.Signer.Name, s.Plan.Signer.Email, s.Passphrase, s.Now(), s.Plan.Expires)
+	})
+	if err != nil || k.private == nil {
+		return k, err
 	}
 	if err := k.openSigning(s.Passphrase, s.Now); err != nil {
 		return nil, err
@@ -112,22 +105,13 @@ func (s *Setup) sshKey(d destination, held bool) (*key, error) {
 	if err := k.checkRemote(s.Repository); err != nil {
 		return nil, err
 	}
-	found, err := k.find(held)
+	comment := "hackage-mirror-" + d.option + forRemote + d.remote.String()
+	err := k.findOrMake(held, func() ([]byte, error) { return newSSHKey(comment) })
 	if err != nil {
 		return nil, err
 	}
-	comment := "hackage-mirror-" + d.option + forRemote + d.remote.String()
-	switch {
-	case !found && k.elsewhere:
+	if k.private == nil {
 		return k, k.readPublic()
-	case !found:
-		text, err := newSSHKey(comment)
-		if err != nil {
-			return nil, err
-		}
-		if err := k.save(text); err != nil {
-			return nil, err
-		}
 	}
 	private, err := sshauth.ParseKey(k.private)
 	if err != nil {
@@ -181,26 +165,26 @@ func (k *key) readPublic() error {
 	return nil
 }
 
-// find reads the private half. Without one it tells whether the key lives
-// elsewhere.
-func (k *key) find(held bool) (found bool, err error) {
+// findOrMake reads the private half, or makes a key, unless GitHub holds it or the
+// public half shows that it was here once: then the key is elsewhere.
+func (k *key) findOrMake(held bool, generate func() ([]byte, error)) (err error) {
 	if k.private, err = readFile(k.path); err != nil {
-		return false, err
+		return err
 	}
 	if k.private != nil {
 		info, err := os.Stat(k.path)
 		k.loose = err == nil && runtime.GOOS != "windows" && info.Mode()&0o077 != 0 // there modes say nothing
-		return true, err
+		return err
 	}
 	public, err := readFile(k.public)
-	k.elsewhere = held || public != nil
-	return false, err
-}
-
-// save writes the private half of a key that was just made.
-func (k *key) save(text []byte) error {
-	k.private, k.made = text, true
-	return create(k.path, text, 0o600)
+	if k.elsewhere = held || public != nil; err != nil || k.elsewhere {
+		return err
+	}
+	if k.private, err = generate(); err != nil {
+		return err
+	}
+	k.made = true
+	return create(k.path, k.private, 0o600)
 }
 
 // savePublic writes the public half if there is none, and refuses one of

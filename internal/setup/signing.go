@@ -5,24 +5,21 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
+	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 )
 
-// A SigningKey is the key that signs what a mirror pushes, as files.
+// A SigningKey is the key that signs what a mirror pushes, which may be older than
+// what was asked for.
 type SigningKey struct {
+	*openpgp.Signer
 	// Path is of the private half, which sync takes by signing-key.
 	Path string
-	// Made says that it was not there before.
-	Made bool
-	// Locked says that it has a passphrase.
-	Locked bool
-	// Signer and Expires are those of the key, which may be an older one: NAME
-	// <ADDRESS>, and the zero time for never.
-	Signer  string
-	Expires time.Time
-	// Fingerprint and Public are what readers check signatures with.
-	Fingerprint string
-	Public      []byte
+	// Made says that it was not there before, and Locked that it has a passphrase.
+	Made, Locked bool
 }
+
+// Name is who signs: NAME <ADDRESS>.
+func (k SigningKey) Name() string { return gitpack.SignerIdentity(k.Signer).String() }
 
 // MakeSigningKey makes the signing key that init makes, in the same place, or opens
 // the one that is there, which is never changed. Signer is NAME <ADDRESS>, Expires
@@ -47,9 +44,7 @@ func MakeSigningKey(dir, signer, expires string, passphrase []byte, now func() t
 	if k.signer == nil {
 		return SigningKey{}, fmt.Errorf("read %q: it does not exist, but its public half %q does; restore it, or remove the public half to get a new key", k.path, k.public)
 	}
-	made := SigningKey{Path: k.path, Made: k.made, Locked: k.locked, Signer: gitpack.SignerIdentity(k.signer).String(), Fingerprint: k.signer.Fingerprint(), Public: k.signer.PublicKey()}
-	made.Expires, _ = k.signer.Expires()
-	return made, nil
+	return SigningKey{k.signer, k.path, k.made, k.locked}, nil
 }
 
 // An AnswerError is about what was answered, or left out, and not about what was

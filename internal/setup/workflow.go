@@ -2,6 +2,7 @@ package setup
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"hash/fnv"
 	"os"
@@ -191,26 +192,27 @@ func (p Plan) variables() []variable {
 // region is the one to name beside the buckets: the one that was given, or for a
 // role that of a bucket.
 func (p Plan) region() string {
-	if p.Region != "" || p.Role == "" || p.bucketWithoutRegion() != "" {
+	region, without := p.bucketRegion()
+	if p.Region != "" || p.Role == "" || without != "" {
 		return p.Region
 	}
-	named := ""
-	for _, text := range p.Buckets {
-		if address, err := bucket.ParseAddress(text); err == nil && address.Endpoint == "" {
-			named = address.Region
-		}
-	}
-	return named
+	return region
 }
 
-// bucketWithoutRegion returns a bucket of AWS whose region nobody named, "" if there is none.
-func (p Plan) bucketWithoutRegion() string {
+// bucketRegion returns the region that a bucket of AWS names, and a bucket of AWS
+// whose region nobody named; each is "" if there is none.
+func (p Plan) bucketRegion() (region, without string) {
 	for _, text := range p.Buckets {
-		if address, err := bucket.ParseAddress(text); err == nil && p.Region+address.Region+address.Endpoint == "" {
-			return text
+		address, err := bucket.ParseAddress(text)
+		switch {
+		case err != nil || address.Endpoint != "":
+		case address.Region != "":
+			region = address.Region
+		case p.Region == "":
+			without = cmp.Or(without, text)
 		}
 	}
-	return ""
+	return region, without
 }
 
 // appRepositories returns whose repositories an App's token is for, and which.
