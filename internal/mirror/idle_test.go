@@ -18,9 +18,9 @@ func TestWantsOfBrokenBucketsAreIdle(t *testing.T) {
 		want Want
 		idle bool
 	}{
-		"a broken bucket":                  {Want{Takers: takers(broken)}, true},
-		"a broken bucket and a repository": {Want{Takers: takers(broken), Digests: true}, false},
-		"a broken bucket and another":      {Want{Takers: takers(broken, well)}, false},
+		"a broken bucket":                  {Want{Destinations: destinations(broken)}, true},
+		"a broken bucket and a repository": {Want{Destinations: destinations(broken), Digests: true}, false},
+		"a broken bucket and another":      {Want{Destinations: destinations(broken, well)}, false},
 		"a repository":                     {Want{Digests: true}, false},
 	} {
 		if got := test.want.idle(); got != test.idle {
@@ -29,11 +29,11 @@ func TestWantsOfBrokenBucketsAreIdle(t *testing.T) {
 	}
 }
 
-// takers are the feeds of some buckets.
-func takers(buckets ...*Bucket) []Taker {
-	var all []Taker
+// destinations are some buckets.
+func destinations(buckets ...*Bucket) []Destination {
+	var all []Destination
 	for _, b := range buckets {
-		all = append(all, Taker{Feed: &Feed{bucket: b}})
+		all = append(all, Destination{Writer: &BucketWriter{bucket: b}})
 	}
 	return all
 }

@@ -24,14 +24,10 @@ package mirror
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
@@ -39,12 +35,6 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
-
-// StateKey is where a bucket carries its state.
-const StateKey = "hackage-mirror.json"
-
-// MaxState bounds what is read as a state, in bytes: some 100,000 ledger lines.
-const MaxState = 32 << 20
 
 // What readers and caches are told of an object.
 const (
@@ -64,37 +54,42 @@ type Bucket struct {
 	now   func() time.Time
 	pause func(context.Context, time.Duration) error
 
-	key     string      // of the state
-	stored  state.State // what the store has
-	root    readFile    // its root.json as the run began, if that was read
-	state   state.State // what the bucket is at by now
-	told    state.Told  // of which readers were told, for the next state that is put
-	etag    string      // of the stored state
-	known   bool        // the store has a state that can be read
-	claimed claim
-	begin   index.Position           // where the run took the bucket up
-	share   func(index.Release) bool // the releases that are this run's business
+	key        string                   // of the state
+	share      func(index.Release) bool // the releases that are this run's business
+	smallIndex int64                    // the constant, but in tests
+	root       readFile                 // its root.json as the run began, if that was read
+	claim      claim
+	nonce      string      // of the claim
+	stored     state.State // what the store has
+	etag       string      // of that
+	known      bool        // the store has a state that can be read
+	saved      time.Time   // when it was put last
+	told       state.Told  // of which readers were told, for the next state that is put
 
-	// slots has room for as many puts as the bucket gets at a time.
-	slots chan struct{}
+	overwrite bool           // what the bucket holds gives way to the index
+	start     index.Position // where the run took the bucket up
+	state     state.State    // what the bucket is at by now
 
-	overwrite bool  // what the bucket holds gives way to the index
-	small     int64 // see smallIndex
+	// Of the bucket's writer alone: .cabal files behind start so far, and the first
+	// of each release, unless start is that of the index.
+	behind map[index.Release]int
+	firsts map[index.Release]*firstRevision
+	// before counts the revisions that the index has before start.
+	before func() (map[index.Release]int, error)
 
-	behind map[index.Release]int            // .cabal files behind begin so far
-	firsts map[index.Release]*firstRevision // of them, unless begin is the start
-	newest map[index.Release]index.Span     // to be put over older ones, see putOverOlder
-	// earlier counts the revisions that the index has before begin.
-	earlier func() (map[index.Release]int, error)
-
-	mu       sync.Mutex
+	mu       sync.Mutex // guards what follows, and the state's Pointers
+	broken   error      // the first error that is not of one release
+	stats    Stats
 	refused  map[index.Release]error // tarballs the bucket holds with other bytes
 	refusal  error                   // the first of an object that the store does not take
 	refusals int                     // how many
 	alarms   []string                // other foreign bytes, repaired
 	unsigned []index.Release         // releases that came without a package.json
-	broken   error                   // the first error that is not of one release
-	stats    Stats
+
+	newestETags map[index.Release]string // of newest .cabal files in place
+	overOlder   []revision               // to be put over those, see putOverOlder
+	seen        int                      // how often such a version was seen
+	checked     int                      // how often when the claim was checked last
 
 	comparing bool
 	missing   []index.Release // found by that
@@ -118,11 +113,10 @@ func noPause(context.Context, time.Duration) error { return nil }
 func New(store bucket.Bucket, tool string, now func() time.Time) *Bucket {
 	return &Bucket{
 		store: store, tool: tool, now: now, key: StateKey,
-		share: func(index.Release) bool { return true },
-		slots: make(chan struct{}, putsAtOnce),
-		small: smallIndex, pause: noPause,
+		share:      func(index.Release) bool { return true },
+		smallIndex: smallIndex, pause: noPause,
 		behind: map[index.Release]int{}, firsts: map[index.Release]*firstRevision{},
-		newest: map[index.Release]index.Span{}, refused: map[index.Release]error{},
+		newestETags: map[index.Release]string{}, refused: map[index.Release]error{},
 	}
 }
 
@@ -148,64 +142,7 @@ func (b *Bucket) Err() error {
 	return b.broken
 }
 
-// Load reads the bucket's state. A bucket without one is at the start of the
-// index. One that cannot be read back is state.ErrForm: see Forget.
-func (b *Bucket) Load(ctx context.Context) (state.State, error) {
-	b.Forget("")
-	there, err := b.readState(ctx, b.key)
-	b.etag, b.stored = there.etag, there.file.State
-	b.known = err == nil && there.etag != ""
-	b.claimed.made, b.claimed.err, b.claimed.last = false, nil, time.Time{}
-	if err != nil {
-		return state.State{}, err
-	}
-	read := there.file.State
-	if b.key != StateKey {
-		whole, err := b.readState(ctx, StateKey)
-		if err == nil && whole.file.State.Position.Length > read.Position.Length {
-			read = whole.file.State // a share of what is there already is done
-		}
-	}
-	b.resume(read)
-	b.stored, b.told = read, read.Told
-	return b.state, nil
-}
-
-// resume takes the bucket up at a state.
-func (b *Bucket) resume(s state.State) { b.state, b.begin = s, s.Position }
-
-// A stateFile is a state in a bucket. Without one it has no ETag.
-type stateFile struct {
-	file state.File
-	etag string
-}
-
-// readState reads a state. One that cannot be read back comes with its ETag and
-// state.ErrForm.
-func (b *Bucket) readState(ctx context.Context, key string) (stateFile, error) {
-	there := stateFile{file: state.File{State: state.State{Ledger: state.Ledger{}}}}
-	raw, etag, damaged, err := b.read(ctx, key, MaxState)
-	if errors.Is(err, errContent) {
-		err = fmt.Errorf("%w; if this happens again, remove it: the next run then compares everything, and keeps what is right", err)
-	}
-	if err != nil {
-		return there, err
-	}
-	if there.etag = etag; etag == "" {
-		return there, nil
-	}
-	if damaged {
-		return there, fmt.Errorf("read state %q: its bytes are not the ones that were put: %w", key, state.ErrForm)
-	}
-	file, err := state.ParseFile(raw)
-	if err != nil {
-		return there, fmt.Errorf("read state %q: %w", key, err)
-	}
-	there.file = file
-	return there, nil
-}
-
-// Lacks returns the releases of a stretch of the index before the bucket's position
+// Lacks returns the releases of a part of the index before the bucket's position
 // that are not in it although its state says so, of the newest lookedAt. What it
 // owes must be there but for its tarball.
 func (b *Bucket) Lacks(ctx context.Context, tail *index.Delta) ([]index.Release, error) {
@@ -223,16 +160,11 @@ func (b *Bucket) Lacks(ctx context.Context, tail *index.Delta) ([]index.Release,
 		}
 	}
 	missing := make([]bool, len(said))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(putsAtOnce)
-	for i, key := range keys {
-		group.Go(func() error {
-			etag, err := b.etagOf(ctx, key)
-			missing[i] = etag == ""
-			return err
-		})
-	}
-	err := group.Wait()
+	err := concurrently(ctx, len(said), func(ctx context.Context, i int) error {
+		etag, err := b.etagOf(ctx, keys[i])
+		missing[i] = etag == ""
+		return err
+	})
 	var lacks []index.Release
 	for i, r := range said {
 		if missing[i] {
@@ -258,43 +190,26 @@ func (b *Bucket) Rewind(to index.Position, why string) {
 // the user accepted a rewritten index. It is called after Forget.
 func (b *Bucket) Overwrite() { b.overwrite = true }
 
-// Alarms returns what the bucket held of somebody else's and holds no more.
-func (b *Bucket) Alarms() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.Clone(b.alarms)
-}
-
 // Root returns the root.json that the bucket holds. Who can write to the bucket
 // can change it, so it proves nothing by itself.
 func (b *Bucket) Root(ctx context.Context) ([]byte, error) {
-	raw, etag, err := b.readSmall(ctx, "root.json", tuf.MaxRoot)
-	if err == nil && etag == "" {
+	there, err := b.readSmall(ctx, rootFile, tuf.MaxRoot)
+	if err == nil && there.etag == "" {
 		err = fs.ErrNotExist
 	}
-	b.root = readFile{raw, etag}
-	return raw, err
+	b.root = there
+	return there.raw, err
 }
 
 // DeprecatedList returns the list of deprecated packages that the bucket holds; nil if it
 // has none, or if it cannot be read. Nothing signs it.
 func (b *Bucket) DeprecatedList(ctx context.Context) []byte {
-	raw, _, err := b.readSmall(ctx, deprecatedKey, hackage.MaxDeprecated)
+	there, err := b.readSmall(ctx, deprecatedKey, hackage.MaxDeprecated)
 	if err != nil {
 		return nil
 	}
-	return raw
+	return there.raw
 }
-
-// A readFile is an object that was read; without an ETag there is none.
-type readFile struct {
-	raw  []byte
-	etag string
-}
-
-// Forget puts the bucket back to the start of the index, keeping what it holds.
-// The run then puts everything again; what is there already is left as it is.
-func (b *Bucket) Forget(string) { b.resume(state.State{Ledger: state.Ledger{}}) }
 
 // Wants returns the tarballs that the bucket lacks, of its share, and of what it
 // owes those whose turn it is.
@@ -311,7 +226,7 @@ func (b *Bucket) count(tarballs, revisions int, size int64) {
 	b.stats.Bytes += size
 }
 
-// fail notes the first error that is not of one release. The bucket takes
+// fail keeps the first error that is not of one release; nil is none. The bucket takes
 // nothing more in this run; its state stays, so the next run goes on from it.
 func (b *Bucket) fail(err error) {
 	b.mu.Lock()

@@ -22,11 +22,14 @@ import (
 // A player is a run of the model.
 type player struct {
 	name    string
-	puts    chan chan struct{} // a put that waits, with what lets it go on
-	waiting chan struct{}      // what lets the one go on that stands
+	puts    chan standing // which wait; those of a stage wait together
+	waiting *standing     // the one that goes on next
 	done    chan struct{}
 	err     error
 }
+
+// A standing put goes on when it is told to, and tells when it is over.
+type standing struct{ goOn, over chan struct{} }
 
 // A gate is the store as a player sees it.
 type gate struct {
@@ -36,15 +39,16 @@ type gate struct {
 
 // Put implements bucket.Bucket.
 func (g gate) Put(ctx context.Context, key string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
-	goOn := make(chan struct{})
-	g.player.puts <- goOn
-	<-goOn
+	put := standing{make(chan struct{}), make(chan struct{})}
+	g.player.puts <- put
+	<-put.goOn
+	defer close(put.over)
 	return g.Bucket.Put(ctx, key, o, c)
 }
 
 // start begins a run, and waits until it stands before its first put.
 func start(r *rig, name, dir string) *player {
-	p := &player{name: name, puts: make(chan chan struct{}), done: make(chan struct{})}
+	p := &player{name: name, puts: make(chan standing), done: make(chan struct{})}
 	own := *r
 	own.dir, own.written, own.via = dir, true, gate{r.store, p}
 	go func() {
@@ -61,7 +65,8 @@ func (p *player) stand() (through bool) {
 		return false
 	}
 	select {
-	case p.waiting = <-p.puts:
+	case put := <-p.puts:
+		p.waiting = &put
 		return false
 	case <-p.done:
 		return true
@@ -71,9 +76,10 @@ func (p *player) stand() (through bool) {
 // play makes so many puts, or all that there are.
 func (p *player) play(puts int) {
 	for ; puts != 0 && !p.stand(); puts-- {
-		goOn := p.waiting
+		put := p.waiting
 		p.waiting = nil
-		close(goOn)
+		close(put.goOn)
+		<-put.over
 		p.stand()
 	}
 }

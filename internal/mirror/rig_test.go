@@ -38,6 +38,8 @@ type rig struct {
 	written bool   // the folder is as the Hackage is, and stays so
 	stretch int    // tarballs of a stretch, 0 for any number
 	tails   bool   // a run fetches only what is new of the index
+	// smallIndex is the bucket's; 0 lets an index here stand for one of real size.
+	smallIndex int64
 
 	deprecated []byte // upstream's list
 
@@ -202,7 +204,7 @@ func (r *rig) run() error {
 		store = r.via
 	}
 	b := New(store, "test", noon)
-	b.small = 0 // an index here stands for one of real size
+	b.smallIndex = r.smallIndex
 	r.last = b
 	if _, err := b.Load(r.Context()); err != nil {
 		return err
@@ -221,7 +223,7 @@ func (r *rig) run() error {
 	}
 	if info, signed := m.Snapshot.IndexTar(); signed && b.State().Position.Ends(info.Length, info.SHA256) {
 		if b.HoldsIndex(m.Snapshot) {
-			return b.Publish(r.Context(), Publication{Metadata: m})
+			return b.Publish(r.Context(), m)
 		}
 	}
 	return r.advance(b, u, m)
@@ -232,7 +234,7 @@ func (r *rig) advance(b *Bucket, u *hackage.Upstream, m *hackage.Metadata) error
 	r.Helper()
 	have := hackage.Have{NeedGz: true}
 	if r.tails {
-		have.Tar, have.Gz = b.Have()
+		have.Tar, have.Gz = b.Held()
 	}
 	ix, err := u.IndexFrom(r.Context(), m, r.TempDir(), have)
 	if err != nil {
@@ -245,18 +247,18 @@ func (r *rig) advance(b *Bucket, u *hackage.Upstream, m *hackage.Metadata) error
 	}
 	due := b.LegacyDue(tail.To)
 	stretches, ends := r.cut(b, tail)
-	fetcher := &Fetcher{Upstream: u, Dir: r.TempDir(), Concurrency: 4}
-	feed := fetcher.Feed(r.Context(), b, ix, tail, "", ends...)
-	defer func() { _ = feed.Close() }() // a second time does nothing
+	downloader := &Downloader{Upstream: u, Dir: r.TempDir(), Concurrency: 4}
+	writer := NewBucketWriter(r.Context(), b, ix, tail, "", ends...)
+	defer func() { _ = writer.Close() }() // a second time does nothing
 	for i, wants := range stretches {
 		for n := range wants {
-			wants[n].Takers[0].Feed = feed
+			wants[n].Destinations[0].Writer = writer
 		}
-		if _, err := fetcher.Fetch(r.Context(), wants); err != nil {
+		if _, err := downloader.Download(r.Context(), wants); err != nil {
 			return err
 		}
 		if i < len(ends)-1 {
-			feed.Mark(ends[i], nil)
+			writer.EndBatch(ends[i], nil)
 		}
 	}
 	legacy := ""
@@ -270,8 +272,8 @@ func (r *rig) advance(b *Bucket, u *hackage.Upstream, m *hackage.Metadata) error
 			return err
 		}
 	}
-	feed.Mark(tail.To.Length, &Publication{Metadata: m, Index: ix, Legacy: legacy, Deprecated: r.deprecated})
-	return feed.Close()
+	writer.EndBatch(tail.To.Length, &Publication{Metadata: m, Legacy: legacy, Deprecated: r.deprecated})
+	return writer.Close()
 }
 
 // cut divides what a bucket wants into stretches, each with its end in the index.
@@ -284,7 +286,7 @@ func (r *rig) cut(b *Bucket, tail *index.Delta) (stretches [][]Want, ends []int6
 	}
 	var wants []Want
 	for _, w := range b.Wants(tail, state.Turn{}) {
-		wants = append(wants, Want{Tarball: w.Tarball, Owed: w.Retried, Digests: true, Takers: []Taker{{Replaced: w.Replaced}}})
+		wants = append(wants, Want{Tarball: w.Tarball, Owed: w.Retried, Digests: true, Destinations: []Destination{{Replaced: w.Replaced}}})
 	}
 	slices.SortStableFunc(wants, func(a, b Want) int { return cmp.Compare(offset(a), offset(b)) })
 	for r.stretch > 0 && len(wants) > r.stretch && offset(wants[r.stretch]) > 0 {

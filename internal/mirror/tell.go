@@ -27,8 +27,8 @@ func (b *Bucket) CanTell() bool { return b.known && b.key == StateKey }
 // Read returns an object of the bucket, cut at limit bytes; nil if there is none.
 // Who can write to the bucket can change it, so it proves nothing.
 func (b *Bucket) Read(ctx context.Context, key string, limit int64) ([]byte, error) {
-	raw, _, err := b.readSmall(ctx, key, limit)
-	return raw, err
+	there, err := b.readSmall(ctx, key, limit)
+	return there.raw, err
 }
 
 // Size returns the length in bytes of an object of the bucket, -1 if there is none.
@@ -61,31 +61,53 @@ func (b *Bucket) Revisions(ctx context.Context, r index.Release, least int) (int
 	}
 }
 
+// Notified returns the word of health that those heard last who are notified of
+// each change, "" if they heard none, and whether the bucket has a state to say so.
+func (b *Bucket) Notified() (word string, known bool) {
+	return b.stored.Notified, b.CanTell()
+}
+
+// Notify says in the state what they have heard by now. No claim is made and nothing
+// else of the state changes. bucket.ErrConflict says that another run has come.
+func (b *Bucket) Notify(ctx context.Context, word string) error {
+	b.told.Health = "" // another word is about to be told
+	s := b.stored
+	s.Notified = word
+	_, err := b.putState(ctx, s)
+	return err
+}
+
 // KnowTold takes over what readers were told by a run that did not say so in the
 // state. What the run writes into the state from now on says it.
 func (b *Bucket) KnowTold(told state.Told) { b.told = told }
 
-// Tell puts files that tell readers of the mirror: which word of health, and how far
-// the bucket is. No claim is made and nothing else of the state changes: of two runs
-// that meet, the last has the last word, which is harmless. ErrConflict says that
-// another run has come, which will tell for itself.
+// Tell puts files that tell readers of the mirror, the last one when the others are
+// there: which word of health, and how far the bucket is. No claim is made and nothing
+// else of the state changes: of two runs that meet, the last has the last word, which
+// is harmless. ErrConflict says that another run has come, which will tell for itself.
 //
 // The state says what was told only where that spares later runs a look at the
 // files: when the same word is told again. From a claim on, and before another word
 // is told, it says that the files are to be looked at, so that a run which comes
-// after one that was killed meanwhile does. After a put that failed nothing more is
-// put, and the state says that it was done all the same: what the store does not
+// after one that was killed meanwhile does. After a put that failed the last file is
+// not put, and the state says that it was done all the same: what the store does not
 // take is tried again in the next hour, and not in each run.
 func (b *Bucket) Tell(ctx context.Context, files []File, health string, at index.Position) error {
-	look := b.claimed.made
+	look := b.claimed()
 	if said := b.stored.Told.Health; !look && said != "" && said != health {
 		b.told.Health, look = "", true
-		if _, err := b.writeState(ctx, b.stored); err != nil {
+		if _, err := b.putState(ctx, b.stored); err != nil {
 			return err
 		}
 	}
-	for _, f := range files {
-		if _, err := b.store.Put(ctx, f.Key, object(f.Body, f.Type, f.CacheControl), bucket.Always()); err != nil {
+	last := max(0, len(files)-1)
+	for _, together := range [][]File{files[:last], files[last:]} {
+		err := concurrently(ctx, len(together), func(ctx context.Context, i int) error {
+			f := together[i]
+			_, err := b.store.Put(ctx, f.Key, object(f.Body, f.Type, f.CacheControl), bucket.Always())
+			return err
+		})
+		if err != nil {
 			return errors.Join(err, b.putTold(ctx, health, b.told.At))
 		}
 	}
@@ -98,7 +120,7 @@ func (b *Bucket) Tell(ctx context.Context, files []File, health string, at index
 // putTold changes what the state says was told, which is no change of the mirror.
 func (b *Bucket) putTold(ctx context.Context, health string, at index.Position) error {
 	b.told = state.Told{When: b.now(), Health: health, At: at}
-	_, err := b.writeState(ctx, b.stored)
+	_, err := b.putState(ctx, b.stored)
 	return err
 }
 

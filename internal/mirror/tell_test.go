@@ -47,7 +47,7 @@ func TestTellingIsNoClaim(t *testing.T) {
 		t.Errorf("%d bytes of the mirror were put", quiet.Stats().Bytes)
 	}
 	late := r.openedTold("failed")
-	if err := news.Begin(t.Context()); err != nil {
+	if err := news.Acquire(t.Context()); err != nil {
 		t.Errorf("a run that met one that only told ends with %v", err)
 	}
 	if told := news.Stored().Told; told.Health != "" {
@@ -56,7 +56,7 @@ func TestTellingIsNoClaim(t *testing.T) {
 	if err := late.Tell(t.Context(), nil, "failed", late.Stored().Position); !errors.Is(err, bucket.ErrConflict) {
 		t.Errorf("telling beside a run at work ends with %v", err)
 	}
-	if err := quiet.Begin(t.Context()); !errors.Is(err, bucket.ErrConflict) {
+	if err := quiet.Acquire(t.Context()); !errors.Is(err, bucket.ErrConflict) {
 		t.Errorf("claiming beside a run at work ends with %v", err)
 	}
 }
@@ -100,7 +100,7 @@ func TestToldOfAnUpdateCostsOnlyTheFiles(t *testing.T) {
 		r := newRig(t, hackagetest.Small())
 		r.mustRun()
 		b := r.openedTold("good")
-		if err := b.Begin(t.Context()); err != nil {
+		if err := b.Acquire(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		puts, no := []string{}, errors.New("no")

@@ -164,14 +164,14 @@ func (s stretch) asks(t state.Tarball) bool {
 }
 
 // fill brings the tarballs, stretch by stretch, and gives them to the buckets,
-// which go on by themselves until closeFeeds. When the time is up it begins no
+// which go on by themselves until closeWriters. When the time is up it begins no
 // more tarballs, and r.reached says where it stopped.
 func (r *syncer) fill(ctx context.Context, needs []need) error {
 	end := r.end.Length
 	stretches := cut(needs, cmp.Or(r.BatchSize, stretchNeeds), end)
 	r.reached = end
-	fetcher := r.fetcher()
-	r.startFeeds(ctx, fetcher, stretches)
+	downloader := r.downloader()
+	r.startWriters(ctx, stretches)
 	legacy := r.startLegacy(ctx)
 	if len(needs) > 0 {
 		r.Progress.Start("tarballs", "releases", int64(len(needs)))
@@ -179,8 +179,8 @@ func (r *syncer) fill(ctx context.Context, needs []need) error {
 	}
 	done, reached := 0, int64(0)
 	for i, s := range stretches {
-		fetcher.Stop = func(want int) bool { return want > 0 && s.needs[want].offset > 0 && r.timeIsUp() }
-		outcomes, err := fetcher.Fetch(ctx, r.wantsOf(s))
+		downloader.Stop = func(want int) bool { return want > 0 && s.needs[want].offset > 0 && r.timeIsUp() }
+		outcomes, err := downloader.Download(ctx, r.wantsOf(s))
 		if errors.Is(err, mirror.ErrOutage) {
 			err = fmt.Errorf("%w; nothing was published; the next run tries again", err)
 		}
@@ -192,7 +192,7 @@ func (r *syncer) fill(ctx context.Context, needs []need) error {
 			legacy()
 			return err
 		}
-		begun := fetcher.Begun()
+		begun := downloader.Handled()
 		r.left -= begun
 		if begun < len(s.needs) {
 			s.end = max(reached, whole(needs, done+begun))
@@ -211,9 +211,9 @@ func (r *syncer) fill(ctx context.Context, needs []need) error {
 	return nil
 }
 
-// fetcher returns what brings tarballs.
-func (r *syncer) fetcher() *mirror.Fetcher {
-	return &mirror.Fetcher{
+// downloader returns what brings tarballs.
+func (r *syncer) downloader() *mirror.Downloader {
+	return &mirror.Downloader{
 		Upstream: r.Upstream, Dir: r.Dir, PublicURL: r.PublicURL, Concurrency: r.Concurrency,
 		Done: func(release index.Release, size int64, err error) {
 			if err != nil {
@@ -226,36 +226,36 @@ func (r *syncer) fetcher() *mirror.Fetcher {
 	}
 }
 
-// wantsOf returns the wants of a stretch with the feeds of the buckets that take
+// wantsOf returns the wants of a stretch with the writers of the buckets that take
 // them.
 func (r *syncer) wantsOf(s stretch) []mirror.Want {
 	wants := make([]mirror.Want, len(s.needs))
 	for i, n := range s.needs {
 		wants[i] = mirror.Want{Tarball: n.Tarball, Owed: n.owed, Digests: n.digests}
 		for _, t := range n.takers {
-			wants[i].Takers = append(wants[i].Takers, mirror.Taker{Feed: t.site.feed, Replaced: t.replaced})
+			wants[i].Destinations = append(wants[i].Destinations, mirror.Destination{Writer: t.site.writer, Replaced: t.replaced})
 		}
 	}
 	return wants
 }
 
-// startFeeds starts the feeds of the buckets.
-func (r *syncer) startFeeds(ctx context.Context, fetcher *mirror.Fetcher, stretches []stretch) {
+// startWriters starts the writers of the buckets.
+func (r *syncer) startWriters(ctx context.Context, stretches []stretch) {
 	r.filling = r.Now()
 	var ends []int64
 	for _, s := range stretches {
 		ends = append(ends, s.end)
 	}
 	for _, s := range r.buckets() {
-		s.feed = fetcher.Feed(ctx, s.bucket, s.index, s.tail, r.Packages, ends...)
+		s.writer = mirror.NewBucketWriter(ctx, s.bucket, s.index, s.tail, r.Packages, ends...)
 	}
 }
 
 // mark ends a stretch for the buckets that are not further already.
 func (r *syncer) mark(length int64, publish *mirror.Publication) {
 	for _, s := range r.Targets {
-		if s.feed != nil && length > s.before.Position.Length {
-			s.feed.Mark(length, publish)
+		if s.writer != nil && length > s.before.Position.Length {
+			s.writer.EndBatch(length, publish)
 		}
 	}
 }
@@ -275,28 +275,28 @@ func (r *syncer) markEnd(ctx context.Context, length int64, legacy string) error
 	}
 	for _, s := range r.Targets {
 		switch {
-		case s.feed == nil:
+		case s.writer == nil:
 		case r.Shard.Number > 0:
-			s.feed.Mark(length, nil)
+			s.writer.EndBatch(length, nil)
 		default:
-			s.feed.Mark(length, &mirror.Publication{Metadata: r.metadata, Index: s.index, Legacy: legacy, Deprecated: deprecated})
+			s.writer.EndBatch(length, &mirror.Publication{Metadata: r.metadata, Legacy: legacy, Deprecated: deprecated})
 		}
 	}
 	return nil
 }
 
-// closeFeeds waits until every bucket is through.
-func (r *syncer) closeFeeds() {
+// closeWriters waits until every bucket is through.
+func (r *syncer) closeWriters() {
 	var fed []*Target // only these, for the repositories are worked on meanwhile
 	for _, s := range r.Targets {
-		if s.feed != nil {
+		if s.writer != nil {
 			fed = append(fed, s)
 		}
 	}
 	waiting := r.Now()
 	r.each(fed, func(s *Target) error {
-		err := cmp.Or(s.feed.Close(), s.bucket.Incomplete())
-		s.feed, s.took = nil, s.took+waiting.Sub(r.filling) // the rest is counted here
+		err := cmp.Or(s.writer.Close(), s.bucket.Incomplete())
+		s.writer, s.took = nil, s.took+waiting.Sub(r.filling) // the rest is counted here
 		s.published = r.Now()
 		return err
 	})
@@ -351,6 +351,6 @@ func (r *syncer) survey(whole *hackage.Index) (err error) {
 // hold already.
 func (r *syncer) publishMetadata(ctx context.Context) {
 	r.each(r.buckets(), func(s *Target) error {
-		return s.bucket.Publish(ctx, mirror.Publication{Metadata: r.metadata})
+		return s.bucket.Publish(ctx, r.metadata)
 	})
 }

@@ -45,7 +45,7 @@ type Target struct {
 	bucket      *mirror.Bucket
 	repo        *allcabal.Repository
 
-	feed *mirror.Feed // of a bucket, while it is filled
+	writer *mirror.BucketWriter // of a bucket, while it is filled
 
 	before state.State    // when the run began
 	unread error          // why a bucket's state could not be read, if it could not

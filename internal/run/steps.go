@@ -102,7 +102,7 @@ func (r *syncer) have() hackage.Have {
 			positions = append(positions, s.State().Position)
 			continue
 		}
-		tar, gz := s.bucket.Have()
+		tar, gz := s.bucket.Held()
 		positions = append(positions, tar)
 		if !have.NeedGz || gz.Length < have.Gz.Length {
 			have.NeedGz, have.Gz = true, gz
@@ -348,7 +348,7 @@ func (r *syncer) fetchMissing(ctx context.Context, wants []state.Want) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	outcomes, err := r.fetcher().Fetch(ctx, missing)
+	outcomes, err := r.downloader().Download(ctx, missing)
 	if err != nil {
 		return err
 	}

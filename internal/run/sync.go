@@ -233,7 +233,7 @@ func (r *syncer) advance(ctx context.Context) error {
 	err = r.fill(ctx, needs)
 	end()
 	if err != nil {
-		r.closeFeeds()
+		r.closeWriters()
 		return err
 	}
 	var group errgroup.Group
@@ -243,7 +243,7 @@ func (r *syncer) advance(ctx context.Context) error {
 		return nil
 	})
 	end = r.timeline.begin("buckets")
-	r.closeFeeds()
+	r.closeWriters()
 	end()
 	return errors.Join(group.Wait(), ctx.Err())
 }
@@ -259,7 +259,7 @@ func (r *syncer) canWrite(ctx context.Context) bool {
 		case s.repo != nil:
 			return s.repo.MayPush(ctx)
 		case len(before) == 1:
-			return s.bucket.Begin(ctx)
+			return s.bucket.Acquire(ctx)
 		}
 		return nil
 	})
@@ -413,7 +413,7 @@ func (r *syncer) sameOwed(ctx context.Context) (bool, error) {
 	if len(owed) == 0 || r.DryRun {
 		return true, nil
 	}
-	outcomes, err := r.fetcher().Fetch(ctx, slices.Collect(maps.Values(owed)))
+	outcomes, err := r.downloader().Download(ctx, slices.Collect(maps.Values(owed)))
 	if err != nil {
 		return false, err
 	}

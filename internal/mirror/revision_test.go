@@ -151,9 +151,9 @@ func TestCalledOffRunIsBroken(t *testing.T) {
 		}
 		return true, nil
 	}
-	feed := (&Fetcher{Upstream: u, Dir: t.TempDir(), Concurrency: 1}).Feed(ctx, b, ix, tail, "", tail.To.Length)
-	feed.Mark(tail.To.Length, &Publication{Metadata: m, Index: ix})
-	if err := feed.Close(); !errors.Is(err, context.Canceled) {
+	writer := NewBucketWriter(ctx, b, ix, tail, "", tail.To.Length)
+	writer.EndBatch(tail.To.Length, &Publication{Metadata: m})
+	if err := writer.Close(); !errors.Is(err, context.Canceled) {
 		t.Errorf("a run that was called off ends with %v", err)
 	}
 	r.store.Hook = nil

@@ -163,26 +163,26 @@ func TestIndexInPlaceIsNotWhatTheStateSays(t *testing.T) {
 func TestHave(t *testing.T) {
 	t.Parallel()
 	r := newWideRig(t)
-	if tar, gz := New(r.store, "", noon).Have(); !tar.IsZero() || !gz.IsZero() {
+	if tar, gz := New(r.store, "", noon).Held(); !tar.IsZero() || !gz.IsZero() {
 		t.Errorf("an empty bucket has %+v and %+v", tar, gz)
 	}
 	r.mustRun()
 	b := New(r.store, "", noon)
 	s := b.mustLoad(t)
-	if tar, gz := b.Have(); tar != s.Position || gz != s.Held.Gz.Prefix {
+	if tar, gz := b.Held(); tar != s.Position || gz != s.Held.Gz.Prefix {
 		t.Errorf("a bucket at %+v has %+v and %+v", s, tar, gz)
 	}
 	b.state.Held.Tar.Prefix = midstate.Prefix{Length: 1024, Midstate: [32]byte{1}}
-	if tar, _ := b.Have(); tar.Length != 1024 || tar.Midstate != b.state.Held.Tar.Midstate {
+	if tar, _ := b.Held(); tar.Length != 1024 || tar.Midstate != b.state.Held.Tar.Midstate {
 		t.Errorf("a bucket that holds 1024 bytes has %+v", tar)
 	}
 	b.Forget("")
-	if tar, gz := b.Have(); !tar.IsZero() || !gz.IsZero() || !b.LegacyDue(index.Position{Prefix: midstate.Prefix{Length: smallIndex + 512}, Time: noon()}) {
+	if tar, gz := b.Held(); !tar.IsZero() || !gz.IsZero() || !b.LegacyDue(index.Position{Prefix: midstate.Prefix{Length: smallIndex + 512}, Time: noon()}) {
 		t.Errorf("a bucket that is put back to the start has %+v and %+v", tar, gz)
 	}
 	shard := New(r.store, "", noon)
 	shard.Restrict(Shard{Number: 1, Of: 2})
-	if tar, gz := shard.Have(); !tar.IsZero() || !gz.IsZero() {
+	if tar, gz := shard.Held(); !tar.IsZero() || !gz.IsZero() {
 		t.Errorf("a new shard has %+v and %+v", tar, gz)
 	}
 }

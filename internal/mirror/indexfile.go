@@ -16,11 +16,11 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
-// Have returns what the bucket has of the index already: its position, or what
+// Held returns what the bucket has of the index already: its position, or what
 // its 01-index.tar begins with if that is less, and what its 01-index.tar.gz
 // begins with. Only what follows has to be fetched to bring it up. Zero stands
 // for all of it.
-func (b *Bucket) Have() (tar index.Position, gz midstate.Prefix) {
+func (b *Bucket) Held() (tar index.Position, gz midstate.Prefix) {
 	if b.key != StateKey {
 		return b.state.Position, midstate.Prefix{} // a shard publishes nothing
 	}
@@ -39,53 +39,55 @@ const smallIndex = 4 << 20
 // at a position: if that is small, or the bucket has none, or has one whose
 // newest entry is of an earlier week, which begins on Monday in UTC. It is a file
 // for clients of many years ago, and making it takes the whole index. It is asked
-// before the bucket's Feed begins.
+// before the bucket's writer begins.
 func (b *Bucket) LegacyDue(end index.Position) bool {
 	week := func(t time.Time) time.Time { return t.UTC().Truncate(7 * 24 * time.Hour) }
-	return end.Length <= b.small || week(b.state.Legacy).Before(week(end.Time))
+	return end.Length <= b.smallIndex || week(b.state.Legacy).Before(week(end.Time))
 }
 
-// prepareIndex makes the index files ready. The packed index is the last of them,
-// because it is what clients read. What is to be built on them next goes into the
-// state.
+// prepareIndex makes the index files ready. What is to be built on them next goes into
+// the state.
+//
+// Small ones are put together. Of large ones the packed index is the last, because it
+// is what new clients read, and to put the other takes longer than all that follows.
 func (pub *publishing) prepareIndex(ctx context.Context) error {
-	if pub.Legacy != "" {
-		if err := pub.putLegacy(ctx, pub.Legacy); err != nil {
-			return err
-		}
-		pub.final.Legacy = pub.final.Position.Time
-	}
-	body, _ := pub.Index.Tar()
-	tar := grown{
-		key: indexTar, contentType: typeTar, info: pub.Index.TarInfo(),
-		held: pub.state.Held.Tar, from: pub.Index.From.Length, body: body, sample: pub.Index.TarPart,
+	ix := pub.index
+	body, _ := ix.Tar()
+	tar := indexFile{
+		key: indexTar, contentType: typeTar, info: ix.TarInfo(),
+		held: pub.state.Held.Tar, from: ix.From.Length, body: body, sample: ix.TarPart,
 		whole: func(ix *hackage.Index) (io.ReaderAt, bool) { body, _ := ix.Tar(); return body, true },
 	}
-	packed, err := packedOf(ctx, pub.Index)
+	packed, err := packedOf(ctx, ix)
 	if err != nil {
 		return err
 	}
-	gz := grown{
+	gz := indexFile{
 		key: indexGz, contentType: typeGzip, info: packed.Info,
-		held: pub.state.Held.Gz, from: packed.From.Length, body: packed.Body, sample: pub.Index.PackedPart,
+		held: pub.state.Held.Gz, from: packed.From.Length, body: packed.Body, sample: ix.PackedPart,
 		whole: func(ix *hackage.Index) (io.ReaderAt, bool) { packed, ok := ix.Packed(); return packed.Body, ok },
 	}
 	pub.final.Held = state.Held{}
 	tar.next, gz.next = &pub.final.Held.Tar, &pub.final.Held.Gz
-	if err := gz.note(packed.Mark); err != nil {
+	if err := gz.setNext(packed.Mark); err != nil {
 		return err
 	}
 	if end := pub.final.Position; end.Ends(tar.info.Length, tar.info.SHA256) {
-		if err := tar.note(end.Prefix); err != nil {
+		if err := tar.setNext(end.Prefix); err != nil {
 			return err
 		}
 	}
-	for _, g := range []grown{tar, gz} {
-		pub.pointers = append(pub.pointers, pointer{key: g.key, put: func(ctx context.Context, etag string) (string, error) {
-			return pub.putGrown(ctx, g, etag)
-		}})
+	if pub.stages = [][]pointer{{pub.growing(tar)}, {pub.growing(gz)}}; tar.info.Length <= pub.smallIndex {
+		pub.stages = [][]pointer{{pub.growing(tar), pub.growing(gz)}}
 	}
 	return nil
+}
+
+// growing is the pointer that an index file is.
+func (pub *publishing) growing(f indexFile) pointer {
+	return pointer{key: f.key, put: func(ctx context.Context, etag string) (string, error) {
+		return pub.putIndexFile(ctx, f, etag)
+	}}
 }
 
 // packedOf returns the packed index, or what was fetched of it.
@@ -104,45 +106,45 @@ func packedOf(ctx context.Context, ix *hackage.Index) (hackage.Packed, error) {
 	return packed, nil
 }
 
-// A grown file is one that goes on where the one in place ended.
-type grown struct {
+// An indexFile goes on where the one in place ended.
+type indexFile struct {
 	key, contentType string
 	info             tuf.FileInfo    // of the whole
 	held             state.Beginning // of the one in place; zero if that is not known
 	from             int64           // where in the file body begins
 	body             io.ReaderAt
 	whole            func(*hackage.Index) (io.ReaderAt, bool) // takes the file out of the whole index
-	next             *state.Beginning                         // where the one of this file is noted
+	next             *state.Beginning                         // what the next one can be built on
 	// sample brings some bytes of the file from wherever they are.
 	sample func(ctx context.Context, at, size int64) ([]byte, error)
 }
 
-// worthBuilding is how long the beginning of a file in place must be, in bytes,
+// longEnough is how long the beginning of a file in place must be, in bytes,
 // to build on it although the whole is at hand: to send less takes more requests.
-const worthBuilding = 8 << 20
+const longEnough = 8 << 20
 
 // builds reports whether the file can be built on the one in place, and should.
-func (g grown) builds() bool {
-	return g.held.Length > 0 && g.from <= g.held.Length && g.held.Length <= g.info.Length &&
-		(g.from > 0 || g.held.Length >= worthBuilding)
+func (f indexFile) builds() bool {
+	return f.held.Length > 0 && f.from <= f.held.Length && f.held.Length <= f.info.Length &&
+		(f.from > 0 || f.held.Length >= longEnough)
 }
 
-// note notes a prefix of the file with its CRC, which goes on from that of the one
+// setNext keeps a prefix of the file with its CRC, which goes on from that of the one
 // in place.
-func (g grown) note(to midstate.Prefix) error {
-	g.next.Prefix, g.next.CRC64 = to, 0
+func (f indexFile) setNext(to midstate.Prefix) error {
+	f.next.Prefix, f.next.CRC64 = to, 0
 	at, sum := int64(0), uint64(0)
-	if g.held.CRC64 != 0 && g.held.Length <= to.Length && g.builds() {
-		at, sum = g.held.Length, g.held.CRC64
+	if f.held.CRC64 != 0 && f.held.Length <= to.Length && f.builds() {
+		at, sum = f.held.Length, f.held.CRC64
 	}
-	if at < g.from {
+	if at < f.from {
 		return nil // what lies before is not here
 	}
 	w := &crcWriter{sum}
-	if _, err := io.CopyBuffer(w, io.NewSectionReader(g.body, at-g.from, to.Length-at), make([]byte, 1<<20)); err != nil {
-		return fmt.Errorf("read %q for its checksum: %w", g.key, err)
+	if _, err := io.CopyBuffer(w, io.NewSectionReader(f.body, at-f.from, to.Length-at), make([]byte, 1<<20)); err != nil {
+		return fmt.Errorf("read %q for its checksum: %w", f.key, err)
 	}
-	g.next.CRC64 = w.sum
+	f.next.CRC64 = w.sum
 	return nil
 }
 
@@ -159,63 +161,63 @@ const sampleSize = 1 << 20
 
 // base returns the beginning to build on. The sample is taken at another place
 // each time that upstream signs anew.
-func (g grown) base(turn int64) bucket.Base {
-	places := max(1, g.held.Length/sampleSize)
+func (f indexFile) base(turn int64) bucket.Base {
+	places := max(1, f.held.Length/sampleSize)
 	at := turn % places * sampleSize
 	return bucket.Base{
-		Prefix: g.held.Prefix, CRC64: g.held.CRC64,
+		Prefix: f.held.Prefix, CRC64: f.held.CRC64,
 		Sample: func(ctx context.Context) (int64, []byte, error) {
-			content, err := g.sample(ctx, at, min(sampleSize, g.held.Length-at))
+			content, err := f.sample(ctx, at, min(sampleSize, f.held.Length-at))
 			return at, content, err
 		},
 	}
 }
 
-// putGrown puts a file on the one in place. If that is not what it is said to
+// putIndexFile puts a file on the one in place. If that is not what it is said to
 // be, or the store cannot copy, the file is put whole.
-func (pub *publishing) putGrown(ctx context.Context, g grown, etag string) (string, error) {
+func (pub *publishing) putIndexFile(ctx context.Context, f indexFile, etag string) (string, error) {
 	var why error
-	if g.builds() {
+	if f.builds() {
 		turn := pub.Metadata.Timestamp.Version()
-		grown, err := pub.point(ctx, g.key, g.object(g.base(turn)), etag, pub.found)
+		put, err := pub.putPointer(ctx, f.key, f.object(f.base(turn)), etag, pub.mayReplace)
 		// A base that somebody made up does not fit the body.
 		if !errors.Is(err, bucket.ErrBase) && !errors.Is(err, bucket.ErrBody) {
-			return grown, err
+			return put, err
 		}
 		why = err
 	}
-	if g.from > 0 {
-		whole, err := pub.Index.Whole(ctx)
+	if f.from > 0 {
+		whole, err := pub.index.Whole(ctx)
 		if err != nil {
 			return "", errors.Join(err, why)
 		}
-		body, ok := g.whole(whole)
+		body, ok := f.whole(whole)
 		if !ok {
-			return "", fmt.Errorf("put %q into %q: the whole index has none", g.key, pub)
+			return "", fmt.Errorf("put %q into %q: the whole index has none", f.key, pub)
 		}
-		g.body, g.from = body, 0
+		f.body, f.from = body, 0
 	}
 	if why != nil {
 		// What was built on did not hold, and so does what goes on from it.
-		g.held = state.Beginning{}
-		if err := g.note(g.next.Prefix); err != nil {
+		f.held = state.Beginning{}
+		if err := f.setNext(f.next.Prefix); err != nil {
 			return "", err
 		}
 	}
-	return pub.point(ctx, g.key, g.object(bucket.Base{}), etag, pub.found)
+	return pub.putPointer(ctx, f.key, f.object(bucket.Base{}), etag, pub.mayReplace)
 }
 
 // object is the file behind a base.
-func (g grown) object(base bucket.Base) bucket.Object {
+func (f indexFile) object(base bucket.Base) bucket.Object {
 	return bucket.Object{
-		Body: io.NewSectionReader(g.body, base.Length-g.from, g.info.Length-base.Length), Base: base,
-		Size: g.info.Length, SHA256: g.info.SHA256,
-		ContentType: g.contentType, CacheControl: briefly,
+		Body: io.NewSectionReader(f.body, base.Length-f.from, f.info.Length-base.Length), Base: base,
+		Size: f.info.Length, SHA256: f.info.SHA256,
+		ContentType: f.contentType, CacheControl: briefly,
 	}
 }
 
 // putLegacy puts 00-index.tar.gz.
-func (b *Bucket) putLegacy(ctx context.Context, path string) error {
+func (pub *publishing) putLegacy(ctx context.Context, path string) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("open 00-index: %w", err)
@@ -225,10 +227,7 @@ func (b *Bucket) putLegacy(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	legacy := grown{key: legacyGz, contentType: typeGzip, info: info, body: file}
-	etag, err := b.point(ctx, legacyGz, legacy.object(bucket.Base{}), b.state.Pointers[legacyGz], nil)
-	if err == nil {
-		b.know(legacyGz, etag)
-	}
-	return err
+	legacy := indexFile{contentType: typeGzip, info: info, body: file}
+	pub.final.Legacy = pub.final.Position.Time
+	return pub.putKnown(ctx, legacyGz, legacy.object(bucket.Base{}))
 }

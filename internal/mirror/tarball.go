@@ -12,54 +12,50 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
-// take puts a checked tarball and its digests. Other bytes under the same name
+// putTarball puts a checked tarball and its digests. Other bytes under the same name
 // are never overwritten unless the signed index says that the tarball was
 // replaced: they are an alarm for a person, in the ledger.
-func (b *Bucket) take(ctx context.Context, want state.Want, l *load) {
-	if b.Err() != nil {
-		return
-	}
-	// What is owed may be owed again, and then nothing was changed.
-	if _, owed := b.state.Ledger[want.Release]; !owed {
-		if err := b.claim(ctx); err != nil {
-			b.fail(err)
-			return
+func (b *Bucket) putTarball(ctx context.Context, want state.Want, d *download) error {
+	pending, owed := b.state.Ledger[want.Release]
+	if !owed { // else it may be owed again, and then nothing was changed
+		if err := b.Acquire(ctx); err != nil {
+			return err
 		}
 	}
 	key := want.Release.TarballKey()
 	tarball := bucket.Object{
-		Doubted: b.state.Ledger[want.Release].Reason == state.Mismatch,
-		Body:    l.spool.reader(), Size: l.digests.Size, SHA256: l.digests.SHA256,
+		Doubted: pending.Reason == state.Mismatch,
+		Body:    d.spool.reader(), Size: d.digests.Size, SHA256: d.digests.SHA256,
 		ContentType: typeGzip, CacheControl: forEver,
 	}
-	if want.Replaced || b.overwrite {
+	replaced := want.Replaced || b.overwrite
+	if replaced {
 		tarball.CacheControl = briefly // it was another one, and may be again
 	}
-	kept, err := b.putOne(ctx, key, tarball, bucket.IfAbsent(), 1, 0)
-	differs := errors.Is(err, bucket.ErrDiffers)
-	if differs && (want.Replaced || b.overwrite) {
-		err = b.replace(ctx, key, tarball)
-		b.count(1, 0, 0)
-	} else if differs || errors.Is(err, bucket.ErrRefused) {
-		b.refuse(want.Release, err)
-		return
-	}
-	if err == nil {
-		if !kept && !differs {
-			b.lacked(want.Release)
+	kept, err := b.put(ctx, key, tarball, bucket.IfAbsent())
+	switch {
+	case replaced && errors.Is(err, bucket.ErrDiffers):
+		if err := b.replace(ctx, key, tarball); err != nil {
+			return err
 		}
-		err = b.claim(ctx)
+		b.count(1, 0, 0)
+	case errors.Is(err, bucket.ErrDiffers), errors.Is(err, bucket.ErrRefused):
+		b.refuse(want.Release, err)
+		return nil
+	case err != nil:
+		return err
+	case !kept:
+		b.count(1, 0, 0)
+		b.addMissing(want.Release)
 	}
-	if err == nil {
-		err = b.putRecord(ctx, want.Release, l.record)
+	if err := b.Acquire(ctx); err != nil {
+		return err
 	}
-	if err != nil {
-		b.fail(err)
-	}
+	return b.putRecord(ctx, want.Release, d.record)
 }
 
-// lacked notes a tarball that a full comparison found missing.
-func (b *Bucket) lacked(r index.Release) {
+// addMissing keeps a tarball that a full comparison found missing.
+func (b *Bucket) addMissing(r index.Release) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.comparing {
@@ -68,7 +64,11 @@ func (b *Bucket) lacked(r index.Release) {
 }
 
 // Compare lets Missing tell of what the bucket turns out to lack.
-func (b *Bucket) Compare() { b.comparing = true }
+func (b *Bucket) Compare() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.comparing = true
+}
 
 // Missing returns the releases whose tarballs came into a bucket that was compared.
 func (b *Bucket) Missing() []index.Release {
@@ -81,23 +81,23 @@ func (b *Bucket) Missing() []index.Release {
 // replaced, or the mirror's public address is another.
 func (b *Bucket) putRecord(ctx context.Context, r index.Release, raw []byte) error {
 	record := object(raw, typeJSON, briefly)
-	err := b.put(ctx, recordKey(r), record, bucket.IfAbsent())
+	_, err := b.put(ctx, recordKey(r), record, bucket.IfAbsent())
 	if errors.Is(err, bucket.ErrDiffers) {
 		err = b.replace(ctx, recordKey(r), record)
 	}
-	return b.unless(err)
+	return b.unlessRefused(err)
 }
 
 // recordKey is where the digests of a release are.
 func recordKey(r index.Release) string { return "package/" + r.String() + ".json" }
 
-// refuse notes that the bucket holds other bytes of a release than the signed
+// refuse keeps that the bucket holds other bytes of a release than the signed
 // ones, or that its store does not take them.
 func (b *Bucket) refuse(r index.Release, err error) {
+	_ = b.unlessRefused(err) // counts it
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.refused[r] = err
-	b.without(err)
 }
 
 // Refused returns why the bucket did not take the tarball of a release in this run:
@@ -109,31 +109,19 @@ func (b *Bucket) Refused(r index.Release) error {
 	return b.refused[r]
 }
 
-// passOver notes an object that the store does not take, whatever becomes of the
-// others. One such object keeps nothing else from being published.
-func (b *Bucket) passOver(err error) {
+// unlessRefused returns an error, unless it is of an object that the store does not
+// take, whatever becomes of the others. That is counted, and keeps nothing else from
+// being published.
+func (b *Bucket) unlessRefused(err error) error {
+	if !errors.Is(err, bucket.ErrRefused) {
+		return err
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.without(err)
-}
-
-// unless returns an error, unless it is of an object to be skipped.
-func (b *Bucket) unless(err error) error {
-	if errors.Is(err, bucket.ErrRefused) {
-		b.passOver(err)
-		return nil
-	}
-	return err
-}
-
-// without counts an object that the store does not take.
-func (b *Bucket) without(err error) {
-	if !errors.Is(err, bucket.ErrRefused) {
-		return
-	}
 	if b.refusals++; b.refusals == 1 {
 		b.refusal = err
 	}
+	return nil
 }
 
 // Incomplete returns the error of a bucket that took all but some objects, which
@@ -148,41 +136,50 @@ func (b *Bucket) Incomplete() error {
 		"find out why, then run once with --full", b.refusals, b.refusal)
 }
 
-// alarm notes what a person should know of although it was repaired.
+// alarm keeps what a person should know of although it was repaired.
 func (b *Bucket) alarm(text string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.alarms = append(b.alarms, text)
 }
 
-// settle works out the bucket's state after a stretch: its position is the end of
-// the stretch, and its ledger holds what could not be taken.
-func (b *Bucket) settle(stretch []delivery, to index.Position) {
-	next := b.state
-	next.Position, next.Ledger = to, maps.Clone(b.state.Ledger)
-	for _, d := range stretch {
+// Alarms returns what the bucket held of somebody else's and holds no more.
+func (b *Bucket) Alarms() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.alarms)
+}
+
+// advance is the bucket's state behind a batch: its position is the end of the
+// batch, and its ledger holds what could not be put.
+func (b *Bucket) advance(batch []delivery, to index.Position) {
+	b.state.Position, b.state.Ledger = to, maps.Clone(b.state.Ledger)
+	for _, d := range batch {
 		r, reason := d.want.Release, b.reason(d)
 		if reason == "" {
-			delete(next.Ledger, r)
+			delete(b.state.Ledger, r)
 			continue
 		}
-		next.Ledger.Add(r, state.Record{Reason: reason, Target: d.want.Target, Replaced: d.want.Replaced}, b.now())
+		b.state.Ledger.Add(r, state.Record{Reason: reason, Target: d.want.Target, Replaced: d.want.Replaced}, b.now())
 	}
-	for _, r := range b.unsigned {
-		next.Ledger.Add(r, state.Record{Reason: state.Unsigned}, b.now())
-	}
+	b.mu.Lock()
+	unsigned := b.unsigned
 	b.unsigned = nil
-	b.state = next
+	b.mu.Unlock()
+	for _, r := range unsigned {
+		b.state.Ledger.Add(r, state.Record{Reason: state.Unsigned}, b.now())
+	}
 }
 
 // reason says why a wanted tarball is owed, "" if it is not.
 func (b *Bucket) reason(d delivery) state.Reason {
+	refused := b.Refused(d.want.Release)
 	switch {
 	case d.err != nil:
 		return state.ReasonOf(d.err)
-	case errors.Is(b.refused[d.want.Release], bucket.ErrRefused):
+	case errors.Is(refused, bucket.ErrRefused):
 		return state.Failed
-	case b.refused[d.want.Release] != nil:
+	case refused != nil:
 		return state.Mismatch
 	}
 	return ""

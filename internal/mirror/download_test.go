@@ -41,29 +41,29 @@ func tarball(r index.Release, size int) []byte {
 	return bytes.Repeat([]byte(r.String()+"\n"), size/len(r.String())+1)
 }
 
-// wanted is n releases for some feeds.
-func wanted(n int, feeds ...*Feed) []Want {
+// wanted is n releases for some buckets.
+func wanted(n int, writers ...*BucketWriter) []Want {
 	var wants []Want
 	for i := range n {
 		release := index.Release{Package: "p", Version: fmt.Sprint(i)}
 		want := Want{Tarball: state.Tarball{Release: release, Target: index.Target{Length: 1}}, Digests: true}
-		for _, feed := range feeds {
-			want.Takers = append(want.Takers, Taker{Feed: feed})
+		for _, writer := range writers {
+			want.Destinations = append(want.Destinations, Destination{Writer: writer})
 		}
 		wants = append(wants, want)
 	}
 	return wants
 }
 
-// A sinkhole is an empty bucket with its feed.
+// A sinkhole is an empty bucket with its writer.
 type sinkhole struct {
 	*Bucket
-	*Feed
+	*BucketWriter
 	store *buckettest.Memory
 }
 
-// sink starts the feed of an empty bucket.
-func sink(ctx context.Context, t *testing.T, f *Fetcher) sinkhole {
+// sink starts the writer of an empty bucket.
+func sink(ctx context.Context, t *testing.T) sinkhole {
 	t.Helper()
 	r := newRig(t, hackagetest.New(hackagetest.Options{}))
 	u := r.upstream()
@@ -83,16 +83,16 @@ func sink(ctx context.Context, t *testing.T, f *Fetcher) sinkhole {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sinkhole{Bucket: b, Feed: f.Feed(ctx, b, ix, tail, ""), store: store}
+	return sinkhole{Bucket: b, BucketWriter: NewBucketWriter(ctx, b, ix, tail, ""), store: store}
 }
 
 func TestFetchedTarballsReachEveryBucket(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{10, spoolMemory * 2} {
-		f := &Fetcher{Upstream: content(size), Dir: t.TempDir(), Concurrency: 3, PublicURL: "https://mirror.example"}
-		one, two := sink(t.Context(), t, f), sink(t.Context(), t, f)
-		wants := append(wanted(10, one.Feed, two.Feed), Want{Tarball: state.Tarball{Release: index.Release{Package: "q", Version: "1"}}, Digests: true})
-		outcomes, err := f.Fetch(t.Context(), wants)
+		f := &Downloader{Upstream: content(size), Dir: t.TempDir(), Concurrency: 3, PublicURL: "https://mirror.example"}
+		one, two := sink(t.Context(), t), sink(t.Context(), t)
+		wants := append(wanted(10, one.BucketWriter, two.BucketWriter), Want{Tarball: state.Tarball{Release: index.Release{Package: "q", Version: "1"}}, Digests: true})
+		outcomes, err := f.Download(t.Context(), wants)
 		if err := errors.Join(err, one.Close(), two.Close()); err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +127,7 @@ func TestFetchKeepsToItsConcurrency(t *testing.T) {
 	var mu sync.Mutex
 	now, most := 0, 0
 	full := make(chan struct{})
-	f := &Fetcher{Dir: t.TempDir(), Concurrency: bound, Upstream: fake(func(ctx context.Context, r index.Release, sink func() io.Writer) error {
+	f := &Downloader{Dir: t.TempDir(), Concurrency: bound, Upstream: fake(func(ctx context.Context, r index.Release, sink func() io.Writer) error {
 		mu.Lock()
 		now++
 		if now == bound && most < bound {
@@ -143,7 +143,7 @@ func TestFetchKeepsToItsConcurrency(t *testing.T) {
 		_, err := sink().Write([]byte(r.String()))
 		return err
 	})}
-	outcomes, err := f.Fetch(t.Context(), wanted(count))
+	outcomes, err := f.Download(t.Context(), wanted(count))
 	if err != nil || len(outcomes) != count || most != bound {
 		t.Errorf("%d outcomes with %d at once, %v", len(outcomes), most, err)
 	}
@@ -195,7 +195,7 @@ func TestOutageEndsTheRunAndAFewFailuresDoNot(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			n, told := 0, 0
-			f := &Fetcher{
+			f := &Downloader{
 				Dir: t.TempDir(), Concurrency: 1,
 				Upstream: fake(func(_ context.Context, r index.Release, sink func() io.Writer) error {
 					err := test.err(n)
@@ -208,7 +208,7 @@ func TestOutageEndsTheRunAndAFewFailuresDoNot(t *testing.T) {
 			for i := range wants {
 				wants[i].Owed = test.owed
 			}
-			outcomes, err := f.Fetch(t.Context(), wants)
+			outcomes, err := f.Download(t.Context(), wants)
 			if errors.Is(err, ErrOutage) != test.outage || !test.outage && err != nil {
 				t.Fatalf("error %v", err)
 			}
@@ -227,7 +227,7 @@ func TestCalledOffFetchEndsWithoutOutcomes(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var mu sync.Mutex
 	begun := 0
-	f := &Fetcher{Dir: t.TempDir(), Concurrency: 3, Upstream: fake(func(ctx context.Context, _ index.Release, sink func() io.Writer) error {
+	f := &Downloader{Dir: t.TempDir(), Concurrency: 3, Upstream: fake(func(ctx context.Context, _ index.Release, sink func() io.Writer) error {
 		mu.Lock()
 		if begun++; begun == 3 {
 			cancel()
@@ -239,8 +239,8 @@ func TestCalledOffFetchEndsWithoutOutcomes(t *testing.T) {
 		<-ctx.Done()
 		return ctx.Err()
 	})}
-	b := sink(ctx, t, f)
-	_, err := f.Fetch(ctx, wanted(100, b.Feed))
+	b := sink(ctx, t)
+	_, err := f.Download(ctx, wanted(100, b.BucketWriter))
 	if closed := b.Close(); !errors.Is(err, context.Canceled) || !errors.Is(closed, context.Canceled) {
 		t.Errorf("errors %v and %v", err, closed)
 	}
@@ -256,8 +256,8 @@ func TestCalledOffFetchEndsWithoutOutcomes(t *testing.T) {
 func TestFullDiskIsNotAMissingTarball(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "gone")
-	f := &Fetcher{Upstream: content(spoolMemory * 4), Dir: dir, Concurrency: 2}
-	outcomes, err := f.Fetch(t.Context(), wanted(5))
+	f := &Downloader{Upstream: content(spoolMemory * 4), Dir: dir, Concurrency: 2}
+	outcomes, err := f.Download(t.Context(), wanted(5))
 	if !errors.Is(err, os.ErrNotExist) || errors.Is(err, ErrOutage) || outcomes != nil {
 		t.Fatalf("outcomes %v, error %v", outcomes, err)
 	}
@@ -268,8 +268,8 @@ func TestFullDiskIsNotAMissingTarball(t *testing.T) {
 
 func TestBrokenBucketDoesNotHoldUpTheOther(t *testing.T) {
 	t.Parallel()
-	f := &Fetcher{Upstream: content(10), Dir: t.TempDir(), Concurrency: 1}
-	good, bad := sink(t.Context(), t, f), sink(t.Context(), t, f)
+	f := &Downloader{Upstream: content(10), Dir: t.TempDir(), Concurrency: 1}
+	good, bad := sink(t.Context(), t), sink(t.Context(), t)
 	bad.store.Hook = func(op buckettest.Op, key string) (bool, error) {
 		if op == buckettest.Put && key == "package/p-3.tar.gz" {
 			return false, errStopped
@@ -277,7 +277,7 @@ func TestBrokenBucketDoesNotHoldUpTheOther(t *testing.T) {
 		return true, nil
 	}
 	const count = 10 * littleBehind
-	if _, err := f.Fetch(t.Context(), wanted(count, bad.Feed, good.Feed)); err != nil {
+	if _, err := f.Download(t.Context(), wanted(count, bad.BucketWriter, good.BucketWriter)); err != nil {
 		t.Fatal(err)
 	}
 	if err := good.Close(); err != nil || good.Stats().Tarballs != count {
@@ -297,15 +297,15 @@ func TestBrokenBucketDoesNotHoldUpTheOther(t *testing.T) {
 func TestSlowBucketDoesNotHoldUpTheOther(t *testing.T) {
 	t.Parallel()
 	const inMemory = 3
-	f := &Fetcher{Upstream: content(10), Dir: t.TempDir(), Concurrency: 2, memory: inMemory*loadMemory + 1000}
-	good, slow := sink(t.Context(), t, f), sink(t.Context(), t, f)
+	f := &Downloader{Upstream: content(10), Dir: t.TempDir(), Concurrency: 2, memory: inMemory*downloadMemory + 1000}
+	good, slow := sink(t.Context(), t), sink(t.Context(), t)
 	gate := make(chan struct{})
 	slow.store.Hook = func(buckettest.Op, string) (bool, error) {
 		<-gate
 		return true, nil
 	}
 	const count = 5 * littleBehind
-	if _, err := f.Fetch(t.Context(), wanted(count, slow.Feed, good.Feed)); err != nil {
+	if _, err := f.Download(t.Context(), wanted(count, slow.BucketWriter, good.BucketWriter)); err != nil {
 		t.Fatal(err)
 	}
 	if err := good.Close(); err != nil || good.Stats().Tarballs != count {
@@ -314,7 +314,7 @@ func TestSlowBucketDoesNotHoldUpTheOther(t *testing.T) {
 	if n := held(t, f.Dir); n < littleBehind {
 		t.Errorf("only %d tarballs wait on the disk", n)
 	}
-	if f.waiting < inMemory*loadMemory || f.waiting > f.memory {
+	if f.waiting < inMemory*downloadMemory || f.waiting > f.memory {
 		t.Errorf("tarballs wait in %d bytes of memory", f.waiting)
 	}
 	close(gate)
@@ -330,15 +330,15 @@ func TestSlowBucketDoesNotHoldUpTheOther(t *testing.T) {
 // more than the tarball.
 func TestFewTarballsWaitInMemory(t *testing.T) {
 	t.Parallel()
-	f := &Fetcher{Upstream: content(10), Dir: t.TempDir(), Concurrency: 2}
-	good, slow := sink(t.Context(), t, f), sink(t.Context(), t, f)
+	f := &Downloader{Upstream: content(10), Dir: t.TempDir(), Concurrency: 2}
+	good, slow := sink(t.Context(), t), sink(t.Context(), t)
 	gate := make(chan struct{})
 	slow.store.Hook = func(buckettest.Op, string) (bool, error) {
 		<-gate
 		return true, nil
 	}
 	const count = 5 * littleBehind
-	if _, err := f.Fetch(t.Context(), wanted(count, slow.Feed, good.Feed)); err != nil {
+	if _, err := f.Download(t.Context(), wanted(count, slow.BucketWriter, good.BucketWriter)); err != nil {
 		t.Fatal(err)
 	}
 	if n := held(t, f.Dir); n != 0 {

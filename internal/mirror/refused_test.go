@@ -30,7 +30,7 @@ func (r *rig) refuse(key string, times int) (puts func() int) {
 func TestRefusedPointerIsPutAgainOnceTheSetMoves(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{indexGz, "root.json", "mirrors.json", "snapshot.json", "timestamp.json"} {
-		for _, times := range []int{1, insistTries - 1} {
+		for _, times := range []int{1, pointerTries - 1} {
 			t.Run(fmt.Sprintf("%s %d times", key, times), func(t *testing.T) {
 				t.Parallel()
 				r := newRig(t, hackagetest.Small())
@@ -53,7 +53,7 @@ func TestRefusedPointerIsPutAgainOnceTheSetMoves(t *testing.T) {
 // is refused for good ends it after some tries.
 func TestRefusedPointerEndsTheRun(t *testing.T) {
 	t.Parallel()
-	for key, tries := range map[string]int{indexTar: 1, "timestamp.json": insistTries} {
+	for key, tries := range map[string]int{indexTar: 1, "timestamp.json": pointerTries} {
 		t.Run(key, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, hackagetest.Small())

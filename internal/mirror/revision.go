@@ -1,0 +1,332 @@
+package mirror
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+)
+
+// A revision is one .cabal file on its way into a bucket.
+type revision struct {
+	release index.Release
+	number  int
+	behind  int // how many of the release stand between the position and it
+	content []byte
+	span    index.Span // of the index
+	newest  bool
+}
+
+func (r revision) object() bucket.Object { return object(r.content, typeCabal, forEver) }
+
+// A firstRevision is the first of a release behind the position where the run
+// began. Those that follow it are numbered by it, and wait for that.
+type firstRevision struct {
+	done   chan struct{}
+	number int
+	err    error
+}
+
+// putRevision starts the put of a .cabal file: under its revision's number, and if it
+// is the newest under its own name too.
+func (w *BucketWriter) putRevision(ctx context.Context, e index.Entry, news *index.ReleaseChanges) {
+	b := w.bucket
+	r := revision{
+		release: e.Release, behind: b.behind[e.Release],
+		content: bytes.Clone(e.Content), span: e.Span(), newest: e.Offset == news.LastCabal.Offset,
+	}
+	b.behind[e.Release]++
+	if b.start.IsZero() {
+		r.number = r.behind
+		if r.behind == 0 && news.TargetOffset < 0 {
+			b.addUnsigned(r.release)
+		}
+		w.put(func() error { return b.putRevision(ctx, r) })
+		return
+	}
+	if first, known := b.firsts[r.release]; known {
+		w.put(func() error {
+			<-first.done
+			r.number = first.number + r.behind
+			return cmp.Or(first.err, b.putRevision(ctx, r))
+		})
+		return
+	}
+	first := &firstRevision{done: make(chan struct{})}
+	b.firsts[r.release] = first
+	w.asking.Add(1)
+	answered := sync.OnceFunc(w.asking.Done)
+	w.put(func() error {
+		defer close(first.done)
+		defer answered()
+		first.number, first.err = b.putFirst(ctx, r, news, answered)
+		return first.err
+	})
+}
+
+// addUnsigned keeps a release that comes without a package.json.
+func (b *Bucket) addUnsigned(r index.Release) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.unsigned = append(b.unsigned, r)
+}
+
+// putFirst puts the first revision of a release behind the bucket's position, and
+// returns its number. A run that reads only the newest part of the index takes a
+// release whose first tarball is in that part for new, if the bucket has no revision
+// of it; of any other it asks the bucket, and calls answered when that has answered.
+func (b *Bucket) putFirst(ctx context.Context, r revision, news *index.ReleaseChanges, answered func()) (number int, err error) {
+	_, owed := b.state.Ledger[r.release]
+	signed := news.TargetOffset >= 0
+	if signed && !news.Replaced && !owed {
+		answered()
+		if err := b.Acquire(ctx); err != nil {
+			return 0, err
+		}
+		_, err := b.put(ctx, revisionKey(r.release, 0), r.object(), bucket.IfNew())
+		if err == nil {
+			return 0, b.putNewest(ctx, r)
+		}
+		if !errors.Is(err, bucket.ErrConflict) {
+			return 0, b.unlessRefused(err)
+		}
+		// An earlier run was stopped, or the index repeats its package.json.
+		if r.number, err = b.counted(r); err != nil {
+			return 0, err
+		}
+		return r.number, b.putRevision(ctx, r)
+	}
+	err = concurrently(ctx, 2, func(ctx context.Context, i int) (err error) {
+		if i == 0 {
+			number, err = b.nextNumber(ctx, r, news.Cabals)
+			return err
+		}
+		return b.lookAtNewest(ctx, r.release)
+	})
+	if err == nil && number == 0 && !signed && !owed {
+		// Its package.json may have come before it, in an earlier run.
+		var record string
+		if record, err = b.etagOf(ctx, recordKey(r.release)); err == nil && record == "" {
+			b.addUnsigned(r.release)
+		}
+	}
+	if answered(); err != nil {
+		return 0, err
+	}
+	r.number = number
+	return number, b.putRevision(ctx, r)
+}
+
+// putRevision puts one revision. The numbered file never changes; the file under the
+// package's name is a pointer to the newest, so it comes second.
+func (b *Bucket) putRevision(ctx context.Context, r revision) error {
+	if err := b.Acquire(ctx); err != nil {
+		return err
+	}
+	err := b.putNumbered(ctx, r)
+	if errors.Is(err, bucket.ErrDiffers) {
+		err = b.repairRevision(ctx, r)
+	}
+	if err = b.unlessRefused(err); err != nil {
+		return err
+	}
+	return b.putNewest(ctx, r)
+}
+
+func (b *Bucket) putNumbered(ctx context.Context, r revision) error {
+	kept, err := b.put(ctx, revisionKey(r.release, r.number), r.object(), bucket.IfAbsent())
+	if err == nil && !kept {
+		b.count(0, min(r.number, 1), 0)
+	}
+	return err
+}
+
+// repairRevision puts a revision where the bucket holds other bytes. Its number is
+// counted in the whole index now, because nothing else is certain; if the bytes still
+// differ then somebody else wrote there, which a person should know of.
+func (b *Bucket) repairRevision(ctx context.Context, r revision) (err error) {
+	if r.number, err = b.counted(r); err != nil {
+		return err
+	}
+	if err = b.putNumbered(ctx, r); !errors.Is(err, bucket.ErrDiffers) {
+		return err
+	}
+	key := revisionKey(r.release, r.number)
+	if !b.overwrite {
+		b.alarm(fmt.Sprintf("%s had other bytes than the signed index; the right ones were restored", key))
+	}
+	return b.replace(ctx, key, r.object())
+}
+
+// putNewest follows a revision that is in. If it is the newest of its release, it
+// puts the file that points at it. Over one that is there it is put when the
+// batch ends, together with the others.
+func (b *Bucket) putNewest(ctx context.Context, r revision) error {
+	if !r.newest {
+		return nil
+	}
+	if b.newestETag(r.release) == "" {
+		_, err := b.put(ctx, cabalKey(r.release), object(r.content, typeCabal, briefly), bucket.IfAbsent())
+		unmet, ok := errors.AsType[*bucket.Unmet](err)
+		if !ok {
+			return b.unlessRefused(err)
+		}
+		b.sawNewest(r.release, unmet.Have.ETag)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r.content = nil // the index has it
+	b.overOlder = append(b.overOlder, r)
+	return nil
+}
+
+// lookAtNewest looks whether the newest .cabal file of a release is there.
+func (b *Bucket) lookAtNewest(ctx context.Context, r index.Release) error {
+	etag, err := b.etagOf(ctx, cabalKey(r))
+	if err == nil && etag != "" {
+		b.sawNewest(r, etag)
+	}
+	return err
+}
+
+// sawNewest keeps which version is in place of the newest .cabal file of a release.
+func (b *Bucket) sawNewest(r index.Release, etag string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.newestETags[r] = etag
+	b.seen++
+}
+
+// newestETag returns that version, "" if none is known.
+func (b *Bucket) newestETag(r index.Release) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.newestETags[r]
+}
+
+// putOverOlder puts the newest .cabal files over older ones.
+func (b *Bucket) putOverOlder(ctx context.Context, log *hackage.Index) error {
+	b.mu.Lock()
+	newest := b.overOlder
+	b.overOlder = nil
+	b.mu.Unlock()
+	if len(newest) == 0 {
+		return nil
+	}
+	if err := b.checkClaimOfSeen(ctx); err != nil {
+		return err
+	}
+	return concurrently(ctx, len(newest), func(ctx context.Context, i int) error {
+		r := newest[i]
+		content, err := log.Entry(r.span)
+		if err != nil {
+			return err
+		}
+		etag, err := b.putPointer(ctx, cabalKey(r.release), object(content, typeCabal, briefly), b.newestETag(r.release), nil)
+		if err == nil {
+			b.sawNewest(r.release, etag)
+		}
+		return b.unlessRefused(err)
+	})
+}
+
+// revisionKey and cabalKey are Hackage's own paths of a revision, and of the
+// newest.
+func revisionKey(r index.Release, number int) string {
+	return "package/" + r.String() + "/revision/" + strconv.Itoa(number) + ".cabal"
+}
+
+func cabalKey(r index.Release) string {
+	return "package/" + r.String() + "/" + r.Package + ".cabal"
+}
+
+// counted returns a revision's number by the whole index.
+func (b *Bucket) counted(r revision) (int, error) {
+	before, err := b.before()
+	return before[r.release] + r.behind, err
+}
+
+// maxAsked bounds how many revisions of a release are read concurrently.
+const maxAsked = 32
+
+// nextNumber asks the bucket for the number of the first revision behind its
+// position. That is how many it holds, if it holds what the index has before and
+// nothing else. But a run that was stopped before it could save its position put
+// this revision and perhaps more, and somebody may have put others. Then the
+// revision itself is among those that are held, or there are more than the field
+// x-revision lets expect, and only the index can tell. Bytes are compared, for
+// what a store says of an object proves nothing.
+func (b *Bucket) nextNumber(ctx context.Context, r revision, more int) (int, error) {
+	expected, stated := xRevision(r.content)
+	held := 0
+	for asked := min(expected+more+1, maxAsked); ; asked = maxAsked {
+		there, same, err := b.askRevisions(ctx, r, held, asked)
+		if err != nil {
+			return 0, err
+		}
+		if held += there; same || stated && held > expected {
+			return b.counted(r)
+		}
+		if there < asked {
+			return held, nil
+		}
+	}
+}
+
+// askRevisions reads some revisions of a release from a number on, concurrently.
+// It returns how many are there without a gap, and whether one of them is r.
+func (b *Bucket) askRevisions(ctx context.Context, r revision, from, count int) (there int, same bool, err error) {
+	found, equal := make([]bool, count), make([]bool, count)
+	err = concurrently(ctx, count, func(ctx context.Context, i int) error {
+		file, err := b.readSmall(ctx, revisionKey(r.release, from+i), int64(len(r.content))+1)
+		found[i], equal[i] = file.etag != "", bytes.Equal(file.raw, r.content)
+		return err
+	})
+	there = slices.Index(append(found, false), false)
+	return there, slices.Contains(equal[:there], true), err
+}
+
+// revisionsBefore counts the .cabal entries before an offset of the index, for
+// the releases that a tail mentions.
+func revisionsBefore(ctx context.Context, ix *hackage.Index, tail *index.Delta, offset int64) (map[index.Release]int, error) {
+	whole, err := ix.Whole(ctx)
+	if err != nil {
+		return nil, err
+	}
+	counts := map[index.Release]int{}
+	for e, err := range whole.Log(index.Position{}).Entries() {
+		if err != nil {
+			return nil, fmt.Errorf("count revisions: %w", err)
+		}
+		if e.Offset >= offset {
+			break
+		}
+		if e.Kind == index.Cabal && tail.Changes[e.Release] != nil {
+			counts[e.Release]++
+		}
+	}
+	return counts, nil
+}
+
+// xRevisionField finds the field by which an uploader's tool counts revisions.
+var xRevisionField = regexp.MustCompile(`(?im)^x-revision:[ \t]*([0-9]{1,3})\s*$`)
+
+// xRevision reads that field, if it is there. It is not to be relied on: some
+// revisions lack it, some repeat or leave out a number.
+func xRevision(cabal []byte) (number int, stated bool) {
+	found := xRevisionField.FindSubmatch(cabal)
+	if found == nil {
+		return 0, false
+	}
+	number, err := strconv.Atoi(string(found[1]))
+	return number, err == nil
+}

@@ -1,0 +1,266 @@
+package mirror
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
+)
+
+// A BucketWriter brings one bucket through a run. Tarballs are handed to it in
+// batches, each a part of the index; when all of a batch are in, it saves the new
+// position in the bucket, so that a run that is stopped is taken up from there.
+//
+// Every bucket has a writer of its own and works through it by itself, so a slow
+// bucket holds up nobody. Only when it is very far behind is it left at its last
+// position, for the next run.
+type BucketWriter struct {
+	bucket   *Bucket
+	index    *hackage.Index
+	tail     *index.Delta
+	steps    chan step     // what was handed over
+	close    func()        // says that nothing more will come
+	finished chan struct{} // closed when all is done
+
+	// What follows belongs to the goroutine that works through the steps.
+	puts      errgroup.Group // of the batch; their errors are the bucket's
+	log       *index.Log
+	next      func() (index.Entry, error, bool)
+	entry     *index.Entry // of the log, read already
+	ends      []int64      // of the batches that are still to come
+	batch     []delivery   // what became of its wants, without the downloads
+	acquiring bool         // something is put, so the claim is made
+	published bool         // all that was asked for is done
+	// asking counts the releases of which the bucket is asked what it holds.
+	asking sync.WaitGroup
+}
+
+// A step is one of two: a delivery, or the end of a batch.
+type step struct {
+	delivery
+	end *batchEnd
+}
+
+// A delivery is a tarball for a bucket, or the news that it is not available.
+type delivery struct {
+	want     state.Want
+	err      error
+	download *download // nil if err is not
+}
+
+// A batchEnd ends a batch at a length of the index.
+type batchEnd struct {
+	length int64
+	// publish is what readers are to see then; nil only saves the position.
+	publish *Publication
+}
+
+// How far a bucket may be behind, in tarballs: up to the first the fastest
+// bucket is waited for, up to the second a slower one is.
+const (
+	littleBehind = 64
+	tooFarBehind = 20_000
+)
+
+// NewBucketWriter returns the writer of a bucket that was loaded. The tail sums up
+// what the index holds behind the bucket's position, ends are those of all batches,
+// and packages is how the option spells what was selected. Close must be called.
+func NewBucketWriter(ctx context.Context, b *Bucket, ix *hackage.Index, tail *index.Delta, packages string, ends ...int64) *BucketWriter {
+	b.state.Packages = packages
+	b.before = sync.OnceValues(func() (map[index.Release]int, error) {
+		return revisionsBefore(ctx, ix, tail, b.start.Length)
+	})
+	w := &BucketWriter{
+		bucket: b, index: ix, tail: tail, log: ix.Log(b.start, ends...),
+		ends:  slices.DeleteFunc(slices.Clone(ends), func(end int64) bool { return end <= b.start.Length }),
+		steps: make(chan step, tooFarBehind), finished: make(chan struct{}),
+	}
+	w.close = sync.OnceFunc(func() { close(w.steps) })
+	w.puts.SetLimit(requestsAtOnce)
+	go func() { // ended by Close
+		defer close(w.finished)
+		w.run(ctx)
+	}()
+	return w
+}
+
+// EndBatch ends a batch whose tarballs were all handed over: after it the bucket
+// is at a length of the index. With a publication it becomes what readers see;
+// without, only the position is saved.
+func (w *BucketWriter) EndBatch(length int64, publish *Publication) {
+	w.push(step{end: &batchEnd{length: length, publish: publish}})
+}
+
+// Close waits until the bucket is through with what it was given. The error is
+// what made it lag, if anything did.
+func (w *BucketWriter) Close() error {
+	w.close()
+	<-w.finished
+	return w.bucket.Err()
+}
+
+// push hands a step over.
+func (w *BucketWriter) push(s step) {
+	select {
+	case w.steps <- s:
+	default:
+		w.bucket.fail(fmt.Errorf("fill %q: it fell %d tarballs behind; the next run picks up from its last position", w.bucket, len(w.steps)))
+		s.drop()
+	}
+}
+
+// isSlow reports whether tarballs wait for the bucket.
+func (w *BucketWriter) isSlow() bool { return len(w.steps) >= littleBehind }
+
+// drop gives up a delivery's download.
+func (d delivery) drop() {
+	if d.download != nil {
+		d.download.release()
+	}
+}
+
+// run works through the steps until Close.
+func (w *BucketWriter) run(ctx context.Context) {
+	b := w.bucket
+	var stop func()
+	w.next, stop = iter.Pull2(w.log.Entries())
+	defer stop()
+	for s, open := w.nextStep(ctx); open; s, open = w.nextStep(ctx) {
+		switch {
+		case b.Err() != nil || ctx.Err() != nil:
+			s.drop()
+		case s.end != nil:
+			b.fail(w.endBatch(ctx, *s.end))
+		default:
+			w.putTarball(ctx, s.delivery)
+		}
+	}
+	_ = w.puts.Wait()
+	if !w.published { // what came to its end was not left as it was
+		b.fail(ctx.Err())
+	}
+}
+
+// nextStep returns the next step. While there is none, .cabal files of the batch are
+// put: they need not wait for its tarballs, for they come from the index, and until
+// that is published nobody looks for either.
+func (w *BucketWriter) nextStep(ctx context.Context) (s step, open bool) {
+	for len(w.ends) > 0 {
+		select {
+		case s, open = <-w.steps:
+			return s, open
+		default:
+		}
+		if !w.putNextRevision(ctx, w.ends[0]) {
+			break
+		}
+	}
+	s, open = <-w.steps
+	return s, open
+}
+
+// put starts something that puts, and waits while there are too many.
+func (w *BucketWriter) put(do func() error) {
+	w.puts.Go(func() error {
+		w.bucket.fail(do())
+		return nil
+	})
+}
+
+// putTarball starts the put of a tarball, if it is available.
+func (w *BucketWriter) putTarball(ctx context.Context, d delivery) {
+	w.batch = append(w.batch, delivery{want: d.want, err: d.err})
+	if d.download == nil {
+		return
+	}
+	w.put(func() error {
+		defer d.drop()
+		d.download.reached() // a bucket
+		return w.bucket.putTarball(ctx, d.want, d.download)
+	})
+}
+
+// putNextRevision starts the put of the next .cabal file that the index has before
+// a length. It reports whether there may be more. The claim is made meanwhile.
+func (w *BucketWriter) putNextRevision(ctx context.Context, before int64) (more bool) {
+	b := w.bucket
+	if b.Err() != nil || ctx.Err() != nil {
+		return false
+	}
+	if w.entry == nil {
+		e, err, ok := w.next()
+		if b.fail(err); err != nil || !ok {
+			return false
+		}
+		w.entry = &e
+	}
+	e := *w.entry
+	if e.Offset >= before {
+		return false
+	}
+	w.entry = nil
+	news := w.tail.Changes[e.Release]
+	if e.Kind != index.Cabal || news == nil || !b.share(e.Release) {
+		return true
+	}
+	if !w.acquiring {
+		w.acquiring = true
+		w.put(func() error { return b.Acquire(ctx) })
+	}
+	w.putRevision(ctx, e, news)
+	return true
+}
+
+// endBatch ends a batch. What is in place of the files that are put next is asked for
+// while the last puts of the batch go on.
+func (w *BucketWriter) endBatch(ctx context.Context, end batchEnd) error {
+	for w.putNextRevision(ctx, end.length) {
+	}
+	b := w.bucket
+	var pub *publishing
+	var ahead errgroup.Group
+	if end.publish != nil {
+		pub = &publishing{Bucket: b, Publication: *end.publish, index: w.index}
+		if w.acquiring {
+			ahead.Go(func() error { w.asking.Wait(); return pub.readInPlace(ctx) })
+		}
+	}
+	_ = w.puts.Wait() // its errors are the bucket's
+	if err := cmp.Or(ahead.Wait(), b.Err(), ctx.Err()); err != nil {
+		return err
+	}
+	to, err := w.positionAt(end.length)
+	if err != nil {
+		return err
+	}
+	b.advance(w.batch, to)
+	w.batch, w.ends = nil, w.ends[min(1, len(w.ends)):]
+	if pub == nil {
+		if err := b.putOverOlder(ctx, w.index); err != nil {
+			return err
+		}
+		return b.saveState(ctx, b.state)
+	}
+	err = pub.publish(ctx)
+	w.published = err == nil // also if it was told to stop meanwhile
+	return err
+}
+
+// positionAt returns the position at a length of the index.
+func (w *BucketWriter) positionAt(length int64) (index.Position, error) {
+	if length == w.tail.To.Length {
+		return w.tail.To, nil
+	}
+	if to, ok := w.log.At(length); ok {
+		return to, nil
+	}
+	return w.index.PositionAt(w.bucket.state.Position, length) // the batch was cut short
+}
