@@ -37,6 +37,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/notify"
+	"github.com/hackage-mirror/hackage-mirror/internal/options"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/run"
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
@@ -140,15 +141,15 @@ func (e *ExitError) Unwrap() error { return e.Err }
 
 // commands are what the command line can start.
 type commands struct {
-	sync func(ctx context.Context, o *Options, env Env) error
+	sync func(ctx context.Context, o *options.Sync, env Env) error
 	demo func(ctx context.Context, dir string, env Env) error
 	init func(ctx context.Context, o *InitOptions, env Env) error
 }
 
 // grammar is the command line as kong reads it.
 type grammar struct {
-	Sync   Options       `cmd:"" help:"Bring all destinations up to date with upstream."`
-	Status StatusOptions `cmd:"" help:"Tell how fresh and how sound a mirror is: anybody's, without credentials."`
+	Sync   options.Sync   `cmd:"" help:"Bring all destinations up to date with upstream."`
+	Status options.Status `cmd:"" help:"Tell how fresh and how sound a mirror is: anybody's, without credentials."`
 	Demo   struct {
 		Dir string `arg:"" optional:"" default:"./demo" help:"Folder to make."`
 	} `cmd:"" help:"Mirror a small Hackage that is built into this program, offline."`
@@ -163,16 +164,6 @@ type grammar struct {
 	Docs    struct{}    `cmd:"" hidden:"" help:"Print the table of options in docs/options.md."`
 }
 
-// exitCodes is the part of --help that scripts need.
-const exitCodes = `Exit codes:
-
-  0    done
-  1    an error
-  2    bad usage; nothing was started
-  3    up to date, but a person should look; the message says at what
-       (status: stale, or a person should look)
-  130  interrupted by a signal; the next run picks up from there`
-
 // Help is what --help says beside the list of commands. See kong.HelpProvider.
 func (grammar) Help() string {
 	return `Examples:
@@ -183,24 +174,7 @@ func (grammar) Help() string {
   hackage-mirror status https://hackage.example.org
   hackage-mirror help sync
 
-` + exitCodes
-}
-
-// Help is what sync --help says beside its flags. See kong.HelpProvider.
-func (*Options) Help() string {
-	return `If a run stops halfway, the next one picks up where it left off. A list takes commas, newlines, or the flag several times.
-
-An option is taken from the first of these that has it: the flag, INPUT_NAME and then HACKAGE_MIRROR_NAME in the environment (NAME in upper case, with _ for -), the file that --config names.
-
-Examples:
-
-  hackage-mirror sync --bucket ./hackage
-  hackage-mirror sync --bucket ./hackage --dry-run --verbose
-  hackage-mirror sync --config /etc/hackage-mirror.yaml --time-limit 5h
-  hackage-mirror sync --files-repository git@github.com:YOU/all-cabal-files.git \
-    --signing-key signing-key.asc --ssh-key deploy-key
-
-` + exitCodes
+` + options.ExitCodes
 }
 
 // Main runs the command that args name (without the program's name) and returns
@@ -243,7 +217,7 @@ func (c commands) main(ctx context.Context, args []string, env Env) int {
 func (c commands) run(ctx context.Context, args []string, env Env) error {
 	g, command, err := parse(canonical(args, env), env)
 	defer g.Sync.Wipe()
-	defer g.Status.sync().Wipe()
+	defer g.Status.Sync().Wipe()
 	defer g.Init.SigningPassphrase.Wipe()
 	defer g.Key.SigningPassphrase.Wipe()
 	defer g.Pace.Token.Wipe()
@@ -311,16 +285,16 @@ func canonical(args []string, env Env) []string {
 const ownStep = "HACKAGE_MIRROR_ACTION"
 
 // startSync checks the options before anything is begun.
-func (c commands) startSync(ctx context.Context, o *Options, env Env) error {
+func (c commands) startSync(ctx context.Context, o *options.Sync, env Env) error {
 	if env.Getenv(ownStep) == "true" {
 		env.console.Mask(o.Masks()...)
 	}
 	if env.log.set(o.LogFormat) {
 		env.IsTerminal = false // a bar has no place in a log
 	}
-	o.resolve(env.Getenv)
+	o.Resolve(env.Getenv)
 	warnings, err := o.Check()
-	for _, warning := range append(warnings, o.passing(env.Getenv)...) {
+	for _, warning := range append(warnings, o.Passing(env.Getenv)...) {
 		env.warn(warning)
 	}
 	if err != nil {
@@ -366,7 +340,7 @@ func parse(args []string, env Env) (g *grammar, command string, err error) {
 	case err != nil:
 		return g, command, variables.rescue(&g.Sync, args, usage(explainUsage(parser, args, variables, err), command))
 	}
-	g.Sync.tidy()
+	g.Sync.Tidy()
 	return g, parsed.Selected().Name, nil
 }
 

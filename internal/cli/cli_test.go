@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/options"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -53,13 +54,13 @@ func stubborn() {
 // echo prints the options of sync as JSON, then the length of each secret and
 // what a child process would inherit.
 var echo = commands{
-	sync: func(_ context.Context, o *Options, env Env) error {
+	sync: func(_ context.Context, o *options.Sync, env Env) error {
 		raw, err := json.Marshal(o)
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(env.Stdout, "%s\n", raw)
-		for name, secret := range o.secrets() {
+		for name, secret := range o.Secrets() {
 			fmt.Fprintf(env.Stdout, "%s has %d bytes\n", name, len(secret.Bytes()))
 		}
 		for _, variable := range os.Environ() {
@@ -143,9 +144,9 @@ func TestActionRunsSyncByDefault(t *testing.T) {
 	t.Parallel()
 	variables := map[string]string{"GITHUB_ACTIONS": "true", "INPUT_BUCKET": "./out", "INPUT_TOKEN": "abc"}
 	env, _, stderr := testEnv(variables)
-	var got *Options
+	var got *options.Sync
 	var token string
-	c := commands{sync: func(_ context.Context, o *Options, _ Env) error {
+	c := commands{sync: func(_ context.Context, o *options.Sync, _ Env) error {
 		got, token = o, string(o.Token.Bytes())
 		return nil
 	}}

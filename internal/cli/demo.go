@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
+	"github.com/hackage-mirror/hackage-mirror/internal/options"
 	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 	"github.com/hackage-mirror/hackage-mirror/testdata/demo"
@@ -73,7 +74,7 @@ func demoRun(ctx context.Context, dir string, generation int, key []byte, env En
 	if err := demo.Write(place(demoUpstream), generation); err != nil {
 		return err
 	}
-	o := &Options{
+	o := &options.Sync{
 		Upstream: place(demoUpstream), RootKeys: demo.KeyIDs(), KeyThreshold: demo.Threshold,
 		Bucket:           []string{place(demoBucket)},
 		FilesRepository:  place(demoFiles),

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/options"
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
@@ -48,7 +49,7 @@ func docsHave(t *testing.T, mark, table string) {
 func TestEveryFieldIsAnOption(t *testing.T) {
 	t.Parallel()
 	table := OptionsTable()
-	fields := reflect.TypeFor[Options]()
+	fields := reflect.TypeFor[options.Sync]()
 	if rows := strings.Count(table, "\n") - 2; rows != fields.NumField() {
 		t.Errorf("the table has %d rows for %d fields", rows, fields.NumField())
 	}
@@ -63,7 +64,7 @@ func TestEveryFieldIsAnOption(t *testing.T) {
 	}
 	for i := range fields.NumField() {
 		name := fields.Field(i).Tag.Get("name")
-		if _, ok := new(Options).secrets()[name]; ok != (fields.Field(i).Type == reflect.TypeFor[secret.Secret]()) {
+		if _, ok := new(options.Sync).Secrets()[name]; ok != (fields.Field(i).Type == reflect.TypeFor[secret.Secret]()) {
 			t.Errorf("secrets() is wrong about %s", name)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
@@ -21,6 +20,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
+	"github.com/hackage-mirror/hackage-mirror/internal/options"
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/run"
@@ -32,16 +32,16 @@ import (
 // An opening makes ready what a run works on, and ends it afterwards.
 type opening struct {
 	run.Config
-	o       *Options
+	o       *options.Sync
 	env     Env
 	closers []func() error
 }
 
 // newOpening returns the opening of a run that begins now.
-func newOpening(o *Options, env Env) *opening {
+func newOpening(o *options.Sync, env Env) *opening {
 	bar := env.progress(o.Verbose)
 	return &opening{o: o, env: env, Config: run.Config{
-		Address: o.Upstream, Pinned: o.pinned(), Patterns: o.Packages, PublicURL: o.publicURL(), Branch: o.Branch, Tag: o.Tag, Accepted: o.accepted(),
+		Address: o.Upstream, Pinned: pinned(o), Patterns: o.Packages, PublicURL: o.MirrorURL(), Branch: o.Branch, Tag: o.Tag, Accepted: accepted(o),
 		AcceptRewrite: o.AcceptRewrite, Full: o.Full, DryRun: o.DryRun, Verbose: o.Verbose, Detailed: o.JSON || report.WantsFiles(env.Getenv),
 		TimeLimit: o.TimeLimit, Concurrency: o.Concurrency, BatchSize: env.stretch,
 		Tool: program + " " + env.Version, Page: report.RunPage(env.Getenv), GitHub: env.Getenv("GITHUB_SERVER_URL"), OnRunner: env.Getenv("GITHUB_ACTIONS") == "true",
@@ -73,10 +73,10 @@ func (op *opening) openAll(ctx context.Context) (err error) {
 	if op.Take, err = selection.Parse(op.o.Packages); err != nil {
 		return err
 	}
-	if op.Shard, err = op.o.shard(); err != nil {
+	if op.Shard, err = op.o.ShardOf(); err != nil {
 		return err
 	}
-	remotes, err := op.o.remotes()
+	remotes, err := op.o.Remotes()
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (op *opening) openAll(ctx context.Context) (err error) {
 // openUpstream makes upstream ready. The root.json files of the buckets are looked at
 // by it, which checks each against the pinned keys.
 func (op *opening) openUpstream() (*hackage.Upstream, error) {
-	options := op.o.upstreamOptions(op.env)
+	options := upstreamOptions(op.o, op.env)
 	options.User, options.Password = op.o.UpstreamUser, op.o.UpstreamPassword.Bytes()
 	options.KnownRoots = func(ctx context.Context) (roots [][]byte) {
 		for _, t := range op.Targets {
@@ -124,12 +124,12 @@ func (op *opening) openUpstream() (*hackage.Upstream, error) {
 }
 
 // upstreamOptions say whom to trust, and who asks.
-func (o *Options) upstreamOptions(env Env) hackage.Options {
-	return hackage.Options{Pinned: o.pinned(), UserAgent: hackage.UserAgent(env.Version), Now: env.Now}
+func upstreamOptions(o *options.Sync, env Env) hackage.Options {
+	return hackage.Options{Pinned: pinned(o), UserAgent: hackage.UserAgent(env.Version), Now: env.Now}
 }
 
 // pinned returns the keys to trust.
-func (o *Options) pinned() tuf.Pinned {
+func pinned(o *options.Sync) tuf.Pinned {
 	pinned := tuf.HackagePinned()
 	if len(o.RootKeys) > 0 {
 		pinned.KeyIDs = o.RootKeys
@@ -139,7 +139,7 @@ func (o *Options) pinned() tuf.Pinned {
 }
 
 // accepted returns the mismatches that were acknowledged; Check refuses what is none.
-func (o *Options) accepted() (all []run.Accepted) {
+func accepted(o *options.Sync) (all []run.Accepted) {
 	for _, text := range o.AcceptMismatch {
 		if a, err := run.ParseAccepted(text); err == nil {
 			all = append(all, a)
@@ -150,7 +150,7 @@ func (o *Options) accepted() (all []run.Accepted) {
 
 // openBuckets makes the buckets ready.
 func (op *opening) openBuckets(ctx context.Context) error {
-	defaults, err := op.o.bucketOptions(op.env)
+	defaults, err := bucketOptions(op.o, op.env)
 	if err != nil {
 		return err
 	}
@@ -162,8 +162,8 @@ func (op *opening) openBuckets(ctx context.Context) error {
 }
 
 // bucketOptions are what opens buckets, with the access key of the environment.
-func (o *Options) bucketOptions(env Env) (s3.Options, error) {
-	defaults, err := o.bucketDefaults()
+func bucketOptions(o *options.Sync, env Env) (s3.Options, error) {
+	defaults, err := o.BucketDefaults()
 	options := s3.Options{Defaults: defaults, Credentials: env.credentials()}
 	if err != nil {
 		return options, err
@@ -179,7 +179,7 @@ func (o *Options) bucketOptions(env Env) (s3.Options, error) {
 func (op *opening) openBucket(ctx context.Context, text string, defaults s3.Options) *run.Target {
 	store, err := open.Bucket(ctx, text, defaults)
 	if err != nil {
-		return run.Unopened(run.BucketKind, bucketName(text), err)
+		return run.Unopened(run.BucketKind, options.BucketName(text), err)
 	}
 	op.closers = append(op.closers, store.Close)
 	b := mirror.New(store, op.env.Version, op.Now)
@@ -190,7 +190,7 @@ func (op *opening) openBucket(ctx context.Context, text string, defaults s3.Opti
 	if op.Shard.Number > 0 {
 		b.Restrict(op.Shard)
 	}
-	return run.NewBucket(bucketName(text), cmp.Or(address.PublicURL, op.o.PublicURL), b)
+	return run.NewBucket(options.BucketName(text), cmp.Or(address.PublicURL, op.o.PublicURL), b)
 }
 
 // credentials returns the access key that the environment holds. Without one the
@@ -210,28 +210,19 @@ func (e Env) region() string {
 	return cmp.Or(paste.Line(e.Getenv("AWS_REGION")), paste.Line(e.Getenv("AWS_DEFAULT_REGION")))
 }
 
-// bucketName is a bucket's address without its parameters.
-func bucketName(text string) string {
-	if !strings.Contains(text, "://") {
-		return text
-	}
-	name, _, _ := strings.Cut(text, "?")
-	return name
-}
-
 // openRepositories makes the git repositories ready.
-func (op *opening) openRepositories(ctx context.Context, remotes []remote) error {
+func (op *opening) openRepositories(ctx context.Context, remotes []options.Remote) error {
 	connections := sshauth.NewConnections(op.Dir)
 	op.closers = append(op.closers, connections.Close)
 	for _, m := range remotes {
 		m.Connections = connections
 		name, err := m.Check()
 		if err != nil {
-			return fmt.Errorf("%s: %w", m.kind, err)
+			return fmt.Errorf("%s: %w", m.Kind, err)
 		}
 		target, err := op.openRepository(ctx, m, name)
 		if err != nil {
-			target = run.Unopened(m.kind, name, err)
+			target = run.Unopened(m.Kind, name, err)
 		}
 		op.Targets = append(op.Targets, target)
 		if errors.Is(err, context.Canceled) {
@@ -242,9 +233,9 @@ func (op *opening) openRepositories(ctx context.Context, remotes []remote) error
 }
 
 // openRepository makes one git repository ready.
-func (op *opening) openRepository(ctx context.Context, m remote, name string) (*run.Target, error) {
+func (op *opening) openRepository(ctx context.Context, m options.Remote, name string) (*run.Target, error) {
 	o := m.Options
-	o.Dir = filepath.Join(op.Dir, m.kind)
+	o.Dir = filepath.Join(op.Dir, m.Kind)
 	if err := os.Mkdir(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make a temporary folder: %w", err)
 	}
@@ -262,15 +253,15 @@ func (op *opening) openRepository(ctx context.Context, m remote, name string) (*
 			return nil, err
 		}
 	}
-	keys, err := op.o.keyring(op.Signer, op.Now)
+	keys, err := op.o.Keyring(op.Signer, op.Now)
 	if err != nil {
 		return nil, err
 	}
 	if keys == nil {
-		op.Warn(fmt.Sprintf("%s %q: without a signing-key or trusted-keys, signatures are not checked", m.kind, name))
+		op.Warn(fmt.Sprintf("%s %q: without a signing-key or trusted-keys, signatures are not checked", m.Kind, name))
 	}
-	return run.NewRepository(m.kind, name, allcabal.New(allcabal.Options{
-		Repo: repo, Signer: op.Signer, Keys: keys, Hashes: m.hashes,
+	return run.NewRepository(m.Kind, name, allcabal.New(allcabal.Options{
+		Repo: repo, Signer: op.Signer, Keys: keys, Hashes: m.Hashes,
 		Keep: op.o.Keep, Adopt: op.o.Adopt, DryRun: op.DryRun, Notify: op.Warn,
 		Branch: op.Branch, Tag: op.Tag, History: allcabal.History(op.o.History),
 		PublicURL: op.PublicURL, Tool: op.Tool, Now: op.Now,

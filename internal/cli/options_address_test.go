@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
+	"github.com/hackage-mirror/hackage-mirror/internal/options"
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
@@ -80,21 +81,6 @@ func TestSlipsOfThePen(t *testing.T) {
 	}
 }
 
-func TestFoldersThatAreMeant(t *testing.T) {
-	t.Parallel()
-	there, err := os.MkdirTemp(".", "there-") // relative
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(there) })
-	for _, path := range []string{there, "./new", "../new", ".", "/new", "./a#b", "./a:b", filepath.Join(there, "..", there)} {
-		c := &checker{}
-		if c.folder("bucket", path, ""); len(c.problems) > 0 {
-			t.Errorf("%q: %v", path, c.problems)
-		}
-	}
-}
-
 // TestOwnerAndNameOnARunner: what init and GitHub call a repository is that one.
 func TestOwnerAndNameOnARunner(t *testing.T) {
 	t.Parallel()
@@ -121,15 +107,15 @@ func TestOwnerAndNameOnARunner(t *testing.T) {
 		variables := map[string]string{
 			"GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": test.server, "INPUT_FILES-REPOSITORY": test.given, "INPUT_SIGNING-KEY": armor,
 		}
-		o := Options{FilesRepository: test.given}
+		o := options.Sync{FilesRepository: test.given}
 		if test.key {
 			o.SSHKey = mustSecret(t, armor, secret.Key)
 		}
-		if o.resolve(func(name string) string { return variables[name] }); o.FilesRepository != test.want {
+		if o.Resolve(func(name string) string { return variables[name] }); o.FilesRepository != test.want {
 			t.Errorf("%q at %q is %q, want %q", test.given, test.server, o.FilesRepository, test.want)
 		}
 		o.FilesRepository = test.given
-		if o.resolve(func(string) string { return "" }); o.FilesRepository != test.given {
+		if o.Resolve(func(string) string { return "" }); o.FilesRepository != test.given {
 			t.Errorf("%q became %q without a runner", test.given, o.FilesRepository)
 		}
 	}

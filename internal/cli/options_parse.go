@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/notify"
+	"github.com/hackage-mirror/hackage-mirror/internal/options"
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
@@ -82,7 +83,7 @@ func (e *environment) refuse(parser *kong.Kong, args []string, command string) e
 
 // rescue finds those who watch from outside where the options are bad usage, and
 // returns the error that says so: they are to hear of it.
-func (e *environment) rescue(o *Options, args []string, err error) error {
+func (e *environment) rescue(o *options.Sync, args []string, err error) error {
 	if path := cmp.Or(argument(args, "--"+configOption), e.value(configOption)); e.file == nil && path != "" {
 		e.file, _ = readConfig(path, e.options) // what is wrong there is told already
 	}

@@ -11,17 +11,18 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hackage-mirror/hackage-mirror/internal/options"
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
 const hostLine = "git.example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 
 // parsed returns the options that sync would get.
-func parsed(t *testing.T, variables map[string]string, args ...string) Options {
+func parsed(t *testing.T, variables map[string]string, args ...string) options.Sync {
 	t.Helper()
 	env, _, stderr := testEnv(variables)
-	var got Options
-	c := commands{sync: func(_ context.Context, o *Options, _ Env) error { got = *o; return nil }}
+	var got options.Sync
+	c := commands{sync: func(_ context.Context, o *options.Sync, _ Env) error { got = *o; return nil }}
 	if code := c.main(t.Context(), append([]string{"sync", "--bucket=./out"}, args...), env); code != CodeDone {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
@@ -32,7 +33,7 @@ func parsed(t *testing.T, variables map[string]string, args ...string) Options {
 func refused(t *testing.T, variables map[string]string, args ...string) string {
 	t.Helper()
 	env, _, stderr := testEnv(variables)
-	c := commands{sync: func(context.Context, *Options, Env) error { t.Error("sync was started"); return nil }}
+	c := commands{sync: func(context.Context, *options.Sync, Env) error { t.Error("sync was started"); return nil }}
 	if code := c.main(t.Context(), append([]string{"sync"}, args...), env); code != CodeUsage {
 		t.Fatalf("exit code %d, want %d: %s", code, CodeUsage, stderr)
 	}
@@ -41,7 +42,7 @@ func refused(t *testing.T, variables map[string]string, args ...string) string {
 
 func TestDefaults(t *testing.T) {
 	t.Parallel()
-	want := Options{
+	want := options.Sync{
 		Upstream: "https://hackage.haskell.org", KeyThreshold: 3, Bucket: []string{"./out"},
 		Branch: "hackage", Tag: "current-hackage", History: "daily", Concurrency: 10, LogFormat: "plain",
 	}
@@ -279,7 +280,7 @@ func TestKnownHosts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for value, want := range map[string]string{"": "", file: "@revoked " + hostLine + "\n", hostLine + "\r\n# " + hostLine: hostLine + "\n# " + hostLine + "\n"} {
-		o := Options{SSHKnownHosts: value}
+		o := options.Sync{SSHKnownHosts: value}
 		if got, warnings, err := o.KnownHosts(); err != nil || string(got) != want || len(warnings) != 0 {
 			t.Errorf("known hosts of %q: %q, %q, %v; want %q", value, got, warnings, err, want)
 		}
@@ -287,20 +288,6 @@ func TestKnownHosts(t *testing.T) {
 	o := parsed(t, map[string]string{"INPUT_SSH-KNOWN-HOSTS": "notes of ours\n" + hostLine, "INPUT_SIGNING-KEY": armor, "INPUT_FILES-REPOSITORY": "git@host:r"})
 	if warnings, err := o.Check(); err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "line 1 is skipped") {
 		t.Errorf("notes among the known hosts: %q, %v", warnings, err)
-	}
-}
-
-func TestRefs(t *testing.T) {
-	t.Parallel()
-	good := []string{"hackage", "current-hackage", "a/b", "v1.0", "@"}
-	bad := []string{"", "a b", "a..b", "-a", "/a", "a/", "a//b", ".a", "a/.b", "a.", "a.lock", "a.lock/b", "a~1", "a^", "a:b", "a?", "a*", "a[", `a\b`, "a@{b", "a\nb", "HEAD", "a\x7f"}
-	for _, names := range [][]string{good, bad} {
-		for _, name := range names {
-			c := &checker{}
-			if c.ref("branch", name); (len(c.problems) > 0) != slices.Contains(bad, name) {
-				t.Errorf("%q: %v", name, c.problems)
-			}
-		}
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/options"
 )
 
 // TestPlacesAreToldApart: whatever the spelling, one place is one destination, and
@@ -58,7 +60,7 @@ func TestPlacesAreToldApart(t *testing.T) {
 		}
 		env, _, stderr := testEnv(nil)
 		begun := false
-		code := commands{sync: func(context.Context, *Options, Env) error { begun = true; return nil }}.main(t.Context(), args, env)
+		code := commands{sync: func(context.Context, *options.Sync, Env) error { begun = true; return nil }}.main(t.Context(), args, env)
 		if refused := code == CodeUsage; refused != (c.says != "") || begun == refused || !strings.Contains(stderr.String(), c.says) {
 			t.Errorf("%+v: exit code %d, begun %v: %s", c, code, begun, stderr)
 		}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/options"
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
@@ -38,7 +39,7 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Token: token}
+	o := options.Sync{Token: token}
 	hidden := struct{ s secret.Secret }{token}
 	asJSON, err := json.Marshal(o)
 	if err != nil {
@@ -155,14 +156,14 @@ func TestSecretOthersCanRead(t *testing.T) {
 			t.Errorf("mode %o: %q, %v; want %d warnings", mode, warnings, err, want)
 		}
 	}
-	if warnings, err := new(Options).Check(); err == nil || len(warnings) != 0 {
+	if warnings, err := new(options.Sync).Check(); err == nil || len(warnings) != 0 {
 		t.Errorf("no secrets: %q, %v; want no warnings", warnings, err)
 	}
 }
 
 func TestMasks(t *testing.T) {
 	t.Parallel()
-	o := Options{SigningKey: mustSecret(t, armor, secret.Key), Token: mustSecret(t, "abc\n", secret.Line)}
+	o := options.Sync{SigningKey: mustSecret(t, armor, secret.Key), Token: mustSecret(t, "abc\n", secret.Line)}
 	want := []string{"bm90IGEga2V5IGF0IGFsbA==", "abc"}
 	if got := o.Masks(); !slices.Equal(got, want) {
 		t.Errorf("masks %q, want %q", got, want)
@@ -179,7 +180,7 @@ func TestMasks(t *testing.T) {
 // A secret that is added to Options must be masked and wiped like the others.
 func TestEverySecretIsMaskedAndWiped(t *testing.T) {
 	t.Parallel()
-	var o Options
+	var o options.Sync
 	fields := reflect.ValueOf(&o).Elem()
 	texts := map[string][]byte{}
 	for i := range fields.NumField() {
@@ -208,7 +209,7 @@ func TestEverySecretIsMaskedAndWiped(t *testing.T) {
 
 func TestWipe(t *testing.T) {
 	t.Parallel()
-	o := Options{Token: mustSecret(t, "abc", secret.Line)}
+	o := options.Sync{Token: mustSecret(t, "abc", secret.Line)}
 	other := o.Token
 	raw := other.Bytes()
 	o.Wipe()

@@ -16,20 +16,21 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
+	"github.com/hackage-mirror/hackage-mirror/internal/options"
 	"github.com/hackage-mirror/hackage-mirror/internal/probe"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/temp"
 )
 
 // startStatus checks the options before anything is asked.
-func startStatus(ctx context.Context, o *StatusOptions, env Env) error {
-	s := o.sync()
+func startStatus(ctx context.Context, o *options.Status, env Env) error {
+	s := o.Sync()
 	if env.Getenv(ownStep) == "true" {
 		env.console.Mask(s.Masks()...)
 	}
-	s.tidy()
-	s.resolve(env.Getenv)
-	warnings, err := o.check(s)
+	s.Tidy()
+	s.Resolve(env.Getenv)
+	warnings, err := o.Check(s)
 	for _, warning := range warnings {
 		env.warn(warning)
 	}
@@ -41,13 +42,13 @@ func startStatus(ctx context.Context, o *StatusOptions, env Env) error {
 
 // runStatus looks at a mirror and says what was found: to people or programs on
 // standard output, to GitHub's runner, and by the exit code.
-func runStatus(ctx context.Context, o *StatusOptions, s *Options, env Env) (err error) {
+func runStatus(ctx context.Context, o *options.Status, s *options.Sync, env Env) (err error) {
 	folder, err := temp.Make()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, folder.Close()) }()
-	config, err := o.probe(s, env, folder.Path)
+	config, err := probeConfig(o, s, env, folder.Path)
 	if err != nil {
 		return err
 	}
@@ -77,10 +78,10 @@ func runStatus(ctx context.Context, o *StatusOptions, s *Options, env Env) (err 
 	return err
 }
 
-// probe returns what is to be looked at, with a folder for the repositories. s are the
+// probeConfig returns what is to be looked at, with a folder for the repositories. s are the
 // same options as those of a sync.
-func (o *StatusOptions) probe(s *Options, env Env, dir string) (probe.Config, error) {
-	asking := probe.Patient(s.upstreamOptions(env))
+func probeConfig(o *options.Status, s *options.Sync, env Env, dir string) (probe.Config, error) {
+	asking := probe.Patient(upstreamOptions(s, env))
 	if env.tune != nil {
 		env.tune(&asking)
 	}
@@ -89,22 +90,22 @@ func (o *StatusOptions) probe(s *Options, env Env, dir string) (probe.Config, er
 		StaleAfter: o.StaleAfter, Tool: program + " " + env.Version, Now: env.Now,
 	}
 	c.Asking.User, c.Asking.Password = s.UpstreamUser, s.UpstreamPassword.Bytes()
-	for _, text := range o.buckets() {
-		c.Buckets = append(c.Buckets, probe.Bucket{Name: bucketName(text), Open: func(ctx context.Context) (*hackage.Upstream, io.Closer, error) {
-			return s.openForReading(ctx, text, asking, env)
+	for _, text := range o.Buckets() {
+		c.Buckets = append(c.Buckets, probe.Bucket{Name: options.BucketName(text), Open: func(ctx context.Context) (*hackage.Upstream, io.Closer, error) {
+			return openForReading(ctx, s, text, asking, env)
 		}})
 	}
-	remotes, err := s.remotes()
+	remotes, err := s.Remotes()
 	if err != nil {
 		return c, err
 	}
 	for _, m := range remotes {
 		name, err := m.Check()
 		if err != nil {
-			return c, fmt.Errorf("%s: %w", m.kind, err)
+			return c, fmt.Errorf("%s: %w", m.Kind, err)
 		}
-		c.Repositories = append(c.Repositories, probe.Repository{Kind: m.kind, Name: name, Open: func(ctx context.Context) (*allcabal.Repository, io.Closer, error) {
-			return s.openTag(ctx, m, filepath.Join(dir, m.kind), env)
+		c.Repositories = append(c.Repositories, probe.Repository{Kind: m.Kind, Name: name, Open: func(ctx context.Context) (*allcabal.Repository, io.Closer, error) {
+			return openTag(ctx, s, m, filepath.Join(dir, m.Kind), env)
 		}})
 	}
 	return c, nil
@@ -112,13 +113,13 @@ func (o *StatusOptions) probe(s *Options, env Env, dir string) (probe.Config, er
 
 // openForReading opens a bucket for reading: on the web as any client of it does. Its
 // servers are not shown upstream's password.
-func (o *Options) openForReading(ctx context.Context, text string, asking hackage.Options, env Env) (*hackage.Upstream, io.Closer, error) {
+func openForReading(ctx context.Context, o *options.Sync, text string, asking hackage.Options, env Env) (*hackage.Upstream, io.Closer, error) {
 	scheme, _, isURL := strings.Cut(text, "://")
-	if isURL && isWeb(scheme) || !isURL && !begun(text) {
+	if isURL && options.IsWeb(scheme) || !isURL && !begun(text) {
 		from, err := hackage.Open(text, asking)
 		return from, io.NopCloser(nil), err
 	}
-	options, err := o.bucketOptions(env)
+	options, err := bucketOptions(o, env)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -132,7 +133,7 @@ func (o *Options) openForReading(ctx context.Context, text string, asking hackag
 
 // begun reports whether a folder is a bucket in which nothing is signed yet.
 func begun(folder string) bool {
-	return exists(filepath.Join(folder, mirror.StateKey)) && !exists(filepath.Join(folder, "root.json"))
+	return options.Exists(filepath.Join(folder, mirror.StateKey)) && !options.Exists(filepath.Join(folder, "root.json"))
 }
 
 // stored is a bucket as the files of a repository.
@@ -145,11 +146,11 @@ func (s stored) Open(ctx context.Context, key string) (io.ReadCloser, int64, err
 }
 
 // openTag opens a repository whose tag is to be read, with a folder of its own.
-func (o *Options) openTag(ctx context.Context, m remote, dir string, env Env) (*allcabal.Repository, io.Closer, error) {
+func openTag(ctx context.Context, o *options.Sync, m options.Remote, dir string, env Env) (*allcabal.Repository, io.Closer, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, nil, fmt.Errorf("make a temporary folder: %w", err)
 	}
-	keys, fingerprints, err := o.trusted()
+	keys, fingerprints, err := o.Trusted()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -159,6 +160,6 @@ func (o *Options) openTag(ctx context.Context, m remote, dir string, env Env) (*
 		return nil, nil, err
 	}
 	return allcabal.New(allcabal.Options{
-		Repo: repo, Keys: newKeyring(keys, fingerprints, env.Now), Hashes: m.hashes, Branch: o.Branch, Tag: o.Tag, Now: env.Now,
+		Repo: repo, Keys: options.NewKeyring(keys, fingerprints, env.Now), Hashes: m.Hashes, Branch: o.Branch, Tag: o.Tag, Now: env.Now,
 	}), repo, nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/notify"
+	"github.com/hackage-mirror/hackage-mirror/internal/options"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/run"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
@@ -17,7 +18,7 @@ type unready struct{ error }
 func (e *unready) Unwrap() error { return e.error }
 
 // runSync brings every destination up to date, and says what was done.
-func runSync(ctx context.Context, o *Options, env Env) error {
+func runSync(ctx context.Context, o *options.Sync, env Env) error {
 	run, err := syncWatching(ctx, o, env)
 	return errors.Join(err, tell(ctx, run, err, o, env))
 }
@@ -26,7 +27,7 @@ func runSync(ctx context.Context, o *Options, env Env) error {
 // of the buckets: a run that was interrupted has seconds, and a bucket may be slow.
 // There are facts to tell of it even if it failed. Seen names the newest metadata that
 // it knows of.
-func syncOnce(ctx context.Context, o *Options, env Env) (facts *report.Run, seen state.Seen, err error) {
+func syncOnce(ctx context.Context, o *options.Sync, env Env) (facts *report.Run, seen state.Seen, err error) {
 	op := newOpening(o, env)
 	outside := newNotifier(o, env)
 	outside.Begin(ctx)
@@ -43,7 +44,7 @@ func syncOnce(ctx context.Context, o *Options, env Env) (facts *report.Run, seen
 
 // newNotifier returns what tells those who watch from outside of one run. A dry run is
 // nobody's business.
-func newNotifier(o *Options, env Env) *notify.Notifier {
+func newNotifier(o *options.Sync, env Env) *notify.Notifier {
 	c := notify.Config{
 		UserAgent: hackage.UserAgent(env.Version), Page: report.RunPage(env.Getenv), Patience: env.callTime, Warn: env.warn,
 	}

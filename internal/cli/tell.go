@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/options"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/run"
 )
@@ -18,7 +19,7 @@ var errInterrupted = errors.New("interrupted")
 // GitHub's runner in its files. Err is what the command will end with. That
 // somebody cannot be told changes nothing of what was done, but for standard
 // output: who reads that must not take a part for the whole.
-func tell(ctx context.Context, run *report.Run, err error, o *Options, env Env) error {
+func tell(ctx context.Context, run *report.Run, err error, o *options.Sync, env Env) error {
 	judge(ctx, run, err)
 	run.Messages = env.console.Messages()
 	slices.SortFunc(run.New, newestFirst)

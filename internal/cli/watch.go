@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/options"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/run"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
@@ -28,7 +29,7 @@ const longestPause = 10
 // something newer. The facts are those of all the runs together. A run that
 // failed is told of and made again, after a pause that grows with each failure in
 // a row; only if the last one failed, the watch did.
-func syncWatching(ctx context.Context, o *Options, env Env) (*report.Run, error) {
+func syncWatching(ctx context.Context, o *options.Sync, env Env) (*report.Run, error) {
 	end := env.Now().Add(o.Watch)
 	all, seen, err := syncOnce(ctx, o, env)
 	failures := 0
@@ -74,7 +75,7 @@ func failed(err error) bool {
 // what was seen, until it has, or an hour or the whole watch is over. It reports
 // whether another run is due. An answer that is neither yes
 // nor no counts as yes: the next run finds out what it means.
-func waitForNews(ctx context.Context, o *Options, env Env, seen state.Seen, end time.Time) (bool, error) {
+func waitForNews(ctx context.Context, o *options.Sync, env Env, seen state.Seen, end time.Time) (bool, error) {
 	op := newOpening(o, env)
 	upstream, err := op.openUpstream()
 	if err != nil {
@@ -99,7 +100,7 @@ func waitForNews(ctx context.Context, o *Options, env Env, seen state.Seen, end 
 
 // afterFailure says what went wrong and waits so many times watchEvery. It reports
 // whether there is time left for another run.
-func afterFailure(ctx context.Context, o *Options, env Env, err error, times int, end time.Time) (bool, error) {
+func afterFailure(ctx context.Context, o *options.Sync, env Env, err error, times int, end time.Time) (bool, error) {
 	progress := env.progress(o.Verbose)
 	progress.Note(fmt.Sprintf("this run failed: %v; trying again in %s", err, report.Took(time.Duration(times)*watchEvery)))
 	for range times {

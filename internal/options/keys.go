@@ -1,4 +1,4 @@
-package cli
+package options
 
 import (
 	"errors"
@@ -41,8 +41,8 @@ func (k *keyring) Learn(text []byte) {
 // maxTrusted bounds a file of keys, in bytes.
 const maxTrusted = 1 << 20
 
-// trusted reads trusted-keys: fingerprints, public keys, and files of either.
-func (o *Options) trusted() (openpgp.Keys, []string, error) {
+// Trusted reads trusted-keys: fingerprints, public keys, and files of either.
+func (o *Sync) Trusted() (openpgp.Keys, []string, error) {
 	text := o.TrustedKeys
 	if !strings.Contains(text, secret.ArmorMark) {
 		items := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '\n' })
@@ -68,26 +68,26 @@ func (o *Options) trusted() (openpgp.Keys, []string, error) {
 	return keys, fingerprints, err
 }
 
-// keyring returns the keys to verify with; nil if there are none, which only a
+// Keyring returns the keys to verify with; nil if there are none, which only a
 // dry run may do without.
-func (o *Options) keyring(signer *openpgp.Signer, now func() time.Time) (allcabal.Keys, error) {
-	keys, fingerprints, err := o.trusted()
+func (o *Sync) Keyring(signer *openpgp.Signer, now func() time.Time) (allcabal.Keys, error) {
+	keys, fingerprints, err := o.Trusted()
 	if err != nil {
 		return nil, err
 	}
 	if signer != nil {
 		keys = keys.And(signer.Keys())
 	}
-	k := newKeyring(keys, fingerprints, now)
+	k := NewKeyring(keys, fingerprints, now)
 	if len(keys.Fingerprints())+len(k.awaited) == 0 {
 		return nil, nil //nolint:nilnil // allcabal.Options says what that means
 	}
 	return k, nil
 }
 
-// newKeyring returns the keyring of keys, and of others whose fingerprints are
+// NewKeyring returns the keyring of keys, and of others whose fingerprints are
 // trusted.
-func newKeyring(keys openpgp.Keys, fingerprints []string, now func() time.Time) *keyring {
+func NewKeyring(keys openpgp.Keys, fingerprints []string, now func() time.Time) *keyring {
 	known := keys.Fingerprints()
 	k := &keyring{keys: keys, now: now}
 	for _, fingerprint := range fingerprints {

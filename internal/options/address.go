@@ -1,4 +1,4 @@
-package cli
+package options
 
 import (
 	"errors"
@@ -17,10 +17,10 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
-// resolve gives OWNER/REPO its address on a runner of GitHub. Anywhere else it is
+// Resolve gives OWNER/REPO its address on a runner of GitHub. Anywhere else it is
 // a path, and there too it was once taken for one: a mirror on the disk of a
 // machine that ends with the run.
-func (o *Options) resolve(getenv func(string) string) {
+func (o *Sync) Resolve(getenv func(string) string) {
 	if getenv("GITHUB_ACTIONS") != "true" {
 		return
 	}
@@ -53,33 +53,33 @@ func onGitHub(repository, server string, key bool) string {
 	return u.JoinPath(name + ".git").String()
 }
 
-// A remote is a repository to fill.
-type remote struct {
-	kind   string // the option
-	hashes bool
+// A Remote is a repository to fill.
+type Remote struct {
+	Kind   string // the option
+	Hashes bool
 	gitrepo.Options
 }
 
-// remotes returns the repositories to fill, and what opens them.
-func (o *Options) remotes() ([]remote, error) {
+// Remotes returns the repositories to fill, and what opens them.
+func (o *Sync) Remotes() ([]Remote, error) {
 	hosts, _, err := o.KnownHosts()
 	if err != nil {
 		return nil, err
 	}
-	var all []remote
+	var all []Remote
 	add := func(kind, address string, key secret.Secret, hashes bool) {
 		if address == "" {
 			return
 		}
 		auth := gitrepo.Auth{SSHKey: key.Or(o.SSHKey).Bytes(), KnownHosts: hosts, Token: o.Token.Bytes(), TokenUser: o.TokenUser}
-		all = append(all, remote{kind, hashes, gitrepo.Options{URL: address, Auth: auth}})
+		all = append(all, Remote{kind, hashes, gitrepo.Options{URL: address, Auth: auth}})
 	}
 	add(run.FilesKind, o.FilesRepository, o.FilesSSHKey, false)
 	add(run.HashesKind, o.HashesRepository, o.HashesSSHKey, true)
 	return all, nil
 }
 
-func (o *Options) checkUpstream(c *checker) {
+func (o *Sync) checkUpstream(c *checker) {
 	scheme, _, isURL := strings.Cut(o.Upstream, "://")
 	u, err := url.Parse(o.Upstream)
 	secret := o.UpstreamUser != "" || o.UpstreamPassword.IsSet()
@@ -127,11 +127,11 @@ func webPlace(u *url.URL) string {
 	return strings.ToLower(u.Host) + strings.TrimRight(u.Path, "/")
 }
 
-func (o *Options) checkDestinations(c *checker) {
+func (o *Sync) checkDestinations(c *checker) {
 	if len(o.Bucket) == 0 && o.FilesRepository == "" && o.HashesRepository == "" {
 		c.refuse("no destination; give at least one of bucket, files-repository and hashes-repository")
 	}
-	defaults, err := o.bucketDefaults()
+	defaults, err := o.BucketDefaults()
 	if err != nil {
 		c.refuse("%w", err)
 	}
@@ -142,7 +142,7 @@ func (o *Options) checkDestinations(c *checker) {
 		case err != nil:
 			c.refuse("bucket: %w", err)
 		case address.Folder == "":
-			c.claim(place{option: "bucket", name: bucketName(text), store: address.String()})
+			c.claim(place{option: "bucket", name: BucketName(text), store: address.String()})
 		default:
 			if address.Folder == text {
 				c.folder("bucket", text, "write s3://NAME for a bucket on S3, ./NAME for a folder")
@@ -153,8 +153,8 @@ func (o *Options) checkDestinations(c *checker) {
 	o.checkPublicURL(c)
 }
 
-func (o *Options) checkPublicURL(c *checker) {
-	public := o.publicURL()
+func (o *Sync) checkPublicURL(c *checker) {
+	public := o.MirrorURL()
 	if public == "" {
 		return
 	}
@@ -169,7 +169,7 @@ func (o *Options) checkPublicURL(c *checker) {
 	}
 }
 
-func (o *Options) checkRepositories(c *checker) {
+func (o *Sync) checkRepositories(c *checker) {
 	if o.FilesRepository == "" && o.HashesRepository == "" {
 		return
 	}
@@ -178,7 +178,7 @@ func (o *Options) checkRepositories(c *checker) {
 	}
 	_, warnings, _ := o.KnownHosts() // whose error Check tells
 	c.warnings = append(c.warnings, warnings...)
-	remotes, _ := o.remotes()
+	remotes, _ := o.Remotes()
 	asks := "" // for the token
 	for _, r := range remotes {
 		name, err := r.Check()
@@ -189,24 +189,24 @@ func (o *Options) checkRepositories(c *checker) {
 			asks = u.Hostname()
 		}
 		switch {
-		case c.comment(r.kind, r.URL):
+		case c.comment(r.Kind, r.URL):
 			continue
 		case err != nil:
-			c.refuse("%s: %w", r.kind, err)
+			c.refuse("%s: %w", r.Kind, err)
 		case filepath.IsAbs(name):
 			if !strings.Contains(r.URL, "://") {
-				c.folder(r.kind, r.URL, "write git@github.com:OWNER/REPO.git or https://github.com/OWNER/REPO for a repository on GitHub, ./NAME for a folder")
+				c.folder(r.Kind, r.URL, "write git@github.com:OWNER/REPO.git or https://github.com/OWNER/REPO for a repository on GitHub, ./NAME for a folder")
 			}
 		}
 		if err == nil {
-			c.claim(repositoryAt(r.kind, r.URL, name))
+			c.claim(repositoryAt(r.Kind, r.URL, name))
 		}
 	}
 }
 
-// passing warns of destinations that are folders of a machine that ends with the
+// Passing warns of destinations that are folders of a machine that ends with the
 // run: each run would be green, and nothing would be left.
-func (o *Options) passing(getenv func(string) string) (warnings []string) {
+func (o *Sync) Passing(getenv func(string) string) (warnings []string) {
 	if getenv("RUNNER_ENVIRONMENT") != "github-hosted" {
 		return nil
 	}
@@ -240,14 +240,14 @@ func (c *checker) folder(option, path, remedy string) {
 		c.refuse("%s %q begins with ~, which only a shell expands; write the whole path", option, shown)
 	case brokenScheme.MatchString(path):
 		c.refuse("%s %q is neither a path nor a URL, which has :// in it; %s", option, shown, remedy)
-	case !saysPath(path) && !exists(path):
+	case !saysPath(path) && !Exists(path):
 		c.refuse("%s %q does not exist, and a folder to be made must begin with a slash or a dot: %s", option, shown, remedy)
 	}
 }
 
 // checkComments refuses comments in options for which c.comment is not asked where
 // they are read.
-func (o *Options) checkComments(c *checker) {
+func (o *Sync) checkComments(c *checker) {
 	for _, values := range []struct {
 		option string
 		texts  []string
@@ -288,7 +288,17 @@ func saysPath(text string) bool {
 	return filepath.IsAbs(text) || first == "" || first == "." || first == ".."
 }
 
-func exists(path string) bool {
+// Exists reports whether there is something at a path.
+func Exists(path string) bool {
 	_, err := os.Stat(path)
 	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// BucketName is a bucket's address without its parameters.
+func BucketName(text string) string {
+	if !strings.Contains(text, "://") {
+		return text
+	}
+	name, _, _ := strings.Cut(text, "?")
+	return name
 }

@@ -1,4 +1,4 @@
-package cli
+package options
 
 import (
 	"bytes"
@@ -36,7 +36,7 @@ const (
 // Check refuses options that do not fit together. It finds all that is wrong at
 // once; each line of the error says what to do. Warnings are what is allowed
 // but should be known. It opens no connection.
-func (o *Options) Check() (warnings []string, err error) {
+func (o *Sync) Check() (warnings []string, err error) {
 	c := &checker{}
 	o.checkComments(c)
 	o.checkUpstream(c)
@@ -52,7 +52,7 @@ func (o *Options) Check() (warnings []string, err error) {
 	if o.Concurrency < 1 || o.Concurrency > maxConcurrency {
 		c.refuse("concurrency %d is out of range; use 1 to %d", o.Concurrency, maxConcurrency)
 	}
-	if shard, err := o.shard(); err != nil {
+	if shard, err := o.ShardOf(); err != nil {
 		c.refuse("%w", err)
 	} else if shard.Of > 0 && len(o.Bucket) == 0 {
 		c.refuse("shard is for buckets, and none is given; leave it out")
@@ -64,7 +64,7 @@ func (o *Options) Check() (warnings []string, err error) {
 	if _, _, err := o.KnownHosts(); err != nil {
 		c.refuse("%w", err)
 	}
-	if _, _, err := o.trusted(); err != nil {
+	if _, _, err := o.Trusted(); err != nil {
 		c.refuse("%w", err)
 	}
 	for _, text := range o.AcceptMismatch {
@@ -81,7 +81,7 @@ func (o *Options) Check() (warnings []string, err error) {
 	return c.warnings, errors.Join(c.problems...)
 }
 
-func (o *Options) checkWatch(c *checker) {
+func (o *Sync) checkWatch(c *checker) {
 	for _, once := range []struct {
 		option string
 		set    bool
@@ -94,7 +94,7 @@ func (o *Options) checkWatch(c *checker) {
 
 // KnownHosts returns the lines of ssh-known-hosts, from the file it names or from
 // its own text, and names those that ssh passes over; nil when it is not set.
-func (o *Options) KnownHosts() (lines []byte, warnings []string, err error) {
+func (o *Sync) KnownHosts() (lines []byte, warnings []string, err error) {
 	text := []byte(o.SSHKnownHosts)
 	switch value := paste.Line(o.SSHKnownHosts); {
 	case value == "":
@@ -113,9 +113,9 @@ func (o *Options) KnownHosts() (lines []byte, warnings []string, err error) {
 	return lines, warnings, nil
 }
 
-// bucketDefaults returns what stands in for parameters that the address of a
+// BucketDefaults returns what stands in for parameters that the address of a
 // bucket lacks.
-func (o *Options) bucketDefaults() (bucket.Defaults, error) {
+func (o *Sync) BucketDefaults() (bucket.Defaults, error) {
 	defaults := bucket.Defaults{Region: o.S3Region, PathStyle: o.S3PathStyle}
 	if o.S3Endpoint == "" {
 		return defaults, nil
@@ -130,8 +130,8 @@ func (o *Options) bucketDefaults() (bucket.Defaults, error) {
 	return defaults, nil
 }
 
-// publicURL returns the mirror's address for the records, "" for none.
-func (o *Options) publicURL() string {
+// MirrorURL returns the mirror's address for the records, "" for none.
+func (o *Sync) MirrorURL() string {
 	if o.PublicURL != "" {
 		return o.PublicURL
 	}
@@ -146,8 +146,8 @@ func (o *Options) publicURL() string {
 // maxShards bounds how many jobs fill a bucket; a workflow's matrix has no more.
 const maxShards = 256
 
-// shard reads the option of that name; the zero Shard is a run of its own.
-func (o *Options) shard() (mirror.Shard, error) {
+// ShardOf reads the option of that name; the zero Shard is a run of its own.
+func (o *Sync) ShardOf() (mirror.Shard, error) {
 	if o.Shard == "" {
 		return mirror.Shard{}, nil
 	}
@@ -176,7 +176,7 @@ func (c *checker) refuse(format string, args ...any) {
 	c.problems = append(c.problems, fmt.Errorf(format, args...))
 }
 
-func (o *Options) checkRootKeys(c *checker) {
+func (o *Sync) checkRootKeys(c *checker) {
 	keys := hackageRootKeys
 	if len(o.RootKeys) > 0 {
 		keys = len(o.RootKeys)
@@ -212,11 +212,11 @@ func (c *checker) ref(option, name string) {
 
 // warnOfFiles tells of secrets in files that other users can read. Windows has
 // no such bits.
-func (o *Options) warnOfFiles(c *checker) {
+func (o *Sync) warnOfFiles(c *checker) {
 	if runtime.GOOS == "windows" {
 		return
 	}
-	secrets := o.secrets()
+	secrets := o.Secrets()
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
 		if file, mode := secrets[name].File(); mode&0o077 != 0 {
 			c.warn("%s: other users can read %q; run chmod 600 on it", name, file)

@@ -1,4 +1,4 @@
-package cli
+package options
 
 import (
 	"errors"
@@ -12,10 +12,10 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
-// StatusOptions are all that status can be told. Those that sync has too have the
+// A Status is all that status can be told. Those that sync has too have the
 // same names and defaults, so that the inputs of the Action, a file of options and
 // the environment serve both.
-type StatusOptions struct {
+type Status struct {
 	Address string `arg:"" optional:"" name:"bucket-url" help:"Bucket to look at: an http(s) address at which everybody can read it, a folder, or s3://NAME/PREFIX."`
 
 	Bucket           []string `name:"bucket" type:"list" group:"What to look at:" placeholder:"ADDRESS" help:"The same, and more of them; a list."`
@@ -47,7 +47,7 @@ type StatusOptions struct {
 }
 
 // Help is what status --help says beside its flags. See kong.HelpProvider.
-func (*StatusOptions) Help() string {
+func (*Status) Help() string {
 	return `For anybody, without credentials. It reads what is signed and verifies it, marks what is not, and writes nothing.
 
 Examples:
@@ -67,10 +67,10 @@ Exit codes:
   130  interrupted`
 }
 
-// sync returns the options as those of a sync to the same places, which is how
+// Sync returns the options as those of a sync to the same places, which is how
 // addresses, keys and secrets are read.
-func (o *StatusOptions) sync() *Options {
-	return &Options{
+func (o *Status) Sync() *Sync {
+	return &Sync{
 		Upstream: o.Upstream, UpstreamUser: o.UpstreamUser, UpstreamPassword: o.UpstreamPassword,
 		RootKeys: o.RootKeys, KeyThreshold: o.KeyThreshold,
 		S3Endpoint: o.S3Endpoint, S3Region: o.S3Region, S3PathStyle: o.S3PathStyle,
@@ -81,8 +81,8 @@ func (o *StatusOptions) sync() *Options {
 	}
 }
 
-// buckets returns the addresses of the buckets, each once.
-func (o *StatusOptions) buckets() []string {
+// Buckets returns the addresses of the buckets, each once.
+func (o *Status) Buckets() []string {
 	var all []string
 	seen := map[string]bool{}
 	for _, text := range append([]string{o.Address}, o.Bucket...) {
@@ -94,9 +94,9 @@ func (o *StatusOptions) buckets() []string {
 	return all
 }
 
-// check refuses options that do not fit together, all that is wrong at once. s are
+// Check refuses options that do not fit together, all that is wrong at once. s are
 // the same as those of a sync.
-func (o *StatusOptions) check(s *Options) (warnings []string, err error) {
+func (o *Status) Check(s *Sync) (warnings []string, err error) {
 	c := &checker{}
 	s.checkComments(c)
 	s.checkUpstream(c)
@@ -107,17 +107,17 @@ func (o *StatusOptions) check(s *Options) (warnings []string, err error) {
 	if _, _, err := s.KnownHosts(); err != nil {
 		c.refuse("%w", err)
 	}
-	if _, _, err := s.trusted(); err != nil {
+	if _, _, err := s.Trusted(); err != nil {
 		c.refuse("%w", err)
 	}
-	defaults, err := s.bucketDefaults()
+	defaults, err := s.BucketDefaults()
 	if err != nil {
 		c.refuse("%w", err)
 	}
-	for _, text := range o.buckets() {
+	for _, text := range o.Buckets() {
 		c.readable(text, defaults)
 	}
-	if len(o.buckets()) == 0 && s.FilesRepository == "" && s.HashesRepository == "" {
+	if len(o.Buckets()) == 0 && s.FilesRepository == "" && s.HashesRepository == "" {
 		c.refuse("there is nothing to look at; give the address of a bucket, files-repository or hashes-repository")
 	}
 	s.warnOfFiles(c)
@@ -130,18 +130,19 @@ func (c *checker) readable(text string, defaults bucket.Defaults) {
 	scheme, _, isURL := strings.Cut(text, "://")
 	switch {
 	case c.comment("bucket", text):
-	case isWeb(scheme) && isURL:
+	case IsWeb(scheme) && isURL:
 		c.readableWeb(text)
 	case isURL:
 		if _, err := bucket.Check(text, defaults); err != nil {
 			c.refuse("bucket: %w", err)
 		}
-	case !saysPath(text) && !exists(text):
+	case !saysPath(text) && !Exists(text):
 		c.refuse("bucket %q is no folder here; for a server write https://HOST/PATH, for S3 s3://NAME", addresses.Shown(text))
 	}
 }
 
-func isWeb(scheme string) bool {
+// IsWeb reports whether an address of a scheme is read over HTTP.
+func IsWeb(scheme string) bool {
 	return strings.EqualFold(scheme, "https") || strings.EqualFold(scheme, "http")
 }
 

@@ -1,4 +1,6 @@
-package cli
+// Package options is what sync and status can be told: each option's name, default and
+// help, what is refused, and what follows from it. It opens no connection.
+package options
 
 import (
 	"maps"
@@ -10,7 +12,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
-// Options are all that a sync can be told. Each field is one option under one
+// A Sync is all that a sync can be told. Each field is one option under one
 // name: the flag --name and the Action input name, which the runner hands over
 // as the environment variable INPUT_NAME. The tags below are the only place
 // for names, defaults and help; --help, docs/options.md and action.yml are
@@ -18,7 +20,7 @@ import (
 //
 // A flag beats the environment. An empty variable counts as not set, because a
 // composite Action hands over every input it was not given as "".
-type Options struct {
+type Sync struct {
 	Upstream     string   `name:"upstream" group:"What to mirror:" default:"https://hackage.haskell.org" placeholder:"ADDRESS" help:"Hackage repository to mirror: an http(s) address or a folder in the same layout."`
 	UpstreamUser string   `name:"upstream-user" group:"What to mirror:" placeholder:"NAME" help:"User of an upstream that wants a password (HTTP Basic), such as a repository manager."`
 	RootKeys     []string `name:"root-keys" type:"list" group:"What to mirror:" placeholder:"KEYID" help:"Full ids of the root keys to trust, 64 hexadecimal digits each; a list. Default: Hackage's own six."`
@@ -65,8 +67,35 @@ type Options struct {
 	JSON           bool          `name:"json" group:"How:" help:"Print what was done as JSON."`
 }
 
-// secrets returns the options that are secrets, by name.
-func (o *Options) secrets() map[string]secret.Secret {
+// ExitCodes is the part of --help that scripts need.
+const ExitCodes = `Exit codes:
+
+  0    done
+  1    an error
+  2    bad usage; nothing was started
+  3    up to date, but a person should look; the message says at what
+       (status: stale, or a person should look)
+  130  interrupted by a signal; the next run picks up from there`
+
+// Help is what sync --help says beside its flags. See kong.HelpProvider.
+func (*Sync) Help() string {
+	return `If a run stops halfway, the next one picks up where it left off. A list takes commas, newlines, or the flag several times.
+
+An option is taken from the first of these that has it: the flag, INPUT_NAME and then HACKAGE_MIRROR_NAME in the environment (NAME in upper case, with _ for -), the file that --config names.
+
+Examples:
+
+  hackage-mirror sync --bucket ./hackage
+  hackage-mirror sync --bucket ./hackage --dry-run --verbose
+  hackage-mirror sync --config /etc/hackage-mirror.yaml --time-limit 5h
+  hackage-mirror sync --files-repository git@github.com:YOU/all-cabal-files.git \
+    --signing-key signing-key.asc --ssh-key deploy-key
+
+` + ExitCodes
+}
+
+// Secrets returns the options that are secrets, by name.
+func (o *Sync) Secrets() map[string]secret.Secret {
 	return map[string]secret.Secret{
 		"signing-key":        o.SigningKey,
 		"signing-passphrase": o.SigningPassphrase,
@@ -82,9 +111,9 @@ func (o *Options) secrets() map[string]secret.Secret {
 
 // Masks returns the texts that must not be seen in a log, for the runner's
 // add-mask command: each secret, line by line.
-func (o *Options) Masks() []string {
+func (o *Sync) Masks() []string {
 	var masks []string
-	secrets := o.secrets()
+	secrets := o.Secrets()
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
 		masks = append(masks, secrets[name].Masks()...)
 	}
@@ -92,15 +121,15 @@ func (o *Options) Masks() []string {
 }
 
 // Wipe overwrites the secrets in memory, whoever else holds their bytes.
-func (o *Options) Wipe() {
-	for _, s := range o.secrets() {
+func (o *Sync) Wipe() {
+	for _, s := range o.Secrets() {
 		s.Wipe()
 	}
 }
 
-// tidy brings values that can be written in several ways into one, so that two
+// Tidy brings values that can be written in several ways into one, so that two
 // runs can be compared: the order of packages means nothing.
-func (o *Options) tidy() {
+func (o *Sync) Tidy() {
 	for i, id := range o.RootKeys {
 		o.RootKeys[i] = strings.ToLower(id)
 	}
