@@ -16,7 +16,7 @@ import (
 
 // A sample is what one run of a program took.
 type sample struct {
-	Wall, CPU time.Duration // of CPU what the user's code took, with the programs that it ran
+	Wall, CPU time.Duration // CPU of user and system, whose shares are guesses, with the programs that it ran
 	Peak      int64         // bytes of memory of the largest process
 	// What went over the lines to upstream, S3 and the git host.
 	Requests, Connections [3]int64
@@ -36,8 +36,8 @@ func measureChild(ctx context.Context, arguments []string, stdout io.Writer) err
 	if err := command.Run(); err != nil {
 		return err
 	}
-	took := sample{Wall: time.Since(from), CPU: command.ProcessState.UserTime(), Peak: peakMemory(command.ProcessState)}
-	return json.NewEncoder(stdout).Encode(took)
+	took, p := time.Since(from), command.ProcessState
+	return json.NewEncoder(stdout).Encode(sample{Wall: took, CPU: p.UserTime() + p.SystemTime(), Peak: peakMemory(p)})
 }
 
 // peakMemory returns the most memory in bytes that a process held which ended, or a

@@ -14,7 +14,7 @@ import (
 // markdown returns the report for people, and how many targets were missed.
 func (r *results) markdown(s *settings, targets []target) (string, int) {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s, %s. Hackage has %s releases at first, %s. The median of %d rounds in turns. All servers are on loopback and on the same cores. CPU is the user's, memory that of the largest process, ours or git's. Requests and connections are those to upstream, S3 and the git host; over ssh, a step of git is a request. What was moved went over the lines to them, or was cloned.",
+	fmt.Fprintf(&out, "%s, %s. Hackage has %s releases at first, %s. The median of %d rounds in turns. All servers are on loopback and on the same cores. CPU is that of user and system, memory that of the largest process, ours or git's. Requests and connections are those to upstream, S3 and the git host; over ssh, a step of git is a request. What was moved went over the lines to them, or was cloned.",
 		time.Now().UTC().Format(time.DateOnly), machine(), thousands(int64(r.first)), map[bool]string{true: "made up", false: "out of an index"}[s.index == ""], s.rounds)
 	if len(r.rtts) > 1 {
 		fmt.Fprintf(&out, " All but the times are those at %d ms there and back, also the targets; rounds are how many times that it takes longer than at 0.", r.far.Milliseconds())
