@@ -17,8 +17,6 @@ import (
 type disk struct {
 	// create makes a new file to be written.
 	create func(root *os.Root, name string) (tempFile, error)
-	// link gives a file a second name, or fs.ErrExist.
-	link func(root *os.Root, name, to string) error
 	// names lists a folder, in no order.
 	names func(root *os.Root, dir string) ([]string, error)
 }
@@ -34,7 +32,6 @@ func systemDisk() disk {
 		create: func(root *os.Root, name string) (tempFile, error) {
 			return root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 		},
-		link:  (*os.Root).Link,
 		names: readNames,
 	}
 }

@@ -103,35 +103,8 @@ func TestDiskFaultLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestWithoutHardLinks(t *testing.T) {
-	t.Parallel()
-	f := newFolder(t)
-	f.disk.link = func(_ *os.Root, name, to string) error {
-		return &os.LinkError{Op: "link", Old: name, New: to, Err: syscall.EPERM}
-	}
-	for _, c := range []struct {
-		content string
-		c       bucket.Condition
-		want    error
-	}{
-		{"one", bucket.IfAbsent(), nil},
-		{"one", bucket.IfAbsent(), nil},
-		{"two", bucket.IfAbsent(), bucket.ErrDiffers},
-		{"two", bucket.IfMatch(""), bucket.ErrConflict},
-		{"one", bucket.IfMatch(""), nil},
-		{"two", bucket.Always(), nil},
-	} {
-		if _, err := f.Put(t.Context(), "package/a", bucket.NewObject([]byte(c.content)), c.c); !errors.Is(err, c.want) {
-			t.Errorf("put %q (%s): %v, want %v", c.content, c.c, err, c.want)
-		}
-	}
-	if names := privateNames(t, f); len(names) != 1 {
-		t.Errorf("left behind: %q", names)
-	}
-}
-
 // TestCreatedMeanwhile puts another object in place between the first look and
-// the link.
+// the one that counts.
 func TestCreatedMeanwhile(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -143,14 +116,15 @@ func TestCreatedMeanwhile(t *testing.T) {
 		{"other", bucket.IfAbsent(), bucket.ErrDiffers},
 		{"same", bucket.IfMatch(""), nil},
 		{"other", bucket.IfMatch(""), bucket.ErrConflict},
+		{"other", bucket.IfNew(), bucket.ErrConflict},
 	} {
 		f := newFolder(t)
-		link := f.disk.link
-		f.disk.link = func(root *os.Root, name, to string) error {
-			if err := root.WriteFile(to, []byte(c.content), 0o644); err != nil {
-				return err
+		create := f.disk.create
+		f.disk.create = func(root *os.Root, name string) (tempFile, error) {
+			if err := root.WriteFile("a", []byte(c.content), 0o644); err != nil {
+				return nil, err
 			}
-			return link(root, name, to)
+			return create(root, name)
 		}
 		_, err := f.Put(t.Context(), "a", bucket.NewObject([]byte("same")), c.c)
 		if !errors.Is(err, c.want) {
@@ -194,34 +168,34 @@ func TestReplaceKeepsTwin(t *testing.T) {
 	}
 }
 
-// TestPendingNotesAllAbove checks which folders are flushed, and that those of
-// a failed flush stay noted.
-func TestPendingNotesAllAbove(t *testing.T) {
+// TestFoldersAboveAreRemembered checks which folders are flushed, and that those of
+// a failed flush stay remembered.
+func TestFoldersAboveAreRemembered(t *testing.T) {
 	t.Parallel()
 	f := newFolder(t)
 	if _, err := f.Put(t.Context(), "package/a/b", bucket.NewObject(nil), bucket.IfAbsent()); err != nil {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{".", "package", filepath.Join("package", "a")} {
-		if !f.pending.folders[dir] {
-			t.Errorf("folder %q is not noted: %v", dir, f.pending.folders)
+		if !f.unflushed.folders[dir] {
+			t.Errorf("folder %q is not remembered: %v", dir, f.unflushed.folders)
 		}
 	}
 	if _, err := f.Put(t.Context(), "pointer", bucket.NewObject(nil), bucket.Always()); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(f.pending.folders); n != 1 || !f.pending.folders["."] {
-		t.Errorf("after a pointer, noted: %v, want only its own folder", f.pending.folders)
+	if n := len(f.unflushed.folders); n != 1 || !f.unflushed.folders["."] {
+		t.Errorf("after a pointer, remembered: %v, want only its own folder", f.unflushed.folders)
 	}
 	if !foldersSync {
 		return
 	}
-	f.pending.add(filepath.Join("missing", "a"))
+	f.unflushed.add(filepath.Join("missing", "a"))
 	if _, err := f.Put(t.Context(), "pointer", bucket.NewObject([]byte("x")), bucket.Always()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("put a pointer though the flush failed: %v", err)
 	}
-	if !f.pending.folders["missing"] {
+	if !f.unflushed.folders["missing"] {
 		t.Error("the folder of a failed flush is forgotten")
 	}
-	f.pending.folders = nil
+	f.unflushed.folders = nil
 }

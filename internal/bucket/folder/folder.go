@@ -1,6 +1,7 @@
 package folder
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -25,7 +26,7 @@ import (
 //
 // A file is written under another name in the folder .hackage-mirror inside the
 // bucket (the same file system, hence one atomic step from there to its key),
-// flushed to the disk, and only then linked or renamed to its key. No file is
+// flushed to the disk, and only then renamed to its key. No file is
 // ever changed in place: one that grows is copied, and digested in that pass.
 // One Bucket writes at a time: from the first write until Close it holds an
 // advisory lock on .hackage-mirror/lock, and that file stays. Reading takes no
@@ -39,12 +40,12 @@ import (
 type Bucket struct {
 	bucket.Reads
 
-	path    string
-	disk    disk
-	pending pending
+	path      string
+	disk      disk
+	unflushed unflushed
 
-	// replacing is held from the look at an object to its replacement.
-	replacing sync.Mutex
+	// publishing is held from the look at an object to its replacement.
+	publishing sync.Mutex
 	// temps counts the temporary files, for their names.
 	temps atomic.Uint64
 
@@ -115,7 +116,7 @@ func (f *Bucket) Close() error {
 	f.closed = true
 	var errs []error
 	if f.root != nil {
-		errs = append(errs, f.pending.settle(f.root), f.root.Close())
+		errs = append(errs, f.unflushed.flush(f.root), f.root.Close())
 	}
 	if f.lock != nil {
 		errs = append(errs, f.lock.Close())
@@ -141,14 +142,13 @@ func (f *Bucket) Head(ctx context.Context, key string) (bucket.Info, error) {
 // Get implements Bucket.
 func (f *Bucket) Get(ctx context.Context, key string) (io.ReadCloser, bucket.Info, error) {
 	name, err := localName(key)
-	if err != nil {
-		return nil, bucket.Info{}, unlessRefused(err)
+	if errors.Is(err, bucket.ErrRefused) {
+		err = errors.Join(err, fs.ErrNotExist) // what no file can be named is not here
 	}
-	root, err := f.open()
 	if err != nil {
-		return nil, bucket.Info{}, fmt.Errorf("get %q: %w", key, err)
+		return nil, bucket.Info{}, err
 	}
-	body, info, err := read(ctx, root, name)
+	body, info, err := f.read(ctx, name)
 	if err != nil {
 		return nil, bucket.Info{}, fmt.Errorf("get %q: %w", key, err)
 	}
@@ -157,8 +157,9 @@ func (f *Bucket) Get(ctx context.Context, key string) (io.ReadCloser, bucket.Inf
 
 // read opens the regular file name at its start. Files below the root are never
 // changed in place, so its ETag holds for what is read afterwards.
-func read(ctx context.Context, root *os.Root, name string) (*os.File, bucket.Info, error) {
-	if err := ctx.Err(); err != nil {
+func (f *Bucket) read(ctx context.Context, name string) (*os.File, bucket.Info, error) {
+	root, err := f.open()
+	if err = cmp.Or(ctx.Err(), err); err != nil {
 		return nil, bucket.Info{}, err
 	}
 	// A look before opening: to open a named pipe would wait for its writer.
@@ -169,35 +170,27 @@ func read(ctx context.Context, root *os.Root, name string) (*os.File, bucket.Inf
 	if err != nil {
 		return nil, bucket.Info{}, err
 	}
-	info, err := infoOfFile(ctx, file)
+	stat, err := file.Stat()
+	var sum [sha256.Size]byte
+	if err == nil && stat.Size() <= soonRead {
+		sum, err = digestOf(ctx, file)
+	}
 	if err != nil {
 		return nil, bucket.Info{}, errors.Join(err, file.Close())
 	}
-	return file, info, nil
+	return file, infoOf(stat, sum), nil
 }
 
 // soonRead is the size in bytes up to which a file is read for its ETag.
 const soonRead = 1 << 20
 
-func infoOfFile(ctx context.Context, file *os.File) (bucket.Info, error) {
-	stat, err := file.Stat()
-	if err != nil {
-		return bucket.Info{}, err
-	}
-	var sum [sha256.Size]byte
-	if stat.Size() <= soonRead {
-		sum, err = digestOf(ctx, file)
-	}
-	return infoOf(stat, sum), err
-}
-
 // infoOf is what is known of a file with a digest, which does not count for a
 // large one.
 func infoOf(stat fs.FileInfo, sum [sha256.Size]byte) bucket.Info {
-	if stat.Size() <= soonRead {
-		return bucket.Info{Size: stat.Size(), ETag: hex.EncodeToString(sum[:])}
+	etag := hex.EncodeToString(sum[:])
+	if stat.Size() > soonRead {
+		etag = fmt.Sprintf("%d-%d-%d", stat.Size(), stat.ModTime().UnixNano(), fileNumber(stat))
 	}
-	etag := fmt.Sprintf("%d-%d-%d", stat.Size(), stat.ModTime().UnixNano(), fileNumber(stat))
 	return bucket.Info{Size: stat.Size(), ETag: etag}
 }
 
@@ -241,12 +234,4 @@ func localName(key string) (string, error) {
 		return "", fmt.Errorf("check key %q: no file can have this name here: %w", key, bucket.ErrRefused)
 	}
 	return name, nil
-}
-
-// unlessRefused says of a key that is refused that nothing is there.
-func unlessRefused(err error) error {
-	if errors.Is(err, bucket.ErrRefused) {
-		return errors.Join(err, fs.ErrNotExist)
-	}
-	return err
 }

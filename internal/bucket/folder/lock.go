@@ -24,7 +24,7 @@ const (
 )
 
 // writable returns the folder with the lock held; the first call makes the
-// folder, takes the lock and sweeps what a killed writer left.
+// folder, acquires the lock and sweeps what a killed writer left.
 func (f *Bucket) writable() (*os.Root, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -41,7 +41,7 @@ func (f *Bucket) writable() (*os.Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	lock, err := f.takeLock(root)
+	lock, err := f.acquireLock(root)
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +68,8 @@ func makeRoot(path string) error {
 	}
 }
 
-// takeLock takes the advisory lock, or returns ErrLocked at once.
-func (f *Bucket) takeLock(root *os.Root) (*flock.Flock, error) {
+// acquireLock acquires the advisory lock, or returns ErrLocked at once.
+func (f *Bucket) acquireLock(root *os.Root) (*flock.Flock, error) {
 	if err := makePrivate(root); err != nil {
 		return nil, f.adviseWrite(".", err)
 	}
@@ -143,10 +143,4 @@ func foldsCase(root *os.Root) bool {
 	}
 	upper, err := root.Lstat(filepath.Join(privateFolder, strings.ToUpper(lockFile)))
 	return err == nil && os.SameFile(lower, upper)
-}
-
-func (f *Bucket) foldsCase() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.folds
 }

@@ -22,7 +22,7 @@ import (
 //
 // What readers see is the old object or the new one. When a Put returns, readers
 // see the object. It outlives a loss of power from the next Put with Always or
-// IfMatch on, or from Close: see pending.
+// IfMatch on, or from Close: see unflushed.
 func (f *Bucket) Put(ctx context.Context, key string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
 	name, err := localName(key)
 	if err != nil {
@@ -50,7 +50,7 @@ func (f *Bucket) put(ctx context.Context, name string, o bucket.Object, c bucket
 	}
 	have.Kept = true
 	if !write {
-		f.pending.add(name)
+		f.unflushed.add(name)
 		return have, o.Copy(ctx, io.Discard)
 	}
 	root, err := f.writable()
@@ -64,33 +64,16 @@ func (f *Bucket) put(ctx context.Context, name string, o bucket.Object, c bucket
 	// After a rename there is nothing left to remove. What cannot be removed
 	// is swept by the next writer.
 	defer func() { _ = root.Remove(temp) }()
-	stat, err := root.Stat(temp)
-	if err != nil {
-		return bucket.Info{}, err
+	have, err = f.publish(ctx, root, temp, name, o, c)
+	if err == nil {
+		f.unflushed.add(name)
 	}
-	have, wrote, err := f.publish(ctx, root, temp, name, o, c)
-	if err != nil {
-		return bucket.Info{}, err
-	}
-	f.pending.add(name)
-	have.Kept = true
-	if wrote {
-		have = infoOf(stat, o.SHA256)
-	}
-	return have, nil
+	return have, err
 }
 
 // look decides by the object in place what a put of o has to do.
 func (f *Bucket) look(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (have bucket.Info, write bool, err error) {
-	root, err := f.open()
-	if errors.Is(err, fs.ErrNotExist) {
-		write, err = c.Decide(false, bucket.Info{}, false)
-		return bucket.Info{}, write, err
-	}
-	if err != nil {
-		return bucket.Info{}, false, err
-	}
-	file, have, err := read(ctx, root, name)
+	file, have, err := f.read(ctx, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		write, err = c.Decide(false, bucket.Info{}, false)
 		return bucket.Info{}, write, err
@@ -119,7 +102,7 @@ func (f *Bucket) stage(ctx context.Context, root *os.Root, name string, o bucket
 	if o.Base.Length == 0 {
 		return f.stageBy(root, func(temp tempFile) error { return o.Copy(ctx, temp) })
 	}
-	from, have, err := read(ctx, root, name)
+	from, have, err := f.read(ctx, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("it does not exist: %w", bucket.ErrBase)
 	}
@@ -162,73 +145,47 @@ func (f *Bucket) stageBy(root *os.Root, write func(tempFile) error) (string, err
 	return temp, nil
 }
 
-// publish gives the staged file its name, if c holds at that instant. Wrote is
-// false if the object was there by then, as have.
-func (f *Bucket) publish(ctx context.Context, root *os.Root, temp, name string, o bucket.Object, c bucket.Condition) (have bucket.Info, wrote bool, err error) {
-	if c != bucket.IfAbsent() && c != bucket.IfNew() {
-		if err := f.pending.settle(root); err != nil {
-			return bucket.Info{}, false, err
+// publish gives the staged file its name, if c holds at that instant, and says what is
+// in place then. The lock of the folder keeps other runs out, and publishing the other
+// puts of this one.
+func (f *Bucket) publish(ctx context.Context, root *os.Root, temp, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
+	stat, err := root.Stat(temp)
+	if err == nil && c != bucket.IfAbsent() && c != bucket.IfNew() {
+		err = f.unflushed.flush(root)
+	}
+	if err != nil {
+		return bucket.Info{}, err
+	}
+	f.publishing.Lock()
+	defer f.publishing.Unlock()
+	if c != bucket.Always() {
+		have, write, err := f.look(ctx, name, o, c)
+		if err != nil || !write {
+			have.Kept = true
+			return have, err
 		}
+	}
+	if err := f.checkName(root, name, c); err != nil {
+		return bucket.Info{}, err
 	}
 	if err := ctx.Err(); err != nil {
-		return bucket.Info{}, false, err
+		return bucket.Info{}, err
 	}
-	if !c.Creates() {
-		return f.replace(ctx, root, temp, name, o, c)
-	}
-	err = f.create(root, temp, name)
-	if !errors.Is(err, fs.ErrExist) {
-		return bucket.Info{}, err == nil, f.adviseWrite(filepath.Dir(name), err)
-	}
-	have, write, lookErr := f.look(ctx, name, o, c)
-	if lookErr == nil && write {
-		// There is a name without an object: a folder, a dangling link.
-		return bucket.Info{}, false, err
-	}
-	return have, false, lookErr
+	return infoOf(stat, o.SHA256), f.adviseWrite(filepath.Dir(name), rename(root, temp, name))
 }
 
-// create gives temp the name if nothing has it, else it is fs.ErrExist. A hard
-// link is the one step that does both on every system of ours.
-func (f *Bucket) create(root *os.Root, temp, name string) error {
-	err := withParents(root, name, func() error { return f.disk.link(root, temp, name) })
-	if err == nil || errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	// Not every file system has hard links, and each has its own error for it.
-	// There a look and a rename must do: the lock keeps other writers out.
-	f.replacing.Lock()
-	defer f.replacing.Unlock()
-	if _, err := root.Lstat(name); err == nil {
-		return fmt.Errorf("create %q: %w", name, fs.ErrExist)
-	}
-	return withParents(root, name, func() error { return root.Rename(temp, name) })
-}
-
-// replace gives temp the name, which may have an object.
-func (f *Bucket) replace(ctx context.Context, root *os.Root, temp, name string, o bucket.Object, c bucket.Condition) (have bucket.Info, wrote bool, err error) {
-	f.replacing.Lock()
-	defer f.replacing.Unlock()
-	if c != bucket.Always() {
-		if have, write, err := f.look(ctx, name, o, c); err != nil || !write {
-			return have, false, err
-		}
-	}
-	if err := f.checkSpelling(root, name); err != nil {
-		return bucket.Info{}, false, err
-	}
-	err = withParents(root, name, func() error { return root.Rename(temp, name) })
-	return bucket.Info{}, err == nil, f.adviseWrite(filepath.Dir(name), err)
-}
-
-// checkSpelling refuses to replace a file whose path has letters of the other
-// case, where the file system does not tell them apart.
-func (f *Bucket) checkSpelling(root *os.Root, name string) error {
-	if !f.foldsCase() {
-		return nil
-	}
+// checkName refuses to replace what is no object, such as a dangling link, where c
+// wants nothing to be there, and a file whose path has letters of the other case, where
+// the file system does not tell them apart.
+func (f *Bucket) checkName(root *os.Root, name string, c bucket.Condition) error {
 	if _, err := root.Lstat(name); err != nil {
 		return nil // nothing is there to be replaced
+	}
+	if c.Creates() {
+		return fmt.Errorf("create %q: %w", name, fs.ErrExist)
+	}
+	if !f.folds {
+		return nil
 	}
 	dir := "."
 	for segment := range strings.SplitSeq(name, string(filepath.Separator)) {
@@ -245,15 +202,15 @@ func (f *Bucket) checkSpelling(root *os.Root, name string) error {
 	return nil
 }
 
-// withParents calls try, and once more with the folders above name made if they
-// were missing. Most names have theirs, so this saves looking.
-func withParents(root *os.Root, name string, try func() error) error {
-	err := try()
+// rename gives temp the name, and makes the folders above it if they are missing. Most
+// names have theirs, so this saves looking.
+func rename(root *os.Root, temp, name string) error {
+	err := root.Rename(temp, name)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
-	return try()
+	return root.Rename(temp, name)
 }

@@ -11,74 +11,65 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// pending is the set of folders whose entries may not be on the disk yet.
+// unflushed is the set of folders whose entries may not be on the disk yet.
 //
 // A file's content is flushed before it gets its name, each file by itself. A
 // name is an entry of a folder, and to flush the folder after each of 150,000
 // files would double the flushes for nothing: a tarball whose name is lost with
 // the power is a tarball not fetched yet, which the next run puts again. What
-// must not happen is that a pointer outlives what it points to. So names are
-// only noted, and all noted folders are flushed before an object is put with
-// Always or IfMatch, which is how pointers are put, and at Close. A kill alone
-// loses nothing, for the system has the names then.
+// must not happen is that a pointer outlives what it points to. So all folders
+// above a new name are remembered, and flushed before an object is put with Always
+// or IfMatch, which is how pointers are put, and at Close. A kill alone loses
+// nothing, for the system has the names then.
 //
-// All folders above a name are noted, and those of objects found in place too:
-// a writer that was killed may have made them and not come to flush them.
-type pending struct {
-	// settling is held while flushing, so that a put that comes meanwhile
+// Those of objects found in place are remembered too: a writer that was killed may
+// have made them and not come to flush them.
+type unflushed struct {
+	// flushing is held while flushing, so that a put that comes meanwhile
 	// waits for the names it must not overtake.
-	settling sync.Mutex
+	flushing sync.Mutex
 	mu       sync.Mutex
 	folders  map[string]bool
 }
 
-// settleLimit bounds the folders flushed at a time; file systems gather the
+// flushesAtOnce bounds the folders flushed at a time; file systems gather the
 // flushes of several callers into one write.
-const settleLimit = 8
+const flushesAtOnce = 8
 
-// add notes the folders above name.
-func (p *pending) add(name string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.folders == nil {
-		p.folders = make(map[string]bool)
+// add remembers the folders above name.
+func (u *unflushed) add(name string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.folders == nil {
+		u.folders = make(map[string]bool)
 	}
-	for dir := filepath.Dir(name); !p.folders[dir]; dir = filepath.Dir(dir) {
-		p.folders[dir] = true
+	for dir := filepath.Dir(name); !u.folders[dir]; dir = filepath.Dir(dir) {
+		u.folders[dir] = true
 	}
 }
 
-// settle returns when the entries of all folders noted before are on the disk.
-func (p *pending) settle(root *os.Root) error {
-	p.settling.Lock()
-	defer p.settling.Unlock()
-	p.mu.Lock()
-	folders := p.folders
-	p.folders = nil
-	p.mu.Unlock()
+// flush returns when the entries of all folders remembered before are on the disk.
+// Those of which it failed stay remembered.
+func (u *unflushed) flush(root *os.Root) error {
+	u.flushing.Lock()
+	defer u.flushing.Unlock()
+	u.mu.Lock()
+	folders := u.folders
+	u.folders = nil
+	u.mu.Unlock()
 
 	var group errgroup.Group
-	group.SetLimit(settleLimit)
+	group.SetLimit(flushesAtOnce)
 	for dir := range folders {
 		group.Go(func() error {
 			if err := syncFolder(func() (*os.File, error) { return root.Open(dir) }); err != nil {
+				u.add(filepath.Join(dir, "entry"))
 				return fmt.Errorf("flush folder %q: %w", filepath.Join(root.Name(), dir), err)
 			}
 			return nil
 		})
 	}
-	err := group.Wait()
-	if err != nil {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.folders == nil {
-			p.folders = make(map[string]bool, len(folders))
-		}
-		for dir := range folders {
-			p.folders[dir] = true
-		}
-	}
-	return err
+	return group.Wait()
 }
 
 // syncFolder flushes the folder that open opens, where the system can.
