@@ -48,41 +48,41 @@ func design() rules {
 			"internal/paste":     {stdOnly: true},
 			"internal/openpgp":   {imports: internal("paste")},
 			"internal/gitpack":   {imports: internal("openpgp")},
-			"internal/gitrepo":   {imports: internal("addresses", "gitpack", "gitrepo/sshauth", "openpgp", "paste", "plain", "temp")},
+			"internal/gitrepo":   {imports: internal("addresses", "gitpack", "gitrepo/sshauth", "openpgp", "paste", "plain", "temp"), stdOnly: true},
 			"internal/plain":     {},
 			"internal/bounded":   {stdOnly: true},
 			"internal/addresses": {stdOnly: true},
 			"internal/temp":      {},
 			"testdata/demo":      {stdOnly: true},
-			"internal/index":     {imports: internal("midstate", "tuf")},
+			"internal/index":     {imports: internal("midstate", "tuf"), stdOnly: true},
 			"internal/hashes":    {imports: internal("index"), stdOnly: true},
 			"internal/hackage":   {imports: internal("addresses", "bounded", "index", "midstate", "plain", "state", "tuf")},
 			"internal/status":    {stdOnly: true},
 			"internal/page":      {imports: internal("addresses", "plain", "status")},
-			"internal/pace":      {imports: internal("plain")},
-			"internal/state":     {imports: internal("hashes", "index", "midstate")},
+			"internal/pace":      {imports: internal("plain"), stdOnly: true},
+			"internal/state":     {imports: internal("hashes", "index", "midstate"), stdOnly: true},
 			"internal/mirror":    {imports: internal("bucket", "hackage", "hashes", "index", "midstate", "state", "tuf")},
 			"internal/allcabal":  {imports: internal("gitpack", "gitrepo", "hackage", "hashes", "index", "openpgp", "plain", "state")},
-			"internal/report":    {imports: internal("addresses", "hackage", "index", "plain", "state", "status", "tuf")},
+			"internal/report":    {imports: internal("addresses", "index", "plain", "state", "status")},
 			"internal/setup":     {imports: append(internal("addresses", "bounded", "bucket", "gitpack", "gitrepo", "gitrepo/sshauth", "openpgp", "pace", "paste", "plain"), ".github/workflows")},
-			"internal/run": {imports: internal("allcabal", "bucket", "gitrepo", "hackage", "hashes", "health", "index", "midstate", "mirror",
+			"internal/run": {imports: internal("allcabal", "bucket", "gitrepo", "hackage", "hashes", "health", "index", "mirror",
 				"openpgp", "page", "plain", "progress", "report", "state", "status", "selection", "tuf", "addresses")},
-			"internal/cli": {imports: append(internal("addresses", "allcabal", "bounded", "bucket", "bucket/open", "bucket/s3", "gitrepo", "gitrepo/sshauth", "hackage", "health",
+			"internal/cli": {imports: append(internal("allcabal", "bounded", "bucket", "bucket/open", "bucket/s3", "gitrepo", "gitrepo/sshauth", "hackage",
 				"mirror", "notify", "openpgp", "options", "pace", "paste", "plain", "probe", "progress", "report", "run", "secret", "selection", "setup", "state", "status", "temp", "tuf"), "testdata/demo")},
 			"internal/gitrepo/sshauth": {imports: internal("paste", "temp")},
-			"internal/secret":          {imports: internal("addresses", "bounded", "paste")},
+			"internal/secret":          {imports: internal("addresses", "bounded", "paste"), stdOnly: true},
 			"internal/selection":       {stdOnly: true},
-			"internal/options":         {imports: internal("addresses", "allcabal", "bounded", "bucket", "gitrepo", "gitrepo/sshauth", "mirror", "notify", "openpgp", "paste", "plain", "run", "secret", "selection")},
+			"internal/options":         {imports: internal("addresses", "allcabal", "bounded", "bucket", "gitrepo", "gitrepo/sshauth", "mirror", "notify", "openpgp", "paste", "run", "secret", "selection"), stdOnly: true},
 			"internal/notify":          {imports: internal("addresses", "health", "plain", "report", "secret", "status")},
 			"internal/progress":        {imports: internal("plain", "report")},
-			"internal/health":          {imports: internal("plain", "report", "status")},
+			"internal/health":          {imports: internal("plain", "report", "status"), stdOnly: true},
 			"internal/probe":           {imports: internal("allcabal", "hackage", "health", "index", "midstate", "mirror", "openpgp", "paste", "plain", "report", "selection", "state", "status", "tuf")},
 			"internal/bucket/folder":   {imports: internal("bucket")},
 			"internal/bucket/s3":       {imports: internal("bucket", "plain")},
-			"internal/bucket/open":     {imports: internal("bucket", "bucket/folder", "bucket/s3")},
+			"internal/bucket/open":     {imports: internal("bucket", "bucket/folder", "bucket/s3"), stdOnly: true},
 			// For tests only: no room has them among its imports.
 			"testdata/hackage":           {imports: []string{"testdata/demo"}, stdOnly: true},
-			"internal/hackagetest":       {imports: internal("hashes", "index", "tuf")},
+			"internal/hackagetest":       {imports: internal("index"), stdOnly: true},
 			"internal/bucket/buckettest": {imports: internal("bounded", "bucket", "midstate")},
 			"internal/bucket/s3test":     {imports: internal("bucket/s3")},
 			"internal/gitrepo/sshtest":   {},
@@ -92,14 +92,26 @@ func design() rules {
 			"script/freshness": {stdOnly: true},
 			// Lists what a release is made of.
 			"script/sbom": {stdOnly: true},
-			".":           {imports: internal("cli")},
+			".":           {imports: internal("cli"), stdOnly: true},
 		},
 		only: map[string][]string{
 			"log":      {},
 			"log/slog": {"internal/secret"}, // which hides from it
-			// Keys are read in one place.
-			"github.com/ProtonMail/": {"internal/openpgp"},
-			"github.com/aws/":        {"internal/bucket/s3", "internal/bucket/s3test"},
+			// Who talks to others, or starts a program.
+			"net/http":                {"internal/bucket/s3", "internal/bucket/s3test", "internal/cli", "internal/hackage", "internal/hackagetest", "internal/notify", "internal/pace"},
+			"os/exec":                 {"internal/bucket/s3test", "internal/cli", "internal/gitrepo", "internal/gitrepo/sshauth", "internal/gitrepo/sshtest", "script/benchmark"},
+			"os/signal":               {"internal/cli", "script/benchmark"},
+			"golang.org/x/crypto/ssh": {"internal/gitrepo/sshauth", "internal/gitrepo/sshtest", "internal/setup"},
+			"github.com/aws/":         {"internal/bucket/s3", "internal/bucket/s3test"},
+			// Keys are read in one place, options in another, and so on.
+			"github.com/ProtonMail/":                {"internal/openpgp"},
+			"github.com/alecthomas/":                {"internal/cli"},
+			"github.com/sethvargo/go-githubactions": {"internal/report"},
+			"github.com/vbauerster/":                {"internal/progress"},
+			"github.com/gorilla/feeds":              {"internal/page"},
+			"github.com/prometheus/":                {"internal/page"},
+			"github.com/cenkalti/":                  {"internal/hackage"},
+			"github.com/klauspost/":                 {"internal/gitpack", "internal/hackage", "script/benchmark"},
 		},
 	}
 }
@@ -131,6 +143,41 @@ func (r rules) check(g graph) []string {
 	return slices.Compact(wrong)
 }
 
+// unused returns what the table allows and nobody needs, in order.
+func (r rules) unused(g graph) []string {
+	var wrong []string
+	for from, room := range r.rooms {
+		imports, there := g[from]
+		if !there {
+			wrong = append(wrong, fmt.Sprintf("%s is in the table of rooms, and there is none", from))
+			continue
+		}
+		for _, to := range room.imports {
+			if !slices.Contains(imports, module+"/"+to) {
+				wrong = append(wrong, fmt.Sprintf("%s may import %s and does not", from, to))
+			}
+		}
+		other := func(to string) bool { _, inside := roomOf(to); return !inside && !standard(to) }
+		if !room.stdOnly && !slices.ContainsFunc(imports, other) {
+			wrong = append(wrong, fmt.Sprintf("%s imports no other module: it is stdOnly", from))
+		}
+	}
+	for banned, allowed := range r.only {
+		for _, from := range allowed {
+			if !slices.ContainsFunc(g[from], func(to string) bool { return covers(banned, to) }) {
+				wrong = append(wrong, fmt.Sprintf("%s may import %s and does not", from, banned))
+			}
+		}
+	}
+	slices.Sort(wrong)
+	return wrong
+}
+
+// covers reports whether a path of the table is an import's, or has it below.
+func covers(banned, to string) bool {
+	return to == banned || strings.HasSuffix(banned, "/") && strings.HasPrefix(to+"/", banned)
+}
+
 // checkImport returns what is wrong with one import, or nothing.
 func (r rules) checkImport(from, to string) string {
 	if inside, ok := roomOf(to); ok {
@@ -140,8 +187,7 @@ func (r rules) checkImport(from, to string) string {
 		return ""
 	}
 	for banned, allowed := range r.only {
-		below := strings.HasSuffix(banned, "/") && strings.HasPrefix(to+"/", banned)
-		if (to == banned || below) && !slices.Contains(allowed, from) {
+		if covers(banned, to) && !slices.Contains(allowed, from) {
 			return fmt.Sprintf("%s may not import %s", from, to)
 		}
 	}
@@ -225,8 +271,26 @@ func TestImportsPointBackAlongTheFlow(t *testing.T) {
 			t.Errorf("%s was not found: is this the whole repository?", anchor)
 		}
 	}
-	for _, wrong := range design().check(g) {
+	for _, wrong := range append(design().check(g), design().unused(g)...) {
 		t.Error(wrong)
+	}
+}
+
+func TestUnusedPermissionsAreRefused(t *testing.T) {
+	t.Parallel()
+	r := rules{
+		rooms: map[string]room{
+			"a": {imports: []string{"b", "c"}}, "b": {stdOnly: true}, "c": {}, "d": {stdOnly: true},
+		},
+		only: map[string][]string{"net/http": {"a", "b"}, "github.com/x/": {"a"}},
+	}
+	g := graph{"a": {module + "/b", "github.com/x/y", "net/http"}, "b": {"fmt"}, "c": {"fmt", module + "/b"}}
+	want := []string{
+		"a may import c and does not", "b may import net/http and does not",
+		"c imports no other module: it is stdOnly", "d is in the table of rooms, and there is none",
+	}
+	if got := r.unused(g); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -2,16 +2,17 @@
 // repository may depend on one another.
 //
 // Every room (a folder with Go files) has a line in the test's table with the
-// rooms that it may import. Imports point back along the flow of a run, from
-// run through the destinations to the verified values of tuf and index:
+// rooms that it may import. Imports point back along the flow of a run, from the
+// command line through the run and its destinations to the verified values of tuf
+// and index:
 //
 //   - A room that is not in the table fails the test, so a new room's place is
-//     decided on purpose.
+//     decided on purpose. So does a permission that nobody uses.
 //   - tuf takes bytes and a time and returns verified values. It may use the
 //     standard library only.
 //   - gitrepo knows nothing of Hackage, bucket nothing of what is put into it.
-//   - Nothing but the command itself imports run, and only tests import the
-//     rooms whose names end with test.
-//   - Errors are returned. Only run logs, so only run may import log/slog, and
-//     nobody the older log.
+//   - Nothing but the command itself imports cli, and only tests import the
+//     rooms whose names end with test, and testdata/hackage.
+//   - Who talks HTTP or ssh, starts programs, reads keys or uses the AWS SDK is
+//     named, and nobody logs: errors are returned.
 package arch
