@@ -96,10 +96,10 @@ func earlier(a, b time.Time) time.Time {
 // expired reports whether the part had ended at a time.
 func (p part) expired(at time.Time) bool { return !p.expires.IsZero() && !at.Before(p.expires) }
 
-// unfit says why the part cannot sign at a time, "" if it can; its secret and
+// whyNot says why the part cannot sign at a time, "" if it can; its secret and
 // its end are not looked at. A part without flags may do all that its algorithm
 // can, as with gpg.
-func (p part) unfit(at time.Time) string {
+func (p part) whyNot(at time.Time) string {
 	switch {
 	case p.self == nil:
 		return "has no valid signature of the key itself"

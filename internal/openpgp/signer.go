@@ -97,21 +97,21 @@ func (k *key) signing(now time.Time) (part, error) {
 	var ended time.Time // of the part that would have been good longest
 	var why []string
 	for i, p := range k.parts() {
-		unfit := p.unfit(now)
+		whyNot := p.whyNot(now)
 		switch {
-		case unfit != "":
+		case whyNot != "":
 		case !p.here() && k.away[p.public.KeyId] != "":
-			unfit = "signs, but " + k.away[p.public.KeyId]
+			whyNot = "signs, but " + k.away[p.public.KeyId]
 		case !p.here():
-			unfit = "signs, but its private part is not there"
+			whyNot = "signs, but its private part is not there"
 		case p.expired(now):
-			unfit = "has expired"
+			whyNot = "has expired"
 			ended = later(ended, p.expires)
 		case best.secret == nil || i > 0 && (best.public == k.PrimaryKey || p.public.CreationTime.After(best.public.CreationTime)):
 			best = p
 		}
-		if unfit != "" {
-			why = append(why, partName(i, p)+" "+unfit)
+		if whyNot != "" {
+			why = append(why, partName(i, p)+" "+whyNot)
 		}
 	}
 	switch {

@@ -205,7 +205,7 @@ func (p part) verify(signed []byte, sig *packet.Signature) error {
 	if err := p.public.VerifySignature(hash, sig); err != nil {
 		return fmt.Errorf("the key the key did not make it: %w", err)
 	}
-	if why := p.unfit(sig.CreationTime); why != "" {
+	if why := p.whyNot(sig.CreationTime); why != "" {
 		return errors.New(why)
 	}
 	if p.expired(sig.CreationTime) {

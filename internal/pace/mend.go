@@ -11,7 +11,7 @@ import (
 // starts the mirror itself when the published data are late, whatever the chain
 // looks like. It starts neither while the mirror is disabled.
 func (p *Pacer) Mend(ctx context.Context) error {
-	err := p.home(ctx)
+	err := p.checkBranch(ctx)
 	if err == nil {
 		err = p.enabled(ctx, MirrorFile)
 	}
@@ -43,7 +43,7 @@ func (p *Pacer) Mend(ctx context.Context) error {
 	default:
 		p.say("The published data were up to date at about %s.", last.UTC().Format(minutes))
 	}
-	_, err = p.tend(ctx)
+	_, err = p.startMirror(ctx)
 	return errors.Join(lost, err)
 }
 
@@ -76,7 +76,7 @@ func (p *Pacer) mendChain(ctx context.Context, timer time.Duration, late bool) (
 	if err != nil {
 		return false, err
 	}
-	switch err := p.arm(ctx, 0); {
+	switch err := p.startNext(ctx, 0); {
 	case errors.Is(err, errDisabled):
 		p.say("%v: the chain is not restarted.", err)
 		return false, nil

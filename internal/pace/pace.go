@@ -53,7 +53,7 @@ const (
 	maxRun    = 30 * time.Hour   // no run takes longer; a backfill of 64 shards takes 27.5 hours
 	quietAge  = 6 * time.Hour    // upstream is quiet when nothing came for so long
 	cancelled = time.Minute      // how long GitHub may take to cancel a run
-	insisting = 10 * time.Minute // how long a run asks an API that does not answer; the job has 20
+	retryTime = 10 * time.Minute // how long a run asks an API that does not answer; the job has 20
 	stale     = time.Hour        // how old the time in status.json may be though the mirror runs
 	maxRest   = 7                // waits that are let pass at most
 )
@@ -132,23 +132,23 @@ func (p *Pacer) say(format string, args ...any) { p.Say(fmt.Sprintf(format, args
 
 // Pace is what a run of the chain does once it has waited.
 func (p *Pacer) Pace(ctx context.Context) error {
-	if err := p.insist(ctx, p.fit); err != nil {
+	if err := p.retry(ctx, p.checkRun); err != nil {
 		return err
 	}
-	var tended error
+	var mirrorErr error
 	rest := min(p.Rest, maxRest) - 1
 	if p.Rest > 0 {
 		p.say("The mirror is not started now. It is after this many waits more: %d.", rest+1)
-	} else if rest, tended = p.tend(ctx); tended != nil {
+	} else if rest, mirrorErr = p.startMirror(ctx); mirrorErr != nil {
 		rest = 0
 	}
-	if errors.Is(tended, errDisabled) {
-		p.say("%v: the chain ends here. Enable it on the Actions page; the schedule then restarts the chain.", tended)
+	if errors.Is(mirrorErr, errDisabled) {
+		p.say("%v: the chain ends here. Enable it on the Actions page; the schedule then restarts the chain.", mirrorErr)
 		return nil
-	} else if tended != nil {
-		tended = fmt.Errorf("look at the mirror and start it: %w; the next run tries again", tended)
+	} else if mirrorErr != nil {
+		mirrorErr = fmt.Errorf("look at the mirror and start it: %w; the next run tries again", mirrorErr)
 	}
-	err := p.arm(ctx, rest)
+	err := p.startNext(ctx, rest)
 	if errors.Is(err, errDisabled) {
 		p.say("%v: the chain ends here.", err)
 		err = nil
@@ -156,12 +156,12 @@ func (p *Pacer) Pace(ctx context.Context) error {
 	if err := p.enabled(ctx, MenderFile); errors.Is(err, errDisabled) {
 		p.say("%v. So nothing restarts the chain when it ends: enable it on the Actions page.", err)
 	}
-	return errors.Join(tended, err)
+	return errors.Join(mirrorErr, err)
 }
 
-// insist does something again until it is done, a reason against it is known, or
+// retry does something again until it is done, a reason against it is known, or
 // the time is over.
-func (p *Pacer) insist(ctx context.Context, act func(context.Context) error) error {
+func (p *Pacer) retry(ctx context.Context, act func(context.Context) error) error {
 	if p.began.IsZero() {
 		p.began = p.Now()
 	}
@@ -170,8 +170,8 @@ func (p *Pacer) insist(ctx context.Context, act func(context.Context) error) err
 		switch {
 		case err == nil || errors.Is(err, errEnds) || errors.Is(err, errDisabled) || ctx.Err() != nil:
 			return err
-		case p.Now().Add(pause).Sub(p.began) > insisting:
-			return fmt.Errorf("%w, after %s of trying: %w; the schedule restarts it", errEnds, insisting, err)
+		case p.Now().Add(pause).Sub(p.began) > retryTime:
+			return fmt.Errorf("%w, after %s of trying: %w; the schedule restarts it", errEnds, retryTime, err)
 		}
 		if err := p.Wait(ctx, pause); err != nil {
 			return err
@@ -179,12 +179,12 @@ func (p *Pacer) insist(ctx context.Context, act func(context.Context) error) err
 	}
 }
 
-// fit says why a run may not go on with the chain.
-func (p *Pacer) fit(ctx context.Context) error {
+// checkRun says why a run may not go on with the chain.
+func (p *Pacer) checkRun(ctx context.Context) error {
 	if p.Attempt > 1 {
 		return fmt.Errorf("%w: this is attempt %d of its run, so its age does not tell how long it waited; run %s anew instead", errEnds, p.Attempt, PacerFile)
 	}
-	if err := p.home(ctx); err != nil {
+	if err := p.checkBranch(ctx); err != nil {
 		return err
 	}
 	if _, err := p.timer(ctx); err != nil {
@@ -193,8 +193,8 @@ func (p *Pacer) fit(ctx context.Context) error {
 	return p.waited(ctx)
 }
 
-// home refuses a branch without a schedule that mends.
-func (p *Pacer) home(ctx context.Context) error {
+// checkBranch refuses a branch without a schedule that mends.
+func (p *Pacer) checkBranch(ctx context.Context) error {
 	branch, err := p.GitHub.DefaultBranch(ctx)
 	switch {
 	case err != nil:
@@ -252,9 +252,9 @@ func (p *Pacer) enabled(ctx context.Context, file string) error {
 	return nil
 }
 
-// tend starts the mirror unless it is busy, and returns how many waits the chain
+// startMirror starts the mirror unless it is busy, and returns how many waits the chain
 // should let pass then.
-func (p *Pacer) tend(ctx context.Context) (rest int, err error) {
+func (p *Pacer) startMirror(ctx context.Context) (rest int, err error) {
 	if err := p.enabled(ctx, MirrorFile); err != nil {
 		return 0, err
 	}
@@ -299,7 +299,7 @@ func (p *Pacer) busy(ctx context.Context, limit func(Run) time.Duration, files .
 					busy = true
 					p.say("Run %d of %s is %s.", run.ID, file, strings.ReplaceAll(run.Status, "_", " "))
 				default:
-					gone, err := p.clear(ctx, file, run)
+					gone, err := p.cancelStuck(ctx, file, run)
 					if err != nil {
 						return false, err
 					}
@@ -357,9 +357,9 @@ func (p *Pacer) fresh(ctx context.Context) time.Time {
 	return checked.Add(stale)
 }
 
-// arm starts the successor.
-func (p *Pacer) arm(ctx context.Context, rest int) error {
-	return p.insist(ctx, func(ctx context.Context) error {
+// startNext starts the successor.
+func (p *Pacer) startNext(ctx context.Context, rest int) error {
+	return p.retry(ctx, func(ctx context.Context) error {
 		if _, err := p.timer(ctx); err != nil { // it may have gone meanwhile
 			return err
 		}
@@ -382,9 +382,9 @@ func named(id int64) string {
 	return fmt.Sprintf(" (run %d)", id)
 }
 
-// clear ends a run that hangs, and reports whether it has ended. One that went on
+// cancelStuck ends a run that hangs, and reports whether it has ended. One that went on
 // is left alone, because lists lag behind; what only a person can mend is an error.
-func (p *Pacer) clear(ctx context.Context, file string, run Run) (gone bool, err error) {
+func (p *Pacer) cancelStuck(ctx context.Context, file string, run Run) (gone bool, err error) {
 	for try := 0; ; try++ {
 		now, err := p.GitHub.Run(ctx, run.ID)
 		switch {

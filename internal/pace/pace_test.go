@@ -84,12 +84,12 @@ func TestPendingForLong(t *testing.T) {
 	holder := Run{ID: 8, Status: "in_progress", Updated: p.Now().Add(-time.Hour)}
 	f := &fixed{active: map[string][]Run{MirrorFile: {pending}, backfillFile: {holder}}}
 	p, _ = f.pacer(0)
-	if _, err := p.tend(t.Context()); err != nil || len(f.started) > 0 {
+	if _, err := p.startMirror(t.Context()); err != nil || len(f.started) > 0 {
 		t.Errorf("behind a backfill: %v, started %q", err, f.started)
 	}
 	f = &fixed{active: map[string][]Run{MirrorFile: {pending}}, runs: map[int64]Run{7: pending}}
 	p, _ = f.pacer(0)
-	if _, err := p.tend(t.Context()); err == nil || !strings.Contains(err.Error(), "rename it in mirror.yml") || len(f.started) > 0 {
+	if _, err := p.startMirror(t.Context()); err == nil || !strings.Contains(err.Error(), "rename it in mirror.yml") || len(f.started) > 0 {
 		t.Errorf("behind nobody: %v, started %q", err, f.started)
 	}
 }
@@ -100,13 +100,13 @@ func TestSuccessorIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	f := &fixed{failures: 6}
 	p, said := f.pacer(0)
-	if err := p.arm(t.Context(), 0); err != nil || !slices.Equal(f.started, []string{PacerFile}) {
+	if err := p.startNext(t.Context(), 0); err != nil || !slices.Equal(f.started, []string{PacerFile}) {
 		t.Errorf("%v, %q, %q", err, f.started, *said)
 	}
 	f.failures = 100
 	p, _ = f.pacer(0)
 	began := p.Now()
-	err := p.arm(t.Context(), 0)
+	err := p.startNext(t.Context(), 0)
 	if took := p.Now().Sub(began); !errors.Is(err, errDown) || !errors.Is(err, errEnds) || !strings.Contains(err.Error(), "the schedule restarts it") || took < 8*time.Minute || took > 10*time.Minute {
 		t.Errorf("after %s it says %v", took, err)
 	}
@@ -235,7 +235,7 @@ func TestHandsAreLeftAlone(t *testing.T) {
 		run := Run{ID: 8, Status: test.status, ByHand: true, Updated: p.Now().Add(-test.age)}
 		f := &fixed{active: map[string][]Run{backfillFile: {run}}, runs: map[int64]Run{8: run}}
 		p, said := f.pacer(0)
-		_, err := p.tend(t.Context())
+		_, err := p.startMirror(t.Context())
 		if (err != nil) != test.stuck || err != nil && !strings.Contains(err.Error(), "run 8 of backfill.yml, which a person started, is") || len(f.started) > 0 {
 			t.Errorf("%s for %s: %v, %q, started %q", test.status, test.age, err, *said, f.started)
 		}
@@ -250,7 +250,7 @@ func TestListsLagBehind(t *testing.T) {
 	for status, started := range map[string]bool{"in_progress": false, "completed": true} {
 		f := &fixed{active: map[string][]Run{MirrorFile: {hung}}, runs: map[int64]Run{8: {ID: 8, Status: status}}}
 		p, said := f.pacer(0)
-		if _, err := p.tend(t.Context()); err != nil || (len(f.started) > 0) != started {
+		if _, err := p.startMirror(t.Context()); err != nil || (len(f.started) > 0) != started {
 			t.Errorf("%s: %v, %q, started %q", status, err, *said, f.started)
 		}
 	}

@@ -96,8 +96,8 @@ func health(is status.Word) []sample {
 	return all
 }
 
-func truth(holds bool) float64 {
-	if holds {
+func truth(is bool) float64 {
+	if is {
 		return 1
 	}
 	return 0

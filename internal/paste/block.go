@@ -7,17 +7,17 @@ import (
 	"unicode"
 )
 
-// mark begins each block of a key in text form, and endMark ends it.
+// armorBegin begins each block of a key in text form, and armorEnd ends it.
 const (
-	mark    = "-----BEGIN "
-	endMark = "-----END "
+	armorBegin = "-----BEGIN "
+	armorEnd   = "-----END "
 )
 
 // blocks brings each block of a text into the form that all readers know: its
 // marks, its headers and its data on lines of their own, and no line too long.
 // gpg takes more than that, and forms make more of it.
 func blocks(text string) string {
-	parts := strings.Split(text, mark)
+	parts := strings.Split(text, armorBegin)
 	if len(parts) == 1 {
 		return text
 	}
@@ -26,7 +26,7 @@ func blocks(text string) string {
 		// gpg puts a colon before the mark of a revocation certificate so that
 		// it is not read unless somebody means it.
 		if strings.HasSuffix(parts[i], ":") {
-			out = append(out, ":"+mark+part)
+			out = append(out, ":"+armorBegin+part)
 			continue
 		}
 		out = append(out, block(part)...)
@@ -51,11 +51,11 @@ func outside(text string) []string {
 func block(text string) []string {
 	kind, body, ok := strings.Cut(text, "-----")
 	if !ok || kind == "PGP SIGNED MESSAGE" {
-		return []string{mark + text}
+		return []string{armorBegin + text}
 	}
-	body, after, ended := strings.Cut(body, endMark)
+	body, after, ended := strings.Cut(body, armorEnd)
 	headers, data := split(body)
-	lines := []string{mark + kind + "-----"}
+	lines := []string{armorBegin + kind + "-----"}
 	switch {
 	case strings.HasPrefix(kind, "PGP "):
 		lines = append(lines, "") // its headers matter to nobody
@@ -67,12 +67,12 @@ func block(text string) []string {
 	if !ended {
 		return lines
 	}
-	lines = append(lines, endMark+kind+"-----")
-	return append(lines, outside(endOfMark.ReplaceAllString(after, ""))...)
+	lines = append(lines, armorEnd+kind+"-----")
+	return append(lines, outside(endOfLine.ReplaceAllString(after, ""))...)
 }
 
 var (
-	endOfMark = regexp.MustCompile(`^[A-Z0-9 ]*-*`)
+	endOfLine = regexp.MustCompile(`^[A-Z0-9 ]*-*`)
 	// fullLine is a full line of data: ssh-keygen writes 70, gpg 64.
 	fullLine   = regexp.MustCompile(`(?:^| )[A-Za-z0-9+/]{48,}=*(?: |$)`)
 	nextHeader = regexp.MustCompile(` +([A-Z][A-Za-z-]*: )`)

@@ -26,7 +26,7 @@ func Lines(text []byte) []byte {
 	if !isText(plain) {
 		return text
 	}
-	plain = unquote(trim(strings.Map(seen, lineEnds.Replace(plain))))
+	plain = unquote(trim(strings.Map(visible, lineEnds.Replace(plain))))
 	if inner := fromBase64(plain); isPlain(inner) {
 		return Lines(inner)
 	}
@@ -57,11 +57,11 @@ func unquote(text string) string {
 }
 
 func trim(text string) string {
-	return strings.TrimFunc(text, func(r rune) bool { return unicode.IsSpace(r) || seen(r) < 0 })
+	return strings.TrimFunc(text, func(r rune) bool { return unicode.IsSpace(r) || visible(r) < 0 })
 }
 
-// seen drops signs that nobody sees and makes blanks of all kinds one.
-func seen(r rune) rune {
+// visible drops signs that nobody sees and makes blanks of all kinds one.
+func visible(r rune) rune {
 	switch {
 	case r == '\u00ad' || '\u200b' <= r && r <= '\u200f' || r == '\u2060' || r == '\ufeff':
 		return -1
@@ -104,7 +104,7 @@ func everySecond(text []byte, place int) bool {
 // isText tells text from the bytes of a key in binary form, which begins with a
 // byte that no line of ASCII has.
 func isText(text string) bool {
-	return strings.Contains(text, mark) || text != "" && text[0] < 0x80 && !strings.Contains(text, "\x00")
+	return strings.Contains(text, armorBegin) || text != "" && text[0] < 0x80 && !strings.Contains(text, "\x00")
 }
 
 // isPlain tells the text of keys or hosts from bytes that happen to be the base64

@@ -91,8 +91,8 @@ func appendFiles(getenv func(string) string, outputs func(random func() string) 
 	return errors.Join(errs...)
 }
 
-// outputs are in the form that holds values of any text: the name, "<<", a mark,
-// the value, the mark again. Random makes a mark that nobody could know when
+// outputs are in the form that holds values of any text: the name, "<<", a delimiter,
+// the value, the delimiter again. Random makes a delimiter that nobody could know when
 // they wrote what ended up in a value.
 func (r *Run) outputs(random func() string) string {
 	var out strings.Builder
@@ -104,11 +104,11 @@ func (r *Run) outputs(random func() string) string {
 
 // output is one of them.
 func output(name, value string, random func() string) string {
-	mark := "end_" + random()
-	for strings.Contains(value, mark) {
-		mark = "end_" + random()
+	delimiter := "end_" + random()
+	for strings.Contains(value, delimiter) {
+		delimiter = "end_" + random()
 	}
-	return fmt.Sprintf("%s<<%s\n%s\n%s\n", name, mark, value, mark)
+	return fmt.Sprintf("%s<<%s\n%s\n%s\n", name, delimiter, value, delimiter)
 }
 
 // sizeOf returns how long a file is, 0 if it is not there.
