@@ -96,10 +96,13 @@ func (g *ghStub) createFromHere(slug string) error {
 }
 
 func (g *ghStub) answer(args []string, stdin []byte) error {
-	repo := ""
-	if i := slices.Index(args, "--repo"); i >= 0 {
-		repo = args[i+1]
+	after := func(flag string) string {
+		if i := slices.Index(args, flag); i >= 0 {
+			return args[i+1]
+		}
+		return ""
 	}
+	repo := after("--repo")
 	switch words := strings.Join(args, " "); {
 	case words == "auth status":
 		return nil
@@ -136,7 +139,7 @@ func (g *ghStub) answer(args []string, stdin []byte) error {
 		}
 		return err
 	case strings.HasPrefix(words, "variable set "):
-		return g.writeNew(g.path("variable", repo, args[2]), []byte(args[6]))
+		return g.writeNew(g.path("variable", repo, args[2]), []byte(after("--body")))
 	case strings.HasPrefix(words, "variable list "):
 		files, err := filepath.Glob(g.path("variable", repo, "*"))
 		for _, file := range files {
