@@ -420,3 +420,50 @@ func TestLoadNamesABrokenFile(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// The map in CONTRIBUTING.md names every room, and no file that there is not.
+func TestMapOfTheCodeIsTrue(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join("..", "..")
+	raw, err := os.ReadFile(filepath.Join(root, "CONTRIBUTING.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(raw), "\n## A map of the code\n")
+	text, _, _ = strings.Cut(text, "\n## ")
+	named := map[string]bool{}
+	files, folder := 0, "" // a file without a folder is beside the one before
+	for i, quoted := range strings.Split(text, "`") {
+		if i%2 == 0 {
+			continue
+		}
+		named[quoted] = true
+		if !strings.HasSuffix(quoted, ".go") || quoted == "main.go" {
+			continue
+		}
+		if strings.Contains(quoted, "/") {
+			folder = path.Dir(quoted)
+		}
+		files++
+		if _, err := os.Stat(filepath.Join(root, "internal", filepath.FromSlash(folder), path.Base(quoted))); err != nil {
+			t.Errorf("the map names %s: %v", quoted, err)
+		}
+	}
+	if files < 10 {
+		t.Errorf("the map names %d files", files)
+	}
+	for room := range design().rooms {
+		parts := strings.Split(room, "/")
+		if parts[0] == "internal" && len(parts) == 2 && !named[room] && room != "internal/arch" {
+			t.Errorf("the map does not name %s", room)
+		}
+		if len(parts) == 3 && !named[parts[2]] && !strings.HasSuffix(room, "test") {
+			t.Errorf("the map does not name %s below %s", parts[2], path.Join(parts[:2]...))
+		}
+	}
+	for name := range named {
+		if _, known := design().rooms[name]; strings.HasPrefix(name, "internal/") && !known && name != "internal/" {
+			t.Errorf("the map names %s, which is no room", name)
+		}
+	}
+}
