@@ -82,7 +82,7 @@ func distanceBench() bench {
 // cloneBench is what readers of both repositories clone, beside the same after git has
 // packed all of it anew.
 func cloneBench() bench {
-	b := bench{releases: 20_000, rtts: []time.Duration{0}, scenarios: []scenario{{name: firstFill}}}
+	b := bench{releases: 4000, rtts: []time.Duration{0}, scenarios: []scenario{{name: firstFill}}}
 	for _, history := range []string{"daily", "snapshot"} {
 		b.destinations = append(b.destinations, destination{name: history, git: "path", options: []string{"--history", history}})
 	}
