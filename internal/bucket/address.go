@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -45,7 +46,7 @@ type Address struct {
 //	s3://NAME/PREFIX?endpoint=URL&region=REGION&path-style=true
 //	    &public-url=URL&storage-class=CLASS&acl=ACL
 //
-// All parameters and the prefix may be left out. A path is taken as it is; the
+// All parameters and the prefix may be left out. A path is used as it is; the
 // two other forms are URLs, so "%20" is a space and a "?" in a folder's name is
 // "%3F". The endpoint is that of the service and not of the bucket; without a
 // scheme it is https.
@@ -85,8 +86,7 @@ func parseURL(text string) (*url.URL, error) {
 		return nil, errors.New("it must not contain credentials (the part before an @); " +
 			"give them in the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 	case err != nil:
-		var parsing *url.Error
-		if errors.As(err, &parsing) {
+		if parsing, ok := errors.AsType[*url.Error](err); ok {
 			err = parsing.Err
 		}
 		return nil, err
@@ -108,12 +108,12 @@ func parseFile(u *url.URL) (Address, error) {
 	return a, a.read(u, "public-url")
 }
 
-// bucketName takes what AWS took at any time, and what other servers take.
+// bucketName allows what AWS allowed at any time, and what other servers do.
 var bucketName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$`)
 
 func parseS3(u *url.URL) (Address, error) {
-	if !bucketName.MatchString(u.Host) {
-		return Address{}, fmt.Errorf("%q is not the name of a bucket", u.Host)
+	if err := check(bucketName.MatchString(u.Host), u.Host, "the name of a bucket"); err != nil {
+		return Address{}, err
 	}
 	a := Address{Name: u.Host, Prefix: strings.Trim(u.Path, "/")}
 	if a.Prefix != "" {
@@ -127,7 +127,7 @@ func parseS3(u *url.URL) (Address, error) {
 	return a, a.CheckEndpoint(a.Endpoint)
 }
 
-// read takes the parameters of u, of which those named are known.
+// read reads the parameters of u, of which those named are known.
 func (a *Address) read(u *url.URL, known ...string) error {
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
@@ -164,7 +164,7 @@ func (a *Address) set(name, value string) (err error) {
 	case "storage-class":
 		a.StorageClass, err = value, checkStorageClass(value)
 	case "acl":
-		a.ACL, err = value, checkACL(value)
+		a.ACL, err = value, check(slices.Contains(acls, value), value, "one of "+strings.Join(acls, ", "))
 	}
 	return err
 }
@@ -178,7 +178,7 @@ func ParseEndpoint(text string) (string, error) {
 	return parseWebAddress(text)
 }
 
-// parseWebAddress takes the URL of a place below which there are others.
+// parseWebAddress reads the URL of a place below which there are others.
 func parseWebAddress(text string) (string, error) {
 	u, err := parseURL(text)
 	if err != nil {
@@ -193,28 +193,11 @@ func parseWebAddress(text string) (string, error) {
 	return strings.TrimRight(u.String(), "/"), nil
 }
 
-var region = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
-
-func checkRegion(value string) error {
-	if !region.MatchString(value) {
-		return fmt.Errorf("%q is not the name of a region", value)
-	}
-	return nil
-}
-
 // storageClass leaves to the server which classes there are; they differ.
-var storageClass = regexp.MustCompile(`^[A-Z0-9_]{1,64}$`)
-
-func checkStorageClass(value string) error {
-	switch value {
-	case "GLACIER", "DEEP_ARCHIVE":
-		return fmt.Errorf("objects of class %s must be restored before they can be read, so no client could use them", value)
-	}
-	if !storageClass.MatchString(value) {
-		return fmt.Errorf("%q is not a storage class, such as STANDARD_IA or INTELLIGENT_TIERING", value)
-	}
-	return nil
-}
+var (
+	region       = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+	storageClass = regexp.MustCompile(`^[A-Z0-9_]{1,64}$`)
+)
 
 // acls are those that S3 has a name for.
 var acls = []string{
@@ -222,11 +205,22 @@ var acls = []string{
 	"aws-exec-read", "bucket-owner-read", "bucket-owner-full-control",
 }
 
-func checkACL(value string) error {
-	if slices.Contains(acls, value) {
+func check(ok bool, value, why string) error {
+	if ok {
 		return nil
 	}
-	return fmt.Errorf("%q is not one of %s", value, strings.Join(acls, ", "))
+	return fmt.Errorf("%q is not %s", value, why)
+}
+
+func checkRegion(value string) error {
+	return check(region.MatchString(value), value, "the name of a region")
+}
+
+func checkStorageClass(value string) error {
+	if value == "GLACIER" || value == "DEEP_ARCHIVE" {
+		return fmt.Errorf("objects of class %s must be restored before they can be read, so no client could use them", value)
+	}
+	return check(storageClass.MatchString(value), value, "a storage class, such as STANDARD_IA or INTELLIGENT_TIERING")
 }
 
 // String names the bucket in messages.
@@ -234,10 +228,7 @@ func (a Address) String() string {
 	if a.Folder != "" {
 		return "folder " + a.Folder
 	}
-	name := "s3://" + a.Name
-	if a.Prefix != "" {
-		name += "/" + a.Prefix
-	}
+	name := "s3://" + path.Join(a.Name, a.Prefix)
 	if a.Endpoint != "" {
 		name += " at " + a.Endpoint
 	}
@@ -257,32 +248,28 @@ func Check(address string, d Defaults) (Address, error) {
 	if err != nil || a.Folder != "" {
 		return a, err
 	}
-	full, err := a.withDefaults(d)
-	if err != nil {
+	if err := a.complete(d); err != nil {
 		return a, fmt.Errorf("open %s: %w", a, err)
 	}
-	return full, nil
+	return a, nil
 }
 
-// withDefaults fills in what the address does not say.
-func (a Address) withDefaults(d Defaults) (Address, error) {
+// complete fills in what the address does not say.
+func (a *Address) complete(d Defaults) (err error) {
 	if a.Endpoint == "" && d.Endpoint != "" {
-		endpoint, err := ParseEndpoint(d.Endpoint)
-		if err != nil {
-			return a, fmt.Errorf("read endpoint: %w", err)
+		if a.Endpoint, err = ParseEndpoint(d.Endpoint); err != nil {
+			return fmt.Errorf("read endpoint: %w", err)
 		}
-		a.Endpoint = endpoint
 	}
 	if a.Region == "" && d.Region != "" {
-		if err := checkRegion(d.Region); err != nil {
-			return a, fmt.Errorf("read region: %w", err)
+		if a.Region, err = d.Region, checkRegion(d.Region); err != nil {
+			return fmt.Errorf("read region: %w", err)
 		}
-		a.Region = d.Region
 	}
 	if a.PathStyle == nil {
 		a.PathStyle = &d.PathStyle
 	}
-	return a, a.CheckEndpoint(a.Endpoint)
+	return a.CheckEndpoint(a.Endpoint)
 }
 
 // CheckEndpoint refuses the address of the bucket, or of something in it, in

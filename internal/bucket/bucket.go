@@ -57,7 +57,7 @@ type Bucket interface {
 	// condition is an *Unmet, which is ErrDiffers (IfAbsent) or ErrConflict
 	// (IfMatch) and tells what is in place. An object with a Base that cannot
 	// be built is ErrBase; so is one that is to be put where there is none. One
-	// that the store takes under no circumstances, whatever becomes of others,
+	// that the store accepts under no circumstances, whatever becomes of others,
 	// is ErrRefused. After any of these the bucket is as it was. After any other
 	// error the object may or may not be in place, but never a part of it.
 	//
@@ -130,7 +130,7 @@ var (
 	ErrLocked = errors.New("another writer uses the bucket")
 	// ErrKey: CheckKey refuses the key.
 	ErrKey = errors.New("not a key of a bucket")
-	// ErrRefused: the store does not take this object, now or later.
+	// ErrRefused: the store does not accept this object, now or later.
 	ErrRefused = errors.New("the store refuses this object")
 )
 

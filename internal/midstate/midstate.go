@@ -67,8 +67,8 @@ func Of(h hash.Hash) Prefix {
 	return Prefix{int64(binary.BigEndian.Uint64(form[atLength:])), [sha256.Size]byte(form[len(magic):])}
 }
 
-// Begins reports whether what r holds begins with p, and reads as much of it.
-func (p Prefix) Begins(r io.Reader) (bool, error) {
+// IsPrefixOf reports whether what r holds begins with p, and reads as much of it.
+func (p Prefix) IsPrefixOf(r io.Reader) (bool, error) {
 	h := sha256.New()
 	n, err := io.CopyN(h, r, p.Length)
 	if n < p.Length {

@@ -54,12 +54,12 @@ func TestPrefixLeadsToTheDigestOfTheWhole(t *testing.T) {
 			t.Errorf("%d bytes are zero: %t", at, p.IsZero())
 		}
 	}
-	if begins, err := (midstate.Prefix{}).Begins(strings.NewReader("")); !begins || err != nil {
+	if begins, err := (midstate.Prefix{}).IsPrefixOf(strings.NewReader("")); !begins || err != nil {
 		t.Errorf("nothing begins with nothing: %t, %v", begins, err)
 	}
 }
 
-func TestBegins(t *testing.T) {
+func TestIsPrefixOf(t *testing.T) {
 	t.Parallel()
 	whole := bytes.Repeat([]byte("0123456789abcdef"), 20)
 	p := of(whole[:256])
@@ -78,7 +78,7 @@ func TestBegins(t *testing.T) {
 		"another":        {bytes.NewReader(other), false, nil},
 		"cannot be read": {io.MultiReader(bytes.NewReader(whole[:255]), iotest.ErrReader(broken)), false, broken},
 	} {
-		if got, err := p.Begins(c.have); got != c.want || !errors.Is(err, c.err) {
+		if got, err := p.IsPrefixOf(c.have); got != c.want || !errors.Is(err, c.err) {
 			t.Errorf("%s: %t, %v, want %t, %v", name, got, err, c.want, c.err)
 		}
 	}

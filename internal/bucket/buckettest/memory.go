@@ -109,7 +109,7 @@ func (m *Memory) Read() (objects int, bytes int64) {
 
 // Get implements bucket.Bucket.
 func (m *Memory) Get(ctx context.Context, key string) (io.ReadCloser, bucket.Info, error) {
-	o, err := m.find(ctx, Get, key)
+	o, err := m.lookUp(ctx, Get, key)
 	if err != nil {
 		return nil, bucket.Info{}, err
 	}
@@ -122,12 +122,12 @@ func (m *Memory) Get(ctx context.Context, key string) (io.ReadCloser, bucket.Inf
 
 // Head implements bucket.Bucket.
 func (m *Memory) Head(ctx context.Context, key string) (bucket.Info, error) {
-	o, err := m.find(ctx, Head, key)
+	o, err := m.lookUp(ctx, Head, key)
 	return o.info, err
 }
 
-func (m *Memory) find(ctx context.Context, op Op, key string) (stored, error) {
-	if _, err := m.begin(ctx, op, key); err != nil {
+func (m *Memory) lookUp(ctx context.Context, op Op, key string) (stored, error) {
+	if _, err := m.call(ctx, op, key); err != nil {
 		return stored{}, fmt.Errorf("%s %q from %s: %w", op, key, m, err)
 	}
 	m.mu.Lock()
@@ -139,8 +139,8 @@ func (m *Memory) find(ctx context.Context, op Op, key string) (stored, error) {
 	return o, nil
 }
 
-// begin counts the call and asks the hook.
-func (m *Memory) begin(ctx context.Context, op Op, key string) (apply bool, err error) {
+// call counts an operation and asks the hook.
+func (m *Memory) call(ctx context.Context, op Op, key string) (apply bool, err error) {
 	if err := bucket.CheckKey(key); err != nil {
 		return false, err
 	}
@@ -164,7 +164,7 @@ func (m *Memory) begin(ctx context.Context, op Op, key string) (apply bool, err 
 // Put implements bucket.Bucket.
 func (m *Memory) Put(ctx context.Context, key string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
 	m.t.Helper()
-	apply, fault := m.begin(ctx, Put, key)
+	apply, fault := m.call(ctx, Put, key)
 	var info bucket.Info
 	if apply {
 		var err error
@@ -225,11 +225,11 @@ func onBase(ctx context.Context, have, body []byte, base bucket.Base, c bucket.C
 	if base.Length == 0 {
 		return body, nil
 	}
-	begins, err := base.Begins(bounded.Reader(ctx, bytes.NewReader(have)))
+	same, err := base.IsPrefixOf(bounded.Reader(ctx, bytes.NewReader(have)))
 	if err != nil {
 		return nil, err
 	}
-	if !begins || c == bucket.IfAbsent() || c == bucket.IfMatch("") {
+	if !same || c == bucket.IfAbsent() || c == bucket.IfMatch("") {
 		return nil, bucket.ErrBase
 	}
 	return slices.Concat(have[:base.Length], body), nil

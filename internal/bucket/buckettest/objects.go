@@ -125,7 +125,7 @@ func testRefusedKeys(t *testing.T, b bucket.Bucket) {
 	}
 }
 
-// testCaseTwins takes both answers of a store: two objects, or a refusal of the
+// testCaseTwins accepts both answers of a store: two objects, or a refusal of the
 // second. What it must not do is let the one destroy the other.
 func testCaseTwins(t *testing.T, b bucket.Bucket) {
 	for _, c := range []bucket.Condition{bucket.IfAbsent(), bucket.Always()} {

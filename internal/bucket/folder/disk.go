@@ -80,7 +80,7 @@ func existing(path string) string {
 	}
 }
 
-// refusedByDisk reports whether err means that a file system takes no file of this
+// refusedByDisk reports whether err means that a file system accepts no file of this
 // name or size, however much room there is.
 func refusedByDisk(err error) bool {
 	return errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, syscall.EFBIG) || systemRefused(err)

@@ -29,7 +29,7 @@ import (
 // flushed to the disk, and only then renamed to its key. No file is
 // ever changed in place: one that grows is copied, and digested in that pass.
 // One Bucket writes at a time: from the first write until Close it holds an
-// advisory lock on .hackage-mirror/lock, and that file stays. Reading takes no
+// advisory lock on .hackage-mirror/lock, and that file stays. Reading acquires no
 // lock and leaves no trace; nor does opening.
 //
 // Symbolic links inside the folder are followed only if they stay inside. The
@@ -53,7 +53,7 @@ type Bucket struct {
 	mu     sync.Mutex
 	root   *os.Root // nil until the folder exists
 	lock   *flock.Flock
-	folds  bool // the file system takes "A" and "a" for one name
+	folds  bool // to the file system "A" and "a" are one name
 	closed bool
 }
 

@@ -17,7 +17,7 @@ import (
 
 // Put implements Bucket.
 //
-// On a file system that takes "A" and "a" for one name, an object whose name
+// On a file system to which "A" and "a" are one name, an object whose name
 // differs only in case from one in place is never written over it: ErrDiffers.
 //
 // What readers see is the old object or the new one. When a Put returns, readers
@@ -44,7 +44,7 @@ func (f *Bucket) put(ctx context.Context, name string, o bucket.Object, c bucket
 	}
 	// The first look spares the work and the lock when there is nothing to
 	// write; the one that counts is publish's.
-	have, write, err := f.look(ctx, name, o, c)
+	have, write, err := f.decide(ctx, name, o, c)
 	if err != nil {
 		return bucket.Info{}, err
 	}
@@ -71,8 +71,8 @@ func (f *Bucket) put(ctx context.Context, name string, o bucket.Object, c bucket
 	return have, err
 }
 
-// look decides by the object in place what a put of o has to do.
-func (f *Bucket) look(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (have bucket.Info, write bool, err error) {
+// decide says by the object in place what a put of o has to do.
+func (f *Bucket) decide(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (have bucket.Info, write bool, err error) {
 	file, have, err := f.read(ctx, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		write, err = c.Decide(false, bucket.Info{}, false)
@@ -100,7 +100,7 @@ func (f *Bucket) look(ctx context.Context, name string, o bucket.Object, c bucke
 // returns its name. After an error there is none.
 func (f *Bucket) stage(ctx context.Context, root *os.Root, name string, o bucket.Object) (string, error) {
 	if o.Base.Length == 0 {
-		return f.stageBy(root, func(temp tempFile) error { return o.Copy(ctx, temp) })
+		return f.stageWith(root, func(temp tempFile) error { return o.Copy(ctx, temp) })
 	}
 	from, have, err := f.read(ctx, name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -113,9 +113,9 @@ func (f *Bucket) stage(ctx context.Context, root *os.Root, name string, o bucket
 	if have.Size < o.Base.Length {
 		return "", fmt.Errorf("it has only %d bytes: %w", have.Size, bucket.ErrBase)
 	}
-	return f.stageBy(root, func(temp tempFile) error {
-		begins, err := o.Base.Begins(io.TeeReader(f.Count(ctx, from), temp))
-		if err == nil && !begins {
+	return f.stageWith(root, func(temp tempFile) error {
+		same, err := o.Base.IsPrefixOf(io.TeeReader(f.Count(ctx, from), temp))
+		if err == nil && !same {
 			err = fmt.Errorf("its first %d bytes are different: %w", o.Base.Length, bucket.ErrBase)
 		}
 		if err != nil {
@@ -125,8 +125,8 @@ func (f *Bucket) stage(ctx context.Context, root *os.Root, name string, o bucket
 	})
 }
 
-// stageBy makes a temporary file of what write writes.
-func (f *Bucket) stageBy(root *os.Root, write func(tempFile) error) (string, error) {
+// stageWith makes a temporary file of what write writes.
+func (f *Bucket) stageWith(root *os.Root, write func(tempFile) error) (string, error) {
 	temp := filepath.Join(privateFolder, tempPrefix+strconv.FormatUint(f.temps.Add(1), 10))
 	file, err := f.disk.create(root, temp)
 	if err != nil {
@@ -159,7 +159,7 @@ func (f *Bucket) publish(ctx context.Context, root *os.Root, temp, name string, 
 	f.publishing.Lock()
 	defer f.publishing.Unlock()
 	if c != bucket.Always() {
-		have, write, err := f.look(ctx, name, o, c)
+		have, write, err := f.decide(ctx, name, o, c)
 		if err != nil || !write {
 			have.Kept = true
 			return have, err

@@ -16,7 +16,7 @@ func systemDiskFull(err error) bool {
 	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL)
 }
 
-// systemRefused knows the errors of Windows for names that it does not take.
+// systemRefused knows the errors of Windows for names that it does not accept.
 func systemRefused(err error) bool {
 	return errors.Is(err, windows.ERROR_FILENAME_EXCED_RANGE) || errors.Is(err, windows.ERROR_INVALID_NAME)
 }

@@ -24,12 +24,12 @@ import (
 )
 
 // newClient returns a client for the bucket at a, and the credentials it uses.
-// Meet is told of each answer's Server header.
+// Identify is told of each answer's Server header.
 //
 // No checksums are sent but those that are asked for. The SDK's own way, a
 // trailer behind a chunked body, is what servers other than AWS refuse or keep
 // as the object's Content-Encoding.
-func newClient(ctx context.Context, a bucket.Address, o Options, meet func(server string)) (*s3.Client, aws.CredentialsProvider, error) {
+func newClient(ctx context.Context, a bucket.Address, o Options, identify func(server string)) (*s3.Client, aws.CredentialsProvider, error) {
 	load := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(httpClient(o)),
 		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
@@ -49,7 +49,7 @@ func newClient(ctx context.Context, a bucket.Address, o Options, meet func(serve
 	client := s3.NewFromConfig(cfg, func(s *s3.Options) {
 		s.Retryer = newRetrier(o, cfg.Credentials)
 		if plain, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
-			s.HTTPClient = guardedClient(plain, meet)
+			s.HTTPClient = guardedClient(plain, identify)
 		}
 		s.APIOptions = append(s.APIOptions, leaveAcceptEncodingUnsigned)
 		s.UsePathStyle = *a.PathStyle || local(a.Endpoint)
@@ -132,10 +132,9 @@ func expired(err error) bool {
 	return code == "ExpiredToken" || code == "ExpiredTokenException" || code == "TokenRefreshRequired" || code == "RequestExpired"
 }
 
-// mayPass says of an error that lies with the body that a new attempt is no use.
+// mayPass adds to the errors of which the SDK knows that they may pass.
 func mayPass(err error) aws.Ternary {
-	switch {
-	case busy(err), expired(err):
+	if busy(err) || expired(err) {
 		return aws.TrueTernary
 	}
 	return aws.UnknownTernary
@@ -155,17 +154,16 @@ func httpClient(o Options) *awshttp.BuildableClient {
 		}
 		t.ForceAttemptHTTP2 = false
 		t.MaxIdleConns, t.MaxIdleConnsPerHost = 256, 256
-		t.WriteBufferSize = 64 << 10 // most objects with their headers in one write
 		t.TLSHandshakeTimeout = 20 * time.Second
 	})
 }
 
-// guardedClient is client for talk with a server that may be anybody's. It goes
+// guardedClient is client for a server that may be anybody's. It goes
 // nowhere else, whatever the server says: a request is signed for one host, and
-// what another one answers would be taken for the bucket's.
-func guardedClient(client *awshttp.BuildableClient, meet func(server string)) aws.HTTPClient {
+// what another one answers would pass for the bucket's.
+func guardedClient(client *awshttp.BuildableClient, identify func(server string)) aws.HTTPClient {
 	return &http.Client{
-		Transport:     boundedTransport{client.GetTransport(), meet},
+		Transport:     boundedTransport{client.GetTransport(), identify},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -176,13 +174,13 @@ const maxAnswer = 64 << 10
 // A boundedTransport bounds answers, which the SDK reads whole.
 type boundedTransport struct {
 	http.RoundTripper
-	meet func(server string)
+	identify func(server string)
 }
 
 func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.RoundTripper.RoundTrip(r)
 	if err == nil {
-		t.meet(response.Header.Get("Server"))
+		t.identify(response.Header.Get("Server"))
 	}
 	if err != nil {
 		return nil, err

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"net/http"
-	"strings"
+	"regexp"
 	"sync"
 	"sync/atomic"
 
@@ -98,15 +98,7 @@ func refusesHeader(err error) bool {
 	status, code, message := answer(err)
 	return status == http.StatusNotImplemented || code == "NotImplemented" ||
 		status == http.StatusBadRequest && (code == "InvalidArgument" || code == "InvalidRequest") &&
-			mentions(message, "if-none-match", "if-match", "condition")
+			ofCondition.MatchString(message)
 }
 
-func mentions(message string, words ...string) bool {
-	message = strings.ToLower(message)
-	for _, word := range words {
-		if strings.Contains(message, word) {
-			return true
-		}
-	}
-	return false
-}
+var ofCondition = regexp.MustCompile(`(?i)if-(none-)?match|condition`)

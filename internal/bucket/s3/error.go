@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -164,7 +165,7 @@ func (b *Bucket) advice(action string, err error) string {
 
 // permission names what a policy has to allow.
 func (b *Bucket) permission(action string) string {
-	objects := "arn:aws:s3:::" + b.address.Name + "/" + b.name("*")
+	objects := "arn:aws:s3:::" + path.Join(b.address.Name, b.address.Prefix, "*")
 	text := fmt.Sprintf("the credentials must be allowed %s on %s", action, objects)
 	if action == actionGet {
 		text += fmt.Sprintf("; if they are, the object is missing, and S3 hides that "+
@@ -179,7 +180,7 @@ const (
 	actionPut = "s3:PutObject"
 )
 
-// redact takes out of a text what it may hold of the credentials.
+// redact leaves out of a text what it may hold of the credentials.
 func (b *Bucket) redact(ctx context.Context, text string) string {
 	// After a request they are at hand; this is not the place to ask for them.
 	ctx, cancel := context.WithCancel(ctx)

@@ -33,7 +33,7 @@ func reader(t *testing.T, b bucket.Bucket, key string, versions ...[]byte) (stop
 	var done atomic.Bool
 	var group errgroup.Group
 	group.Go(func() error {
-		for reads := 0; reads < 10 && !done.Load() || reads == 0; reads++ {
+		for reads := 0; reads < 5 && !done.Load() || reads == 0; reads++ {
 			body, info, err := b.Get(t.Context(), key)
 			if err != nil {
 				return err

@@ -22,7 +22,7 @@ import (
 
 // Put implements bucket.Bucket.
 func (b *Bucket) Put(ctx context.Context, key string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
-	name, err := b.checkedName(key)
+	name, err := b.name(key)
 	if err != nil {
 		return bucket.Info{}, err
 	}
@@ -137,12 +137,12 @@ var errUnclear = errors.New("the answer names no version of the object")
 // decide looks at what is in place and says what is to be done for o: nothing,
 // as it is there (info), write it, or give up, as c does not hold.
 func (b *Bucket) decide(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (info bucket.Info, write bool, err error) {
-	have, err := b.look(ctx, name, o, c)
+	have, err := b.inspect(ctx, name, o, c)
 	if err != nil {
 		return bucket.Info{}, false, err
 	}
 	write, err = c.Decide(have.is(o), have.Info, have.exists)
-	if errors.Is(err, bucket.ErrDiffers) && have.told {
+	if errors.Is(err, bucket.ErrDiffers) && have.known {
 		err = bucket.Differs(have.Info, have.sum, o)
 	}
 	if err == nil && !write {

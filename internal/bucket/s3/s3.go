@@ -3,19 +3,18 @@ package s3
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 )
@@ -39,7 +38,7 @@ import (
 // moment between.
 //
 // Whether an object in place is the one to be put is told by its size and by the
-// digest that the server or the metadata has of it; a small one that may be
+// digest that its metadata says; a small one that may be
 // changed, one without a digest and, if the Bucket is a full one (see Options), each
 // is read instead.
 type Bucket struct {
@@ -58,16 +57,16 @@ type Bucket struct {
 	multipart  lack // no objects in parts
 	copies     lack // no parts copied from objects
 	sources    lack // no condition on what is copied
-	// mistaken: the server finds no upload right of which it is to compare the
+	// wrongChecksums: the server finds no upload right of which it is to compare the
 	// checksum.
-	mistaken atomic.Bool
+	wrongChecksums atomic.Bool
 }
 
 // New returns the bucket at an S3 address that bucket.Check has filled in. It makes no request.
 func New(ctx context.Context, a bucket.Address, o Options) (*Bucket, error) {
 	o = o.withDefaults()
 	b := &Bucket{address: a, part: o.Part, pause: o.Pause, full: o.Full, notify: o.Notify}
-	client, credentials, err := newClient(ctx, a, o, b.meet)
+	client, credentials, err := newClient(ctx, a, o, b.identify)
 	if err != nil {
 		return nil, err
 	}
@@ -82,12 +81,12 @@ func New(ctx context.Context, a bucket.Address, o Options) (*Bucket, error) {
 	return b, a.CheckEndpoint(*endpoint)
 }
 
-// meet takes the name that a server gives itself. Versitygw is known to keep
-// conditions, and to take the checksum of a whole object for that of a part copied
+// identify reads the name that a server gives itself. Versitygw is known to keep
+// conditions, and to confuse the checksum of a whole object with that of a part copied
 // from it.
-func (b *Bucket) meet(server string) {
+func (b *Bucket) identify(server string) {
 	if server == "VERSITYGW" {
-		b.mistaken.Store(true)
+		b.wrongChecksums.Store(true)
 		b.conditions.state.CompareAndSwap(conditionsUnknown, conditionsKept)
 	}
 }
@@ -102,25 +101,17 @@ func (b *Bucket) Close() error { return nil }
 func (b *Bucket) Guards() bool { return b.conditions.state.Load() != conditionsLacking }
 
 // name returns the name that the object of a key has in the bucket.
-func (b *Bucket) name(key string) string {
-	if b.address.Prefix == "" {
-		return key
-	}
-	return b.address.Prefix + "/" + key
-}
-
-// checkedName is name for a key that was not checked yet.
-func (b *Bucket) checkedName(key string) (string, error) {
+func (b *Bucket) name(key string) (string, error) {
 	if err := bucket.CheckKey(key); err != nil {
 		return "", err
 	}
-	name := b.name(key)
+	name := path.Join(b.address.Prefix, key)
 	return name, bucket.CheckKey(name) // with the prefix it may be too long
 }
 
 // Head implements Bucket.
 func (b *Bucket) Head(ctx context.Context, key string) (bucket.Info, error) {
-	name, err := b.checkedName(key)
+	name, err := b.name(key)
 	if err != nil {
 		return bucket.Info{}, err
 	}
@@ -136,7 +127,7 @@ func (b *Bucket) Head(ctx context.Context, key string) (bucket.Info, error) {
 
 // Get implements Bucket.
 func (b *Bucket) Get(ctx context.Context, key string) (io.ReadCloser, bucket.Info, error) {
-	name, err := b.checkedName(key)
+	name, err := b.name(key)
 	if err != nil {
 		return nil, bucket.Info{}, err
 	}
@@ -176,21 +167,18 @@ func (b *Bucket) get(ctx context.Context, name, bytes string) (*s3.GetObjectOutp
 type found struct {
 	bucket.Info
 	exists bool
-	told   bool // what follows is known
+	known  bool // what follows is
 	sum    [sha256.Size]byte
 }
 
 // is reports whether it has the size and the digest of an object.
 func (f found) is(o bucket.Object) bool {
-	return f.exists && f.told && f.Size == o.Size && f.sum == o.SHA256
+	return f.exists && f.known && f.Size == o.Size && f.sum == o.SHA256
 }
 
-// head looks up an object. Its digest is what the server says, or lacking that,
-// what whoever put it said.
+// head looks up an object. Its digest is what whoever put it said.
 func (b *Bucket) head(ctx context.Context, name string) (found, error) {
-	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{
-		Bucket: &b.address.Name, Key: &name, ChecksumMode: types.ChecksumModeEnabled,
-	})
+	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.address.Name, Key: &name})
 	if missing(err) {
 		return found{}, nil
 	}
@@ -198,8 +186,7 @@ func (b *Bucket) head(ctx context.Context, name string) (found, error) {
 		return found{}, b.explain(ctx, actionGet, err)
 	}
 	return foundBy(&s3.GetObjectOutput{
-		ContentLength: out.ContentLength, ETag: out.ETag, LastModified: out.LastModified,
-		ChecksumSHA256: out.ChecksumSHA256, ChecksumType: out.ChecksumType, Metadata: out.Metadata,
+		ContentLength: out.ContentLength, ETag: out.ETag, LastModified: out.LastModified, Metadata: out.Metadata,
 	}), nil
 }
 
@@ -213,28 +200,15 @@ func foundBy(h *s3.GetObjectOutput) found {
 	if h.ContentLength != nil {
 		f.Size = *h.ContentLength
 	}
-	f.sum, f.told = digestBy(h)
+	for name, value := range h.Metadata {
+		if raw, err := hex.DecodeString(value); strings.EqualFold(name, metadataSHA256) && err == nil && len(raw) == sha256.Size {
+			f.sum, f.known = [sha256.Size]byte(raw), true
+		}
+	}
 	if f.ETag == "" {
 		f.ETag = fmt.Sprintf("%s%d-%d-%x", noETag, f.Size, aws.ToTime(h.LastModified).Unix(), f.sum)
 	}
 	return f
-}
-
-// digestBy returns the SHA-256 that the headers tell.
-func digestBy(h *s3.GetObjectOutput) (sum [sha256.Size]byte, told bool) {
-	// Of an object put in parts it may be a checksum of checksums, which then
-	// has the number of parts behind it or is of that type.
-	if h.ChecksumType == types.ChecksumTypeFullObject || h.ChecksumType == "" && !strings.Contains(aws.ToString(h.ETag), "-") {
-		if raw, err := base64.StdEncoding.DecodeString(aws.ToString(h.ChecksumSHA256)); err == nil && len(raw) == sha256.Size {
-			return [sha256.Size]byte(raw), true
-		}
-	}
-	for name, value := range h.Metadata {
-		if raw, err := hex.DecodeString(value); strings.EqualFold(name, metadataSHA256) && err == nil && len(raw) == sha256.Size {
-			return [sha256.Size]byte(raw), true
-		}
-	}
-	return sum, false
 }
 
 // soonRead is the size in bytes up to which an object is read rather than looked up.
@@ -243,12 +217,12 @@ const soonRead = 1 << 20
 // metadataSHA256 is the name of the metadata that holds an object's digest.
 const metadataSHA256 = "sha256"
 
-// look compares what is in place with an object, by its bytes where they matter
+// inspect compares what is in place with an object, by its bytes where they matter
 // or are soon read.
-func (b *Bucket) look(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (found, error) {
+func (b *Bucket) inspect(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (found, error) {
 	if !b.full && !o.Doubted && (c == bucket.IfAbsent() || o.Size > soonRead) {
 		have, err := b.head(ctx, name)
-		if err != nil || !have.exists || have.told || have.Size != o.Size && have.Size >= 0 {
+		if err != nil || !have.exists || have.known || have.Size != o.Size && have.Size >= 0 {
 			return have, err
 		}
 	}
@@ -261,7 +235,7 @@ func (b *Bucket) look(ctx context.Context, name string, o bucket.Object, c bucke
 	}
 	defer func() { _ = out.Body.Close() }() // what was read is compared
 	have := foundBy(out)
-	if have.told = have.Size < 0 || have.Size == o.Size; !have.told {
+	if have.known = have.Size < 0 || have.Size == o.Size; !have.known {
 		return have, nil // another size is other content
 	}
 	have.Size, have.sum, err = bucket.Digest(ctx, io.LimitReader(out.Body, o.Size+1))

@@ -40,14 +40,14 @@ func TestConditionsAreLearnedOnce(t *testing.T) {
 			// Once it is known, no request is answered before several are there.
 			const together = 8
 			var came atomic.Int64
-			meet := make(chan struct{})
+			identify := make(chan struct{})
 			watch.Hook = func(_ http.ResponseWriter, r *http.Request) bool {
 				switch k := came.Add(1) - int64(len(c.first)); {
 				case k == together:
-					close(meet)
+					close(identify)
 				case k > 0:
 					select {
-					case <-meet:
+					case <-identify:
 					case <-r.Context().Done():
 					}
 				}

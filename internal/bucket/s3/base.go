@@ -39,7 +39,7 @@ func (b *Bucket) sendOnCopies(ctx context.Context, name string, o bucket.Object,
 	if b.copies.found.Load() || b.multipart.found.Load() {
 		return bucket.Info{}, noBase(errCopy)
 	}
-	info, err := b.grow(ctx, name, o, c)
+	info, err := b.upload(ctx, name, o, c)
 	status, _, _ := answer(err)
 	switch {
 	case damaged(err), status == http.StatusPreconditionFailed && c == bucket.Always():
@@ -62,8 +62,8 @@ func damaged(err error) bool {
 // put.
 func noBase(why error) error { return fmt.Errorf("%v: %w", why, bucket.ErrBase) }
 
-// grow puts o on its base.
-func (b *Bucket) grow(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
+// upload puts o on its base.
+func (b *Bucket) upload(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
 	etag := c.ETag()
 	if c == bucket.Always() {
 		have, err := b.head(ctx, name)
@@ -76,10 +76,10 @@ func (b *Bucket) grow(ctx context.Context, name string, o bucket.Object, c bucke
 	if o.Rest() > size {
 		return bucket.Info{}, noBase(errors.New("more follows than a part holds"))
 	}
-	u := &upload{Bucket: b, name: name, object: o, size: size, checked: o.Base.CRC64 != 0 && !b.mistaken.Load(), crc: o.Base.CRC64}
+	u := &upload{Bucket: b, name: name, object: o, size: size, checked: o.Base.CRC64 != 0 && !b.wrongChecksums.Load(), crc: o.Base.CRC64}
 	return u.put(ctx, c, func(ctx context.Context) error {
 		if !u.proves {
-			if err := b.compare(ctx, name, o.Base); err != nil {
+			if err := b.compareSample(ctx, name, o.Base); err != nil {
 				return err
 			}
 		}
@@ -97,8 +97,8 @@ func inParts(length, least int64) (count, size int64) {
 	return count, size
 }
 
-// compare reads a sample of the base back. One that differs is ErrBase.
-func (b *Bucket) compare(ctx context.Context, name string, base bucket.Base) error {
+// compareSample reads a sample of the base back. One that differs is ErrBase.
+func (b *Bucket) compareSample(ctx context.Context, name string, base bucket.Base) error {
 	if base.Sample == nil {
 		return noBase(errors.New("nothing tells what the object there is"))
 	}
@@ -142,7 +142,7 @@ func (b *Bucket) readBase(ctx context.Context, name string, o bucket.Object) ([]
 	if err != nil {
 		return nil, err
 	}
-	if begins, err := o.Base.Begins(bytes.NewReader(base)); err != nil || !begins {
+	if same, err := o.Base.IsPrefixOf(bytes.NewReader(base)); err != nil || !same {
 		return nil, noBase(errors.Join(errors.New("another object is there"), err))
 	}
 	return base, nil
