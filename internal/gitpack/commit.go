@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -69,19 +70,10 @@ func (c Commit) Marshal(s *openpgp.Signer) (Object, error) {
 	}
 	err := cmp.Or(writeStamp(&b, "author", c.Author, c.AuthorWhen),
 		writeStamp(&b, "committer", c.Committer, c.CommitterWhen), writeMessage(&b, c.Message))
-	if err != nil || s == nil {
-		return Object{"commit", b.Bytes()}, err
-	}
-	armored, err := s.Sign(b.Bytes())
 	if err != nil {
 		return Object{}, err
 	}
-	content := withSignature(b.Bytes(), armored)
-	made, err := ParseCommit(content)
-	if err == nil {
-		err = s.Verify(made.Signed, made.Signature)
-	}
-	return Object{"commit", content}, err
+	return Object{"commit", b.Bytes()}.sign(s)
 }
 
 // Marshal writes the tag, signed unless s is nil.
@@ -99,19 +91,30 @@ func (t Tag) Marshal(s *openpgp.Signer) (Object, error) {
 	b.WriteString("object " + t.Object + "\ntype " + t.Type + "\ntag " + t.Name + "\n")
 	err := cmp.Or(CheckID(t.Object), CheckRef("refs/tags/"+t.Name),
 		writeStamp(&b, "tagger", t.Tagger, t.When), writeMessage(&b, t.Message))
-	if err != nil || s == nil {
-		return Object{"tag", b.Bytes()}, err
-	}
-	armored, err := s.Sign(b.Bytes())
 	if err != nil {
 		return Object{}, err
 	}
-	content := slices.Concat(b.Bytes(), []byte(armored))
-	made, err := ParseTag(content)
-	if err == nil {
-		err = s.Verify(made.Signed, made.Signature)
+	return Object{"tag", b.Bytes()}.sign(s)
+}
+
+// sign signs a commit or a tag unless s is nil. The signature is taken out of the
+// finished object again and verified.
+func (o Object) sign(s *openpgp.Signer) (Object, error) {
+	if s == nil {
+		return o, nil
 	}
-	return Object{"tag", content}, err
+	armored, err := s.Sign(o.Content)
+	if err != nil {
+		return Object{}, err
+	}
+	if o.Type == "tag" {
+		o.Content = append(o.Content, armored...)
+		made, err := ParseTag(o.Content)
+		return o, cmp.Or(err, s.Verify(made.Signed, made.Signature))
+	}
+	o.Content = withSignature(o.Content, armored)
+	made, err := ParseCommit(o.Content)
+	return o, cmp.Or(err, s.Verify(made.Signed, made.Signature))
 }
 
 // writeStamp writes who and when.
@@ -201,23 +204,17 @@ func ParseCommit(content []byte) (c Commit, err error) {
 	return c, nil
 }
 
-// withoutSignature takes the gpgsig header with its folded lines out of a
-// commit: what is left is what the signature covers.
+// signatureField is that header with its folded lines.
+var signatureField = regexp.MustCompile(`(?m)^` + signatureHeader + ` .*\n(?: .*\n)*`)
+
+// withoutSignature takes the header out of a commit: what is left is what the
+// signature covers.
 func withoutSignature(content []byte) []byte {
-	var out []byte
-	inHeaders, inSignature := true, false
-	for line := range bytes.Lines(content) {
-		if inHeaders {
-			inHeaders = string(line) != "\n"
-			folded := inSignature && line[0] == ' '
-			inSignature = folded || bytes.HasPrefix(line, []byte(signatureHeader+" "))
-			if inSignature {
-				continue
-			}
-		}
-		out = append(out, line...)
+	headers := content
+	if end := bytes.Index(content, []byte("\n\n")); end >= 0 {
+		headers = content[:end+1]
 	}
-	return out
+	return slices.Concat(signatureField.ReplaceAll(headers, nil), content[len(headers):])
 }
 
 // withSignature puts the gpgsig header behind the other headers.
@@ -249,15 +246,14 @@ func ParseTag(content []byte) (t Tag, err error) {
 	return t, nil
 }
 
-// splitTag parts a tag where git does: at the last line that opens an OpenPGP
-// signature.
+// signatureStart is where git parts a tag: at the last line like it.
+var signatureStart = regexp.MustCompile(`(?m)^-----BEGIN PGP (?:SIGNATURE|MESSAGE)-----`)
+
+// splitTag parts a tag from its signature.
 func splitTag(content []byte) (signed []byte, signature string) {
-	at, pos := len(content), 0
-	for line := range bytes.Lines(content) {
-		if bytes.HasPrefix(line, []byte("-----BEGIN PGP SIGNATURE-----")) || bytes.HasPrefix(line, []byte("-----BEGIN PGP MESSAGE-----")) {
-			at = pos
-		}
-		pos += len(line)
+	at := len(content)
+	if starts := signatureStart.FindAllIndex(content, -1); len(starts) > 0 {
+		at = starts[len(starts)-1][0]
 	}
 	return content[:at], string(content[at:])
 }

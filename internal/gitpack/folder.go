@@ -163,10 +163,7 @@ func (f *folder) store(store treeStore, merged, delta []byte) (ID, error) {
 	}
 	base := f.at
 	if f.large != nil {
-		var err error
-		if base, delta, err = f.large.base(base, merged, delta); err != nil {
-			return ID{}, err
-		}
+		base, delta = f.large.base(base, merged, delta)
 	}
 	if len(delta) == 0 || len(delta) >= len(merged) {
 		base = location{}
@@ -262,16 +259,15 @@ type anchor struct {
 
 // base returns what the next tree is to be a delta to, and that delta, given those
 // to the tree before it.
-func (a *anchor) base(before location, merged, delta []byte) (location, []byte, error) {
+func (a *anchor) base(before location, merged, delta []byte) (location, []byte) {
 	a.trees++
 	switch {
 	case a.where.pack != before.pack || a.trees%stride != 0:
-		return before, delta, nil
+		return before, delta
 	case a.trees == stride*stride:
-		return location{}, nil, nil
+		return location{}, nil
 	}
-	delta, err := deltaOfTrees(a.tree, merged)
-	return a.where, delta, err
+	return a.where, new(resembler).delta(a.tree, merged, len(merged))
 }
 
 // update makes the tree the anchor if it is its turn, or the pack is a new one.
@@ -282,40 +278,4 @@ func (a *anchor) update(merged []byte, at location) {
 	if a.trees%stride == 0 {
 		a.tree, a.where = append(a.tree[:0], merged...), at
 	}
-}
-
-// deltaOfTrees returns the delta from one tree to another.
-func deltaOfTrees(old, raw []byte) ([]byte, error) {
-	var d deltaWriter
-	from := 0
-	for e, err := range Entries(raw) {
-		if err == nil && !bytes.HasPrefix(old[from:], e.raw) {
-			from, err = skipTo(old, from, e.key())
-		}
-		if err != nil {
-			return nil, err
-		}
-		if bytes.HasPrefix(old[from:], e.raw) {
-			d.copy(from, from+len(e.raw))
-			from += len(e.raw)
-		} else {
-			d.insert(e.raw)
-		}
-	}
-	return d.end(len(old)), nil
-}
-
-// skipTo returns where in raw, from a place on, the first entry begins that is not
-// before a key in git's order.
-func skipTo(raw []byte, from int, key []byte) (int, error) {
-	for e, err := range Entries(raw[from:]) {
-		if err != nil {
-			return 0, err
-		}
-		if bytes.Compare(e.key(), key) >= 0 {
-			break
-		}
-		from += len(e.raw)
-	}
-	return from, nil
 }

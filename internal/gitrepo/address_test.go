@@ -90,13 +90,13 @@ func TestWordsAreCleaned(t *testing.T) {
 	if want := "remote: no [31mway , ***; fatal: unable to access 'https://host/r/': x"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	var words tail
+	var said words
 	for i := range 10000 {
-		if _, err := words.Write([]byte(strings.Repeat(string(rune('a'+i%26)), 10))); err != nil {
+		if _, err := said.Write([]byte(strings.Repeat(string(rune('a'+i%26)), 10))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	text := words.String()
+	text := said.String()
 	if len(text) > headBytes+tailBytes+10 || !strings.HasPrefix(text, "aaaaaaaaaab") || !strings.HasSuffix(text, strings.Repeat(string(rune('a'+9999%26)), 10)) {
 		t.Errorf("kept %d bytes: %.20q", len(text), text)
 	}

@@ -58,7 +58,7 @@ func (r *Repo) contact(ctx context.Context, env []string, stdin []byte, args ...
 	if err != nil {
 		return out, said, err
 	}
-	if why := r.connection.Used(); why != "" && r.notify != nil {
+	if why := r.connection.Used(); why != "" {
 		r.notify(fmt.Sprintf("%s: each step of git connects anew: %s", r.remote.display, r.git.clean(why)))
 	}
 	return out, said, nil

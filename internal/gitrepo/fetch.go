@@ -41,10 +41,9 @@ func (r *Repo) Refs(ctx context.Context) (map[string]string, error) {
 	return refs, nil
 }
 
-// Fetch fetches the newest state of refs, given by full name, without history
-// (History fetches that), and returns their ids as they were at that moment, which is one moment for
-// all. Where the remote moved since Refs, these are newer. fs.ErrNotExist says
-// that the remote lacks one of them.
+// Fetch fetches the newest state of refs, given by full name, without history, and
+// returns their ids as they were at one moment. Where the remote moved since Refs,
+// these are newer. fs.ErrNotExist says that the remote lacks one of them.
 //
 // Only the commits and tags themselves come, from a remote that can do so. What
 // is read of their trees is fetched by FetchObjects, ResolvePaths and Tree.
@@ -58,42 +57,27 @@ func (r *Repo) Fetch(ctx context.Context, refs ...string) (map[string]string, er
 		}
 	}
 	r.depth = max(r.depth, 1)
-	for {
-		err := r.fetchRefs(ctx, refs)
-		if err != nil && strings.Contains(err.Error(), "did not send all necessary objects") {
-			err = r.fetchOneByOne(ctx, refs)
-		}
-		if filterRefused(err) && r.filter > noFilter {
-			r.fetchMore("it refuses to leave files out (" + r.filter.String() + ")")
-			continue
-		}
-		if err != nil && strings.Contains(err.Error(), "couldn't find remote ref") {
-			err = fmt.Errorf("%w (%w)", err, fs.ErrNotExist)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("fetch: %w", r.hint(err))
-		}
-		r.showsTags = r.showsTags || slices.ContainsFunc(refs, func(ref string) bool { return strings.HasPrefix(ref, tags) })
-		r.refs = append(r.refs, refs...)
-		slices.Sort(r.refs)
-		r.refs = slices.Compact(r.refs)
-		return r.fetched(ctx, refs)
+	err := r.fetchRefs(ctx, refs...)
+	for filterRefused(err) && r.filter > noFilter {
+		r.fetchMore("it refuses to leave files out (" + r.filter.String() + ")")
+		err = r.fetchRefs(ctx, refs...)
 	}
+	if err != nil && strings.Contains(err.Error(), "couldn't find remote ref") {
+		err = fmt.Errorf("%w (%w)", err, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("fetch: %w", r.hint(err))
+	}
+	r.showsTags = r.showsTags || slices.ContainsFunc(refs, func(ref string) bool { return strings.HasPrefix(ref, tags) })
+	r.refs = append(r.refs, refs...)
+	slices.Sort(r.refs)
+	r.refs = slices.Compact(r.refs)
+	return r.fetched(ctx, refs)
 }
 
-// fetchOneByOne is fetchRefs for a remote with a tag on the very tree of a commit
-// that is fetched: it is left out with that.
-func (r *Repo) fetchOneByOne(ctx context.Context, refs []string) error {
-	for _, ref := range refs {
-		if err := r.fetchRefs(ctx, []string{ref}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// fetchRefs fetches refs, leaving out what the remote can leave out.
-func (r *Repo) fetchRefs(ctx context.Context, refs []string) error {
+// fetchRefs fetches refs, leaving out what the remote can leave out. A remote with a
+// tag on the very tree of a commit leaves that out with the tree; one by one they come.
+func (r *Repo) fetchRefs(ctx context.Context, refs ...string) error {
 	args := []string{"--depth=" + strconv.Itoa(r.depth)}
 	if r.fetchedLess {
 		args = append(args, "--refetch")
@@ -102,7 +86,16 @@ func (r *Repo) fetchRefs(ctx context.Context, refs []string) error {
 	for _, ref := range refs {
 		args = append(args, "+"+ref+":"+trackedName(ref))
 	}
-	return r.fetch(ctx, r.filter, nil, args...)
+	err := r.fetch(ctx, r.filter, nil, args...)
+	if err == nil || len(refs) == 1 || !strings.Contains(err.Error(), "did not send all necessary objects") {
+		return err
+	}
+	for _, ref := range refs {
+		if err := r.fetchRefs(ctx, ref); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fetched reads the ids of refs that were fetched.

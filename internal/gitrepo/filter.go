@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -97,11 +98,7 @@ func filterRefused(err error) bool {
 
 // idsRefused reports whether the remote does not give objects by id.
 func idsRefused(err error) bool {
-	if err == nil {
-		return false
-	}
-	words := err.Error()
-	return filterRefused(err) || strings.Contains(words, "unadvertised object") || strings.Contains(words, "not our ref")
+	return filterRefused(err) || strings.Contains(err.Error(), "unadvertised object") || strings.Contains(err.Error(), "not our ref")
 }
 
 // fetchMore goes on with less left out, and says why.
@@ -113,14 +110,8 @@ func (r *Repo) fetchMore(why string) {
 
 // notifyMore says once for each reason that more is fetched than needed.
 func (r *Repo) notifyMore(why string) {
-	if r.notify == nil {
-		return
-	}
-	what := "all files of the newest commit are fetched"
-	if r.filter == noFiles {
-		what = "all folders of the newest commit are fetched"
-	}
-	r.notify(fmt.Sprintf("%s: %s: %s", r.remote.display, what, why))
+	what := map[filterLevel]string{noFilter: "files", noFiles: "folders"}[r.filter]
+	r.notify(fmt.Sprintf("%s: all %s of the newest commit are fetched: %s", r.remote.display, what, why))
 }
 
 // idsAtOnce is how many objects are asked for in one fetch. Each takes 50 bytes of
@@ -152,9 +143,8 @@ func (r *Repo) fetchObjects(ctx context.Context, filter filterLevel, ids []strin
 			return fmt.Errorf("fetch %d objects (%s, ...) from %q: the remote no longer has them: %w", len(missing), missing[0], r.remote.display, ErrMoved)
 		}
 		for some := range slices.Chunk(missing, idsAtOnce) {
-			err = r.fetch(ctx, min(filter, r.filter), []byte(strings.Join(some, "\n")+"\n"), remoteName)
-			if err != nil {
-				break
+			if err == nil {
+				err = r.fetch(ctx, min(filter, r.filter), []byte(strings.Join(some, "\n")+"\n"), remoteName)
 			}
 		}
 		if err == nil {
@@ -163,22 +153,16 @@ func (r *Repo) fetchObjects(ctx context.Context, filter filterLevel, ids []strin
 		if !idsRefused(err) {
 			return fmt.Errorf("fetch %d objects from %q: %w", len(missing), r.remote.display, r.hint(err))
 		}
-		if err := r.fetchWithoutIDs(ctx, err); err != nil {
-			return err
+		if strings.Contains(err.Error(), "not our ref") { // they may also be gone, because it moved
+			if err := r.refetch(ctx); err != nil {
+				return err
+			}
 		}
-	}
-}
-
-// fetchWithoutIDs goes on with less left out after the remote refused ids. They may
-// also be gone, because it moved.
-func (r *Repo) fetchWithoutIDs(ctx context.Context, refused error) error {
-	if strings.Contains(refused.Error(), "not our ref") {
+		r.fetchMore("it sends no objects by id (uploadpack.allowAnySHA1InWant)")
 		if err := r.refetch(ctx); err != nil {
 			return err
 		}
 	}
-	r.fetchMore("it sends no objects by id (uploadpack.allowAnySHA1InWant)")
-	return r.refetch(ctx)
 }
 
 // refetch fetches the refs once more, with less left out.
@@ -191,15 +175,10 @@ func (r *Repo) refetch(ctx context.Context) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %w", ErrMoved, err)
 	}
-	if err != nil {
-		return err
+	if err == nil && !maps.Equal(before, now) {
+		return fmt.Errorf("fetch %q from %q again: %w", r.refs, r.remote.display, ErrMoved)
 	}
-	for ref, id := range now {
-		if id != before[ref] {
-			return fmt.Errorf("fetch %q from %q again: %w", ref, r.remote.display, ErrMoved)
-		}
-	}
-	return nil
+	return err
 }
 
 // missing returns those of the ids that are not here.
@@ -213,17 +192,14 @@ func (r *Repo) missing(ctx context.Context, ids []string) ([]string, error) {
 		}
 	}
 	here, err := r.ids(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
 	var missing []string
-	for i, id := range ids {
-		if here[i] == "" {
-			missing = append(missing, id)
+	for i, id := range here {
+		if id == "" {
+			missing = append(missing, ids[i])
 		}
 	}
 	slices.Sort(missing)
-	return slices.Compact(missing), nil
+	return slices.Compact(missing), err
 }
 
 // fetchAllTrees fetches all folders of a commit or tree, and no files. A folder below

@@ -32,7 +32,7 @@ func (r *Repo) probeTags(ctx context.Context) error {
 		return nil // another rule; it may be for this name alone
 	}
 	refs, err := r.Refs(ctx)
-	if gone := r.push(ctx, "--no-atomic", []Update{{Ref: ref, Old: id}}); gone != nil && r.notify != nil {
+	if gone := r.push(ctx, "--no-atomic", []Update{{Ref: ref, Old: id}}); gone != nil {
 		r.notify(fmt.Sprintf("%s: tag %q, made to see whether tags are shown, could not be removed: %v", r.remote.display, ref, gone))
 	}
 	if err != nil {

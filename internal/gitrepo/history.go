@@ -1,6 +1,7 @@
 package gitrepo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -12,10 +13,6 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 )
-
-// depths are how many commits of each ref are fetched, one number after the other,
-// until what is looked for is there. A commit takes about half a KiB.
-func depths() []int { return []int{1, 50, 500, 5_000, 50_000, math.MaxInt32} }
 
 // History goes back from a commit along first parents, fetching what it takes: only
 // commits, from a remote that can do so, and more of them each time. It begins
@@ -52,12 +49,8 @@ func (r *Repo) commit(ctx context.Context, id string) (gitpack.Commit, error) {
 		if !errors.Is(err, fs.ErrNotExist) {
 			return c, err
 		}
-		more, deeper := r.fetchDeeper(ctx, math.MaxInt32)
-		if deeper != nil {
-			return c, deeper
-		}
-		if !more {
-			return c, err
+		if more, deeper := r.fetchDeeper(ctx, math.MaxInt32); !more || deeper != nil {
+			return c, cmp.Or(deeper, err)
 		}
 	}
 }
@@ -70,7 +63,11 @@ func (r *Repo) Ancestor(ctx context.Context, old, new string, most int) (bool, e
 		return false, err
 	}
 	for {
-		is, err := r.descends(ctx, old, new)
+		here, err := r.ids(ctx, []string{old, new})
+		is := false
+		if err == nil && here[0] != "" && here[1] != "" {
+			is, err = r.isAncestor(ctx, old, new)
+		}
 		if is || err != nil {
 			return is, err
 		}
@@ -80,13 +77,9 @@ func (r *Repo) Ancestor(ctx context.Context, old, new string, most int) (bool, e
 	}
 }
 
-// descends is Ancestor by what is here.
-func (r *Repo) descends(ctx context.Context, old, new string) (bool, error) {
-	here, err := r.ids(ctx, []string{old, new})
-	if err != nil || here[0] == "" || here[1] == "" {
-		return false, err
-	}
-	_, err = r.git.output(ctx, nil, "merge-base", "--is-ancestor", old, new)
+// isAncestor is Ancestor by what is here, where both commits must be.
+func (r *Repo) isAncestor(ctx context.Context, old, new string) (bool, error) {
+	_, err := r.git.output(ctx, nil, "merge-base", "--is-ancestor", old, new)
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == 1 {
 		return false, nil
 	}
@@ -97,18 +90,16 @@ func (r *Repo) descends(ctx context.Context, old, new string) (bool, error) {
 // or wanted.
 func (r *Repo) fetchDeeper(ctx context.Context, most int) (bool, error) {
 	cut, err := os.ReadFile(filepath.Join(r.git.dir, "shallow"))
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(cut) == 0 || len(r.refs) == 0 {
-		return false, nil
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // all of it is here
 	}
-	if err != nil {
+	if err != nil || len(cut) == 0 || len(r.refs) == 0 || r.depth >= most {
 		return false, err
 	}
-	for _, depth := range depths() {
-		if depth <= r.depth || r.depth >= most {
-			continue
-		}
-		r.depth = depth
-		return true, r.refetch(ctx)
+	// A commit takes about half a KiB.
+	r.depth = map[int]int{1: 50, 50: 500, 500: 5_000, 5_000: 50_000}[r.depth]
+	if r.depth == 0 {
+		r.depth = math.MaxInt32
 	}
-	return false, nil
+	return true, r.refetch(ctx)
 }

@@ -24,15 +24,15 @@ type runner struct {
 const patience = 10 * time.Second
 
 // command prepares git with bounded stderr; it is killed with ctx.
-func (g *runner) command(ctx context.Context, args ...string) (*exec.Cmd, *tail) {
+func (g *runner) command(ctx context.Context, args ...string) (*exec.Cmd, *words) {
 	cmd := exec.CommandContext(ctx, g.program, args...)
 	cmd.Dir = g.dir
 	cmd.Env = g.env
 	cmd.WaitDelay = patience
 	separate(cmd)
-	words := &tail{}
-	cmd.Stderr = words
-	return cmd, words
+	said := &words{}
+	cmd.Stderr = said
+	return cmd, said
 }
 
 // output runs git to its end and returns what it printed, also on failure.
@@ -42,13 +42,13 @@ func (g *runner) output(ctx context.Context, stdin []byte, args ...string) ([]by
 }
 
 // run is output that returns also what git said beside.
-func (g *runner) run(ctx context.Context, stdin []byte, args ...string) (out []byte, said string, err error) {
-	cmd, words := g.command(ctx, args...)
+func (g *runner) run(ctx context.Context, stdin []byte, args ...string) (out []byte, beside string, err error) {
+	cmd, said := g.command(ctx, args...)
 	cmd.Stdin = bytes.NewReader(stdin)
 	var printed bytes.Buffer
 	cmd.Stdout = &printed
 	err = cmd.Run()
-	return printed.Bytes(), words.String(), g.explain(ctx, args[0], err, words.String())
+	return printed.Bytes(), said.String(), g.explain(ctx, args[0], err, said.String())
 }
 
 // explain turns the end of a git process into an error with its words, nil when it
@@ -115,11 +115,8 @@ func (g *runner) clean(words string) string {
 	return strings.Join(lines, "; ")
 }
 
-// A tail keeps the start and the end of what is written to it.
-type tail struct {
-	head, rest []byte
-	cut        bool
-}
+// Words keep the start and the end of what is written to them.
+type words struct{ text []byte }
 
 // Bounds of the words kept of one process, in bytes.
 const (
@@ -127,24 +124,16 @@ const (
 	tailBytes = 4 << 10
 )
 
-func (t *tail) Write(p []byte) (int, error) {
-	n := len(p)
-	if room := headBytes - len(t.head); room > 0 {
-		room = min(room, len(p))
-		t.head = append(t.head, p[:room]...)
-		p = p[room:]
+func (w *words) Write(p []byte) (int, error) {
+	if w.text = append(w.text, p...); len(w.text) > 4*(headBytes+tailBytes) {
+		w.text = []byte(w.String())
 	}
-	t.rest = append(t.rest, p...)
-	if len(t.rest) > 2*tailBytes {
-		t.rest = append(t.rest[:0], t.rest[len(t.rest)-tailBytes:]...)
-		t.cut = true
-	}
-	return n, nil
+	return len(p), nil
 }
 
-func (t *tail) String() string {
-	if t.cut || len(t.rest) > tailBytes {
-		return string(t.head) + "\n...\n" + string(t.rest[max(0, len(t.rest)-tailBytes):])
+func (w *words) String() string {
+	if len(w.text) <= headBytes+tailBytes {
+		return string(w.text)
 	}
-	return string(t.head) + string(t.rest)
+	return string(w.text[:headBytes]) + "\n...\n" + string(w.text[len(w.text)-tailBytes:])
 }

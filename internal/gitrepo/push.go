@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
 	"slices"
 	"strings"
 
@@ -171,22 +170,14 @@ func (r *Repo) checkUpdate(ctx context.Context, u Update) error {
 	if u.Force {
 		return nil
 	}
-	return r.checkForward(ctx, u)
-}
-
-// checkForward refuses a New that does not descend from Old.
-func (r *Repo) checkForward(ctx context.Context, u Update) error {
-	_, err := r.git.output(ctx, nil, "merge-base", "--is-ancestor", u.Old, u.New)
-	var exit *exec.ExitError
+	forward, err := r.isAncestor(ctx, u.Old, u.New)
 	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &exit) && exit.ExitCode() == 1:
-		return fmt.Errorf("move %q from %s to %s, which does not descend from it: %w", u.Ref, u.Old, u.New, ErrMoved)
-	case errors.As(err, &exit):
+	case err != nil:
 		return fmt.Errorf("move %q from %s, which must be fetched first: %w", u.Ref, u.Old, err)
+	case !forward:
+		return fmt.Errorf("move %q from %s to %s, which does not descend from it: %w", u.Ref, u.Old, u.New, ErrMoved)
 	}
-	return err
+	return nil
 }
 
 // judgePush reads git's report of a failed push, one line for each ref: a mark,

@@ -312,7 +312,7 @@ func TestOldGit(t *testing.T) {
 		if err := os.WriteFile(program, []byte("#!/bin/sh\necho '"+text+"'\n"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		err := checkVersion(t.Context(), &runner{program: program, dir: folder})
+		_, err := findGit(t.Context(), program, folder, nil)
 		if (err == nil) != fine {
 			t.Errorf("%s: %v", text, err)
 		}

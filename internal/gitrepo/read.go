@@ -23,16 +23,16 @@ const MaxBlob = 4 << 20
 // newline. To "info NAME" only the line comes. What is not there is "NAME
 // missing".
 type reader struct {
-	cmd   *exec.Cmd
-	words *tail
-	in    io.WriteCloser
-	out   *bufio.Reader
-	kill  context.CancelFunc
+	cmd  *exec.Cmd
+	said *words
+	in   io.WriteCloser
+	out  *bufio.Reader
+	kill context.CancelFunc
 }
 
 func (r *Repo) startReader() (*reader, error) {
 	ctx, kill := context.WithCancel(r.life)
-	cmd, words := r.git.command(ctx, "cat-file", "--batch-command")
+	cmd, said := r.git.command(ctx, "cat-file", "--batch-command")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		kill()
@@ -46,7 +46,7 @@ func (r *Repo) startReader() (*reader, error) {
 		kill()
 		return nil, fmt.Errorf("start git cat-file: %w", err)
 	}
-	return &reader{cmd: cmd, words: words, in: in, out: bufio.NewReader(out), kill: kill}, nil
+	return &reader{cmd: cmd, said: said, in: in, out: bufio.NewReader(out), kill: kill}, nil
 }
 
 // Close ends the process. That it was stopped is no error.
@@ -105,7 +105,7 @@ func (r *Repo) withReader(ctx context.Context, ask func(*reader) error) (err err
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return r.git.explain(r.life, "cat-file", err, rd.words.String())
+	return r.git.explain(r.life, "cat-file", err, rd.said.String())
 }
 
 // ids asks from the side, since git stops reading while its answers wait.
@@ -304,7 +304,7 @@ func (r *Repo) list(ctx context.Context, rev string, yield func(gitpack.File, er
 	}
 	stop, cancel := context.WithCancel(ctx)
 	defer cancel()
-	cmd, words := r.git.command(stop, "ls-tree", "-r", "-z", "--full-tree", rev)
+	cmd, said := r.git.command(stop, "ls-tree", "-r", "-z", "--full-tree", rev)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -325,7 +325,7 @@ func (r *Repo) list(ctx context.Context, rev string, yield func(gitpack.File, er
 			return err
 		}
 	}
-	return r.git.explain(ctx, "ls-tree", cmd.Wait(), words.String())
+	return r.git.explain(ctx, "ls-tree", cmd.Wait(), said.String())
 }
 
 // parseFile reads "MODE TYPE ID<tab>PATH<nul>".

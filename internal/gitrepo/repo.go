@@ -1,6 +1,7 @@
 package gitrepo
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -94,11 +95,15 @@ func Open(ctx context.Context, o Options) (*Repo, error) {
 	if getenv == nil {
 		getenv = os.Getenv
 	}
-	git, err := findGit(ctx, o.Dir, baseEnvironment(getenv))
+	git, err := findGit(ctx, "git", o.Dir, baseEnvironment(getenv))
 	if err != nil {
 		return nil, err
 	}
-	r := &Repo{git: git, remote: remote, auth: o.Auth.clone(), notify: o.Notify, initial: cmp.Or(o.InitialBranch, "main"), filter: noTrees}
+	notify := o.Notify
+	if notify == nil {
+		notify = func(string) {}
+	}
+	r := &Repo{git: git, remote: remote, auth: o.Auth.clone(), notify: notify, initial: cmp.Or(o.InitialBranch, "main"), filter: noTrees}
 	r.life, r.end = context.WithCancel(ctx)
 	if err := r.prepare(ctx, o, getenv); err != nil {
 		return nil, errors.Join(err, r.Close())
@@ -227,7 +232,8 @@ func (r *Repo) Close() error {
 	}
 	errs = append(errs, r.login.Close())
 	r.login = nil
-	r.auth.wipe()
+	clear(r.auth.SSHKey)
+	clear(r.auth.Token)
 	r.git.env, r.config = nil, nil
 	return errors.Join(errs...)
 }
@@ -240,17 +246,8 @@ func (r *Repo) String() string { return r.remote.display }
 func (r *Repo) ForCommands() string { return r.remote.forGit }
 
 func (a Auth) clone() Auth {
-	return Auth{
-		SSHKey:     append([]byte(nil), a.SSHKey...),
-		KnownHosts: append([]byte(nil), a.KnownHosts...),
-		Token:      append([]byte(nil), a.Token...),
-		TokenUser:  a.TokenUser,
-	}
-}
-
-func (a Auth) wipe() {
-	clear(a.SSHKey)
-	clear(a.Token)
+	a.SSHKey, a.Token = bytes.Clone(a.SSHKey), bytes.Clone(a.Token)
+	return a
 }
 
 // The oldest git that we work with: Debian 12's.
@@ -261,30 +258,25 @@ const (
 
 var versionText = regexp.MustCompile(`git version (\d+)\.(\d+)`)
 
-// findGit finds the program and checks its version.
-func findGit(ctx context.Context, dir string, env []string) (runner, error) {
-	program, err := exec.LookPath("git")
+// findGit finds the program, and refuses one that is too old.
+func findGit(ctx context.Context, program, dir string, env []string) (runner, error) {
+	program, err := exec.LookPath(program)
 	if err != nil {
 		return runner{}, fmt.Errorf("find git %d.%d or newer: %w", oldestMajor, oldestMinor, err)
 	}
 	g := runner{program: program, dir: dir, env: env}
-	return g, checkVersion(ctx, &g)
-}
-
-// checkVersion refuses a git that is too old.
-func checkVersion(ctx context.Context, g *runner) error {
 	out, err := g.output(ctx, nil, "version")
 	if err != nil {
-		return err
+		return g, err
 	}
 	m := versionText.FindSubmatch(out)
 	if m == nil {
-		return fmt.Errorf("ask git for its version: it says %.60q", out)
+		return g, fmt.Errorf("ask git for its version: it says %.60q", out)
 	}
 	major, _ := strconv.Atoi(string(m[1])) // digits by the pattern
 	minor, _ := strconv.Atoi(string(m[2]))
 	if major < oldestMajor || major == oldestMajor && minor < oldestMinor {
-		return fmt.Errorf("use git %d.%d: version %d.%d or newer is needed", major, minor, oldestMajor, oldestMinor)
+		return g, fmt.Errorf("use git %d.%d: version %d.%d or newer is needed", major, minor, oldestMajor, oldestMinor)
 	}
-	return nil
+	return g, nil
 }
