@@ -66,7 +66,7 @@ func design() rules {
 			"internal/report":    {imports: internal("addresses", "index", "plain", "state", "status")},
 			"internal/setup":     {imports: append(internal("addresses", "bounded", "bucket", "gitpack", "gitrepo", "gitrepo/sshauth", "openpgp", "pace", "paste", "plain"), ".github/workflows")},
 			"internal/run": {imports: internal("allcabal", "bucket", "gitrepo", "hackage", "hashes", "health", "index", "mirror",
-				"openpgp", "page", "plain", "progress", "report", "state", "status", "selection", "tuf", "addresses")},
+				"openpgp", "page", "plain", "progress", "report", "state", "status", "selection", "tuf")},
 			"internal/cli": {imports: append(internal("allcabal", "bounded", "bucket", "bucket/open", "bucket/s3", "gitrepo", "gitrepo/sshauth", "hackage",
 				"mirror", "notify", "openpgp", "options", "pace", "paste", "plain", "probe", "progress", "report", "run", "secret", "selection", "setup", "state", "status", "temp", "tuf"), "testdata/demo")},
 			"internal/gitrepo/sshauth": {imports: internal("paste", "temp")},

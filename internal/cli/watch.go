@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,7 +51,7 @@ func syncWatching(ctx context.Context, o *options.Sync, env Env) (*report.Run, e
 		}
 		var run *report.Run
 		run, seen, err = syncOnce(ctx, o, env)
-		join(all, run)
+		all.Join(run)
 	}
 	return all, err
 }
@@ -127,43 +126,4 @@ func (e Env) pause(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// join adds a later run to what there is to tell: what came adds up, and of how
-// things stand the later word counts.
-func join(all, later *report.Run) {
-	since := later.Began.Sub(all.Began)
-	for _, p := range later.Phases {
-		all.Phases = append(all.Phases, report.Phase{Name: p.Name, Begin: since + p.Begin, End: since + p.End})
-	}
-	all.Took = since + later.Took
-	all.New = append(all.New, later.New...)
-	all.Revised = append(all.Revised, later.Revised...)
-	all.Revisions += later.Revisions
-	all.Bytes += later.Bytes
-	all.Deprecations = append(all.Deprecations, later.Deprecations...)
-	all.Repaired = append(all.Repaired, later.Repaired...)
-	all.Restored = append(all.Restored, later.Restored...)
-	all.Holds = cmp.Or(later.Holds, all.Holds)
-	all.Index, all.Left, all.Skipped = later.Index, later.Left, later.Skipped
-	all.Ledger, all.Expiries, all.Aborted = later.Ledger, later.Expiries, later.Aborted
-	// A run that was ended early may not have come to all of them.
-	for i, d := range later.Destinations[:min(len(later.Destinations), len(all.Destinations))] {
-		all.Destinations[i] = joined(all.Destinations[i], d)
-	}
-}
-
-// joined is join for a destination.
-func joined(before, later report.Destination) report.Destination {
-	later.Changed = later.Changed || before.Changed
-	later.Tarballs += before.Tarballs
-	later.Revisions += before.Revisions
-	later.Bytes += before.Bytes
-	later.Commits += before.Commits
-	later.Entries += before.Entries
-	later.Took += before.Took
-	if later.Commit == "" {
-		later.Commit = before.Commit
-	}
-	return later
 }

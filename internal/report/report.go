@@ -182,6 +182,43 @@ type Message struct {
 	Text  string `json:"text"`
 }
 
+// Join adds a later run to what there is to tell: what came adds up, and of how things
+// stand the later word counts.
+func (r *Run) Join(later *Run) {
+	since := later.Began.Sub(r.Began)
+	for _, p := range later.Phases {
+		r.Phases = append(r.Phases, Phase{Name: p.Name, Begin: since + p.Begin, End: since + p.End})
+	}
+	r.Took = since + later.Took
+	r.New = append(r.New, later.New...)
+	r.Revised = append(r.Revised, later.Revised...)
+	r.Revisions += later.Revisions
+	r.Bytes += later.Bytes
+	r.Deprecations = append(r.Deprecations, later.Deprecations...)
+	r.Repaired = append(r.Repaired, later.Repaired...)
+	r.Restored = append(r.Restored, later.Restored...)
+	r.Holds = cmp.Or(later.Holds, r.Holds)
+	r.Index, r.Left, r.Skipped = later.Index, later.Left, later.Skipped
+	r.Ledger, r.Expiries, r.Aborted = later.Ledger, later.Expiries, later.Aborted
+	// A run that was ended early may not have come to all of them.
+	for i, d := range later.Destinations[:min(len(later.Destinations), len(r.Destinations))] {
+		r.Destinations[i] = r.Destinations[i].joined(d)
+	}
+}
+
+// joined is Join for a destination.
+func (d Destination) joined(later Destination) Destination {
+	later.Changed = later.Changed || d.Changed
+	later.Tarballs += d.Tarballs
+	later.Revisions += d.Revisions
+	later.Bytes += d.Bytes
+	later.Commits += d.Commits
+	later.Entries += d.Entries
+	later.Took += d.Took
+	later.Commit = cmp.Or(later.Commit, d.Commit)
+	return later
+}
+
 // Changed reports whether anything was written anywhere.
 func (r *Run) Changed() bool {
 	return slices.ContainsFunc(r.Destinations, func(d Destination) bool { return d.Changed })

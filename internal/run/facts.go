@@ -4,13 +4,10 @@ import (
 	"cmp"
 	"context"
 	"math"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
-	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
 	"github.com/hackage-mirror/hackage-mirror/internal/health"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
@@ -26,7 +23,7 @@ func (r *syncer) status(ctx context.Context, st *standing, outcome report.Outcom
 	stored := s.bucket.Stored()
 	out := &status.Status{
 		Version: status.Version, Health: st.word, Sentence: st.sentence, Tool: r.Tool,
-		Upstream: webAddress(r.Address), PublicURL: webAddress(s.publicURL), Packages: r.Packages,
+		Upstream: health.WebAddress(r.Address), PublicURL: health.WebAddress(s.publicURL), Packages: r.Packages,
 		Nonce:   r.nonce(s),
 		Checked: notAfter(former.Checked, now), Changed: notAfter(former.Changed, now),
 		Run: status.Run{
@@ -44,8 +41,8 @@ func (r *syncer) status(ctx context.Context, st *standing, outcome report.Outcom
 		out.Changed = now
 	}
 	out.Index = r.publicIndex(s, former)
-	err := r.chronicle(ctx, s, former, out, now)
-	if here := health.ToCome(st.left, out.Holds.Releases-int64(out.Pending)); st.left > 0 && counted(out.Holds) {
+	err := r.recount(ctx, s, former, out, now)
+	if here := health.ToCome(st.left, out.Holds.Releases-int64(out.Pending)); st.left > 0 && health.Counted(out.Holds) {
 		out.Sentence = strings.Replace(out.Sentence, health.ToCome(st.left, -1), here, 1)
 	}
 	return out, err
@@ -65,38 +62,6 @@ func notAfter(told, now time.Time) time.Time {
 		return time.Time{}
 	}
 	return told.UTC()
-}
-
-// webAddress returns an address of the web without what may be secret; "" for any
-// other, such as a folder of this machine.
-func webAddress(text string) string {
-	u, ok := addresses.Web(text)
-	if !ok {
-		return ""
-	}
-	return addresses.Public(u)
-}
-
-// remoteAddress is webAddress for a repository, which may be one over ssh. A
-// user's name is left out.
-func remoteAddress(name string) string {
-	_, ok := addresses.ParseGit(name)
-	if u, err := url.Parse(name); ok && err == nil && u.Host != "" {
-		return addresses.Public(u)
-	} else if !ok {
-		return ""
-	}
-	return name[strings.LastIndex(name, "@")+1:]
-}
-
-// keyPage returns where a repository's host shows the branch that has the public key,
-// if it is GitHub or a host of its kind; "" for any other.
-func keyPage(address, github string) string {
-	g, ok := addresses.ParseGit(address)
-	if !ok || !slices.Contains([]string{"https://github.com", github}, "https://"+g.Host) {
-		return ""
-	}
-	return g.Web() + "/tree/" + allcabal.DisplayBranch
 }
 
 // publicIndex says how far a bucket is.
@@ -153,12 +118,12 @@ func (r *syncer) publicRepositories() []status.Repository {
 			continue
 		}
 		kind, _, _ := strings.Cut(s.kind, "-")
-		one := status.Repository{Kind: kind, Address: remoteAddress(s.name), Branch: r.Branch, Tag: r.Tag}
+		one := status.Repository{Kind: kind, Address: health.RemoteAddress(s.name), Branch: r.Branch, Tag: r.Tag}
 		if s.repo != nil {
 			one.Commit, one.State = s.repo.Head(), s.State().Position.Time
 		}
 		if r.Signer != nil {
-			one.Fingerprint, one.KeyPage = r.Signer.Fingerprint(), keyPage(one.Address, r.GitHub)
+			one.Fingerprint, one.KeyPage = r.Signer.Fingerprint(), health.KeyPage(one.Address, r.GitHub)
 		}
 		if s.err != nil {
 			one.Error = "The last run could not bring it up to date."

@@ -5,13 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/health"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/page"
@@ -65,7 +64,7 @@ func (r *syncer) tellReaders(ctx context.Context, run *report.Run, aborted error
 	}
 	_ = group.Wait() // which says what went wrong
 	for _, st := range all {
-		if told := cmp.Or(st.now, st.site.former); told != nil && counted(told.Holds) {
+		if told := cmp.Or(st.now, st.site.former); told != nil && health.Counted(told.Holds) {
 			run.Holds = &told.Holds
 			return
 		}
@@ -223,7 +222,7 @@ func (r *syncer) render(ctx context.Context, st *standing) ([]mirror.File, error
 		changed = append(changed, st.site.lost(ctx, same, tellingPuts-2-len(changed))...)
 	}
 	if at := st.site.bucket.Stored().Position; r.hasWhole(st.site) && r.whole.To.Length == at.Length {
-		changed = append(changed, mirror.File(page.Names(newestVersions(r.whole))))
+		changed = append(changed, mirror.File(page.Names(health.NewestVersions(r.whole))))
 	}
 	return append(changed, mirror.File{Key: status.Key, Type: "application/json", CacheControl: "public, no-transform, max-age=60", Body: st.now.JSON()}), nil
 }
@@ -247,22 +246,4 @@ func (s *Target) lost(ctx context.Context, files []mirror.File, most int) (lost 
 		}
 	}
 	return lost
-}
-
-// newestVersions returns the highest version of each package.
-func newestVersions(tail *index.Delta) map[string]string {
-	newest := map[string]string{}
-	for release, news := range tail.Changes {
-		if news.Cabals > 0 && compareVersions(release.Version, newest[release.Package]) > 0 {
-			newest[release.Package] = release.Version
-		}
-	}
-	return newest
-}
-
-// compareVersions orders versions as Haskell does: number by number.
-func compareVersions(a, b string) int {
-	return slices.CompareFunc(strings.Split(a, "."), strings.Split(b, "."), func(x, y string) int {
-		return cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(x, y)) // no number begins with a zero
-	})
 }

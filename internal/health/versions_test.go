@@ -1,4 +1,4 @@
-package run
+package health
 
 import (
 	"testing"
@@ -13,7 +13,7 @@ func TestHighestVersions(t *testing.T) {
 		tail.Changes[index.Release{Package: "a", Version: v}] = &index.ReleaseChanges{Cabals: 1}
 	}
 	tail.Changes[index.Release{Package: "a", Version: "2"}] = &index.ReleaseChanges{} // without a .cabal file
-	if got := newestVersions(tail)["a"]; got != "1.10.0" {
+	if got := NewestVersions(tail)["a"]; got != "1.10.0" {
 		t.Errorf("the highest version is %q", got)
 	}
 }

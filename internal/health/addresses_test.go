@@ -1,4 +1,4 @@
-package run
+package health
 
 import "testing"
 
@@ -9,7 +9,7 @@ func TestKeyPages(t *testing.T) {
 		"ssh://github.com:22/o/r": "https://github.com/o/r/tree/display", "https://github.example/o/r": "https://github.example/o/r/tree/display",
 		"https://codeberg.org/o/r": "", "codeberg.org:o/r": "", "": "",
 	} {
-		if got := keyPage(address, "https://github.example"); got != want {
+		if got := KeyPage(address, "https://github.example"); got != want {
 			t.Errorf("the key of %q is looked for at %q, want %q", address, got, want)
 		}
 	}
@@ -22,7 +22,7 @@ func TestAddressesForEverybody(t *testing.T) {
 		"github.com:o/r.git": "github.com:o/r.git", "git@h.example:o/r": "h.example:o/r", "ssh://git@h.example:22/o/r": "ssh://h.example:22/o/r",
 		"/srv/mirror.git": "", "./x": "", `C:\mirror`: "", "file:///srv/x": "", "": "", "s3://bucket/x": "", "https://": "",
 	} {
-		if got := remoteAddress(name); got != want {
+		if got := RemoteAddress(name); got != want {
 			t.Errorf("%q is told as %q, want %q", name, got, want)
 		}
 	}
