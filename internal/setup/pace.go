@@ -110,72 +110,53 @@ func (s *Setup) chainFiles() (paths []string, err error) {
 	return paths, nil
 }
 
-// paceSteps say how what paces the workflow is set up.
-func (s *Setup) paceSteps(*state) []step {
-	repo := " --repo " + s.Repository
-	switch s.Pace {
+// addPace says how what paces the workflow is set up.
+func (l *checklist) addPace() {
+	repo := " --repo " + l.Repository
+	switch l.Pace {
 	case Outside:
-		return []step{{
-			"Have a scheduler outside GitHub send this request each five minutes, with a token that has only \"Actions: Read and write\" on " + s.Repository + ":",
-			[]string{
-				"POST https://api.github.com/repos/" + s.Repository + "/actions/workflows/" + filepath.Base(s.File) + "/dispatches",
-				"Authorization: Bearer TOKEN",
-				`{"ref":"` + s.branch() + `"}`,
-			},
-			"The ref is the repository's default branch. Make the token at https://github.com/settings/personal-access-tokens/new. Ready for Amazon EventBridge, systemd and hosted crons: " + docs + "pace.md#outside",
-		}}
+		l.add("Have a scheduler outside GitHub send this request each five minutes, with a token that has only \"Actions: Read and write\" on "+l.Repository+":",
+			"The ref is the repository's default branch. Make the token at https://github.com/settings/personal-access-tokens/new. Ready for Amazon EventBridge, systemd and hosted crons: "+docs+"pace.md#outside",
+			"POST https://api.github.com/repos/"+l.Repository+"/actions/workflows/"+filepath.Base(l.File)+"/dispatches",
+			"Authorization: Bearer TOKEN",
+			`{"ref":"`+l.branch()+`"}`)
 	case Chain:
-		return []step{{
-			"Make the environment whose wait timer is the pace, in minutes (10 at least), and start the chain. It is for public repositories: in private ones most plans ignore the timer, and then the chain stops:",
-			[]string{
-				"gh api --method PUT repos/" + s.Repository + "/environments/pace -F wait_timer=30",
-				"gh variable set PACE" + repo + " --body " + Chain,
-				"gh workflow run pace.yml" + repo,
-			},
-			"If an earlier chain was ended here, before the last one: gh workflow enable pace.yml" + repo + "\n    What it gives, costs and risks: " + docs + "pace.md#" + Chain,
-		}}
+		l.add("Make the environment whose wait timer is the pace, in minutes (10 at least), and start the chain. It is for public repositories: in private ones most plans ignore the timer, and then the chain stops:",
+			"If an earlier chain was ended here, before the last one: gh workflow enable pace.yml"+repo+"\n    What it gives, costs and risks: "+docs+"pace.md#"+Chain,
+			"gh api --method PUT repos/"+l.Repository+"/environments/pace -F wait_timer=30",
+			"gh variable set PACE"+repo+" --body "+Chain,
+			"gh workflow run pace.yml"+repo)
 	}
-	return nil
 }
 
 // branch is the default one of the repository, as far as this folder knows.
 func (s *Setup) branch() string { return cmp.Or(s.Here.Branch, "main") }
 
-// runnerSteps say where the runner of one's own comes from.
-func (s *Setup) runnerSteps(*state) []step {
-	if s.Pace != Watch {
-		return nil
+// addRunner says where the runner of one's own comes from.
+func (l *checklist) addRunner() {
+	if l.Pace == Watch {
+		l.add("Register a runner of your own for "+l.Repository+", on which the mirror may stay. It needs bash, curl and git:",
+			"At https://github.com/"+l.Repository+"/settings/actions/runners/new. What it gives, costs and risks: "+docs+"pace.md#"+Watch)
 	}
-	return []step{{
-		"Register a runner of your own for " + s.Repository + ", on which the mirror may stay. It needs bash, curl and git:",
-		nil,
-		"At https://github.com/" + s.Repository + "/settings/actions/runners/new. What it gives, costs and risks: " + docs + "pace.md#" + Watch,
-	}}
 }
 
-// formerSteps end what another pace left behind.
-func (s *Setup) formerSteps(st *state) []step {
-	repo := " --repo " + s.Repository
-	var all []step
-	if s.Pace != Watch && (st.settings[watchVariable] == watchFor || s.Former == Watch && !s.GH) {
-		all = append(all, step{"Have runs no longer stay, which they should not do on GitHub's own machines:", []string{"gh variable delete " + watchVariable + repo}, ""})
+// addFormer ends what another pace left behind.
+func (l *checklist) addFormer() {
+	repo := " --repo " + l.Repository
+	if l.Pace != Watch && (l.settings[watchVariable] == watchFor || l.Former == Watch && !l.GH) {
+		l.add("Have runs no longer stay, which they should not do on GitHub's own machines:", "", "gh variable delete "+watchVariable+repo)
 	}
-	left, err := s.chainFiles()
-	if s.Pace == Chain || err != nil || len(left) == 0 {
-		return all
+	left, err := l.chainFiles()
+	if l.Pace == Chain || err != nil || len(left) == 0 {
+		return
 	}
 	remove := "git rm"
 	for _, path := range left {
 		remove += " " + plain.ShellWord(path)
 	}
-	return append(all, step{
-		"End the chain that was set up before:",
-		[]string{
-			"gh workflow disable pace.yml" + repo,
-			remove,
-			"gh variable delete PACE" + repo,
-			"gh api --method DELETE repos/" + s.Repository + "/environments/pace",
-		},
-		"Commit and push this as well.",
-	})
+	l.add("End the chain that was set up before:", "Commit and push this as well.",
+		"gh workflow disable pace.yml"+repo,
+		remove,
+		"gh variable delete PACE"+repo,
+		"gh api --method DELETE repos/"+l.Repository+"/environments/pace")
 }

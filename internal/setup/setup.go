@@ -72,7 +72,7 @@ func (s *Setup) Do(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if _, err := io.WriteString(s.Out, s.checklist(st)); err != nil {
+	if _, err := io.WriteString(s.Out, (&checklist{Setup: s, state: st}).String()); err != nil {
 		return err
 	}
 	if len(st.failed) > 0 {
