@@ -1,11 +1,13 @@
 package hackage
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -175,6 +177,11 @@ func (u *Upstream) round(ctx context.Context, knownRoots func() []*tuf.Root, see
 		return nil, err
 	}
 	v := verification{u: u, seen: seen, fresh: fresh, now: u.asOf()}
+	if !fresh {
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		v.ahead = map[string]func() ([]byte, error){snapshotFile: u.askOnce(ctx, snapshotFile), mirrorsFile: u.askOnce(ctx, mirrorsFile)}
+	}
 	known := knownRoots()
 	// A root that is known already saves asking for it: the snapshot tells
 	// whether upstream has another one.
@@ -206,6 +213,28 @@ func (u *Upstream) Ahead(ctx context.Context) {
 	raw, got, err := u.fetchBytes(ctx, request{key: timestampFile, limit: tuf.MaxTimestamp})
 	answer := func() ([]byte, fetched, error) { return raw, got, err }
 	u.ahead.Store(&answer)
+}
+
+// maxAhead bounds what is asked for before a signed length is known.
+const maxAhead = 64 << 10
+
+// askOnce asks for a file while what signs it is not here yet, and once only. What
+// does not come is then asked for in the usual way; the only error is a denial.
+func (u *Upstream) askOnce(ctx context.Context, key string) func() ([]byte, error) {
+	var content bytes.Buffer
+	var denied *denial
+	done := make(chan struct{})
+	go func() { // ended by its context
+		defer close(done)
+		_, err := u.attempt(ctx, request{key: key, limit: maxAhead}, func() io.Writer { return &content })
+		errors.As(err, &denied)
+	}()
+	return func() ([]byte, error) {
+		if <-done; denied != nil {
+			return nil, fmt.Errorf("fetch %s: %w", u.src.name(key), denied)
+		}
+		return content.Bytes(), nil
+	}
 }
 
 // timestamp fetches timestamp.json, or returns ErrUnchanged.

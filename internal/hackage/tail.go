@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
@@ -112,22 +114,28 @@ func (u *Upstream) indexTail(ctx context.Context, m *Metadata, dir string, have 
 	}
 	defer func() { _ = root.Close() }()
 	info, _ := m.Snapshot.IndexTar()
-	file, err := u.tarTail(ctx, info, root, have.Tar)
-	if err != nil {
-		return nil, err
+	ix := &Index{From: have.Tar, size: info.Length - have.Tar.Length, info: info, rest: newRest(u, m, dir)}
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() (err error) {
+		ix.tar, err = u.tarTail(ctx, info, root, have.Tar)
+		return err
+	})
+	if have.NeedGz {
+		both.Go(func() (err error) {
+			ix.packed, err = u.gzTail(ctx, m, root, have.Gz)
+			return err
+		})
 	}
-	ix := &Index{
-		From: have.Tar, tar: file, size: info.Length - have.Tar.Length, info: info,
-		rest: newRest(u, m, dir),
-	}
-	if !have.NeedGz {
+	if err = both.Wait(); err == nil {
 		return ix, nil
 	}
-	ix.packed, err = u.gzTail(ctx, m, root, have.Gz)
-	if err != nil {
-		return nil, errors.Join(err, file.Close(), root.RemoveAll(tarTailFile))
+	if ix.tar != nil {
+		err = errors.Join(err, ix.tar.Close(), root.RemoveAll(tarTailFile))
 	}
-	return ix, nil
+	if ix.packed != nil {
+		err = errors.Join(err, ix.packed.Close(), root.RemoveAll(gzTailFile))
+	}
+	return nil, err
 }
 
 // tarTail fetches what follows a position, and reads it once: the entries must

@@ -58,13 +58,12 @@ type Bucket struct {
 	share      func(index.Release) bool // the releases that are this run's business
 	smallIndex int64                    // the constant, but in tests
 	root       readFile                 // its root.json as the run began, if that was read
-	claim      claim
-	nonce      string      // of the claim
-	stored     state.State // what the store has
-	etag       string      // of that
-	known      bool        // the store has a state that can be read
-	saved      time.Time   // when it was put last
-	told       state.Told  // of which readers were told, for the next state that is put
+	nonce      string                   // of the claim
+	stored     state.State              // what the store has
+	etag       string                   // of that
+	known      bool                     // the store has a state that can be read
+	saved      time.Time                // when it was put last
+	told       state.Told               // of which readers were told, for the next state that is put
 
 	overwrite bool           // what the bucket holds gives way to the index
 	start     index.Position // where the run took the bucket up
@@ -78,6 +77,7 @@ type Bucket struct {
 	before func() (map[index.Release]int, error)
 
 	mu       sync.Mutex // guards what follows, and the state's Pointers
+	claim    *claim     // nil before it is begun
 	broken   error      // the first error that is not of one release
 	stats    Stats
 	refused  map[index.Release]error // tarballs the bucket holds with other bytes

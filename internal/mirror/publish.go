@@ -81,7 +81,7 @@ func (pub *publishing) publish(ctx context.Context) error {
 		return nil
 	}
 	if pub.inPlace == nil {
-		if err := pub.readInPlace(ctx); err != nil {
+		if err := pub.readInPlace(ctx, func() {}); err != nil {
 			return err
 		}
 	}
@@ -109,15 +109,17 @@ const (
 	mirrorsFile = "mirrors.json"
 )
 
-// readInPlace reads what is in place of the files that seldom change, and then sees
-// that nobody else has claimed the bucket. The root may have been read as the run
-// began.
-func (pub *publishing) readInPlace(ctx context.Context) error {
+// readInPlace reads what is in place of the files that seldom change, and then sees,
+// when other looks at the bucket are over too, that nobody else has claimed it. The
+// root may have been read as the run began.
+func (pub *publishing) readInPlace(ctx context.Context, wait func()) error {
 	files := []readFile{pub.root, {}}
-	err := concurrently(ctx, 3, func(ctx context.Context, i int) (err error) {
+	err := concurrently(ctx, 4, func(ctx context.Context, i int) (err error) {
 		switch {
 		case i == 2:
 			err = pub.Acquire(ctx)
+		case i == 3:
+			wait()
 		case files[i].etag == "":
 			files[i], err = pub.readSmall(ctx, []string{rootFile, mirrorsFile}[i], tuf.MaxRoot)
 		}

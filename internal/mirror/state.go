@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"sync"
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
@@ -26,7 +25,7 @@ func (b *Bucket) Load(ctx context.Context) (state.State, error) {
 	there, err := b.readState(ctx, b.key)
 	b.etag, b.stored = there.etag, there.file.State
 	b.known = err == nil && there.etag != ""
-	b.claim.made, b.claim.err, b.saved = false, nil, time.Time{}
+	b.claim, b.saved = nil, time.Time{}
 	if err != nil {
 		return state.State{}, err
 	}
@@ -92,9 +91,8 @@ func (b *Bucket) readState(ctx context.Context, key string) (stateFile, error) {
 // So whoever claims later finds each pointer of an earlier run in place, or that
 // run's put fails. Who is overtaken stops; who is not puts his own over it.
 type claim struct {
-	mu   sync.Mutex // guards what follows
-	made bool
-	err  error // why it could not be made
+	done chan struct{} // closed when it is made, or could not be
+	err  error         // why it could not
 }
 
 // Acquire makes the claim, once. It puts the state that was read in its own place,
@@ -103,31 +101,41 @@ type claim struct {
 // run that finds the state so publishes all of it anew. A folder is locked from here
 // on. A bucket that cannot be written is found out by this.
 func (b *Bucket) Acquire(ctx context.Context) error {
-	b.claim.mu.Lock()
-	defer b.claim.mu.Unlock()
-	if b.claim.made || b.claim.err != nil {
-		return b.claim.err
+	b.mu.Lock()
+	c, another := b.claim, b.claim != nil
+	if !another {
+		c = &claim{done: make(chan struct{})}
+		b.claim = c
 	}
+	b.mu.Unlock()
+	if another { // which need not be tried again
+		<-c.done
+		return c.err
+	}
+	defer close(c.done)
 	b.told.Health = ""
 	claimed := b.stored
 	claimed.Nonce, claimed.Seen.Index = rand.Text(), ""
 	b.nonce = claimed.Nonce
-	// The others who wait here need not try for themselves.
 	size, err := b.putState(ctx, claimed)
 	if errors.Is(err, bucket.ErrConflict) && b.onlyTold(ctx) {
 		claimed.Notified = b.stored.Notified
 		size, err = b.putState(ctx, claimed)
 	}
 	b.count(0, 0, size)
-	b.claim.made, b.claim.err = err == nil, err
+	c.err = err
 	return err
 }
 
 // claimed reports whether the run has made its claim.
 func (b *Bucket) claimed() bool {
-	b.claim.mu.Lock()
-	defer b.claim.mu.Unlock()
-	return b.claim.made
+	b.mu.Lock()
+	c := b.claim
+	b.mu.Unlock()
+	if c != nil {
+		<-c.done
+	}
+	return c != nil && c.err == nil
 }
 
 // saveState puts what the bucket is at by now in the place of the state that this

@@ -230,7 +230,7 @@ func (w *BucketWriter) endBatch(ctx context.Context, end batchEnd) error {
 	if end.publish != nil {
 		pub = &publishing{Bucket: b, Publication: *end.publish, index: w.index}
 		if w.acquiring {
-			ahead.Go(func() error { w.asking.Wait(); return pub.readInPlace(ctx) })
+			ahead.Go(func() error { return pub.readInPlace(ctx, w.asking.Wait) })
 		}
 	}
 	_ = w.puts.Wait() // its errors are the bucket's

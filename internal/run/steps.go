@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -316,6 +317,22 @@ func (r *syncer) input(s *Target, deprecated []byte) allcabal.Input {
 		Deprecated: deprecated, Selected: r.Take, Packages: r.Packages,
 		Done: func() { r.Progress.Add(1, 0, "") },
 	}
+}
+
+// askForDeprecated begins to read upstream's list of deprecated packages, which is
+// needed later, while the index comes. Stop ends that.
+func (r *syncer) askForDeprecated(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	r.deprecated = sync.OnceValues(func() ([]byte, error) { return r.readDeprecated(ctx) })
+	var group errgroup.Group
+	forHashes := slices.ContainsFunc(r.repositories(), func(s *Target) bool { return s.kind == HashesKind })
+	if forHashes || r.publishes() && len(r.buckets()) > 0 {
+		group.Go(func() error {
+			_, _ = r.deprecated() // which says what went wrong, if anything did
+			return nil
+		})
+	}
+	return func() { cancel(); _ = group.Wait() }
 }
 
 // readDeprecated returns upstream's list of deprecated packages, nil if there is

@@ -10,7 +10,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -163,7 +162,6 @@ func (r *syncer) begin(ctx context.Context) (err error) {
 // run is the order of things: metadata, index, tarballs and .cabal files,
 // repositories, and last what makes it known.
 func (r *syncer) run(ctx context.Context) error {
-	r.deprecated = sync.OnceValues(func() ([]byte, error) { return r.readDeprecated(ctx) })
 	r.Progress.Note(r.intent())
 	end := r.timeline.begin("states")
 	r.readStates(ctx)
@@ -208,6 +206,7 @@ func (r *syncer) readStates(ctx context.Context) {
 // advance brings the sites to the end of the index. The buckets and the
 // repositories go on concurrently once all tarballs have come.
 func (r *syncer) advance(ctx context.Context) error {
+	defer r.askForDeprecated(ctx)()
 	end := r.timeline.begin("index")
 	err := r.readIndex(ctx)
 	end()
