@@ -333,15 +333,18 @@ func seal(file *os.File, out *bufio.Writer, objects int) (sum [sha1.Size]byte, e
 
 // rename gives the pack its name. The index comes last: by that git knows it.
 func (w *Writer) rename(written string, sum [sha1.Size]byte) error {
-	name := filepath.Join(w.folder, fmt.Sprintf("pack-%x", sum))
-	index := written + ".idx"
-	if err := os.WriteFile(index, packIndex(w.entries.list, sum), 0o400); err != nil {
+	index, err := os.OpenFile(written+".idx", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o400)
+	if err != nil {
 		return err
 	}
-	if err := os.Rename(written, name+".pack"); err != nil {
-		return errors.Join(err, os.Remove(index))
+	name := filepath.Join(w.folder, fmt.Sprintf("pack-%x", sum))
+	if err = errors.Join(writeIndex(index, w.entries.list, sum), index.Close()); err == nil {
+		err = os.Rename(written, name+".pack")
 	}
-	return os.Rename(index, name+".idx")
+	if err != nil {
+		return errors.Join(err, os.Remove(index.Name()))
+	}
+	return os.Rename(index.Name(), name+".idx")
 }
 
 // Close gives up what was not finished.
