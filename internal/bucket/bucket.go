@@ -12,7 +12,8 @@
 //   - What arrives is what was declared: Put compares the body with the size
 //     and the SHA-256 of its Object and stores nothing else.
 //   - A condition holds at the instant the object appears, also against other
-//     writers; where a server has no conditions, Guards says so.
+//     writers; where a server has no conditions, a look before each put stands in,
+//     which a person is told.
 //   - What a store says of an object in place proves nothing, for who can write
 //     there can make it up. So nothing of that leaves a store but a size and an
 //     ETag; who must know the content reads it.
@@ -21,13 +22,11 @@
 package bucket
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 )
 
 // A Bucket maps keys to objects. Its methods may be called at the same time.
@@ -65,11 +64,6 @@ type Bucket interface {
 	// next put with IfMatch.
 	Put(ctx context.Context, key string, o Object, c Condition) (Info, error)
 
-	// Guards reports whether conditions hold against other writers too, as far
-	// as that is known. It is false only of a server that was found to have no
-	// conditions: there a look before each put stands in for them.
-	Guards() bool
-
 	// Read returns how often an object was read so far, and how many bytes that
 	// were.
 	Read() (objects int, bytes int64)
@@ -102,20 +96,6 @@ type Info struct {
 // are an object that was damaged or changed since.
 type Sayer interface {
 	Said() [sha256.Size]byte
-}
-
-// Holds reports whether a bucket has an object with this very content, by
-// reading it.
-func Holds(ctx context.Context, b Bucket, key string, content []byte) (bool, error) {
-	body, _, err := b.Get(ctx, key)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	have, err := io.ReadAll(io.LimitReader(body, int64(len(content))+1))
-	return bytes.Equal(have, content), errors.Join(err, body.Close())
 }
 
 // Errors that callers branch on.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"hash/crc64"
 	"io/fs"
 	"testing"
 
@@ -13,15 +12,12 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 )
 
-// nvme is the polynomial of CRC-64/NVME, with its bits in the order of Go's.
-const nvme = 0x9a6c9329ac4bc9b5
-
 // BaseOf returns the Base that is all of content, whose length is a multiple of
 // 64.
 func BaseOf(content []byte) bucket.Base {
 	h := sha256.New()
 	h.Write(content)
-	return bucket.Base{Prefix: midstate.Of(h), CRC64: crc64.Checksum(content, crc64.MakeTable(nvme))}
+	return bucket.Base{Prefix: midstate.Of(h), CRC64: bucket.CRC64(0, content)}
 }
 
 // NewObjectOn returns the object that holds content, of which the first length

@@ -2,6 +2,7 @@ package buckettest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -64,10 +65,6 @@ type Memory struct {
 	// test. For Get and Head only the error counts.
 	Hook func(op Op, key string) (apply bool, err error)
 
-	// Unguarded is what a server without conditions says of itself; set it while
-	// no operation runs. Conditions are kept all the same.
-	Unguarded bool
-
 	// ByContent makes an ETag of the content alone, as S3 does of small objects: a
 	// content that comes back is the version that it was. Set it before the first
 	// put.
@@ -96,9 +93,6 @@ func NewMemory(t Reporter, rules Rules) *Memory {
 
 // String implements bucket.Bucket.
 func (m *Memory) String() string { return "bucket in memory" }
-
-// Guards implements bucket.Bucket.
-func (m *Memory) Guards() bool { return !m.Unguarded }
 
 // Read implements bucket.Bucket.
 func (m *Memory) Read() (objects int, bytes int64) {
@@ -166,14 +160,12 @@ func (m *Memory) Put(ctx context.Context, key string, o bucket.Object, c bucket.
 	m.t.Helper()
 	apply, fault := m.call(ctx, Put, key)
 	var info bucket.Info
+	var err error
 	if apply {
-		var err error
-		if info, err = m.put(ctx, key, o, c); err != nil {
-			return bucket.Info{}, fmt.Errorf("put %q into %s: %w", key, m, err)
-		}
+		info, err = m.put(ctx, key, o, c)
 	}
-	if fault != nil {
-		return bucket.Info{}, fmt.Errorf("put %q into %s: %w", key, m, fault)
+	if err = cmp.Or(err, fault); err != nil {
+		return bucket.Info{}, fmt.Errorf("put %q: %w", key, err)
 	}
 	return info, nil
 }

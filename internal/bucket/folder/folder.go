@@ -127,9 +127,6 @@ func (f *Bucket) Close() error {
 	return nil
 }
 
-// Guards implements Bucket: the lock keeps all others out.
-func (f *Bucket) Guards() bool { return true }
-
 // Head implements Bucket.
 func (f *Bucket) Head(ctx context.Context, key string) (bucket.Info, error) {
 	body, info, err := f.Get(ctx, key)

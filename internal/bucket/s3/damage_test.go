@@ -35,7 +35,7 @@ func TestDamagedObjectIsOneWithOtherBytes(t *testing.T) {
 	if said, ok := body.(bucket.Sayer); !ok || said.Said() != sha256.Sum256(content) {
 		t.Error("reading it does not tell what was put")
 	}
-	if same, err := bucket.Holds(t.Context(), store, "key", content); same || err != nil {
+	if same, err := holds(t, store, "key", content); same || err != nil {
 		t.Errorf("it holds what was put: %t, %v", same, err)
 	}
 	if _, err := store.Put(t.Context(), "key", bucket.NewObject(content), bucket.IfAbsent()); !errors.Is(err, bucket.ErrDiffers) {
@@ -44,7 +44,7 @@ func TestDamagedObjectIsOneWithOtherBytes(t *testing.T) {
 	if _, err := store.Put(t.Context(), "key", bucket.NewObject(content), bucket.IfMatch(info.ETag)); err != nil {
 		t.Errorf("a put over it ends with %v", err)
 	}
-	if same, err := bucket.Holds(t.Context(), store, "key", content); !same || err != nil {
+	if same, err := holds(t, store, "key", content); !same || err != nil {
 		t.Errorf("the put left in place what was damaged: %v", err)
 	}
 }

@@ -105,7 +105,7 @@ func TestFaultsOfAPutOnABase(t *testing.T) {
 					if _, err := b.Put(t.Context(), "k", buckettest.NewObjectOn(8*mebi-1024, after), bucket.Always()); err != nil {
 						t.Errorf("put once more: %v", err)
 					}
-					if same, err := bucket.Holds(t.Context(), others, "k", after); err != nil || !same {
+					if same, err := holds(t, others, "k", after); err != nil || !same {
 						t.Errorf("it is not what was put: %v", err)
 					}
 				})

@@ -26,18 +26,19 @@ func (b *Bucket) Put(ctx context.Context, key string, o bucket.Object, c bucket.
 	if err != nil {
 		return bucket.Info{}, err
 	}
-	if err = o.Check(ctx, c); err == nil {
-		var info bucket.Info
-		if info, err = b.put(ctx, name, o, c); err == nil {
-			return info, nil
-		}
+	info, err := b.put(ctx, name, o, c)
+	if err != nil {
+		return bucket.Info{}, fmt.Errorf("put %q: %w", key, err)
 	}
-	return bucket.Info{}, fmt.Errorf("put %q: %w", key, err)
+	return info, nil
 }
 
 // put is the one way by which an object gets in. The server keeps the condition, or a
 // look does in its place.
 func (b *Bucket) put(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
+	if err := o.Check(ctx, c); err != nil {
+		return bucket.Info{}, err
+	}
 	if c == bucket.Always() {
 		return b.write(ctx, name, o, c)
 	}
@@ -46,7 +47,7 @@ func (b *Bucket) put(ctx context.Context, name string, o bucket.Object, c bucket
 		return bucket.Info{}, err
 	}
 	defer release()
-	if !b.Guards() || strings.HasPrefix(c.ETag(), noETag) {
+	if b.conditions.state.Load() == conditionsLacking || strings.HasPrefix(c.ETag(), noETag) {
 		return b.putAfterLook(ctx, name, o, c)
 	}
 	if b.full && c == bucket.IfAbsent() || o.Rest() > b.part {

@@ -97,9 +97,6 @@ func (b *Bucket) String() string { return b.address.String() }
 // Close implements Store. There is nothing to lose.
 func (b *Bucket) Close() error { return nil }
 
-// Guards implements Bucket.
-func (b *Bucket) Guards() bool { return b.conditions.state.Load() != conditionsLacking }
-
 // name returns the name that the object of a key has in the bucket.
 func (b *Bucket) name(key string) (string, error) {
 	if err := bucket.CheckKey(key); err != nil {

@@ -97,9 +97,6 @@ func TestLackIsToldOnce(t *testing.T) {
 			}
 			put(t, b, "pointer", "two", bucket.Always())
 			n.expect(t, want...)
-			if b.Guards() != (name != "no conditions" && name != "conditions ignored") {
-				t.Errorf("it says that it guards: %t", b.Guards())
-			}
 			if o, _ := fake.object("package/2"); string(o.content) != "one" {
 				t.Errorf("it holds %q", o.content)
 			}

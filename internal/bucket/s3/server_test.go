@@ -1,6 +1,9 @@
 package s3_test
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"testing"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
@@ -42,4 +45,16 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// holds reports whether a bucket has an object with this very content, by
+// reading it.
+func holds(t *testing.T, b bucket.Bucket, key string, content []byte) (bool, error) {
+	t.Helper()
+	body, _, err := b.Get(t.Context(), key)
+	if err != nil {
+		return false, err
+	}
+	have, err := io.ReadAll(body)
+	return bytes.Equal(have, content), errors.Join(err, body.Close())
 }
