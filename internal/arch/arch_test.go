@@ -59,7 +59,7 @@ func design() rules {
 			"internal/hackage":   {imports: internal("addresses", "bounded", "index", "midstate", "plain", "state", "tuf")},
 			"internal/status":    {stdOnly: true},
 			"internal/page":      {imports: internal("addresses", "plain", "status")},
-			"internal/pace":      {imports: internal("plain"), stdOnly: true},
+			"internal/pace":      {imports: internal("bounded", "plain"), stdOnly: true},
 			"internal/state":     {imports: internal("hashes", "index", "midstate"), stdOnly: true},
 			"internal/mirror":    {imports: internal("bucket", "hackage", "hashes", "index", "midstate", "state", "tuf")},
 			"internal/allcabal":  {imports: internal("gitpack", "gitrepo", "hackage", "hashes", "index", "openpgp", "plain", "state")},

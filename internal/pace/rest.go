@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/bounded"
 	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 )
 
@@ -245,7 +246,7 @@ func (r *REST) ask(ctx context.Context, method, path string, question, answer an
 		return err
 	}
 	defer func() { _ = response.Body.Close() }() // it was read as far as it matters
-	raw, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	raw, err := bounded.ReadAll(response.Body, maxAnswer)
 	switch {
 	case err != nil:
 		return err

@@ -59,10 +59,10 @@ func sshSecret(option string) string {
 }
 
 // signingKey returns the signing key in the folder, and makes one if there is
-// none. held says that GitHub has the secret already.
-func (s *Setup) signingKey(held bool) (*key, error) {
+// none. secretSet says that GitHub has the secret already.
+func (s *Setup) signingKey(secretSet bool) (*key, error) {
 	k := &key{secret: signingSecret, path: filepath.Join(s.Keys, signingFile), public: filepath.Join(s.Keys, signingPublic)}
-	err := k.findOrMake(held, func() ([]byte, error) {
+	err := k.findOrMake(secretSet, func() ([]byte, error) {
 		if s.Plan.Signer == (gitpack.Identity{}) {
 			return nil, &AnswerError{errors.New("the signing key needs a name and an address; give --signer 'NAME <ADDRESS>'")}
 		}
@@ -99,14 +99,14 @@ func (k *key) openSigning(passphrase []byte, now func() time.Time) error {
 }
 
 // sshKey returns the ssh key for a destination, and makes one if there is none.
-func (s *Setup) sshKey(d destination, held bool) (*key, error) {
+func (s *Setup) sshKey(d destination, secretSet bool) (*key, error) {
 	path := filepath.Join(s.Keys, d.option+"-ssh-key")
 	k := &key{secret: sshSecret(d.option), path: path, public: path + ".pub", remote: d.remote}
 	if err := k.checkRemote(s.Repository); err != nil {
 		return nil, err
 	}
 	comment := "hackage-mirror-" + d.option + forRemote + d.remote.String()
-	err := k.findOrMake(held, func() ([]byte, error) { return newSSHKey(comment) })
+	err := k.findOrMake(secretSet, func() ([]byte, error) { return newSSHKey(comment) })
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func (k *key) readPublic() error {
 
 // findOrMake reads the private half, or makes a key, unless GitHub holds it or the
 // public half shows that it was here once: then the key is elsewhere.
-func (k *key) findOrMake(held bool, generate func() ([]byte, error)) (err error) {
+func (k *key) findOrMake(secretSet bool, generate func() ([]byte, error)) (err error) {
 	if k.private, err = readFile(k.path); err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (k *key) findOrMake(held bool, generate func() ([]byte, error)) (err error)
 		return err
 	}
 	public, err := readFile(k.public)
-	if k.elsewhere = held || public != nil; err != nil || k.elsewhere {
+	if k.elsewhere = secretSet || public != nil; err != nil || k.elsewhere {
 		return err
 	}
 	if k.private, err = generate(); err != nil {
