@@ -26,9 +26,6 @@ func Padded(size int64) UploadOption {
 // In writes the release's index entries in the given form.
 func In(form Form) UploadOption { return func(r *release) { r.form = form } }
 
-// By names the uploader, who in real Hackage's form owns the index entries.
-func By(name string) UploadOption { return func(r *release) { r.uploader = name } }
-
 // Upload adds a release. A nil cabal stands for a small .cabal file, a nil
 // tarball for a small sdist with cabal in it; otherwise the bytes are taken as
 // they are, unread.

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -114,9 +113,4 @@ func (g *Generation) withdrawn(path string) int {
 		}
 	}
 	return 0
-}
-
-// isTarball reports whether a path of the layout is a tarball's.
-func isTarball(path string) bool {
-	return strings.HasPrefix(path, "package/") && strings.HasSuffix(path, ".tar.gz")
 }

@@ -180,7 +180,7 @@ func TestIndexOfBothForms(t *testing.T) {
 	t.Parallel()
 	h := hackagetest.New(hackagetest.Options{Start: time.Date(2026, 3, 1, 23, 59, 30, 500, time.UTC)})
 	cabal := []byte("name: foo\r\nauthor: Andr\xe9")
-	h.Upload("foo", "1.0", cabal, []byte("any bytes"), hackagetest.By("alice"))
+	h.Upload("foo", "1.0", cabal, []byte("any bytes"))
 	h.Upload("bar", "2", nil, nil, hackagetest.In(hackagetest.Reference))
 	h.Upload("baz", "3", nil, nil, hackagetest.Unsigned())
 	h.AddTargets("baz", "3")
@@ -193,8 +193,8 @@ func TestIndexOfBothForms(t *testing.T) {
 		}, " "))
 	}
 	want := []string{
-		"02 00:00:30 alice Hackage foo/1.0/foo.cabal",
-		"02 00:00:30 alice Hackage foo/1.0/package.json",
+		"02 00:00:30 uploader Hackage foo/1.0/foo.cabal",
+		"02 00:00:30 uploader Hackage foo/1.0/package.json",
 		"02 00:01:30   bar/2/package.json",
 		"02 00:01:30   bar/2/bar.cabal",
 		"02 00:02:30 uploader Hackage baz/3/baz.cabal",

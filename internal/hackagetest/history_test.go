@@ -234,7 +234,7 @@ func TestMistakesPanic(t *testing.T) {
 		"withdraw nothing": func(h *hackagetest.Hackage) { h.Withdraw("beta", "1", 404) },
 		"withdraw with ok": func(h *hackagetest.Hackage) { h.Withdraw("alpha", "0.2", 200) },
 		"truncate all":     func(h *hackagetest.Hackage) { h.Truncate(1000) },
-		"odd JSON":         func(*hackagetest.Hackage) { hackagetest.Canonical(make(chan int)) },
+		"odd JSON":         func(h *hackagetest.Hackage) { h.Sign(hackagetest.Root, map[string]any{"a": make(chan int)}) },
 		"odd pattern":      func(h *hackagetest.Hackage) { h.Handler().Fault("package/", hackagetest.Stall()) },
 		"endless name":     func(h *hackagetest.Hackage) { h.Raw(tar.Header{Name: strings.Repeat("x", 300)}, nil) },
 	} {

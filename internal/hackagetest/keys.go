@@ -102,13 +102,13 @@ func publicKey(key ed25519.PrivateKey) object {
 
 // keyID is the SHA-256 of the public key's canonical form.
 func keyID(key ed25519.PrivateKey) string {
-	sum := sha256.Sum256(Canonical(publicKey(key)))
+	sum := sha256.Sum256(canonical(publicKey(key)))
 	return hex.EncodeToString(sum[:])
 }
 
 // envelope signs an object and returns the file: signatures and signed.
 func envelope(signed object, keys []ed25519.PrivateKey) []byte {
-	message := Canonical(signed)
+	message := canonical(signed)
 	signatures := []any{}
 	for _, key := range keys {
 		signatures = append(signatures, object{
@@ -117,7 +117,7 @@ func envelope(signed object, keys []ed25519.PrivateKey) []byte {
 			"sig":    base64.StdEncoding.EncodeToString(ed25519.Sign(key, message)),
 		})
 	}
-	return Canonical(object{"signatures": signatures, "signed": signed})
+	return canonical(object{"signatures": signatures, "signed": signed})
 }
 
 // Sign returns a metadata file of any content, signed as role's file is now.

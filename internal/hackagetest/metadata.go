@@ -19,10 +19,10 @@ const (
 // object is a JSON object.
 type object = map[string]any
 
-// Canonical returns the canonical JSON of a value: encoding/json sorts keys by their
+// canonical returns the canonical JSON of a value: encoding/json sorts keys by their
 // bytes and writes no white space, and escapes nothing but the quotation mark and the
 // backslash where texts have no control characters.
-func Canonical(v any) []byte {
+func canonical(v any) []byte {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
@@ -115,7 +115,7 @@ func fileInfo(form Form, c *content) object {
 
 // packageJSON is the index's word on a tarball.
 func packageJSON(r index.Release, known release) []byte {
-	return Canonical(object{
+	return canonical(object{
 		"signatures": []any{},
 		"signed": object{
 			"_type":   "Targets",

@@ -14,9 +14,8 @@ import (
 )
 
 // A Handler serves a Hackage as it is at each request, in the layout of
-// hackage.haskell.org: what Generation.Paths lists, and each tarball also as
-// package/N-V/N-V.tar.gz and package/N/N-V.tar.gz. It has ETag, If-None-Match,
-// Range and Cache-Control as real Hackage has.
+// hackage.haskell.org: what Generation.Paths lists, with ETag, If-None-Match, Range
+// and Cache-Control as real Hackage has.
 type Handler struct {
 	current func() *Generation
 	done    chan struct{}
@@ -106,7 +105,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if g == nil {
 		g = h.current()
 	}
-	a := answer{header: w.Header(), path: filePath(r.URL.Path), stopAt: -1}
+	a := answer{header: w.Header(), path: strings.TrimPrefix(r.URL.Path, "/"), stopAt: -1}
 	a.file, a.status = g.files()[a.path], g.withdrawn(a.path)
 	r = r.Clone(r.Context())
 	if f, ok := h.due(r); ok {
@@ -141,20 +140,6 @@ func matches(pattern, name string) bool {
 	return ok
 }
 
-// filePath maps the path of a request to that of the file, folding Hackage's
-// other names of a tarball into one.
-func filePath(name string) string {
-	name = strings.TrimPrefix(name, "/")
-	if parts := strings.Split(name, "/"); len(parts) == 3 && parts[0] == "package" {
-		id, ok := strings.CutSuffix(parts[2], ".tar.gz")
-		dash := strings.LastIndexByte(id, '-')
-		if ok && (parts[1] == id || dash > 0 && parts[1] == id[:dash]) {
-			return "package/" + parts[2]
-		}
-	}
-	return name
-}
-
 // send writes an answer.
 func (w *recorder) send(r *http.Request, a answer) {
 	if w.stopAt, w.stall = a.stopAt, a.stall; w.stall && w.stopAt == 0 {
@@ -168,9 +153,10 @@ func (w *recorder) send(r *http.Request, a answer) {
 		return
 	}
 	a.header.Set("ETag", `"`+hex.EncodeToString(a.file.md5[:])+`"`)
-	a.header.Set("Content-Type", contentType(a.path))
+	types := map[string]string{".json": "application/json", ".tar": "application/x-tar", ".gz": "application/x-gzip"}
+	a.header.Set("Content-Type", types[path.Ext(a.path)])
 	a.header.Set("Cache-Control", "public, no-transform, max-age=60")
-	if isTarball(a.path) {
+	if strings.HasPrefix(a.path, "package/") {
 		a.header.Set("Cache-Control", "public, no-transform, max-age=2592000")
 	}
 	if a.edit == nil {
@@ -194,14 +180,4 @@ func (w *recorder) refuse(status int, header http.Header) {
 	if w.request.Method != http.MethodHead && status != http.StatusNotModified {
 		fmt.Fprintln(w, status, http.StatusText(status))
 	}
-}
-
-func contentType(name string) string {
-	switch path.Ext(name) {
-	case ".json":
-		return "application/json"
-	case ".tar":
-		return "application/x-tar"
-	}
-	return "application/x-gzip"
 }

@@ -23,7 +23,7 @@ func Small() *Hackage {
 		"build-type: Simple\n\nlibrary\n  default-language: Haskell2010"), nil)
 	h.Upload("Extra", "1.0", nil, nil)
 	h.Upload("extra", "1.0", nil, nil)
-	h.Upload("two-words", "1.2.3.4", nil, nil, By("somebody"))
+	h.Upload("two-words", "1.2.3.4", nil, nil)
 	h.Upload("tool", "0", nil, nil, In(Reference))
 	h.Upload("alpha", "0.2", nil, nil)
 	h.Revise("alpha", "0.1.0.0", revised(index.Release{Package: "alpha", Version: "0.1.0.0"}))
