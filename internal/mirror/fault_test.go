@@ -98,6 +98,7 @@ func TestStoppedAtAnyPutTheRerunEndsAsIfNothingHappened(t *testing.T) {
 		"first run":       newCourse(t, newRig(t, hackagetest.Small()), true),
 		"later run":       newCourse(t, newRig(t, hackagetest.Small()), false),
 		"run with a tail": newCourse(t, newWideRig(t), false),
+		"small index":     newCourse(t, newSmallRig(t), false),
 	} {
 		for _, s := range stages() {
 			for _, persisted := range []bool{false, true} {
@@ -108,6 +109,14 @@ func TestStoppedAtAnyPutTheRerunEndsAsIfNothingHappened(t *testing.T) {
 			}
 		}
 	}
+}
+
+// newSmallRig returns a rig whose index is put as a small one is.
+func newSmallRig(t *testing.T) *rig {
+	t.Helper()
+	r := newRig(t, hackagetest.Small())
+	r.smallIndex = smallIndex
+	return r
 }
 
 // A course is a run: from what the bucket holds before it to what it holds
@@ -133,7 +142,7 @@ func newCourse(t *testing.T, r *rig, first bool) *course {
 func (c *course) stopAndRerun(t *testing.T, s stage, persisted bool) {
 	t.Helper()
 	r := newRig(t, c.rig.hackage)
-	r.dir, r.written, r.tails = c.rig.dir, true, c.rig.tails
+	r.dir, r.written, r.tails, r.smallIndex = c.rig.dir, true, c.rig.tails, c.rig.smallIndex
 	for key, content := range c.before {
 		r.store.Set(key, content)
 	}
@@ -257,7 +266,7 @@ func TestStateIsTheFirstAndTheLastOfThePointers(t *testing.T) {
 	} {
 		r := newRig(t, hackagetest.Small())
 		if name == "small index" {
-			r.smallIndex = smallIndex
+			r = newSmallRig(t)
 		}
 		r.mustRun()
 		var pointers []string

@@ -94,6 +94,8 @@ type match struct {
 	pairs [][2]int
 	// byContent is of the store's ETags.
 	byContent bool
+	// smallIndex lets both files of the index go together.
+	smallIndex int64
 	// A run makes fewer puts than most; every stepth is one to stand at.
 	most, step int
 }
@@ -123,7 +125,7 @@ func newMatch(t *testing.T, kind string, between func(h *hackagetest.Hackage)) *
 // begin returns the bucket of the match as it is before all runs.
 func (m *match) begin(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{T: t, store: buckettest.NewMemory(t, buckettest.Rules{}), hackage: hackagetest.New(hackagetest.Options{Seed: "match"})}
+	r := &rig{T: t, store: buckettest.NewMemory(t, buckettest.Rules{}), hackage: hackagetest.New(hackagetest.Options{Seed: "match"}), smallIndex: m.smallIndex}
 	r.store.ByContent = m.byContent
 	for key, content := range m.base {
 		r.store.Set(key, content)
@@ -202,7 +204,7 @@ func matches(t *testing.T) []*match {
 	first.pairs, first.base = [][2]int{{0, 1}, {1, 0}}, nil
 	first.most, first.step = 30, 2
 	s3 := *growth
-	s3.kind, s3.byContent = "growth on S3", true
+	s3.kind, s3.byContent, s3.smallIndex = "growth of a small index on S3", true, smallIndex
 	return []*match{growth, &s3, root, first}
 }
 

@@ -49,6 +49,22 @@ func TestRefusedPointerIsPutAgainOnceTheSetMoves(t *testing.T) {
 	}
 }
 
+// So does the one file of a small index, where the other went beside it.
+func TestRefusedIndexIsPutAgainBesideTheOther(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{indexTar, indexGz} {
+		r := newSmallRig(t)
+		r.mustRun()
+		r.hackage.Upload("newer", "1.0", nil, nil)
+		puts := r.refuse(key, 2)
+		r.mustRun()
+		r.check()
+		if puts() != 3 {
+			t.Errorf("%q was put %d times", key, puts())
+		}
+	}
+}
+
 // What is refused before readers see anything of it ends the run at once, and what
 // is refused for good ends it after some tries.
 func TestRefusedPointerEndsTheRun(t *testing.T) {
