@@ -27,17 +27,17 @@ type Upstream interface {
 // A Want is one tarball to download and which buckets it is for.
 type Want struct {
 	state.Tarball
-	// Owed says that all who want it were told before that it is not available.
-	Owed bool
+	// Retried says that all who want it were told before that it is not available.
+	Retried bool
 	// Digests says that the digests are wanted in any case, for the hashes
-	// repository. Otherwise a tarball that no bucket takes any more is left
+	// repository. Otherwise a tarball that no bucket can use any more is left
 	// where it is.
 	Digests      bool
 	Destinations []Destination
 }
 
 // A Destination is a bucket that wants a tarball. Whether it replaces what is there
-// is that bucket's own affair.
+// is that bucket's affair.
 type Destination struct {
 	Writer   *BucketWriter
 	Replaced bool
@@ -259,7 +259,7 @@ func (f *Downloader) addOutcome(want Want, o state.Outcome) error {
 	case o.Err == nil:
 		f.had, f.failures = true, 0
 		return nil
-	case want.Owed:
+	case want.Retried:
 		return nil
 	case state.ReasonOf(o.Err) == state.Failed:
 		f.failures++

@@ -206,7 +206,7 @@ func TestOutageEndsTheRunAndAFewFailuresDoNot(t *testing.T) {
 			}
 			wants := wanted(60)
 			for i := range wants {
-				wants[i].Owed = test.owed
+				wants[i].Retried = test.owed
 			}
 			outcomes, err := f.Download(t.Context(), wants)
 			if errors.Is(err, ErrOutage) != test.outage || !test.outage && err != nil {

@@ -30,8 +30,8 @@ type newest struct {
 // preferred-versions, sorted by path. The same index gives the same bytes: the
 // times are those of the entries, the owner is nobody, and gzip's header is
 // empty.
-func WriteLegacy(ctx context.Context, path string, ix *hackage.Index, take func(pkg string) bool) (err error) {
-	paths, err := newestPaths(ctx, ix.Log(index.Position{}), take)
+func WriteLegacy(ctx context.Context, path string, ix *hackage.Index, selected func(pkg string) bool) (err error) {
+	paths, err := newestPaths(ctx, ix.Log(index.Position{}), selected)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func WriteLegacy(ctx context.Context, path string, ix *hackage.Index, take func(
 }
 
 // newestPaths reads a whole index and keeps where each path stands last.
-func newestPaths(ctx context.Context, log *index.Log, take func(pkg string) bool) (map[string]newest, error) {
+func newestPaths(ctx context.Context, log *index.Log, selected func(pkg string) bool) (map[string]newest, error) {
 	paths := map[string]newest{}
 	for e, err := range log.Entries() {
 		if err != nil {
@@ -69,7 +69,7 @@ func newestPaths(ctx context.Context, log *index.Log, take func(pkg string) bool
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		if e.Kind == index.PackageJSON || !take(e.Release.Package) {
+		if e.Kind == index.PackageJSON || !selected(e.Release.Package) {
 			continue
 		}
 		paths[e.Path()] = newest{index.Span{Offset: e.Offset, Size: int64(len(e.Content))}, e.Time}
@@ -96,13 +96,10 @@ func writeLegacyEntry(archive *tar.Writer, ix *hackage.Index, name string, n new
 	return nil
 }
 
-// digestOf returns a file's length and SHA-256 and goes back to its start.
+// digestOf returns a file's length and SHA-256.
 func digestOf(file *os.File) (tuf.FileInfo, error) {
 	digest := sha256.New()
 	size, err := io.Copy(digest, file)
-	if err == nil {
-		_, err = file.Seek(0, io.SeekStart)
-	}
 	if err != nil {
 		return tuf.FileInfo{}, fmt.Errorf("read %q: %w", file.Name(), err)
 	}

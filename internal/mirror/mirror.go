@@ -165,13 +165,8 @@ func (b *Bucket) Lacks(ctx context.Context, tail *index.Delta) ([]index.Release,
 		missing[i] = etag == ""
 		return err
 	})
-	var lacks []index.Release
-	for i, r := range said {
-		if missing[i] {
-			lacks = append(lacks, r)
-		}
-	}
-	return lacks, err
+	at := -1
+	return slices.DeleteFunc(said, func(index.Release) bool { at++; return !missing[at] }), err
 }
 
 // lookedAt is how many releases Lacks looks for.
@@ -226,8 +221,8 @@ func (b *Bucket) count(tarballs, revisions int, size int64) {
 	b.stats.Bytes += size
 }
 
-// fail keeps the first error that is not of one release; nil is none. The bucket takes
-// nothing more in this run; its state stays, so the next run goes on from it.
+// fail keeps the first error that is not of one release; nil is none. Nothing more is
+// put into the bucket in this run; its state stays, so the next run goes on from it.
 func (b *Bucket) fail(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -286,7 +286,7 @@ func (r *rig) cut(b *Bucket, tail *index.Delta) (stretches [][]Want, ends []int6
 	}
 	var wants []Want
 	for _, w := range b.Wants(tail, state.Turn{}) {
-		wants = append(wants, Want{Tarball: w.Tarball, Owed: w.Retried, Digests: true, Destinations: []Destination{{Replaced: w.Replaced}}})
+		wants = append(wants, Want{Tarball: w.Tarball, Retried: w.Retried, Digests: true, Destinations: []Destination{{Replaced: w.Replaced}}})
 	}
 	slices.SortStableFunc(wants, func(a, b Want) int { return cmp.Compare(offset(a), offset(b)) })
 	for r.stretch > 0 && len(wants) > r.stretch && offset(wants[r.stretch]) > 0 {

@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -23,15 +24,8 @@ type spool struct {
 
 // Write adds to the spool. An error stays: it is of this machine, not of the
 // download, so it must not be taken for a tarball that could not be downloaded.
-func (s *spool) Write(p []byte) (int, error) {
-	n, err := s.write(p)
-	if err != nil {
-		s.err = err
-	}
-	return n, err
-}
-
-func (s *spool) write(p []byte) (int, error) {
+func (s *spool) Write(p []byte) (n int, err error) {
+	defer func() { s.err = cmp.Or(s.err, err) }()
 	if s.file == nil && len(s.mem)+len(p) <= spoolMemory {
 		s.mem = append(s.mem, p...)
 		s.size += int64(len(p))
@@ -42,7 +36,7 @@ func (s *spool) write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	n, err := s.file.Write(p)
+	n, err = s.file.Write(p)
 	s.size += int64(n)
 	if err != nil {
 		return n, fmt.Errorf("write temporary file %q: %w", s.file.Name(), err)

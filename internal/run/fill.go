@@ -231,7 +231,7 @@ func (r *syncer) downloader() *mirror.Downloader {
 func (r *syncer) wantsOf(s stretch) []mirror.Want {
 	wants := make([]mirror.Want, len(s.needs))
 	for i, n := range s.needs {
-		wants[i] = mirror.Want{Tarball: n.Tarball, Owed: n.owed, Digests: n.digests}
+		wants[i] = mirror.Want{Tarball: n.Tarball, Retried: n.owed, Digests: n.digests}
 		for _, t := range n.takers {
 			wants[i].Destinations = append(wants[i].Destinations, mirror.Destination{Writer: t.site.writer, Replaced: t.replaced})
 		}

@@ -359,7 +359,7 @@ func (r *syncer) fetchMissing(ctx context.Context, wants []state.Want) error {
 			return err
 		}
 		if !asked {
-			missing = append(missing, mirror.Want{Tarball: w.Tarball, Owed: w.Retried, Digests: true})
+			missing = append(missing, mirror.Want{Tarball: w.Tarball, Retried: w.Retried, Digests: true})
 		}
 	}
 	if len(missing) == 0 {

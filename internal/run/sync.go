@@ -406,7 +406,7 @@ func (r *syncer) sameOwed(ctx context.Context) (bool, error) {
 	owed := map[state.Tarball]mirror.Want{}
 	for _, s := range live(r.Targets) {
 		for _, w := range s.State().WantsInTurn(&index.Delta{}, s.turn(r.Now(), quietOwed)) {
-			owed[w.Tarball] = mirror.Want{Tarball: w.Tarball, Owed: true, Digests: true}
+			owed[w.Tarball] = mirror.Want{Tarball: w.Tarball, Retried: true, Digests: true}
 		}
 	}
 	if len(owed) == 0 || r.DryRun {
