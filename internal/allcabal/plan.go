@@ -14,7 +14,7 @@ import (
 
 // An Input is what a run found out, once for all destinations.
 type Input struct {
-	Index *hackage.Index
+	Index *hackage.Access
 	// Tail is the index from the repository's position or before it.
 	Tail *index.Delta
 	// Seen names the metadata that vouches for the index.
@@ -198,7 +198,7 @@ func (d *Repository) withhold(ctx context.Context, p *plan, in Input, r index.Re
 // elsewhere was not written by a run: state.ErrForm. What comes of a
 // place before the fetched part of the index is not proven, so before a line is
 // blamed the whole index is asked.
-func ledgerCabal(ctx context.Context, ix *hackage.Index, r index.Release, pending state.Record) ([]byte, error) {
+func ledgerCabal(ctx context.Context, ix *hackage.Access, r index.Release, pending state.Record) ([]byte, error) {
 	content, err := cabalAt(ctx, ix, r, pending.Cabal)
 	if err == nil && sha256.Sum256(content) != pending.CabalSHA256 {
 		err = fmt.Errorf("read .cabal file of owed release %q: it is not what the ledger says: %w", r, state.ErrForm)
@@ -206,7 +206,7 @@ func ledgerCabal(ctx context.Context, ix *hackage.Index, r index.Release, pendin
 	if !errors.Is(err, state.ErrForm) {
 		return content, err
 	}
-	whole, wholeErr := ix.Whole(ctx)
+	whole, wholeErr := ix.Full(ctx)
 	if wholeErr != nil {
 		return nil, wholeErr
 	}
@@ -218,9 +218,9 @@ func ledgerCabal(ctx context.Context, ix *hackage.Index, r index.Release, pendin
 
 // cabalAt reads a release's .cabal file at an offset of the index. The entry's
 // own name must agree, because the offset may come from a ledger.
-func cabalAt(ctx context.Context, ix *hackage.Index, r index.Release, span index.Span) ([]byte, error) {
-	e, err := ix.EntryAt(ctx, span)
-	if errors.Is(err, hackage.ErrNoEntry) || errors.Is(err, hackage.ErrTooLarge) {
+func cabalAt(ctx context.Context, ix *hackage.Access, r index.Release, span index.Span) ([]byte, error) {
+	e, err := ix.Entry(ctx, span)
+	if errors.Is(err, index.ErrNoEntry) {
 		err = fmt.Errorf("%w: %w", err, state.ErrForm)
 	}
 	if err != nil {

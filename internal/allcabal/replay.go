@@ -144,13 +144,13 @@ func (r *replay) run(ctx context.Context) error {
 // start if all revisions of a release that was pending are needed.
 func (r *replay) start(ctx context.Context) (*hackage.Index, index.Position, error) {
 	if len(r.plan.reread) == 0 {
-		return r.in.Index, r.d.state.Position, nil
+		return r.in.Index.Index, r.d.state.Position, nil
 	}
-	whole, err := r.in.Index.Whole(ctx)
+	whole, err := r.in.Index.Full(ctx)
 	if err != nil {
 		return nil, index.Position{}, fmt.Errorf("read index for the revisions of %d releases that %q was owed: %w", len(r.plan.reread), r.d, err)
 	}
-	return whole, index.Position{}, nil
+	return whole.Index, index.Position{}, nil
 }
 
 // entry deals with one entry of the index.

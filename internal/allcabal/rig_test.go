@@ -96,7 +96,7 @@ func (r *rig) open() *gitrepo.Repo {
 }
 
 // index fetches the Hackage's index as it is now.
-func (r *rig) index() (*hackage.Index, *hackage.Metadata) {
+func (r *rig) index() (*hackage.Access, *hackage.Metadata) {
 	r.Helper()
 	dir := filepath.Join(filepath.Dir(r.remote), "upstream")
 	if err := r.hackage.Write(dir); err != nil {
@@ -113,12 +113,13 @@ func (r *rig) index() (*hackage.Index, *hackage.Metadata) {
 	if err != nil {
 		r.Fatal(err)
 	}
-	ix, err := u.Index(r.Context(), m, r.TempDir())
+	into := r.TempDir()
+	ix, err := u.Index(r.Context(), m, into)
 	if err != nil {
 		r.Fatal(err)
 	}
 	r.Cleanup(func() { _ = ix.Close() })
-	return ix, m
+	return u.Access(m, into, ix), m
 }
 
 // run is what a sync does with one repository.

@@ -75,7 +75,7 @@ func design() rules {
 			"internal/options":         {imports: internal("addresses", "allcabal", "bounded", "bucket", "gitrepo", "gitrepo/sshauth", "mirror", "notify", "openpgp", "paste", "run", "secret", "selection"), stdOnly: true},
 			"internal/notify":          {imports: internal("addresses", "health", "plain", "report", "secret", "status")},
 			"internal/progress":        {imports: internal("plain", "report")},
-			"internal/health":          {imports: internal("addresses", "allcabal", "hackage", "index", "plain", "report", "status"), stdOnly: true},
+			"internal/health":          {imports: internal("addresses", "allcabal", "index", "plain", "report", "status"), stdOnly: true},
 			"internal/probe":           {imports: internal("allcabal", "hackage", "health", "index", "midstate", "mirror", "openpgp", "paste", "plain", "report", "selection", "state", "status", "tuf")},
 			"internal/bucket/folder":   {imports: internal("bucket")},
 			"internal/bucket/s3":       {imports: internal("bucket", "plain")},

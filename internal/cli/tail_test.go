@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"net/http"
@@ -12,6 +15,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 )
 
 // wide is as much for each package as makes the index large for a bucket, too.
@@ -184,6 +188,33 @@ func TestPositionThatIsNotOfThisIndex(t *testing.T) {
 			w.checkAll()
 		})
 	}
+}
+
+// TestPositionAtWhatLooksLikeAnEntry: what follows the position proves itself, and
+// begins with what somebody wrote into a .cabal file to look like an entry. None
+// follows that, so the full index is read, and only the bucket is kept back.
+func TestPositionAtWhatLooksLikeAnEntry(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hackagetest.Wide(wide))
+	var fake bytes.Buffer
+	if err := tar.NewWriter(&fake).WriteHeader(&tar.Header{Name: "x/1/x.cabal", Mode: 0o644, Size: 5}); err != nil {
+		t.Fatal(err)
+	}
+	w.hackage.Revise("alpha", "0.2", fake.Bytes())
+	w.sync(CodeDone)
+	w.newBehind(1)
+	g := w.hackage.Generation()
+	at := bytes.Index(g.File("01-index.tar"), fake.Bytes())
+	prefix := sha256.New()
+	prefix.Write(g.File("01-index.tar")[:at])
+	state := fmt.Sprintf("%x", midstate.Of(prefix).Midstate)
+	w.editState(func(text string) string {
+		text = regexp.MustCompile(`"Index-Length": "\d+"`).ReplaceAllString(text, fmt.Sprintf(`"Index-Length": "%d"`, at))
+		return regexp.MustCompile(`"Index-Midstate": "\w+"`).ReplaceAllString(text, fmt.Sprintf(`"Index-Midstate": "%s"`, state))
+	})
+	w.says(w.sync(CodeError), "all of it is fetched instead", "the index was rewritten")
+	w.checkFiles(g)
+	w.checkHashes(g, nil)
 }
 
 // TestIndexFilesOfABucketAreNotWhatItsStateSays: what they are built on is

@@ -96,7 +96,7 @@ func TestIndexOlderThanItsSnapshotIsWaitedFor(t *testing.T) {
 					return resp, nil
 				})
 				u := open(t, "https://upstream.example", o)
-				m, ix, err := u.Read(t.Context(), metadata(t, u, state.Seen{}), t.TempDir(), Have{NeedGz: true})
+				m, ix, err := u.Read(t.Context(), metadata(t, u, state.Seen{}), t.TempDir(), Held{NeedGz: true})
 				took := time.Since(begun)
 				if !heals {
 					if !errors.Is(err, ErrTorn) || took < 70*time.Second || took > 2*time.Minute {
@@ -107,7 +107,7 @@ func TestIndexOlderThanItsSnapshotIsWaitedFor(t *testing.T) {
 				if err != nil || took > lag+time.Minute {
 					t.Fatalf("after %s: %v", took, err)
 				}
-				if ix.TarInfo().SHA256 != sum(now.File(indexTarFile)) || m.Snapshot.IndexTarGz().SHA256 != sum(now.File(indexGzFile)) {
+				if ix.Tar.Info.SHA256 != sum(now.File(indexTarFile)) || m.Snapshot.IndexTarGz().SHA256 != sum(now.File(indexGzFile)) {
 					t.Error("another index came")
 				}
 				if err := ix.Close(); err != nil {

@@ -194,8 +194,5 @@ func (u *Upstream) fetchDigest(ctx context.Context, r request, info tuf.FileInfo
 	if err != nil {
 		return err
 	}
-	if err := d.check(info); err != nil {
-		return fmt.Errorf("fetch %s: %w", u.src.name(r.key), err)
-	}
-	return nil
+	return d.check(u.src.name(r.key), info)
 }

@@ -85,7 +85,7 @@ func readFull(b *testing.B, path string, want tuf.FileInfo) {
 	if err != nil || info != want {
 		b.Fatalf("unpacked %+v: %v", info, err)
 	}
-	ix := &Index{tar: out, size: info.Length, info: info}
+	ix := &Index{Tar: Part{Body: out, Size: info.Length, Info: info, file: out}}
 	l := ix.Log(index.Position{})
 	tail, err := index.Scan(l, nil)
 	if err != nil {

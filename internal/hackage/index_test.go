@@ -30,7 +30,7 @@ func readLog(t *testing.T, ix *Index, from index.Position, checkpoints ...int64)
 		}
 		paths = append(paths, e.Path())
 	}
-	if err := l.Finish(ix.TarInfo().Length, ix.TarInfo().SHA256); err != nil {
+	if err := l.Finish(ix.Tar.Info.Length, ix.Tar.Info.SHA256); err != nil {
 		t.Fatal(err)
 	}
 	return l, paths
@@ -61,16 +61,16 @@ func TestIndexIsVerbatimAndReadable(t *testing.T) {
 
 func checkIndex(t *testing.T, ix *Index, g *hackagetest.Generation, dir string) {
 	t.Helper()
-	if packed, err := os.ReadFile(ix.Gz()); err != nil || !bytes.Equal(packed, g.File(indexGzFile)) {
+	if packed, err := os.ReadFile(ix.Packed.file.Name()); err != nil || !bytes.Equal(packed, g.File(indexGzFile)) {
 		t.Errorf("packed index is not upstream's: %v", err)
 	}
-	if ix.Gz() != filepath.Join(dir, indexGzFile) {
-		t.Errorf("packed index lies at %s", ix.Gz())
+	if ix.Packed.file.Name() != filepath.Join(dir, indexGzFile) {
+		t.Errorf("packed index lies at %s", ix.Packed.file.Name())
 	}
-	r, size := ix.Tar()
+	r, size := ix.Tar.Body, ix.Tar.Size
 	unpacked, err := io.ReadAll(io.NewSectionReader(r, 0, size))
-	if err != nil || ix.TarInfo().Length != size || ix.TarInfo().SHA256 != sum(unpacked) {
-		t.Errorf("unpacked index is %d bytes, not %+v: %v", len(unpacked), ix.TarInfo(), err)
+	if err != nil || ix.Tar.Info.Length != size || ix.Tar.Info.SHA256 != sum(unpacked) {
+		t.Errorf("unpacked index is %d bytes, not %+v: %v", len(unpacked), ix.Tar.Info, err)
 	}
 	entries := g.Entries()
 	half := entries[len(entries)/2].Offset
@@ -83,8 +83,8 @@ func checkIndex(t *testing.T, ix *Index, g *hackagetest.Generation, dir string) 
 		t.Errorf("%d entries behind the middle", len(rest))
 	}
 	for _, e := range entries {
-		content, err := ix.Entry(index.Span{Offset: e.Offset, Size: e.Size})
-		if err != nil || !bytes.Equal(content, e.Content) {
+		got, err := ix.Entry(index.Span{Offset: e.Offset, Size: e.Size})
+		if err != nil || !bytes.Equal(got.Content, e.Content) {
 			t.Errorf("entry %s: %v", e.Path, err)
 		}
 	}
@@ -111,17 +111,17 @@ func TestIndexFromAPosition(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = tail.Close() }()
-		n, err := io.Copy(tail, io.NewSectionReader(ix.tar, half, ix.size-half))
+		n, err := io.Copy(tail, io.NewSectionReader(ix.Tar.Body, half, ix.Tar.Size-half))
 		if err != nil {
 			t.Fatal(err)
 		}
-		part := &Index{From: at, tar: tail, size: n, info: ix.info}
+		part := &Index{From: at, Tar: Part{Body: tail, Size: n, Info: ix.Tar.Info, file: tail}}
 		if _, paths := readLog(t, part, at); len(paths) != len(entries)-len(entries)/2 {
 			t.Errorf("%d entries in the tail", len(paths))
 		}
 		last := entries[len(entries)-1]
-		content, err := part.Entry(index.Span{Offset: last.Offset, Size: last.Size})
-		if err != nil || !bytes.Equal(content, last.Content) {
+		got, err := part.Entry(index.Span{Offset: last.Offset, Size: last.Size})
+		if err != nil || !bytes.Equal(got.Content, last.Content) {
 			t.Errorf("last entry: %v", err)
 		}
 		if _, err := part.Entry(index.Span{Offset: 0, Size: entries[0].Size}); err == nil {
@@ -144,7 +144,7 @@ func TestIndexRefusesOffsets(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = ix.Close() }()
-		size := ix.TarInfo().Length
+		size := ix.Tar.Info.Length
 		for _, err := range ix.Log(index.Position{Prefix: midstate.Prefix{Length: size + 512}}).Entries() {
 			if !errors.Is(err, index.ErrLength) {
 				t.Errorf("a log from behind the end: %v", err)
@@ -173,7 +173,8 @@ func TestEntryWithLongName(t *testing.T) {
 	var raw bytes.Buffer
 	w := tar.NewWriter(&raw)
 	for _, format := range []tar.Format{tar.FormatPAX, tar.FormatGNU} {
-		h := &tar.Header{Name: strings.Repeat("long/", 80) + "x.cabal", Size: 5, Mode: 0o644, Format: format}
+		long := strings.Repeat("x", 180)
+		h := &tar.Header{Name: long + "/1/" + long + ".cabal", Size: 5, Mode: 0o644, Format: format}
 		if err := errors.Join(w.WriteHeader(h), write(w, "bytes")); err != nil {
 			t.Fatal(err)
 		}
@@ -190,9 +191,9 @@ func TestEntryWithLongName(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = file.Close() }()
-	ix := &Index{tar: file, size: int64(raw.Len()), info: tuf.FileInfo{Length: int64(raw.Len())}}
-	if content, err := ix.Entry(index.Span{Offset: 0, Size: 5}); err != nil || string(content) != "bytes" {
-		t.Errorf("got %q: %v", content, err)
+	ix := &Index{Tar: Part{Body: file, Size: int64(raw.Len()), Info: tuf.FileInfo{Length: int64(raw.Len())}, file: file}}
+	if got, err := ix.Entry(index.Span{Offset: 0, Size: 5}); err != nil || string(got.Content) != "bytes" {
+		t.Errorf("got %q: %v", got.Content, err)
 	}
 }
 

@@ -77,7 +77,7 @@ func unhurried(h *hackagetest.Hackage, name string) Options {
 	return o
 }
 
-func checkLies(t *testing.T, u *Upstream, g *hackagetest.Generation, have Have, want int) {
+func checkLies(t *testing.T, u *Upstream, g *hackagetest.Generation, have Held, want int) {
 	t.Helper()
 	told := &notes{}
 	u.o.Notify = told.add
@@ -92,13 +92,13 @@ func checkLies(t *testing.T, u *Upstream, g *hackagetest.Generation, have Have, 
 	if ix.From != tar {
 		t.Errorf("%s: index from %d instead of %d", u, ix.From.Length, tar.Length)
 	}
-	checkTail(t, ix, g, have.Tar)
-	checkPacked(t, ix, g, gz)
+	checkTail(t, ix.Index, g, have.Tar)
+	checkPacked(t, ix.Index, g, gz)
 	if len(told.all()) == 0 {
 		t.Error("told of nothing")
 	}
-	if (ix.Gz() == "") != (want == tarAndGzParts) {
-		t.Errorf("packed index at %q", ix.Gz())
+	if ix.Packed.From.IsZero() == (want == tarAndGzParts) {
+		t.Errorf("packed index from %d", ix.Packed.From.Length)
 	}
 }
 
@@ -116,14 +116,14 @@ func TestTailOfAnIndexPackedAnew(t *testing.T) {
 	if ix.From != have.Tar || s.Count(gzPath) != 2 || s.Count(tarPath) != 1 {
 		t.Errorf("index from %d, %d and %d requests", ix.From.Length, s.Count(tarPath), s.Count(gzPath))
 	}
-	checkPacked(t, ix, g, midstate.Prefix{})
+	checkPacked(t, ix.Index, g, midstate.Prefix{})
 	s.Forget()
-	all, err := ix.Whole(t.Context())
+	all, err := ix.Full(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkTail(t, all, g, index.Position{})
-	checkPacked(t, all, g, midstate.Prefix{})
+	checkTail(t, all.Index, g, index.Position{})
+	checkPacked(t, all.Index, g, midstate.Prefix{})
 	if s.Count("/") != 0 {
 		t.Errorf("%d requests for what was there", s.Count("/"))
 	}
@@ -184,7 +184,7 @@ func (u *untouched) Close() error {
 }
 
 // Of a whole file that comes where a part was asked for, only the header is read.
-func TestWholeInsteadOfAPartIsNotRead(t *testing.T) {
+func TestFullInsteadOfAPartIsNotRead(t *testing.T) {
 	t.Parallel()
 	for status, header := range map[int]string{200: "", 206: "bytes 0-999999999/1000000000", 416: "bytes */30"} {
 		body := &untouched{t: t}

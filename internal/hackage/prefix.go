@@ -67,10 +67,10 @@ func (d *digester) before(sink func() io.Writer) func() io.Writer {
 	}
 }
 
-// check compares the digest of what was written with the signed one.
-func (d *digester) check(info tuf.FileInfo) error {
+// check compares the digest of what was written of a file with the signed one.
+func (d *digester) check(name string, info tuf.FileInfo) error {
 	if got := d.Sum(nil); !bytes.Equal(got, info.SHA256[:]) {
-		return &told{fmt.Sprintf("SHA-256 is %x, signed is %x", got, info.SHA256), tuf.ErrDigest}
+		return fmt.Errorf("fetch %s: %w", name, &told{fmt.Sprintf("SHA-256 is %x, signed is %x", got, info.SHA256), tuf.ErrDigest})
 	}
 	return nil
 }

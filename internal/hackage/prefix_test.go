@@ -34,7 +34,7 @@ func TestDigester(t *testing.T) {
 					rest = rest[n:]
 				}
 			}
-			if err := d.check(info); err != nil {
+			if err := d.check("a file", info); err != nil {
 				t.Errorf("from %d by %d: %v", from, chunk, err)
 			}
 			if want := prefixOf(raw, max(from, mark)); d.mark != want {
@@ -51,10 +51,10 @@ func TestDigesterOfASmallFile(t *testing.T) {
 	if _, err := io.WriteString(d, "small"); err != nil {
 		t.Error(err)
 	}
-	if err := d.check(tuf.FileInfo{SHA256: sha256.Sum256([]byte("small"))}); err != nil || !d.mark.IsZero() {
+	if err := d.check("a file", tuf.FileInfo{SHA256: sha256.Sum256([]byte("small"))}); err != nil || !d.mark.IsZero() {
 		t.Errorf("mark is %+v: %v", d.mark, err)
 	}
-	if d.check(tuf.FileInfo{}) == nil {
+	if d.check("a file", tuf.FileInfo{}) == nil {
 		t.Error("another digest is taken")
 	}
 }

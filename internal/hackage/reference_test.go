@@ -106,8 +106,8 @@ func checkReference(t *testing.T, u *Upstream, want reference.Generation, dir st
 		t.Fatal(err)
 	}
 	defer func() { _ = ix.Close() }()
-	if ix.TarInfo().Length != want.IndexTar.Length {
-		t.Errorf("%s: index has %d bytes", u, ix.TarInfo().Length)
+	if ix.Tar.Info.Length != want.IndexTar.Length {
+		t.Errorf("%s: index has %d bytes", u, ix.Tar.Info.Length)
 	}
 	tail, err := index.Scan(ix.Log(index.Position{}), nil)
 	if err != nil {

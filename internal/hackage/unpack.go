@@ -29,7 +29,7 @@ func unpackedLimit(m *Metadata) int64 {
 }
 
 // unpackIndex unpacks the verified packed index, which becomes the Index's.
-func unpackIndex(ctx context.Context, m *Metadata, packed *packedFile, root *os.Root) (*Index, error) {
+func unpackIndex(ctx context.Context, m *Metadata, packed *Part, root *os.Root) (*Index, error) {
 	file, err := create(root, indexTarFile)
 	if err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func unpackIndex(ctx context.Context, m *Metadata, packed *packedFile, root *os.
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("unpack %s: %w", indexGzFile, err), file.Close(), root.RemoveAll(indexTarFile))
 	}
-	return &Index{tar: file, size: info.Length, info: info, packed: packed}, nil
+	return &Index{Tar: Part{Body: file, Size: info.Length, Info: info, file: file}, Packed: packed}, nil
 }
 
 // unpack writes at most limit bytes and returns their length and digest.

@@ -7,14 +7,16 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
 
 // News is what a part of the index adds to what the readers of a bucket are told.
 type News struct {
-	Index *hackage.Index
+	// Index has the log from where Delta begins.
+	Index interface {
+		LogTo(from index.Position, length int64) *index.Log
+	}
 	Delta *index.Delta   // from Told, from before it, or of the whole index; nil for nothing
 	Told  index.Position // up to where readers were told
 	To    int64          // length of the bucket's index

@@ -1,9 +1,13 @@
 package index
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 )
 
 // A Kind tells the three entries of an index apart.
@@ -64,6 +68,37 @@ func (e Entry) Span() Span { return Span{Offset: e.Offset, Size: e.Size} }
 // how long its content is, in bytes.
 type Span struct {
 	Offset, Size int64
+}
+
+// Within reports whether an index of that length can have such an entry.
+func (s Span) Within(length int64) bool {
+	return s.Offset >= 0 && s.Size >= 0 && s.Size <= MaxEntry && s.Offset < length-s.Size
+}
+
+// ErrNoEntry says that at a place of the index no entry of the size begins that
+// was asked for.
+var ErrNoEntry = errors.New("no such entry of the index begins there")
+
+// AroundEntry is how many bytes ReadEntry needs beside an entry's content and its
+// header, for headers of a long name.
+const AroundEntry = 4 << 10
+
+// ReadEntry returns the entry at span, which is the first that r has. The error is
+// ErrNoEntry if it is another, or none.
+func ReadEntry(r io.Reader, span Span) (Entry, error) {
+	from := Position{Prefix: midstate.Prefix{Length: span.Offset}}
+	for e, err := range newLog(r, AroundEntry, from).Entries() {
+		switch {
+		case errors.Is(err, ErrDamaged):
+			return Entry{}, fmt.Errorf("%w: %w", err, ErrNoEntry)
+		case err != nil:
+			return Entry{}, err
+		case e.Offset != span.Offset || e.Size != span.Size:
+			return Entry{}, fmt.Errorf("read index entry at offset %d: another is there: %w", span.Offset, ErrNoEntry)
+		}
+		return e, nil // nobody reads on in this log, so the content stays
+	}
+	return Entry{}, fmt.Errorf("read index entry at offset %d: the index ends there: %w", span.Offset, ErrNoEntry)
 }
 
 // Reasons for passing over an entry, as they stand in Passed.ByReason.

@@ -59,7 +59,7 @@ func (l *Log) otherHeader() (*tar.Header, int64, error) {
 	var content []byte
 	if bytes.Contains(l.headers.Bytes(), []byte("GNU.sparse.")) {
 		// A sparse file's map may stand where its content begins.
-		if content, err = l.in.peek(bufferSize); err != nil {
+		if content, err = l.in.peek(l.in.src.Size()); err != nil {
 			return nil, 0, err
 		}
 	}

@@ -57,12 +57,16 @@ type Log struct {
 // index. The checkpoints are lengths of prefixes that At will be asked about,
 // in any order.
 func NewLog(r io.Reader, from Position, checkpoints ...int64) *Log {
-	l := &Log{
-		from: from, end: from.Length, last: from.Time, edge: from, boundaries: make(map[int64]Position),
-		in: &hashingReader{src: bufio.NewReaderSize(r, bufferSize), sum: from.Resume(), pos: from.Length},
-	}
+	l := newLog(r, bufferSize, from)
 	l.watch(checkpoints...)
 	return l
+}
+
+func newLog(r io.Reader, buffer int, from Position) *Log {
+	return &Log{
+		from: from, end: from.Length, last: from.Time, edge: from, boundaries: make(map[int64]Position),
+		in: &hashingReader{src: bufio.NewReaderSize(r, buffer), sum: from.Resume(), pos: from.Length},
+	}
 }
 
 // watch adds checkpoints. Those that were passed already are not found.

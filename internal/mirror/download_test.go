@@ -83,7 +83,7 @@ func sink(ctx context.Context, t *testing.T) sinkhole {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sinkhole{Bucket: b, BucketWriter: NewBucketWriter(ctx, b, ix, tail, ""), store: store}
+	return sinkhole{Bucket: b, BucketWriter: NewBucketWriter(ctx, b, u.Access(m, t.TempDir(), ix), tail, ""), store: store}
 }
 
 func TestFetchedTarballsReachEveryBucket(t *testing.T) {

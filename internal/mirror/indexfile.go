@@ -52,11 +52,10 @@ func (b *Bucket) LegacyDue(end index.Position) bool {
 // is what new clients read, and to put the other takes longer than all that follows.
 func (pub *publishing) prepareIndex(ctx context.Context) error {
 	ix := pub.index
-	body, _ := ix.Tar()
 	tar := indexFile{
-		key: indexTar, contentType: typeTar, info: ix.TarInfo(),
-		held: pub.state.Held.Tar, from: ix.From.Length, body: body, sample: ix.TarPart,
-		whole: func(ix *hackage.Index) (io.ReaderAt, bool) { body, _ := ix.Tar(); return body, true },
+		key: indexTar, contentType: typeTar, info: ix.Tar.Info,
+		held: pub.state.Held.Tar, from: ix.From.Length, body: ix.Tar.Body, sample: ix.TarPart,
+		whole: func(ix *hackage.Access) io.ReaderAt { return ix.Tar.Body },
 	}
 	packed, err := packedOf(ctx, ix)
 	if err != nil {
@@ -65,7 +64,7 @@ func (pub *publishing) prepareIndex(ctx context.Context) error {
 	gz := indexFile{
 		key: indexGz, contentType: typeGzip, info: packed.Info,
 		held: pub.state.Held.Gz, from: packed.From.Length, body: packed.Body, sample: ix.PackedPart,
-		whole: func(ix *hackage.Index) (io.ReaderAt, bool) { packed, ok := ix.Packed(); return packed.Body, ok },
+		whole: func(ix *hackage.Access) io.ReaderAt { return ix.Packed.Body },
 	}
 	pub.final.Held = state.Held{}
 	tar.next, gz.next = &pub.final.Held.Tar, &pub.final.Held.Gz
@@ -91,19 +90,15 @@ func (pub *publishing) growing(f indexFile) pointer {
 }
 
 // packedOf returns the packed index, or what was fetched of it.
-func packedOf(ctx context.Context, ix *hackage.Index) (hackage.Packed, error) {
-	if packed, ok := ix.Packed(); ok {
-		return packed, nil
+func packedOf(ctx context.Context, ix *hackage.Access) (*hackage.Part, error) {
+	if ix.Packed != nil {
+		return ix.Packed, nil
 	}
-	whole, err := ix.Whole(ctx)
+	whole, err := ix.Full(ctx)
 	if err != nil {
-		return hackage.Packed{}, err
+		return nil, err
 	}
-	packed, ok := whole.Packed()
-	if !ok {
-		return packed, errors.New("the whole index has no 01-index.tar.gz")
-	}
-	return packed, nil
+	return whole.Packed, nil
 }
 
 // An indexFile goes on where the one in place ended.
@@ -113,8 +108,8 @@ type indexFile struct {
 	held             state.Beginning // of the one in place; zero if that is not known
 	from             int64           // where in the file body begins
 	body             io.ReaderAt
-	whole            func(*hackage.Index) (io.ReaderAt, bool) // takes the file out of the whole index
-	next             *state.Beginning                         // what the next one can be built on
+	whole            func(*hackage.Access) io.ReaderAt // picks the file of the whole index
+	next             *state.Beginning                  // what the next one can be built on
 	// sample brings some bytes of the file from wherever they are.
 	sample func(ctx context.Context, at, size int64) ([]byte, error)
 }
@@ -187,15 +182,11 @@ func (pub *publishing) putIndexFile(ctx context.Context, f indexFile, etag strin
 		why = err
 	}
 	if f.from > 0 {
-		whole, err := pub.index.Whole(ctx)
+		whole, err := pub.index.Full(ctx)
 		if err != nil {
 			return "", errors.Join(err, why)
 		}
-		body, ok := f.whole(whole)
-		if !ok {
-			return "", fmt.Errorf("put %q into %q: the whole index has none", f.key, pub)
-		}
-		f.body, f.from = body, 0
+		f.body, f.from = f.whole(whole), 0
 	}
 	if why != nil {
 		// What was built on did not hold, and so does what goes on from it.

@@ -79,18 +79,18 @@ func newestPaths(ctx context.Context, log *index.Log, selected func(pkg string) 
 
 // writeLegacyEntry copies one entry.
 func writeLegacyEntry(archive *tar.Writer, ix *hackage.Index, name string, n newest) error {
-	content, err := ix.Entry(n.span)
+	e, err := ix.Entry(n.span)
 	if err != nil {
 		return fmt.Errorf("read %q for 00-index: %w", name, err)
 	}
 	header := &tar.Header{
-		Typeflag: tar.TypeReg, Name: name, Size: int64(len(content)),
+		Typeflag: tar.TypeReg, Name: name, Size: e.Size,
 		Mode: 0o644, ModTime: n.time, // in the oldest form of tar that can hold them
 	}
 	if err := archive.WriteHeader(header); err != nil {
 		return fmt.Errorf("write %q into 00-index: %w", name, err)
 	}
-	if _, err := archive.Write(content); err != nil {
+	if _, err := archive.Write(e.Content); err != nil {
 		return fmt.Errorf("write %q into 00-index: %w", name, err)
 	}
 	return nil

@@ -47,7 +47,7 @@ type pointer struct {
 type publishing struct {
 	*Bucket
 	Publication
-	index     *hackage.Index      // nil if the bucket holds it
+	index     *hackage.Access     // nil if the bucket holds it
 	final     state.State         // what the bucket is at after it
 	inPlace   map[string]readFile // of the files that seldom change; nil if it was not read
 	stages    [][]pointer         // in their order; those of a stage go together

@@ -214,7 +214,7 @@ func (b *Bucket) newestETag(r index.Release) string {
 }
 
 // putOverOlder puts the newest .cabal files over older ones.
-func (b *Bucket) putOverOlder(ctx context.Context, log *hackage.Index) error {
+func (b *Bucket) putOverOlder(ctx context.Context, ix *hackage.Access) error {
 	b.mu.Lock()
 	newest := b.overOlder
 	b.overOlder = nil
@@ -227,11 +227,11 @@ func (b *Bucket) putOverOlder(ctx context.Context, log *hackage.Index) error {
 	}
 	return concurrently(ctx, len(newest), func(ctx context.Context, i int) error {
 		r := newest[i]
-		content, err := log.Entry(r.span)
+		e, err := ix.Index.Entry(r.span)
 		if err != nil {
 			return err
 		}
-		etag, err := b.putPointer(ctx, cabalKey(r.release), object(content, typeCabal, briefly), b.newestETag(r.release), nil)
+		etag, err := b.putPointer(ctx, cabalKey(r.release), object(e.Content, typeCabal, briefly), b.newestETag(r.release), nil)
 		if err == nil {
 			b.sawNewest(r.release, etag)
 		}
@@ -297,8 +297,8 @@ func (b *Bucket) askRevisions(ctx context.Context, r revision, from, count int) 
 
 // revisionsBefore counts the .cabal entries before an offset of the index, for
 // the releases that a tail mentions.
-func revisionsBefore(ctx context.Context, ix *hackage.Index, tail *index.Delta, offset int64) (map[index.Release]int, error) {
-	whole, err := ix.Whole(ctx)
+func revisionsBefore(ctx context.Context, ix *hackage.Access, tail *index.Delta, offset int64) (map[index.Release]int, error) {
+	whole, err := ix.Full(ctx)
 	if err != nil {
 		return nil, err
 	}

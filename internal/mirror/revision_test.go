@@ -133,10 +133,12 @@ func TestCalledOffRunIsBroken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ix, err := u.Index(t.Context(), m, t.TempDir())
+	dir := t.TempDir()
+	data, err := u.Index(t.Context(), m, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
+	ix := u.Access(m, dir, data)
 	defer func() { _ = ix.Close() }()
 	b := New(r.store, "test", noon)
 	before := b.mustLoad(t)

@@ -232,14 +232,16 @@ func (r *rig) run() error {
 // advance is the part of a run that has an index to read.
 func (r *rig) advance(b *Bucket, u *hackage.Upstream, m *hackage.Metadata) error {
 	r.Helper()
-	have := hackage.Have{NeedGz: true}
+	have := hackage.Held{NeedGz: true}
 	if r.tails {
 		have.Tar, have.Gz = b.Held()
 	}
-	ix, err := u.IndexFrom(r.Context(), m, r.TempDir(), have)
+	dir := r.TempDir()
+	data, err := u.IndexFrom(r.Context(), m, dir, have)
 	if err != nil {
 		return err
 	}
+	ix := u.Access(m, dir, data)
 	defer func() { _ = ix.Close() }()
 	tail, err := index.Scan(ix.Log(b.State().Position), all)
 	if err != nil {
@@ -264,9 +266,9 @@ func (r *rig) advance(b *Bucket, u *hackage.Upstream, m *hackage.Metadata) error
 	legacy := ""
 	if due {
 		legacy = filepath.Join(r.TempDir(), "00-index.tar.gz")
-		whole, err := ix.Whole(r.Context())
+		whole, err := ix.Full(r.Context())
 		if err == nil {
-			err = WriteLegacy(r.Context(), legacy, whole, all)
+			err = WriteLegacy(r.Context(), legacy, whole.Index, all)
 		}
 		if err != nil {
 			return err

@@ -24,7 +24,7 @@ import (
 // position, for the next run.
 type BucketWriter struct {
 	bucket   *Bucket
-	index    *hackage.Index
+	index    *hackage.Access
 	tail     *index.Delta
 	steps    chan step     // what was handed over
 	close    func()        // says that nothing more will come
@@ -73,7 +73,7 @@ const (
 // NewBucketWriter returns the writer of a bucket that was loaded. The tail sums up
 // what the index holds behind the bucket's position, ends are those of all batches,
 // and packages is how the option spells what was selected. Close must be called.
-func NewBucketWriter(ctx context.Context, b *Bucket, ix *hackage.Index, tail *index.Delta, packages string, ends ...int64) *BucketWriter {
+func NewBucketWriter(ctx context.Context, b *Bucket, ix *hackage.Access, tail *index.Delta, packages string, ends ...int64) *BucketWriter {
 	b.state.Packages = packages
 	b.before = sync.OnceValues(func() (map[index.Release]int, error) {
 		return revisionsBefore(ctx, ix, tail, b.start.Length)

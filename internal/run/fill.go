@@ -324,18 +324,18 @@ func (r *syncer) startLegacy(ctx context.Context) (wait func() string) {
 
 // writeLegacy takes the whole index, which a run needs for nothing else.
 func (r *syncer) writeLegacy(ctx context.Context, path string) error {
-	whole, err := r.index.Whole(ctx)
+	whole, err := r.index.Full(ctx)
 	if err != nil {
 		return err
 	}
-	if err := mirror.WriteLegacy(ctx, path, whole, r.Take); err != nil {
+	if err := mirror.WriteLegacy(ctx, path, whole.Index, r.Take); err != nil {
 		return err
 	}
 	return r.survey(whole)
 }
 
 // survey keeps what the whole index holds, for what readers are told of it.
-func (r *syncer) survey(whole *hackage.Index) (err error) {
+func (r *syncer) survey(whole *hackage.Access) (err error) {
 	for _, s := range r.Targets {
 		if s.tail != nil && s.tail.From.IsZero() {
 			r.whole, r.wholeIndex = s.tail, s.index

@@ -47,10 +47,10 @@ type Target struct {
 
 	writer *mirror.BucketWriter // of a bucket, while it is filled
 
-	before state.State    // when the run began
-	unread error          // why a bucket's state could not be read, if it could not
-	index  *hackage.Index // which has all that is behind its position
-	tail   *index.Delta   // what that is
+	before state.State     // when the run began
+	unread error           // why a bucket's state could not be read, if it could not
+	index  *hackage.Access // which has all that is behind its position
+	tail   *index.Delta    // what that is
 	commit allcabal.Result
 	// publicURL is where readers find a bucket, if its address or the option says,
 	// and published when this run brought it further.

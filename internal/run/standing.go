@@ -138,7 +138,7 @@ func (r *syncer) readNews(s *Target) {
 	if !r.tells(s) || s.tail == nil || s.told.Is(s.State().Position) || from.Length < s.index.From.Length || from.Length > s.tail.To.Length {
 		return
 	}
-	if tails, _, err := r.tailsFrom(s.index, s.index.From, []index.Position{from}); err == nil {
+	if tails, _, err := r.tailsFrom(s.index.Index, s.index.From, []index.Position{from}); err == nil {
 		s.news = tails[0]
 	}
 }

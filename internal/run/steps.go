@@ -38,8 +38,8 @@ func (r *syncer) readIndex(ctx context.Context) error {
 	if err != nil {
 		return r.explain(err)
 	}
-	r.metadata, r.index = m, ix
-	r.closers = append(r.closers, ix.Close)
+	r.metadata, r.index = m, r.Upstream.Access(m, r.Dir, ix)
+	r.closers = append(r.closers, r.index.Close)
 	if r.end, err = r.scan(ctx, live(r.Targets)...); err != nil {
 		return err
 	}
@@ -95,8 +95,8 @@ func (r *syncer) checkAhead(ctx context.Context, s *Target) error {
 
 // have returns what all sites have of the index, so that only the rest is
 // fetched.
-func (r *syncer) have() hackage.Have {
-	var have hackage.Have
+func (r *syncer) have() hackage.Held {
+	var have hackage.Held
 	var positions []index.Position
 	for _, s := range live(r.Targets) {
 		if s.bucket == nil || !r.publishes() {
@@ -138,7 +138,14 @@ func (r *syncer) scan(ctx context.Context, sites ...*Target) (index.Position, er
 	if err != nil {
 		return index.Position{}, err
 	}
-	tails, end, err := r.tails(ix, positions)
+	tails, end, err := r.tails(ix.Index, positions)
+	if err != nil && !ix.From.IsZero() && ctx.Err() == nil {
+		// No entry of the index is the first behind the position, whoever wrote that.
+		if ix, err = ix.Instead(ctx, err); err != nil {
+			return index.Position{}, err
+		}
+		tails, end, err = r.tails(ix.Index, positions)
+	}
 	if err != nil {
 		return index.Position{}, fmt.Errorf("read index of %q: %w", r.Upstream, err)
 	}
@@ -158,11 +165,11 @@ func (r *syncer) scan(ctx context.Context, sites ...*Target) (index.Position, er
 }
 
 // reaching returns the index with the bytes behind all of the positions.
-func (r *syncer) reaching(ctx context.Context, positions []index.Position) (*hackage.Index, error) {
+func (r *syncer) reaching(ctx context.Context, positions []index.Position) (*hackage.Access, error) {
 	if first(positions).Length >= r.index.From.Length {
 		return r.index, nil
 	}
-	return r.index.Whole(ctx)
+	return r.index.Full(ctx)
 }
 
 // first returns the position that is first in the index.
@@ -177,7 +184,7 @@ func (r *syncer) tails(ix *hackage.Index, positions []index.Position) ([]*index.
 	if !ix.From.IsZero() {
 		return r.tailsFrom(ix, ix.From, positions)
 	}
-	if from := first(positions); from.Length > 0 && from.Length <= ix.TarInfo().Length {
+	if from := first(positions); from.Length > 0 && from.Length <= ix.Tar.Info.Length {
 		if tails, end, err := r.tailsFrom(ix, from, positions); err == nil {
 			return tails, end, nil
 		}
@@ -189,8 +196,7 @@ func (r *syncer) tailsFrom(ix *hackage.Index, from index.Position, positions []i
 	log := ix.Log(from)
 	tails, err := index.ScanEach(log, r.Take, positions...)
 	if err == nil {
-		info := ix.TarInfo()
-		err = log.Finish(info.Length, info.SHA256)
+		err = log.Finish(ix.Tar.Info.Length, ix.Tar.Info.SHA256)
 	}
 	return tails, log.End(), err
 }

@@ -69,7 +69,7 @@ type syncer struct {
 	Packages string // as the state of a destination spells the selection
 
 	metadata *hackage.Metadata // nil: the same as the newest that a site has seen
-	index    *hackage.Index    // nil: no site needs it
+	index    *hackage.Access   // nil: no site needs it
 	left     int               // tarballs that are still to come
 	end      index.Position    // of the index
 	reached  int64             // length of the index that the run got to
@@ -85,7 +85,7 @@ type syncer struct {
 	// checked is when upstream's metadata were read, zero if they could not be.
 	checked    time.Time
 	whole      *index.Delta // all of the index, if it was read for something
-	wholeIndex *hackage.Index
+	wholeIndex *hackage.Access
 
 	timeline *timeline
 	wanted   []need // in a dry run: what would be fetched

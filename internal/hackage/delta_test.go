@@ -51,18 +51,20 @@ func after(g *hackagetest.Generation, n int) index.Position {
 }
 
 // whole is what a destination has that was brought up to g.
-func whole(g *hackagetest.Generation) Have {
+func whole(g *hackagetest.Generation) Held {
 	gz := g.File(indexGzFile)
-	return Have{Tar: after(g, len(g.Entries())), Gz: prefixOf(gz, markOf(int64(len(gz)))), NeedGz: true}
+	return Held{Tar: after(g, len(g.Entries())), Gz: prefixOf(gz, markOf(int64(len(gz)))), NeedGz: true}
 }
 
 // indexFrom is IndexFrom with everything around it.
-func indexFrom(t *testing.T, u *Upstream, have Have) *Index {
+func indexFrom(t *testing.T, u *Upstream, have Held) *Access {
 	t.Helper()
-	ix, err := u.IndexFrom(t.Context(), metadata(t, u, state.Seen{}), t.TempDir(), have)
+	m, dir := metadata(t, u, state.Seen{}), t.TempDir()
+	data, err := u.IndexFrom(t.Context(), m, dir, have)
 	if err != nil {
 		t.Fatal(err)
 	}
+	ix := u.Access(m, dir, data)
 	t.Cleanup(func() {
 		if err := ix.Close(); err != nil {
 			t.Error(err)
@@ -75,13 +77,13 @@ func indexFrom(t *testing.T, u *Upstream, have Have) *Index {
 func checkTail(t *testing.T, ix *Index, g *hackagetest.Generation, from index.Position) {
 	t.Helper()
 	raw := g.File(indexTarFile)
-	r, size := ix.Tar()
+	r, size := ix.Tar.Body, ix.Tar.Size
 	got, err := io.ReadAll(io.NewSectionReader(r, 0, size))
 	if err != nil || !bytes.Equal(got, raw[ix.From.Length:]) {
 		t.Errorf("from %d: %d bytes that are not upstream's: %v", ix.From.Length, len(got), err)
 	}
-	if ix.TarInfo().Length != int64(len(raw)) || ix.TarInfo().SHA256 != sum(raw) {
-		t.Errorf("from %d: index is %+v", ix.From.Length, ix.TarInfo())
+	if ix.Tar.Info.Length != int64(len(raw)) || ix.Tar.Info.SHA256 != sum(raw) {
+		t.Errorf("from %d: index is %+v", ix.From.Length, ix.Tar.Info)
 	}
 	var want []string
 	for _, e := range g.Entries() {
@@ -97,7 +99,7 @@ func checkTail(t *testing.T, ix *Index, g *hackagetest.Generation, from index.Po
 // checkPacked compares the packed index with g's, and its mark.
 func checkPacked(t *testing.T, ix *Index, g *hackagetest.Generation, from midstate.Prefix) {
 	t.Helper()
-	p, ok := ix.Packed()
+	p, ok := ix.Packed, ix.Packed != nil
 	if !ok {
 		t.Error("no packed index")
 		return
@@ -122,7 +124,7 @@ func TestTailFromEveryPosition(t *testing.T) {
 		parts := 0
 		for n := range len(g.Entries()) + 1 {
 			at := after(g, n)
-			ix, err := u.IndexFrom(t.Context(), m, t.TempDir(), Have{Tar: at})
+			ix, err := u.IndexFrom(t.Context(), m, t.TempDir(), Held{Tar: at})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +134,7 @@ func TestTailFromEveryPosition(t *testing.T) {
 				t.Errorf("from %d: the file begins at %d", at.Length, ix.From.Length)
 			} else if part {
 				parts++
-				if _, ok := ix.Packed(); ok || ix.Gz() != "" {
+				if ix.Packed != nil {
 					t.Errorf("from %d: the packed index was fetched", at.Length)
 				}
 			}
@@ -159,8 +161,8 @@ func TestTailCostsWhatIsNew(t *testing.T) {
 		g := h.Generation()
 		s.Forget()
 		ix := indexFrom(t, u, have)
-		checkTail(t, ix, g, have.Tar)
-		checkPacked(t, ix, g, have.Gz)
+		checkTail(t, ix.Index, g, have.Tar)
+		checkPacked(t, ix.Index, g, have.Gz)
 		if ix.From != have.Tar || s.Count(tarPath) != 1 || s.Count(gzPath) != 1 {
 			t.Errorf("index from %d by %d and %d requests", ix.From.Length, s.Count(tarPath), s.Count(gzPath))
 		}
@@ -178,8 +180,8 @@ func TestTailCostsWhatIsNew(t *testing.T) {
 				t.Errorf("asked with %v", r.Header)
 			}
 		}
-		packed, _ := ix.Packed()
-		have = Have{Tar: after(g, len(now)), Gz: packed.Mark, NeedGz: true}
+		packed := ix.Packed
+		have = Held{Tar: after(g, len(now)), Gz: packed.Mark, NeedGz: true}
 	}
 }
 
@@ -192,9 +194,9 @@ func TestTailOfNothing(t *testing.T) {
 	both(t, h, g, hasty(h), func(t *testing.T, u *Upstream) {
 		have := whole(g)
 		ix := indexFrom(t, u, have)
-		checkTail(t, ix, g, have.Tar)
-		checkPacked(t, ix, g, have.Gz)
-		if _, size := ix.Tar(); size != 1024 {
+		checkTail(t, ix.Index, g, have.Tar)
+		checkPacked(t, ix.Index, g, have.Gz)
+		if _, size := ix.Tar.Body, ix.Tar.Size; size != 1024 {
 			t.Errorf("%d bytes behind the last entry", size)
 		}
 	})
@@ -216,23 +218,23 @@ func TestTailWithAWrongState(t *testing.T) {
 	inEntry := index.Position{Prefix: inside}
 	all := prefixOf(raw, int64(len(raw)))
 	for name, test := range map[string]struct {
-		have   Have
+		have   Held
 		silent bool
 	}{
-		"nothing":              {have: Have{}, silent: true},
-		"edited midstate":      {have: Have{Tar: edited}},
-		"another's midstate":   {have: Have{Tar: earlier}},
-		"no midstate":          {have: Have{Tar: index.Position{Prefix: midstate.Prefix{Length: right.Tar.Length}}}},
-		"within an entry":      {have: Have{Tar: inEntry}},
-		"within the end":       {have: Have{Tar: index.Position{Prefix: midstate.Prefix{Length: right.Tar.Length + 512}}}},
-		"at the end":           {have: Have{Tar: index.Position{Prefix: all}}, silent: true},
-		"behind the end":       {have: Have{Tar: index.Position{Prefix: midstate.Prefix{Length: all.Length + 512}}}},
-		"far behind":           {have: Have{Tar: index.Position{Prefix: midstate.Prefix{Length: 1 << 62}}}},
-		"packed, nothing":      {have: Have{Tar: right.Tar, NeedGz: true}, silent: true},
-		"packed, behind":       {have: Have{Tar: right.Tar, Gz: midstate.Prefix{Length: int64(len(gz)+64) &^ 63}, NeedGz: true}, silent: true},
-		"packed, half a block": {have: Have{Tar: right.Tar, Gz: midstate.Prefix{Length: right.Gz.Length + 1}, NeedGz: true}, silent: true},
-		"packed, negative":     {have: Have{Tar: right.Tar, Gz: midstate.Prefix{Length: -64}, NeedGz: true}, silent: true},
-		"packed, too short":    {have: Have{Tar: after(g, 1), Gz: prefixOf(gz, 64), NeedGz: true}, silent: true},
+		"nothing":              {have: Held{}, silent: true},
+		"edited midstate":      {have: Held{Tar: edited}},
+		"another's midstate":   {have: Held{Tar: earlier}},
+		"no midstate":          {have: Held{Tar: index.Position{Prefix: midstate.Prefix{Length: right.Tar.Length}}}},
+		"within an entry":      {have: Held{Tar: inEntry}},
+		"within the end":       {have: Held{Tar: index.Position{Prefix: midstate.Prefix{Length: right.Tar.Length + 512}}}},
+		"at the end":           {have: Held{Tar: index.Position{Prefix: all}}, silent: true},
+		"behind the end":       {have: Held{Tar: index.Position{Prefix: midstate.Prefix{Length: all.Length + 512}}}},
+		"far behind":           {have: Held{Tar: index.Position{Prefix: midstate.Prefix{Length: 1 << 62}}}},
+		"packed, nothing":      {have: Held{Tar: right.Tar, NeedGz: true}, silent: true},
+		"packed, behind":       {have: Held{Tar: right.Tar, Gz: midstate.Prefix{Length: int64(len(gz)+64) &^ 63}, NeedGz: true}, silent: true},
+		"packed, half a block": {have: Held{Tar: right.Tar, Gz: midstate.Prefix{Length: right.Gz.Length + 1}, NeedGz: true}, silent: true},
+		"packed, negative":     {have: Held{Tar: right.Tar, Gz: midstate.Prefix{Length: -64}, NeedGz: true}, silent: true},
+		"packed, too short":    {have: Held{Tar: after(g, 1), Gz: prefixOf(gz, 64), NeedGz: true}, silent: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -244,8 +246,8 @@ func TestTailWithAWrongState(t *testing.T) {
 				if !ix.From.IsZero() {
 					t.Errorf("index from %d", ix.From.Length)
 				}
-				checkTail(t, ix, g, index.Position{})
-				checkPacked(t, ix, g, midstate.Prefix{})
+				checkTail(t, ix.Index, g, index.Position{})
+				checkPacked(t, ix.Index, g, midstate.Prefix{})
 				if silent := len(told.all()) == 0; silent != test.silent {
 					t.Errorf("told of %v", told.all())
 				}
@@ -277,7 +279,7 @@ func TestTailOfAnotherHistory(t *testing.T) {
 			both(t, h, g, hasty(h), func(t *testing.T, u *Upstream) {
 				have := whole(old)
 				ix := indexFrom(t, u, have)
-				checkTail(t, ix, g, index.Position{})
+				checkTail(t, ix.Index, g, index.Position{})
 				tails, err := index.ScanEach(ix.Log(index.Position{}), nil, have.Tar, index.Position{})
 				if err != nil || tails[0] != nil || tails[1] == nil {
 					t.Errorf("tails %v: %v", tails, err)
@@ -295,7 +297,7 @@ func TestTailNeedsASignedTar(t *testing.T) {
 	g := h.Generation()
 	h.OmitTar(true)
 	both(t, h, h.Generation(), hasty(h), func(t *testing.T, u *Upstream) {
-		checkTail(t, indexFrom(t, u, have), g, index.Position{})
+		checkTail(t, indexFrom(t, u, have).Index, g, index.Position{})
 	})
 }
 
@@ -320,7 +322,7 @@ func TestTailWhileUpstreamPublishes(t *testing.T) {
 	}
 	s.Forget()
 	ix := indexFrom(t, u, have)
-	checkTail(t, ix, h.Generation(), have.Tar)
+	checkTail(t, ix.Index, h.Generation(), have.Tar)
 	if ix.From != have.Tar || s.Count(gzPath) != 1 {
 		t.Errorf("index from %d", ix.From.Length)
 	}

@@ -21,10 +21,10 @@ import (
 func spanOf(e hackagetest.Entry) index.Span { return index.Span{Offset: e.Offset, Size: e.Size} }
 
 // checkEntries reads each entry of g by its place.
-func checkEntries(t *testing.T, ix *Index, g *hackagetest.Generation) {
+func checkEntries(t *testing.T, ix *Access, g *hackagetest.Generation) {
 	t.Helper()
 	for _, want := range g.Entries() {
-		e, err := ix.EntryAt(t.Context(), spanOf(want))
+		e, err := ix.Entry(t.Context(), spanOf(want))
 		if err != nil || e.Path() != want.Path || !bytes.Equal(e.Content, want.Content) || e.Span() != spanOf(want) ||
 			e.End != want.End || !e.Time.Equal(want.Time) {
 			t.Errorf("entry at %d is %q of %d bytes: %v", want.Offset, e.Path(), len(e.Content), err)
@@ -34,7 +34,7 @@ func checkEntries(t *testing.T, ix *Index, g *hackagetest.Generation) {
 
 // An entry from before the part costs one request, one within it none, and what
 // was read stays as it is when the next is read.
-func TestEntryAt(t *testing.T) {
+func TestEntry(t *testing.T) {
 	t.Parallel()
 	h := bulky()
 	h.Prefer("noise", "")
@@ -44,13 +44,13 @@ func TestEntryAt(t *testing.T) {
 	both(t, h, g, hasty(h), func(t *testing.T, u *Upstream) {
 		u.o.Notify = func(r Retry) { t.Errorf("told of %+v", r) }
 		for _, n := range []int{0, len(entries) - 3, len(entries)} {
-			ix := indexFrom(t, u, Have{Tar: after(g, n)})
+			ix := indexFrom(t, u, Held{Tar: after(g, n)})
 			if ix.From.Length != after(g, n).Length {
 				t.Errorf("index from %d", ix.From.Length)
 			}
 			checkEntries(t, ix, g)
-			first, err := ix.EntryAt(t.Context(), spanOf(entries[0]))
-			if _, err := ix.EntryAt(t.Context(), spanOf(entries[1])); err != nil {
+			first, err := ix.Entry(t.Context(), spanOf(entries[0]))
+			if _, err := ix.Entry(t.Context(), spanOf(entries[1])); err != nil {
 				t.Error(err)
 			}
 			if err != nil || !bytes.Equal(first.Content, entries[0].Content) {
@@ -61,7 +61,7 @@ func TestEntryAt(t *testing.T) {
 }
 
 // A long name stands in headers of its own, before the one that has the size.
-func TestEntryAtWithLongName(t *testing.T) {
+func TestAccessToLongName(t *testing.T) {
 	t.Parallel()
 	h := bulky()
 	name := strings.Repeat("x", 180)
@@ -79,9 +79,9 @@ func TestEntryAtWithLongName(t *testing.T) {
 	entries := g.Entries()
 	both(t, h, g, hasty(h), func(t *testing.T, u *Upstream) {
 		u.o.Notify = func(r Retry) { t.Errorf("told of %+v", r) }
-		ix := indexFrom(t, u, Have{Tar: after(g, len(entries))})
+		ix := indexFrom(t, u, Held{Tar: after(g, len(entries))})
 		for _, want := range entries[len(entries)-4 : len(entries)-2] {
-			e, err := ix.EntryAt(t.Context(), index.Span{Offset: want.Offset, Size: 5})
+			e, err := ix.Entry(t.Context(), index.Span{Offset: want.Offset, Size: 5})
 			if err != nil || e.Release.Package != name || string(e.Content) != "bytes" || e.End != want.End {
 				t.Errorf("entry at %d is %q: %v", want.Offset, e.Path(), err)
 			}
@@ -89,7 +89,7 @@ func TestEntryAtWithLongName(t *testing.T) {
 	})
 }
 
-func TestEntryAtIsOneRequest(t *testing.T) {
+func TestEntryIsOneRequest(t *testing.T) {
 	t.Parallel()
 	h := bulky()
 	g := h.Generation()
@@ -100,17 +100,17 @@ func TestEntryAtIsOneRequest(t *testing.T) {
 	s.Forget()
 	for _, e := range g.Entries() {
 		s.Forget()
-		if _, err := ix.EntryAt(t.Context(), spanOf(e)); err != nil {
+		if _, err := ix.Entry(t.Context(), spanOf(e)); err != nil {
 			t.Error(err)
 		}
-		if s.Count("/") != 1 || s.Count(tarPath) != 1 || s.Bytes("/") > e.Size+aroundEntry {
+		if s.Count("/") != 1 || s.Count(tarPath) != 1 || s.Bytes("/") > e.Size+index.AroundEntry {
 			t.Errorf("entry at %d: %d requests, %d bytes", e.Offset, s.Count("/"), s.Bytes("/"))
 		}
 	}
 }
 
 // Where the server does not give the part, the whole index is fetched, once.
-func TestEntryAtFallsBack(t *testing.T) {
+func TestEntryFallsBack(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]hackagetest.Fault{
 		"ignores ranges": hackagetest.IgnoreRange(),
@@ -124,7 +124,7 @@ func TestEntryAtFallsBack(t *testing.T) {
 			h := bulky()
 			g := h.Generation()
 			s := serve(t, h)
-			ix := indexFrom(t, open(t, s.URL, hasty(h)), Have{Tar: after(g, len(g.Entries()))})
+			ix := indexFrom(t, open(t, s.URL, hasty(h)), Held{Tar: after(g, len(g.Entries()))})
 			s.Fault(tarPath, fault)
 			s.Forget()
 			checkEntries(t, ix, g)
@@ -137,7 +137,7 @@ func TestEntryAtFallsBack(t *testing.T) {
 
 // A place where no such entry is, which an edited state may name, is told apart
 // from an upstream that does not answer.
-func TestEntryAtRefuses(t *testing.T) {
+func TestEntryRefuses(t *testing.T) {
 	t.Parallel()
 	h := bulky()
 	h.Raw(tar.Header{Name: "a/folder/", Typeflag: tar.TypeDir}, nil)
@@ -146,25 +146,25 @@ func TestEntryAtRefuses(t *testing.T) {
 	entries := g.Entries()
 	first, last := entries[0], entries[len(entries)-1]
 	both(t, h, g, hasty(h), func(t *testing.T, u *Upstream) {
-		for _, have := range []Have{{}, whole(g)} {
+		for _, have := range []Held{{}, whole(g)} {
 			ix := indexFrom(t, u, have)
 			for span, want := range map[index.Span]error{
-				{Offset: -512, Size: first.Size}:              ErrNoEntry,
-				{Offset: 512, Size: first.Size}:               ErrNoEntry,
-				{Offset: 1, Size: first.Size}:                 ErrNoEntry,
-				{Offset: 0, Size: first.Size + 1}:             ErrNoEntry,
-				{Offset: 0, Size: -1}:                         ErrTooLarge,
-				{Offset: 0, Size: index.MaxEntry + 1}:         ErrTooLarge,
-				{Offset: last.Offset, Size: 0}:                ErrNoEntry,
-				{Offset: last.End, Size: 0}:                   ErrNoEntry,
-				{Offset: size - 512, Size: 0}:                 ErrNoEntry,
-				{Offset: size, Size: 0}:                       ErrNoEntry,
-				{Offset: 1 << 62, Size: 1}:                    ErrNoEntry,
-				{Offset: 1<<63 - 1, Size: 1}:                  ErrNoEntry,
-				{Offset: first.Offset, Size: index.MaxEntry}:  ErrNoEntry,
-				{Offset: entries[1].Offset, Size: first.Size}: ErrNoEntry,
+				{Offset: -512, Size: first.Size}:              index.ErrNoEntry,
+				{Offset: 512, Size: first.Size}:               index.ErrNoEntry,
+				{Offset: 1, Size: first.Size}:                 index.ErrNoEntry,
+				{Offset: 0, Size: first.Size + 1}:             index.ErrNoEntry,
+				{Offset: 0, Size: -1}:                         index.ErrNoEntry,
+				{Offset: 0, Size: index.MaxEntry + 1}:         index.ErrNoEntry,
+				{Offset: last.Offset, Size: 0}:                index.ErrNoEntry,
+				{Offset: last.End, Size: 0}:                   index.ErrNoEntry,
+				{Offset: size - 512, Size: 0}:                 index.ErrNoEntry,
+				{Offset: size, Size: 0}:                       index.ErrNoEntry,
+				{Offset: 1 << 62, Size: 1}:                    index.ErrNoEntry,
+				{Offset: 1<<63 - 1, Size: 1}:                  index.ErrNoEntry,
+				{Offset: first.Offset, Size: index.MaxEntry}:  index.ErrNoEntry,
+				{Offset: entries[1].Offset, Size: first.Size}: index.ErrNoEntry,
 			} {
-				if _, err := ix.EntryAt(t.Context(), span); !errors.Is(err, want) {
+				if _, err := ix.Entry(t.Context(), span); !errors.Is(err, want) {
 					t.Errorf("entry at %+v: %v", span, err)
 				}
 			}
@@ -172,7 +172,7 @@ func TestEntryAtRefuses(t *testing.T) {
 	})
 }
 
-func TestEntryAtOfAnUpstreamThatIsGone(t *testing.T) {
+func TestEntryOfAnUpstreamThatIsGone(t *testing.T) {
 	t.Parallel()
 	h := bulky()
 	s := serve(t, h)
@@ -180,37 +180,39 @@ func TestEntryAtOfAnUpstreamThatIsGone(t *testing.T) {
 	o.Attempts = 2
 	ix := indexFrom(t, open(t, s.URL, o), whole(h.Generation()))
 	s.Fault("/", hackagetest.Status(503))
-	if _, err := ix.EntryAt(t.Context(), spanOf(h.Generation().Entries()[0])); err == nil || errors.Is(err, ErrNoEntry) {
+	if _, err := ix.Entry(t.Context(), spanOf(h.Generation().Entries()[0])); err == nil || errors.Is(err, index.ErrNoEntry) {
 		t.Error(err)
 	}
-	if _, err := ix.Whole(t.Context()); err == nil {
+	if _, err := ix.Full(t.Context()); err == nil {
 		t.Error("the whole came from nowhere")
 	}
 	// What failed once is tried again.
 	s.Heal()
 	checkEntries(t, ix, h.Generation())
-	if _, err := ix.Whole(t.Context()); err != nil {
+	if _, err := ix.Full(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
 
 // However many ask, the whole is fetched once.
-func TestWholeIsFetchedOnce(t *testing.T) {
+func TestFullIsFetchedOnce(t *testing.T) {
 	t.Parallel()
 	h := bulky()
 	g := h.Generation()
 	s := serve(t, h)
 	u := open(t, s.URL, hasty(h))
-	ix, err := u.IndexFrom(t.Context(), metadata(t, u, state.Seen{}), t.TempDir(), whole(g))
+	m, dir := metadata(t, u, state.Seen{}), t.TempDir()
+	data, err := u.IndexFrom(t.Context(), m, dir, whole(g))
 	if err != nil {
 		t.Fatal(err)
 	}
+	ix := u.Access(m, dir, data)
 	s.Forget()
 	var group errgroup.Group
-	got := make([]*Index, 8)
+	got := make([]*Access, 8)
 	for i := range got {
 		group.Go(func() (err error) {
-			got[i], err = ix.Whole(t.Context())
+			got[i], err = ix.Full(t.Context())
 			return err
 		})
 	}
@@ -222,59 +224,59 @@ func TestWholeIsFetchedOnce(t *testing.T) {
 			t.Error("not the same whole for all")
 		}
 	}
-	if again, err := got[0].Whole(t.Context()); again != got[0] || err != nil {
+	if again, err := got[0].Full(t.Context()); again != got[0] || err != nil {
 		t.Errorf("the whole of the whole is another: %v", err)
 	}
-	checkTail(t, got[0], g, index.Position{})
-	checkPacked(t, got[0], g, midstate.Prefix{})
+	checkTail(t, got[0].Index, g, index.Position{})
+	checkPacked(t, got[0].Index, g, midstate.Prefix{})
 	// Both files remain what they were.
-	checkTail(t, ix, g, ix.From)
+	checkTail(t, ix.Index, g, ix.From)
 	if s.Count("/") != 1 || s.Count(gzPath) != 1 {
 		t.Errorf("%d requests", s.Count("/"))
 	}
 	if err := ix.Close(); err != nil {
 		t.Error(err)
 	}
-	file, _ := got[0].Tar()
+	file := got[0].Tar.Body
 	if _, err := file.ReadAt(make([]byte, 1), 0); err == nil {
 		t.Error("the whole is still open")
 	}
 }
 
 // Who no longer waits for the whole does not keep others from it.
-func TestWholeCancelled(t *testing.T) {
+func TestFullCancelled(t *testing.T) {
 	t.Parallel()
 	h := bulky()
 	s := serve(t, h)
 	ix := indexFrom(t, open(t, s.URL, hasty(h)), whole(h.Generation()))
 	ctx, cancel := context.WithCancel(t.Context())
-	ix.rest.turn <- struct{}{} // somebody is at it
+	ix.turn <- struct{}{} // somebody is at it
 	cancel()
-	if _, err := ix.Whole(ctx); !errors.Is(err, context.Canceled) {
+	if _, err := ix.Full(ctx); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	<-ix.rest.turn
-	if _, err := ix.Whole(ctx); !errors.Is(err, context.Canceled) {
+	<-ix.turn
+	if _, err := ix.Full(ctx); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	all, err := ix.Whole(t.Context())
+	all, err := ix.Full(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkTail(t, all, h.Generation(), index.Position{})
+	checkTail(t, all.Index, h.Generation(), index.Position{})
 }
 
 // The whole is that of the metadata that the part was read by.
-func TestWholeOfAnUpstreamThatMovedOn(t *testing.T) {
+func TestFullOfAnUpstreamThatMovedOn(t *testing.T) {
 	t.Parallel()
 	h := bulky()
 	s := serve(t, h)
 	ix := indexFrom(t, open(t, s.URL, hasty(h)), whole(h.Generation()))
 	h.Upload("grown", "1", nil, nil)
-	if _, err := ix.Whole(t.Context()); !errors.Is(err, ErrTorn) {
+	if _, err := ix.Full(t.Context()); !errors.Is(err, ErrTorn) {
 		t.Error(err)
 	}
-	if r, size := ix.Tar(); size == 0 {
+	if r, size := ix.Tar.Body, ix.Tar.Size; size == 0 {
 		t.Error("the part is gone")
 	} else if _, err := io.ReadFull(io.NewSectionReader(r, 0, size), make([]byte, size)); err != nil {
 		t.Error(err)
@@ -290,7 +292,7 @@ func TestPartsOfTheIndexAreUpstreams(t *testing.T) {
 	h.Upload("newer", "1.0", nil, nil)
 	g := h.Generation()
 	s := serve(t, h)
-	for name, have := range map[string]Have{"tail": whole(before), "whole": {NeedGz: true}} {
+	for name, have := range map[string]Held{"tail": whole(before), "whole": {NeedGz: true}} {
 		ix := indexFrom(t, open(t, s.URL, hasty(h)), have)
 		if (name == "tail") == ix.From.IsZero() {
 			t.Fatalf("%s: it begins at %d", name, ix.From.Length)
