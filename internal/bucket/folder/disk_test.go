@@ -1,6 +1,7 @@
 package folder
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/buckettest"
 )
 
 func newFolder(t *testing.T) *Bucket {
@@ -198,4 +200,54 @@ func TestFoldersAboveAreRemembered(t *testing.T) {
 		t.Error("the folder of a failed flush is forgotten")
 	}
 	f.unflushed.folders = nil
+}
+
+// TestFaultsOfAPutOnABase lets the disk fail at each stage of a put on a base, before
+// the bytes are written or once they are, while others read.
+func TestFaultsOfAPutOnABase(t *testing.T) {
+	t.Parallel()
+	before := []byte(strings.Repeat("what is there. ", 10_000))[:128<<10]
+	after := append(bytes.Clone(before), "what is new"...)
+	for name, fault := range map[string]faultyFile{
+		"base lost":        {room: 1000, write: syscall.EIO},
+		"base kept":        {room: len(before), write: syscall.EIO},
+		"body lost":        {room: len(before) + 3, write: syscall.EIO},
+		"flush lost":       {room: len(after), syncing: syscall.EIO},
+		"base lost, full":  {room: 1000, write: syscall.ENOSPC},
+		"flush lost, full": {room: len(after), syncing: syscall.ENOSPC},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFolder(t)
+			if _, err := f.Put(t.Context(), "k", bucket.NewObject(before), bucket.Always()); err != nil {
+				t.Fatal(err)
+			}
+			holds := func(want []byte) {
+				t.Helper()
+				if raw, err := os.ReadFile(filepath.Join(f.path, "k")); err != nil || !bytes.Equal(raw, want) {
+					t.Errorf("a reader gets %d bytes, or other ones: %v", len(raw), err)
+				}
+			}
+			create := f.disk.create
+			f.disk.create = func(root *os.Root, name string) (tempFile, error) {
+				file, err := create(root, name)
+				faulty := fault
+				faulty.tempFile = file
+				holds(before)
+				return &faulty, err
+			}
+			if _, err := f.Put(t.Context(), "k", buckettest.NewObjectOn(len(before), after), bucket.Always()); err == nil {
+				t.Error("the disk fails, and the put does not")
+			}
+			holds(before)
+			if names := privateNames(t, f); len(names) != 1 || names[0] != lockFile {
+				t.Errorf("left behind: %q", names)
+			}
+			f.disk.create = create
+			if _, err := f.Put(t.Context(), "k", buckettest.NewObjectOn(len(before), after), bucket.Always()); err != nil {
+				t.Error(err)
+			}
+			holds(after)
+		})
+	}
 }
