@@ -87,7 +87,7 @@ func design() rules {
 			"internal/bucket/s3test":     {imports: internal("bucket/s3")},
 			"internal/gitrepo/sshtest":   {},
 			// The benchmarks, which measure what the tests hold right.
-			"script/benchmark": {imports: internal("hackagetest", "index", "openpgp")},
+			"script/benchmark": {imports: internal("gitrepo/sshtest", "hackagetest", "index", "openpgp")},
 			// Plays a year of uploads against each pace.
 			"script/freshness": {stdOnly: true},
 			// Lists what a release is made of.

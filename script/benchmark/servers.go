@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo/sshtest"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 )
 
@@ -24,7 +25,7 @@ const region = "us-east-1"
 // servers are all that a mirror talks to but upstream, on loopback.
 type servers struct {
 	folder       string // of S3: each bucket is a folder in it
-	sshLog       string // a file
+	sshLog       string // a file, "" if there is no ssh
 	s3, ssh, web string // HOST:PORT; ssh and web are of git
 	stop         func()
 }
@@ -33,7 +34,7 @@ type servers struct {
 // also a key to sign with and one for ssh.
 func startServers(ctx context.Context, versitygw, dir string, git bool) (_ *servers, err error) {
 	ctx, cancel := context.WithCancel(ctx)
-	s := &servers{folder: filepath.Join(dir, "s3"), sshLog: filepath.Join(dir, "log"), stop: cancel}
+	s := &servers{folder: filepath.Join(dir, "s3"), stop: cancel}
 	defer func() {
 		if err != nil {
 			s.stop()
@@ -52,24 +53,27 @@ func startServers(ctx context.Context, versitygw, dir string, git bool) (_ *serv
 	if err != nil || !git {
 		return s, err
 	}
-	s.ssh, err = s.start(ctx, func(address string) *exec.Cmd {
-		c := exec.CommandContext(ctx, "sh", "-euc", sshd, "sh", address[strings.LastIndex(address, ":")+1:])
-		c.Dir = dir
-		return c
-	})
-	if err != nil {
+	if err := s.startSSH(dir); err != nil {
 		return nil, err
 	}
 	return s, s.startWeb(ctx, dir)
 }
 
-// sshd makes keys and becomes an sshd at a port, which lets git speak its newer
-// protocol, as the large hosts do.
-const sshd = `
-for key in host client; do [ -f $key ] || ssh-keygen -q -t ed25519 -N "" -C "" -f $key; done
-printf '%s\n' "ListenAddress 127.0.0.1:$1" "HostKey $PWD/host" "AuthorizedKeysFile $PWD/client.pub" "PidFile none" "StrictModes no" "UsePAM no" \
-  "PermitRootLogin yes" "LogLevel VERBOSE" "AcceptEnv GIT_PROTOCOL" >settings
-exec "$(PATH=$PATH:/usr/sbin command -v sshd)" -D -f "$PWD/settings" -E "$PWD/log"`
+// startSSH starts an sshd, which lets git speak its newer protocol, as the large hosts
+// do, and writes a key for it and its own into the folder.
+func (s *servers) startSSH(dir string) error {
+	key, public, err := sshtest.NewKey("ed25519")
+	if err != nil {
+		return err
+	}
+	host, err := sshtest.Start(dir, "AcceptEnv GIT_PROTOCOL\n", public)
+	if err != nil {
+		return err
+	}
+	stop := s.stop
+	s.ssh, s.sshLog, s.stop = host.Address, host.Log, func() { stop(); host.Stop() }
+	return errors.Join(os.WriteFile(filepath.Join(dir, "client"), key, 0o600), os.WriteFile(filepath.Join(dir, "host.pub"), []byte(host.HostKey+"\n"), 0o600))
+}
 
 // start starts a program at an address that is free, and waits until somebody listens
 // there. stop ends it.
@@ -100,8 +104,7 @@ func (s *servers) start(ctx context.Context, program func(address string) *exec.
 		}
 		select {
 		case <-ended:
-			log, _ := os.ReadFile(s.sshLog) // there is none but of sshd
-			return "", fmt.Errorf("start %s: it ended: %s%s", filepath.Base(command.Path), said.Bytes(), log)
+			return "", fmt.Errorf("start %s: it ended: %s", filepath.Base(command.Path), said.Bytes())
 		case <-ctx.Done():
 			return "", ctx.Err()
 		case <-time.After(10 * time.Millisecond):
