@@ -22,8 +22,8 @@ type recent struct {
 	size    int
 }
 
-// keep takes in a content.
-func (r *recent) keep(slot int, content []byte) {
+// add adds a content, and drops the oldest where there is no room.
+func (r *recent) add(slot int, content []byte) {
 	if r.content == nil {
 		r.content = map[int][]byte{}
 	}

@@ -164,7 +164,7 @@ func (w *Writer) resembling(at location, content []byte, like []ID) (base locati
 			break
 		}
 	}
-	w.recent.keep(at.slot, content)
+	w.recent.add(at.slot, content)
 	return base, old
 }
 

@@ -33,7 +33,7 @@ func (r *Repo) Diff(ctx context.Context, old, new string) iter.Seq2[gitpack.Chan
 					changes, err = r.diffFolder(ctx, p)
 				}
 				for _, c := range changes {
-					if pair := takeFolders(&c); pair.old != pair.new {
+					if pair := splitFolders(&c); pair.old != pair.new {
 						below = append(below, pair)
 					}
 					if c.OldMode+c.NewMode != "" && !yield(c, nil) {
@@ -99,8 +99,8 @@ func (r *Repo) diffFolder(ctx context.Context, p folderPair) ([]gitpack.Change, 
 	return changes, err
 }
 
-// takeFolders takes the folders out of a change and returns them.
-func takeFolders(c *gitpack.Change) folderPair {
+// splitFolders takes the folders out of a change and returns them.
+func splitFolders(c *gitpack.Change) folderPair {
 	pair := folderPair{path: c.Path + "/"}
 	if c.OldMode == gitpack.ModeFolder {
 		pair.old, c.OldMode, c.OldID = c.OldID, "", ""

@@ -106,7 +106,7 @@ func (o *Sync) checkUpstream(c *checker) {
 	case scheme == "http":
 		c.warn("upstream is read over http: everything is verified, but anyone on the network path can see it or hold it back")
 	case scheme == "file":
-		if there, err := gitrepo.PlaceOf(o.Upstream); err == nil {
+		if there, err := gitrepo.ParseEndpoint(o.Upstream); err == nil {
 			c.claim(folderAt("upstream", there.Folder))
 		}
 	case scheme != "https":
@@ -219,7 +219,7 @@ func (o *Sync) Passing(getenv func(string) string) (warnings []string) {
 		}
 	}
 	for _, r := range []struct{ kind, address string }{{run.FilesKind, o.FilesRepository}, {run.HashesKind, o.HashesRepository}} {
-		if there, err := gitrepo.PlaceOf(r.address); err == nil && there.Folder != "" {
+		if there, err := gitrepo.ParseEndpoint(r.address); err == nil && there.Folder != "" {
 			warn(r.kind, there.Folder, "write OWNER/REPO for a repository on GitHub")
 		}
 	}

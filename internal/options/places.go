@@ -17,7 +17,7 @@ type place struct {
 	folder       string // real path
 	store        string // a bucket's address on S3
 	repository   bool
-	remote       gitrepo.Place
+	remote       gitrepo.Endpoint
 }
 
 // claim notes that an option uses a place. It refuses one place under two names, and
@@ -50,7 +50,7 @@ func folderAt(option, path string) place {
 // be used, and how people call it.
 func repositoryAt(option, address, name string) place {
 	p := place{option: option, name: name, repository: true}
-	p.remote, _ = gitrepo.PlaceOf(address)
+	p.remote, _ = gitrepo.ParseEndpoint(address)
 	if p.remote.Folder != "" {
 		p.folder = realPath(p.remote.Folder)
 	}

@@ -25,8 +25,8 @@ func TestPlaces(t *testing.T) {
 		for j, other := range groups {
 			for _, a := range group {
 				for _, b := range other {
-					p, err := PlaceOf(a)
-					q, err2 := PlaceOf(b)
+					p, err := ParseEndpoint(a)
+					q, err2 := ParseEndpoint(b)
 					if err != nil || err2 != nil {
 						t.Fatal(err, err2)
 					}
@@ -37,15 +37,15 @@ func TestPlaces(t *testing.T) {
 			}
 		}
 	}
-	other, err := PlaceOf("ssh://git@git.example.org:2222/me/files")
-	https, err2 := PlaceOf("https://git.example.org/me/files")
+	other, err := ParseEndpoint("ssh://git@git.example.org:2222/me/files")
+	https, err2 := ParseEndpoint("https://git.example.org/me/files")
 	if err != nil || err2 != nil || !other.Same(https) {
 		t.Errorf("ssh on another port and https of one host are told apart: %v %v", err, err2)
 	}
-	if p, err := PlaceOf("file:///x/one.git"); err != nil || p.Folder != "/x/one.git" {
+	if p, err := ParseEndpoint("file:///x/one.git"); err != nil || p.Folder != "/x/one.git" {
 		t.Errorf("%+v, %v", p, err)
 	}
-	if _, err := PlaceOf("ftp://x/y"); err == nil {
+	if _, err := ParseEndpoint("ftp://x/y"); err == nil {
 		t.Error("an address that is none has a place")
 	}
 }

@@ -7,34 +7,34 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 )
 
-// A Place is where an address leads, whatever the spelling. Two addresses of one
-// repository have places that are Same, as far as can be known without asking
+// An Endpoint is where an address leads, whatever the spelling. Two addresses of one
+// repository have endpoints that are Same, as far as can be known without asking
 // anybody.
-type Place struct {
+type Endpoint struct {
 	// Folder is the absolute path of a folder of this machine, "" for others.
 	Folder string
 
 	scheme, host, port, path string
 }
 
-// PlaceOf reads an address.
-func PlaceOf(raw string) (Place, error) {
+// ParseEndpoint reads an address of a repository.
+func ParseEndpoint(raw string) (Endpoint, error) {
 	a, err := parseAddress(raw)
 	if err != nil {
-		return Place{}, err
+		return Endpoint{}, err
 	}
 	if a.by == local {
-		return Place{Folder: a.forGit}, nil
+		return Endpoint{Folder: a.forGit}, nil
 	}
 	g, _ := addresses.ParseGit(a.forGit)
-	return remotePlace(g), nil
+	return remoteEndpoint(g), nil
 }
 
-// remotePlace takes away what hosts and git do not tell apart. A path below the
+// remoteEndpoint takes away what hosts and git do not tell apart. A path below the
 // home of ssh's user counts as one below the root, as forges have it.
-func remotePlace(g addresses.Git) Place {
+func remoteEndpoint(g addresses.Git) Endpoint {
 	host, forge := addresses.Forge(g.Host)
-	p := Place{scheme: g.Scheme, host: host, port: g.Port}
+	p := Endpoint{scheme: g.Scheme, host: host, port: g.Port}
 	if g.Port == map[string]string{"ssh": "22", "https": "443", "http": "80"}[g.Scheme] {
 		p.port = ""
 	}
@@ -45,9 +45,9 @@ func remotePlace(g addresses.Git) Place {
 	return p
 }
 
-// Same reports whether two places that are no folders are one. Users do not
+// Same reports whether two endpoints that are no folders are one. Users do not
 // matter, nor does the way there; ports do between two addresses of one scheme.
-func (p Place) Same(q Place) bool {
+func (p Endpoint) Same(q Endpoint) bool {
 	if p.Folder != "" || q.Folder != "" {
 		return false
 	}
