@@ -112,19 +112,22 @@ func (f *Downloader) Download(ctx context.Context, wants []Want) (map[state.Tarb
 	// A tarball takes up room in it until the first bucket is at it.
 	ahead := make(chan struct{}, littleBehind+f.Concurrency)
 	for i, want := range wants {
+		idle := want.idle()
+		if !idle {
+			select {
+			case ahead <- struct{}{}:
+			case <-running.Done():
+			}
+		}
+		if running.Err() != nil {
+			break // the group says why
+		}
 		if f.Stop != nil && f.Stop(i) {
 			f.handled = i
 			break
 		}
-		if want.idle() {
+		if idle {
 			continue
-		}
-		select {
-		case ahead <- struct{}{}:
-		case <-running.Done(): // the group says why
-		}
-		if running.Err() != nil {
-			break
 		}
 		group.Go(func() error { return f.one(running, want, sync.OnceFunc(func() { <-ahead })) })
 	}
