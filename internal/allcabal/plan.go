@@ -71,7 +71,7 @@ func (d *Repository) plan(ctx context.Context, in Input) (*plan, error) {
 	if !d.o.Hashes {
 		return p, d.lookUp(ctx, in, nil)
 	}
-	wants := d.state.Wants(in.Tail)
+	wants := d.state.Wants(in.Tail, state.Turn{})
 	if err := d.lookUp(ctx, in, wants); err != nil {
 		return nil, err
 	}

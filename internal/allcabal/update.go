@@ -24,7 +24,7 @@ import (
 // run wrote: Forget it, and go again.
 func (d *Repository) Update(ctx context.Context, in Input) (Result, error) {
 	if d.o.DryRun {
-		in.Outcome = assumeRight(d.state.Wants(in.Tail))
+		in.Outcome = assumeRight(d.state.Wants(in.Tail, state.Turn{}))
 	}
 	p, err := d.plan(ctx, in)
 	if err != nil {

@@ -35,6 +35,7 @@
 package hackage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -118,28 +119,16 @@ type Retry struct {
 	Err error
 }
 
-// withDefaults fills the zero fields.
+// withDefaults sets the zero fields.
 func (o Options) withDefaults() Options {
-	if o.UserAgent == "" {
-		o.UserAgent = UserAgent("unreleased")
-	}
+	o.UserAgent = cmp.Or(o.UserAgent, UserAgent("unreleased"))
+	o.Timeout = cmp.Or(max(o.Timeout, 0), 30*time.Second)
+	o.Attempts = cmp.Or(max(o.Attempts, 0), 6)
+	o.FirstWait = cmp.Or(max(o.FirstWait, 0), time.Second)
+	o.Patience = cmp.Or(max(o.Patience, 0), 5*time.Minute)
+	o.Rounds = cmp.Or(max(o.Rounds, 0), 5)
 	if o.Now == nil {
 		o.Now = time.Now
-	}
-	if o.Timeout <= 0 {
-		o.Timeout = 30 * time.Second
-	}
-	if o.Attempts <= 0 {
-		o.Attempts = 6
-	}
-	if o.FirstWait <= 0 {
-		o.FirstWait = time.Second
-	}
-	if o.Patience <= 0 {
-		o.Patience = 5 * time.Minute
-	}
-	if o.Rounds <= 0 {
-		o.Rounds = 5
 	}
 	if o.Notify == nil {
 		o.Notify = func(Retry) {}

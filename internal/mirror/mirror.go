@@ -209,7 +209,7 @@ func (b *Bucket) DeprecatedList(ctx context.Context) []byte {
 // Wants returns the tarballs that the bucket lacks, of its share, and of what it
 // owes those whose turn it is.
 func (b *Bucket) Wants(tail *index.Delta, turn state.Turn) []state.Want {
-	return slices.DeleteFunc(b.state.WantsInTurn(tail, turn), func(w state.Want) bool { return !b.share(w.Release) })
+	return slices.DeleteFunc(b.state.Wants(tail, turn), func(w state.Want) bool { return !b.share(w.Release) })
 }
 
 // count adds to the statistics.

@@ -405,7 +405,7 @@ func (r *syncer) settled(ctx context.Context) (bool, error) {
 func (r *syncer) sameOwed(ctx context.Context) (bool, error) {
 	owed := map[state.Tarball]mirror.Want{}
 	for _, s := range live(r.Targets) {
-		for _, w := range s.State().WantsInTurn(&index.Delta{}, s.turn(r.Now(), quietOwed)) {
+		for _, w := range s.State().Wants(&index.Delta{}, s.turn(r.Now(), quietOwed)) {
 			owed[w.Tarball] = mirror.Want{Tarball: w.Tarball, Retried: true, Digests: true}
 		}
 	}

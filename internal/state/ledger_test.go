@@ -82,7 +82,7 @@ func TestWantsAreWhatIsNewAndWhatIsOwed(t *testing.T) {
 		{Tarball: state.Tarball{Release: release("owed"), Target: old}, Replaced: true, Retried: true},
 		{Tarball: state.Tarball{Release: release("revised"), Target: old}, Retried: true},
 	}
-	if got := s.Wants(tail); !slices.Equal(got, want) {
+	if got := s.Wants(tail, state.Turn{}); !slices.Equal(got, want) {
 		t.Errorf("wants %+v\nwant  %+v", got, want)
 	}
 }
@@ -103,6 +103,16 @@ func TestReasons(t *testing.T) {
 	}
 }
 
+// record changes a record of the ledger, which stays as long as it was.
+func record(change func(*state.Record)) func(*state.State) {
+	return func(s *state.State) {
+		release := s.Ledger.Sorted()[0]
+		r := s.Ledger[release]
+		change(&r)
+		s.Ledger[release] = r
+	}
+}
+
 func TestEqualLooksAtWhatAReaderSees(t *testing.T) {
 	t.Parallel()
 	other := full()
@@ -114,6 +124,9 @@ func TestEqualLooksAtWhatAReaderSees(t *testing.T) {
 		"position":  func(s *state.State) { s.Position.Midstate[0]++ },
 		"selection": func(s *state.State) { s.Packages = "" },
 		"ledger":    func(s *state.State) { delete(s.Ledger, index.Release{Package: "b", Version: "1"}) },
+		"reason":    record(func(r *state.Record) { r.Reason = state.Unsigned }),
+		"tarball":   record(func(r *state.Record) { r.Target.SHA256[0]++ }),
+		"cabal":     record(func(r *state.Record) { r.CabalSHA256[0]++ }),
 	} {
 		other := full()
 		change(&other)

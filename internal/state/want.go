@@ -51,11 +51,8 @@ func (t Turn) pick(all []index.Release) []index.Release {
 }
 
 // Wants returns the tarballs that a destination of this state lacks: those that
-// the index names behind its position, and those that it owes.
-func (s State) Wants(tail *index.Delta) []Want { return s.WantsInTurn(tail, Turn{}) }
-
-// WantsInTurn is Wants with those of the owed ones whose turn it is.
-func (s State) WantsInTurn(tail *index.Delta, turn Turn) []Want {
+// the index names behind its position, and those of its ledger whose turn it is.
+func (s State) Wants(tail *index.Delta, turn Turn) []Want {
 	// A first run wants each release of Hackage, so the room is made once.
 	wants := make([]Want, 0, len(tail.Order)+len(s.Ledger))
 	for _, r := range tail.Order {

@@ -1,7 +1,5 @@
 package tuf
 
-import "fmt"
-
 // Targets is what a package.json of the index says of a release's tarball. It
 // has no signature of its own: the index that holds it is vouched for by the
 // snapshot.
@@ -19,15 +17,8 @@ type Targets struct {
 // date of expiry and signatures, which no package.json of Hackage has, must have
 // the right form and are then not looked into. The error wraps ErrSyntax,
 // ErrShape, ErrType or ErrKeyType.
-func ParseTargets(raw []byte) (Targets, error) {
-	t, err := parseTargets(raw)
-	if err != nil {
-		return Targets{}, fmt.Errorf("read package.json: %w", err)
-	}
-	return t, nil
-}
-
-func parseTargets(raw []byte) (Targets, error) {
+func ParseTargets(raw []byte) (_ Targets, err error) {
+	defer wrap(&err, "read package.json")
 	e, err := parseEnvelope(raw)
 	if err != nil {
 		return Targets{}, err

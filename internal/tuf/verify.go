@@ -11,6 +11,13 @@ import (
 // how long it is.
 const MaxTimestamp = 4 << 10
 
+// wrap says of an error what failed.
+func wrap(err *error, what string) {
+	if *err != nil {
+		*err = fmt.Errorf("%s: %w", what, *err)
+	}
+}
+
 // A Timestamp is a verified timestamp.json.
 type Timestamp struct {
 	header
@@ -24,15 +31,8 @@ func (t *Timestamp) Snapshot() FileInfo { return t.snapshot }
 // minVersion, nor be expired at the time now. The error wraps one of this
 // package's sentinels; ErrUnknownKey and ErrThreshold can mean that there is a
 // newer root.json.
-func (r *Root) VerifyTimestamp(raw []byte, minVersion int64, now time.Time) (*Timestamp, error) {
-	t, err := r.timestamp(raw, minVersion, now)
-	if err != nil {
-		return nil, fmt.Errorf("verify timestamp.json: %w", err)
-	}
-	return t, nil
-}
-
-func (r *Root) timestamp(raw []byte, minVersion int64, now time.Time) (*Timestamp, error) {
+func (r *Root) VerifyTimestamp(raw []byte, minVersion int64, now time.Time) (_ *Timestamp, err error) {
+	defer wrap(&err, "verify timestamp.json")
 	signed, h, err := r.open(roleTimestamp, "Timestamp", raw, minVersion, now)
 	if err != nil {
 		return nil, err
@@ -42,7 +42,10 @@ func (r *Root) timestamp(raw []byte, minVersion int64, now time.Time) (*Timestam
 		return nil, err
 	}
 	snapshot, err := files.get("snapshot.json")
-	return &Timestamp{header: h, snapshot: snapshot}, err
+	if err != nil {
+		return nil, err
+	}
+	return &Timestamp{header: h, snapshot: snapshot}, nil
 }
 
 // A Snapshot is a verified snapshot.json.
@@ -71,15 +74,8 @@ func (s *Snapshot) IndexTar() (FileInfo, bool) {
 // VerifySnapshot verifies a snapshot.json that must be the one the timestamp
 // names, not of a version below minVersion, nor expired at the time now. The
 // error wraps one of this package's sentinels.
-func (r *Root) VerifySnapshot(raw []byte, want FileInfo, minVersion int64, now time.Time) (*Snapshot, error) {
-	s, err := r.snapshot(raw, want, minVersion, now)
-	if err != nil {
-		return nil, fmt.Errorf("verify snapshot.json: %w", err)
-	}
-	return s, nil
-}
-
-func (r *Root) snapshot(raw []byte, want FileInfo, minVersion int64, now time.Time) (*Snapshot, error) {
+func (r *Root) VerifySnapshot(raw []byte, want FileInfo, minVersion int64, now time.Time) (_ *Snapshot, err error) {
+	defer wrap(&err, "verify snapshot.json")
 	if err := want.Check(raw); err != nil {
 		return nil, err
 	}
@@ -125,15 +121,8 @@ func (m *Mirrors) URLs() []string { return slices.Clone(m.urls) }
 // VerifyMirrors verifies a mirrors.json that must be the one the snapshot names,
 // not of a version below minVersion, nor expired at the time now. The error
 // wraps one of this package's sentinels.
-func (r *Root) VerifyMirrors(raw []byte, want FileInfo, minVersion int64, now time.Time) (*Mirrors, error) {
-	m, err := r.mirrors(raw, want, minVersion, now)
-	if err != nil {
-		return nil, fmt.Errorf("verify mirrors.json: %w", err)
-	}
-	return m, nil
-}
-
-func (r *Root) mirrors(raw []byte, want FileInfo, minVersion int64, now time.Time) (*Mirrors, error) {
+func (r *Root) VerifyMirrors(raw []byte, want FileInfo, minVersion int64, now time.Time) (_ *Mirrors, err error) {
+	defer wrap(&err, "verify mirrors.json")
 	if err := want.Check(raw); err != nil {
 		return nil, err
 	}
