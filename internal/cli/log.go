@@ -18,7 +18,7 @@ const (
 )
 
 // progress returns the Progress that fits where standard error goes.
-func (e Env) progress(verbose bool) progress.Progress {
+func (e Env) progress(verbose bool) *progress.Progress {
 	return progress.New(e.Stderr, e.IsTerminal, verbose, e.Now, e.console)
 }
 
@@ -75,7 +75,7 @@ func (l *logWriter) line(text string) string {
 	}
 	level := "info"
 	message, ours := strings.CutPrefix(text, program+": ")
-	early, soon := strings.CutPrefix(message, progress.ErrorMark)
+	early, soon := strings.CutPrefix(message, progress.ErrorPrefix)
 	if ours || soon {
 		level, message = "error", early
 	}

@@ -47,7 +47,7 @@ func newOpening(o *options.Sync, env Env) *opening {
 		Tool: program + " " + env.Version, Page: report.RunPage(env.Getenv), GitHub: env.Getenv("GITHUB_SERVER_URL"), OnRunner: env.Getenv("GITHUB_ACTIONS") == "true",
 		Began: env.Now(), Now: env.Now, Progress: bar, Warn: func(text string) {
 			if !env.console.Tell(report.Warning, text) {
-				bar.Note("warning: " + text)
+				bar.Log("warning: " + text)
 			}
 		},
 	}}
@@ -115,7 +115,7 @@ func (op *opening) openUpstream() (*hackage.Upstream, error) {
 		if wait := retry.Wait.Round(time.Second); wait > 0 {
 			again += " in " + report.Took(wait)
 		}
-		op.Progress.Note(fmt.Sprintf("%s: attempt %d failed: %v; %s", retry.What, retry.Attempt, retry.Err, again))
+		op.Progress.Log(fmt.Sprintf("%s: attempt %d failed: %v; %s", retry.What, retry.Attempt, retry.Err, again))
 	}
 	if op.env.tune != nil {
 		op.env.tune(&options)
@@ -154,7 +154,7 @@ func (op *opening) openBuckets(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defaults.Notify, defaults.Full = op.Progress.Note, op.o.Full
+	defaults.Notify, defaults.Full = op.Progress.Log, op.o.Full
 	for _, text := range op.o.Bucket {
 		op.Targets = append(op.Targets, op.openBucket(ctx, text, defaults))
 	}
@@ -239,7 +239,7 @@ func (op *opening) openRepository(ctx context.Context, m options.Remote, name st
 	if err := os.Mkdir(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make a temporary folder: %w", err)
 	}
-	o.Getenv, o.Notify = op.env.Getenv, op.Progress.Note
+	o.Getenv, o.Notify = op.env.Getenv, op.Progress.Log
 	o.Create, o.InitialBranch = !op.DryRun, allcabal.DisplayBranch
 	repo, err := op.openRemote(ctx, o)
 	if err != nil {

@@ -80,7 +80,7 @@ func waitForNews(ctx context.Context, o *options.Sync, env Env, seen state.Seen,
 	if err != nil {
 		return false, err
 	}
-	op.Progress.Note(fmt.Sprintf("watching %s until %s", upstream, end.UTC().Format("15:04:05 MST")))
+	op.Progress.Log(fmt.Sprintf("watching %s until %s", upstream, end.UTC().Format("15:04:05 MST")))
 	due := env.Now().Add(quietest)
 	for left := end.Sub(env.Now()); left > 0; left = end.Sub(env.Now()) {
 		if err := env.pause(ctx, min(watchEvery, left)); err != nil {
@@ -101,7 +101,7 @@ func waitForNews(ctx context.Context, o *options.Sync, env Env, seen state.Seen,
 // whether there is time left for another run.
 func afterFailure(ctx context.Context, o *options.Sync, env Env, err error, times int, end time.Time) (bool, error) {
 	progress := env.progress(o.Verbose)
-	progress.Note(fmt.Sprintf("this run failed: %v; trying again in %s", err, report.Took(time.Duration(times)*watchEvery)))
+	progress.Log(fmt.Sprintf("this run failed: %v; trying again in %s", err, report.Took(time.Duration(times)*watchEvery)))
 	for range times {
 		if env.Now().Add(watchEvery).After(end) {
 			return false, nil

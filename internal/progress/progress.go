@@ -15,227 +15,176 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 )
 
-// Progress tells people how far a run is: by a bar if somebody watches, by a
-// line every few seconds in a log. It writes to standard error only. All
-// methods are safe for concurrent use.
-type Progress interface {
-	// Start begins a phase, ending the one before it. It counts things of a
-	// kind, such as "releases"; total 0 means that nobody knows how many there
-	// will be.
-	Start(phase, things string, total int64)
-	// Add counts what the phase has done since the last call. Name is the
-	// release that is done, for --verbose; "" if the call is not for one.
-	Add(n int, bytes int64, name string)
-	// Note writes a line at once.
-	Note(line string)
-	// Done ends the phase with a line that says what it did. Without a phase
-	// it does nothing.
-	Done()
+// Progress tells people how far a run is: by a bar if somebody watches, and in a log by a
+// line every few seconds, which GitHub folds away under the name of the phase. All methods
+// are safe for concurrent use.
+type Progress struct {
+	w        io.Writer // standard error
+	console  *report.Console
+	now      func() time.Time
+	ticker   func() (ticks <-chan time.Time, stop func())
+	terminal bool
+	verbose  bool
+
+	mu    sync.Mutex // guards what follows
+	meter *meter     // nil between phases
+	bar   *mpb.Bar   // of the phase, nil in a log
+	end   func()     // ends what shows the phase
+
+	writing sync.Mutex // one line at a time; guards what follows; locked after mu, if both are
+	above   io.Writer  // where lines go while there is a bar
+	fold    string     // the phase whose group the next line opens
+	folded  bool       // a group is open
 }
 
-// ErrorMark begins a line about an error that does not end the run at once.
-const ErrorMark = "error: "
+// ErrorPrefix begins a line about an error that does not end the run at once.
+const ErrorPrefix = "error: "
 
 // logInterval is how often a phase writes to a log.
 const logInterval = 5 * time.Second
 
 // New returns the Progress that fits where w goes. Verbose names each release, and
 // console, if it is not nil, folds the lines of a phase away on GitHub.
-func New(w io.Writer, terminal, verbose bool, now func() time.Time, console *report.Console) Progress {
-	if terminal {
-		return &barProgress{w: w, now: now, verbose: verbose}
-	}
-	return &logProgress{w: w, now: now, verbose: verbose, console: console, ticker: func() (<-chan time.Time, func()) {
+func New(w io.Writer, terminal, verbose bool, now func() time.Time, console *report.Console) *Progress {
+	return &Progress{w: w, now: now, terminal: terminal, verbose: verbose, console: console, ticker: func() (<-chan time.Time, func()) {
 		t := time.NewTicker(logInterval)
 		return t.C, t.Stop
 	}}
 }
 
-// A logProgress writes lines. On GitHub those of a phase are folded away under
-// its name, and the line that says what the phase did follows in the open.
-type logProgress struct {
-	w       io.Writer
-	console *report.Console
-	now     func() time.Time
-	ticker  func() (ticks <-chan time.Time, stop func())
-	verbose bool
-
-	writing sync.Mutex // one line at a time; guards the two that follow
-	fold    string     // the phase whose group the next line opens
-	folded  bool       // a group is open
-
-	mu    sync.Mutex // guards what follows
-	meter *meter     // nil between phases
-	stop  chan struct{}
-	owned sync.WaitGroup // the goroutine of the phase
-}
-
-func (p *logProgress) Start(phase, things string, total int64) {
+// Start begins a phase, ending the one before it. It counts things of a kind, such as
+// "releases"; total 0 means that nobody knows how many there will be.
+func (p *Progress) Start(phase, things string, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done()
-	p.meter = newMeter(phase, things, total, p.now())
-	p.group(func() { p.fold = phase })
-	p.stop = make(chan struct{})
-	m, stop := p.meter, p.stop
-	p.owned.Go(func() { p.tell(m, stop) })
-}
-
-// tell writes a line at each tick until stop is closed.
-func (p *logProgress) tell(m *meter, stop <-chan struct{}) {
-	ticks, release := p.ticker()
-	defer release()
-	for {
-		select {
-		case now := <-ticks:
-			p.Note(m.phase + ": " + m.state(now))
-		case <-stop:
-			return
-		}
+	p.meter = &meter{phase: phase, things: things, total: total, started: p.now()}
+	if p.terminal {
+		p.startBar(p.meter)
+	} else {
+		p.startLines(p.meter)
 	}
 }
 
-func (p *logProgress) Add(n int, bytes int64, name string) {
+// startLines writes a line about the phase at each tick. The line that says what the
+// phase did follows behind its group, in the open.
+func (p *Progress) startLines(m *meter) {
+	p.withLines(func() { p.fold = m.phase })
+	stop := make(chan struct{})
+	var lines sync.WaitGroup
+	lines.Go(func() {
+		ticks, release := p.ticker()
+		defer release()
+		for {
+			select {
+			case now := <-ticks:
+				p.Log(m.phase + ": " + m.state(now))
+			case <-stop:
+				return
+			}
+		}
+	})
+	p.end = func() {
+		close(stop)
+		lines.Wait()
+		p.withLines(func() {
+			if p.folded {
+				p.console.EndGroup()
+			}
+			p.fold, p.folded = "", false
+		})
+	}
+}
+
+// startBar draws a bar for the phase; lines appear above it. What mpb calls while it
+// draws must lock neither mutex: Log and the end of the bar wait for mpb.
+func (p *Progress) startBar(m *meter) {
+	bars := mpb.New(mpb.WithOutput(p.w), mpb.WithAutoRefresh())
+	var filler mpb.BarFillerBuilder = mpb.BarStyle()
+	if m.total <= 0 {
+		filler = mpb.SpinnerStyle().PositionLeft()
+	}
+	p.bar = bars.New(m.total, filler,
+		mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(decor.Name(m.phase)),
+		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return m.state(p.now()) })),
+	)
+	p.withLines(func() { p.above = bars })
+	p.end = func() {
+		p.withLines(func() {
+			p.bar.Abort(true)
+			bars.Wait()
+			p.above = nil
+		})
+		p.bar = nil
+	}
+}
+
+// Add counts what the phase has done since the last call. Name is the release that is
+// done, for --verbose; "" if the call is not for one.
+func (p *Progress) Add(n int, bytes int64, name string) {
 	p.mu.Lock()
-	m := p.meter
+	m, bar := p.meter, p.bar
 	p.mu.Unlock()
 	m.add(n, bytes)
 	if p.verbose && name != "" {
-		p.Note(releaseLine(name, bytes))
+		p.Log(releaseLine(name, bytes))
+	}
+	if bar != nil {
+		bar.IncrBy(n)
 	}
 }
 
-func (p *logProgress) Note(line string) {
-	p.writing.Lock()
-	defer p.writing.Unlock()
-	if p.fold != "" { // a phase without a line has no group
-		p.console.Group(p.fold)
-		p.fold, p.folded = "", true
-	}
-	writeLine(p.w, line)
-}
-
-func (p *logProgress) Done() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.done()
-}
-
-// done is Done for those who hold mu.
-func (p *logProgress) done() {
-	if p.meter == nil {
-		return
-	}
-	close(p.stop)
-	p.owned.Wait()
-	p.group(func() {
-		if p.folded {
-			p.console.EndGroup()
+// Log writes a line at once.
+func (p *Progress) Log(line string) {
+	p.withLines(func() {
+		if p.fold != "" { // a phase without a line has no group
+			p.console.Group(p.fold)
+			p.fold, p.folded = "", true
 		}
-		p.fold, p.folded = "", false
+		w := p.w
+		if p.above != nil {
+			w = p.above
+		}
+		_, _ = io.WriteString(w, report.Line(line)+"\n") // there is nobody to tell if it fails
 	})
-	p.Note(p.meter.phase + ": " + p.meter.summary(p.now()))
-	p.meter = nil
 }
 
-// group writes a command between two lines.
-func (p *logProgress) group(command func()) {
-	p.writing.Lock()
-	defer p.writing.Unlock()
-	command()
-}
-
-// A barProgress draws a bar for the running phase; lines appear above it.
-type barProgress struct {
-	w       io.Writer
-	now     func() time.Time
-	verbose bool
-
-	// mu guards what follows and is never taken by what mpb calls while it
-	// draws: Note waits for mpb with mu held.
-	mu    sync.Mutex
-	meter *meter // nil between phases
-	bars  *mpb.Progress
-	bar   *mpb.Bar
-}
-
-func (p *barProgress) Start(phase, things string, total int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.done()
-	m := newMeter(phase, things, total, p.now())
-	p.meter = m
-	p.bars = mpb.New(mpb.WithOutput(p.w), mpb.WithAutoRefresh())
-	var filler mpb.BarFillerBuilder = mpb.BarStyle()
-	if total <= 0 {
-		filler = mpb.SpinnerStyle().PositionLeft()
-	}
-	p.bar = p.bars.New(total, filler,
-		mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Name(phase)),
-		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return m.state(p.now()) })),
-	)
-}
-
-func (p *barProgress) Add(n int, bytes int64, name string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.meter.add(n, bytes)
-	if p.verbose && name != "" {
-		p.note(releaseLine(name, bytes))
-	}
-	if p.bar != nil {
-		p.bar.IncrBy(n)
-	}
-}
-
-func (p *barProgress) Note(line string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.note(line)
-}
-
-// note is Note for those who hold mu.
-func (p *barProgress) note(line string) {
-	if p.bars == nil {
-		writeLine(p.w, line)
-		return
-	}
-	writeLine(p.bars, line)
-}
-
-func (p *barProgress) Done() {
+// Done ends the phase with a line that says what it did. Without a phase it does
+// nothing.
+func (p *Progress) Done() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done()
 }
 
-// done is Done for those who hold mu.
-func (p *barProgress) done() {
+// done is Done with mu locked.
+func (p *Progress) done() {
 	if p.meter == nil {
 		return
 	}
-	p.bar.Abort(true)
-	p.bars.Wait()
-	p.bars, p.bar = nil, nil
-	p.note(p.meter.phase + ": " + p.meter.summary(p.now()))
+	p.end()
+	p.Log(p.meter.phase + ": " + p.meter.summary(p.now()))
 	p.meter = nil
+}
+
+// withLines does something between two lines.
+func (p *Progress) withLines(do func()) {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	do()
 }
 
 // A meter counts what a phase has done. A nil meter counts nothing.
 type meter struct {
-	phase  string
-	things string // what is counted, in the plural
-	total  int64
-	begun  time.Time
+	phase   string
+	things  string // what is counted, in the plural
+	total   int64
+	started time.Time
 
 	mu    sync.Mutex
 	done  int64
 	bytes int64
-}
-
-func newMeter(phase, things string, total int64, now time.Time) *meter {
-	return &meter{phase: phase, things: things, total: total, begun: now}
 }
 
 func (m *meter) add(n int, bytes int64) {
@@ -258,7 +207,7 @@ func (m *meter) counts() (done, bytes int64) {
 // goes on like that.
 func (m *meter) state(now time.Time) string {
 	done, bytes := m.counts()
-	elapsed := now.Sub(m.begun)
+	elapsed := now.Sub(m.started)
 	parts := m.amounts(done, bytes)
 	if bytes > 0 && elapsed >= time.Second {
 		parts = append(parts, plain.Size(int64(float64(bytes)/elapsed.Seconds()))+"/s")
@@ -276,7 +225,7 @@ func (m *meter) state(now time.Time) string {
 // summary says what the phase did.
 func (m *meter) summary(now time.Time) string {
 	done, bytes := m.counts()
-	parts := append(m.amounts(done, bytes), report.Took(now.Sub(m.begun)))
+	parts := append(m.amounts(done, bytes), report.Took(now.Sub(m.started)))
 	return strings.Join(parts, ", ")
 }
 
@@ -303,6 +252,3 @@ func releaseLine(name string, bytes int64) string {
 	}
 	return name + " " + plain.Size(bytes)
 }
-
-// writeLine writes one line. There is nobody to tell if that does not work.
-func writeLine(w io.Writer, line string) { _, _ = io.WriteString(w, report.Line(line)+"\n") }

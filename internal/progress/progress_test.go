@@ -47,11 +47,11 @@ func (c *clock) pass(d time.Duration) time.Time {
 
 func newClock() *clock { return &clock{now: time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC)} }
 
-// newLog returns a logProgress whose ticks the test sends. A tick that was
+// newLog returns a Progress for a log whose ticks the test sends. A tick that was
 // taken is written before Done or the next Start returns.
-func newLog(w *buffer, c *clock, verbose bool) (*logProgress, chan time.Time) {
+func newLog(w *buffer, c *clock, verbose bool) (*Progress, chan time.Time) {
 	ticks := make(chan time.Time)
-	return &logProgress{w: w, now: c.Now, verbose: verbose, ticker: func() (<-chan time.Time, func()) {
+	return &Progress{w: w, now: c.Now, verbose: verbose, ticker: func() (<-chan time.Time, func()) {
 		return ticks, func() {}
 	}}, ticks
 }
@@ -73,7 +73,7 @@ func TestLogProgress(t *testing.T) {
 	p.Done()
 	p.Done()
 	p.Add(1, 1, "between phases")
-	p.Note("a retry")
+	p.Log("a retry")
 
 	want := `index: 5 seconds
 index: 5 seconds
@@ -104,14 +104,14 @@ func TestBarProgress(t *testing.T) {
 	t.Parallel()
 	var out buffer
 	clock := newClock()
-	p := &barProgress{w: &out, now: clock.Now, verbose: true}
+	p := New(&out, true, true, clock.Now, nil)
 
-	p.Note("before")
+	p.Log("before")
 	p.Start("index", "releases", 0)
 	p.Start("tarballs", "releases", 4)
 	clock.pass(2 * time.Second)
 	p.Add(1, 2<<20, "aeson-2.2.1.0")
-	p.Note("a retry")
+	p.Log("a retry")
 	p.Done()
 	p.Done()
 	p.Add(1, 1, "")
@@ -134,12 +134,12 @@ func TestBarProgress(t *testing.T) {
 func TestBarProgressGoesOnWhenFull(t *testing.T) {
 	t.Parallel()
 	var out buffer
-	p := &barProgress{w: &out, now: newClock().Now}
+	p := New(&out, true, false, newClock().Now, nil)
 	p.Start("tarballs", "releases", 1)
 	p.Add(1, 0, "")
 	p.bar.Wait()
 	p.Add(1, 0, "")
-	p.Note("a late note")
+	p.Log("a late note")
 	p.Done()
 	for _, want := range []string{"a late note\n", "tarballs: 2 of 2 releases, 0 seconds\n"} {
 		if !strings.Contains(out.String(), want) {
@@ -150,9 +150,9 @@ func TestBarProgressGoesOnWhenFull(t *testing.T) {
 
 func TestProgressIsSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
-	for name, make := range map[string]func(*buffer) Progress{
-		"log": func(b *buffer) Progress { p, _ := newLog(b, newClock(), true); return p },
-		"bar": func(b *buffer) Progress { return &barProgress{w: b, now: newClock().Now, verbose: true} },
+	for name, make := range map[string]func(*buffer) *Progress{
+		"log": func(b *buffer) *Progress { p, _ := newLog(b, newClock(), true); return p },
+		"bar": func(b *buffer) *Progress { return New(b, true, true, newClock().Now, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -164,7 +164,7 @@ func TestProgressIsSafeForConcurrentUse(t *testing.T) {
 				workers.Go(func() {
 					for range 25 {
 						p.Add(1, 1, "a-1")
-						p.Note("note")
+						p.Log("note")
 					}
 				})
 			}
@@ -180,12 +180,14 @@ func TestProgressIsSafeForConcurrentUse(t *testing.T) {
 	}
 }
 
-func TestNewProgressFitsTheStream(t *testing.T) {
+func TestProgressFitsTheStream(t *testing.T) {
 	t.Parallel()
-	if _, ok := New(&buffer{}, false, false, time.Now, nil).(*logProgress); !ok {
-		t.Error("a stream that is no terminal does not get lines")
-	}
-	if _, ok := New(&buffer{}, true, false, time.Now, nil).(*barProgress); !ok {
-		t.Error("a terminal does not get a bar")
+	for _, terminal := range []bool{false, true} {
+		p := New(&buffer{}, terminal, false, newClock().Now, nil)
+		p.Start("index", "releases", 0)
+		if bar := p.bar != nil; bar != terminal {
+			t.Errorf("a bar: %t; a terminal: %t", bar, terminal)
+		}
+		p.Done()
 	}
 }

@@ -218,7 +218,7 @@ func (r *syncer) downloader() *mirror.Downloader {
 		Done: func(release index.Release, size int64, err error) {
 			if err != nil {
 				r.mismatches.note(err)
-				r.Progress.Note(err.Error())
+				r.Progress.Log(err.Error())
 				return // it did not come, so it does not count
 			}
 			r.Progress.Add(1, size, release.String())
@@ -315,7 +315,7 @@ func (r *syncer) startLegacy(ctx context.Context) (wait func() string) {
 	go func() { done <- r.writeLegacy(ctx, path) }() // awaited by the caller
 	return func() string {
 		if err := <-done; err != nil && ctx.Err() == nil {
-			r.Progress.Note(fmt.Sprintf("00-index.tar.gz, which only old clients read, was not renewed: %v", err))
+			r.Progress.Log(fmt.Sprintf("00-index.tar.gz, which only old clients read, was not renewed: %v", err))
 			return ""
 		}
 		return path

@@ -123,7 +123,7 @@ func (r *syncer) readTold(ctx context.Context) (wait func()) {
 func (r *syncer) sayUntold() (any bool) {
 	for _, s := range r.buckets() {
 		if s.untold {
-			r.Progress.Note(fmt.Sprintf("%s %q: its readers were not told yet of all that it holds; what came since is read again for that", s.kind, s))
+			r.Progress.Log(fmt.Sprintf("%s %q: its readers were not told yet of all that it holds; what came since is read again for that", s.kind, s))
 			any = true
 		}
 	}
@@ -186,7 +186,7 @@ func (r *syncer) readStatus(ctx context.Context, s *Target) (*status.Status, err
 	}
 	former, err := status.Parse(raw)
 	if err != nil {
-		r.Progress.Note(fmt.Sprintf("%s %q: %v; it is begun anew", s.kind, s, err))
+		r.Progress.Log(fmt.Sprintf("%s %q: %v; it is begun anew", s.kind, s, err))
 		return nil, nil
 	}
 	return former, nil

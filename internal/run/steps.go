@@ -256,10 +256,10 @@ func (r *syncer) update(ctx context.Context, s *Target) error {
 		err := r.updateOnce(ctx, s)
 		switch {
 		case errors.Is(err, gitrepo.ErrMoved) && try < tries && ctx.Err() == nil:
-			r.Progress.Note(fmt.Sprintf("somebody else changed %s %q; reading it again", s.kind, s))
+			r.Progress.Log(fmt.Sprintf("somebody else changed %s %q; reading it again", s.kind, s))
 			err = s.load(ctx, r.Packages, r.Shard, r.Full)
 		case errors.Is(err, state.ErrForm) && try < tries:
-			r.Progress.Note(fmt.Sprintf("%s %q: %v; comparing all of it with the index", s.kind, s, err))
+			r.Progress.Log(fmt.Sprintf("%s %q: %v; comparing all of it with the index", s.kind, s, err))
 			s.Forget(err.Error())
 			err = nil
 		default:
@@ -269,7 +269,7 @@ func (r *syncer) update(ctx context.Context, s *Target) error {
 			return err
 		}
 		if s.State().Position.Length > r.reached {
-			r.Progress.Note(fmt.Sprintf("another run has updated %s %q further", s.kind, s))
+			r.Progress.Log(fmt.Sprintf("another run has updated %s %q further", s.kind, s))
 			return nil
 		}
 		if err := r.scanAgain(ctx, s); err != nil {

@@ -56,7 +56,7 @@ type Config struct {
 	Dir      string    // private, for the run alone
 	Began    time.Time // when the opening began
 	Now      func() time.Time
-	Progress progress.Progress
+	Progress *progress.Progress
 	Warn     func(string)
 	// Unopened is why the run cannot begin, if it cannot: that is all there is to
 	// tell of it.
@@ -162,7 +162,7 @@ func (r *syncer) begin(ctx context.Context) (err error) {
 // run is the order of things: metadata, index, tarballs and .cabal files,
 // repositories, and last what makes it known.
 func (r *syncer) run(ctx context.Context) error {
-	r.Progress.Note(r.intent())
+	r.Progress.Log(r.intent())
 	end := r.timeline.begin("states")
 	r.readStates(ctx)
 	end()
@@ -270,7 +270,7 @@ func (r *syncer) canWrite(ctx context.Context) bool {
 func (r *syncer) sayFailed() {
 	for _, s := range r.Targets {
 		if s.err != nil {
-			r.Progress.Note(fmt.Sprintf("%s%s %q: %v; the other destinations go on without it", progress.ErrorMark, s.kind, s.place(), s.err))
+			r.Progress.Log(fmt.Sprintf("%s%s %q: %v; the other destinations go on without it", progress.ErrorPrefix, s.kind, s.place(), s.err))
 		}
 	}
 }
@@ -279,14 +279,14 @@ func (r *syncer) sayFailed() {
 func (r *syncer) sayWhy() {
 	for _, s := range r.buckets() {
 		if s.unread != nil {
-			r.Progress.Note(fmt.Sprintf("%s %q: its state could not be read (%v); everything is compared", s.kind, s, s.unread))
+			r.Progress.Log(fmt.Sprintf("%s %q: its state could not be read (%v); everything is compared", s.kind, s, s.unread))
 		}
 	}
 	for _, s := range r.repositories() {
 		if why := s.repo.Adopting(); why != "" {
-			r.Progress.Note(fmt.Sprintf("%s %q: all of it is compared with the index, because %s", s.kind, s, why))
+			r.Progress.Log(fmt.Sprintf("%s %q: all of it is compared with the index, because %s", s.kind, s, why))
 		} else if why := s.repo.Due(); why != "" {
-			r.Progress.Note(fmt.Sprintf("%s %q: %s", s.kind, s, why))
+			r.Progress.Log(fmt.Sprintf("%s %q: %s", s.kind, s, why))
 		}
 	}
 }
