@@ -70,7 +70,7 @@ func (op *opening) open(ctx context.Context) run.Config {
 // openAll makes upstream and all destinations ready. A destination that cannot be
 // opened fails alone.
 func (op *opening) openAll(ctx context.Context) (err error) {
-	if op.Take, err = selection.Parse(op.o.Packages); err != nil {
+	if op.Selected, err = selection.Parse(op.o.Packages); err != nil {
 		return err
 	}
 	if op.Shard, err = op.o.ShardOf(); err != nil {

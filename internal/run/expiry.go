@@ -17,7 +17,7 @@ const (
 )
 
 // expiries are the days on which clients begin to refuse what a mirror holds.
-func (r *syncer) expiries() []report.Expiry {
+func (r *run) expiries() []report.Expiry {
 	var all []report.Expiry
 	add := func(of, do string, when time.Time, n health.Notice) {
 		e := report.Expiry{Of: of, When: when, Do: do}
@@ -51,7 +51,7 @@ func (r *syncer) expiries() []report.Expiry {
 
 // warnOfExpiry says what will soon keep clients from using a mirror, while there
 // is time to do something. What a person is to hear of is told with the verdict.
-func (r *syncer) warnOfExpiry() {
+func (r *run) warnOfExpiry() {
 	for _, e := range r.expiries() {
 		if e.Soon && !e.Look {
 			r.Warn(r.expiring(e))
@@ -60,12 +60,12 @@ func (r *syncer) warnOfExpiry() {
 }
 
 // expiring is the warning of one expiry.
-func (r *syncer) expiring(e report.Expiry) string {
+func (r *run) expiring(e report.Expiry) string {
 	return fmt.Sprintf("%s %s, at %s; %s", e.Of, health.Remaining(e.When.Sub(r.Now())), e.When.UTC().Format(time.RFC3339), e.Do)
 }
 
 // pressing are the expiries that a person is to hear of.
-func (r *syncer) pressing(run *report.Run) (errs []error) {
+func (r *run) pressing(run *report.Run) (errs []error) {
 	for _, e := range run.Expiries {
 		if e.Look {
 			errs = append(errs, errors.New(r.expiring(e)))

@@ -17,8 +17,8 @@ import (
 
 // status collects what everybody may know of the mirror of one bucket. It goes on
 // from what was told before, if that can be read.
-func (r *syncer) status(ctx context.Context, st *standing, outcome report.Outcome) (*status.Status, error) {
-	s, now := st.site, r.Now().UTC().Truncate(time.Second)
+func (r *run) status(ctx context.Context, st *standing, outcome report.Outcome) (*status.Status, error) {
+	s, now := st.target, r.Now().UTC().Truncate(time.Second)
 	former := cmp.Or(st.former, &status.Status{Index: status.Index{Lag: -1, Behind: -1}})
 	stored := s.bucket.Stored()
 	out := &status.Status{
@@ -49,7 +49,7 @@ func (r *syncer) status(ctx context.Context, st *standing, outcome report.Outcom
 }
 
 // nonce names the state that is told of whole.
-func (r *syncer) nonce(s *Target) string {
+func (r *run) nonce(s *Target) string {
 	if !r.allTold(s) {
 		return ""
 	}
@@ -65,7 +65,7 @@ func notAfter(told, now time.Time) time.Time {
 }
 
 // publicIndex says how far a bucket is.
-func (r *syncer) publicIndex(s *Target, former *status.Status) status.Index {
+func (r *run) publicIndex(s *Target, former *status.Status) status.Index {
 	at := s.bucket.Stored().Position
 	out := status.Index{Length: at.Length, State: at.Time, Upstream: former.Index.Upstream, Lag: former.Index.Lag, Behind: -1}
 	if at.Length != former.Index.Length {
@@ -111,7 +111,7 @@ func (s *Target) oldestMissing(at index.Position) time.Time {
 }
 
 // publicRepositories says what the same run fills.
-func (r *syncer) publicRepositories() []status.Repository {
+func (r *run) publicRepositories() []status.Repository {
 	all := []status.Repository{}
 	for _, s := range r.Targets {
 		if s.kind == BucketKind {
@@ -135,7 +135,7 @@ func (r *syncer) publicRepositories() []status.Repository {
 
 // publicExpiries says when clients begin to refuse what a bucket holds. Of a bucket
 // that has nothing newer than before, that is as it was.
-func (r *syncer) publicExpiries(s *Target, former *status.Status) []status.Expiry {
+func (r *run) publicExpiries(s *Target, former *status.Status) []status.Expiry {
 	all := []status.Expiry{}
 	if m := r.metadata; m != nil && s.bucket.Stored().Seen == m.Seen() {
 		all = append(all,
@@ -156,7 +156,7 @@ func (r *syncer) publicExpiries(s *Target, former *status.Status) []status.Expir
 }
 
 // publicLedger says what a bucket owes, what matters most first.
-func (r *syncer) publicLedger(ledger state.Ledger) []status.Record {
+func (r *run) publicLedger(ledger state.Ledger) []status.Record {
 	matters := []state.Reason{state.Mismatch, state.Failed, state.Missing, state.Unsigned, state.Withdrawn}
 	releases := ledger.Sorted()
 	slices.SortStableFunc(releases, func(a, b index.Release) int {
@@ -168,7 +168,7 @@ func (r *syncer) publicLedger(ledger state.Ledger) []status.Record {
 		line := status.Record{Release: release.String(), Reason: string(p.Reason), Since: p.Since, Why: report.Advice(p.Reason)}
 		if p.Reason == state.Mismatch {
 			owed := report.Record{Release: release, Reason: p.Reason}
-			if r.mismatches.tell(&owed, r.Targets); owed.Accepted {
+			if r.mismatches.explain(&owed, r.Targets); owed.Accepted {
 				line.Accepted, line.Why = true, "the bytes are not the signed ones, so they are not published; the operator of this mirror knows"
 			}
 		}

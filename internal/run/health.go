@@ -50,7 +50,7 @@ func (j judgement) asBefore(former *status.Status, published bool) judgement {
 // health judges the mirror of a bucket after the run. It is the run's own word but
 // for what concerns another bucket alone. Err is what ended the run before its end,
 // if anything did.
-func (r *syncer) health(ctx context.Context, s *Target, run *report.Run, err error) judgement {
+func (r *run) health(ctx context.Context, s *Target, run *report.Run, err error) judgement {
 	failed, look := r.failures(ctx, s, run, err), r.concerns(s, run)
 	others := r.others(s)
 	word := health.WordOf(run)
@@ -69,8 +69,8 @@ func (r *syncer) health(ctx context.Context, s *Target, run *report.Run, err err
 	return h
 }
 
-// others are the sites of the other buckets.
-func (r *syncer) others(s *Target) (others []*Target) {
+// others are the targets of the other buckets.
+func (r *run) others(s *Target) (others []*Target) {
 	for _, other := range r.Targets {
 		if other != s && other.kind == BucketKind {
 			others = append(others, other)
@@ -80,7 +80,7 @@ func (r *syncer) others(s *Target) (others []*Target) {
 }
 
 // failures says what keeps a bucket's mirror from being up to date.
-func (r *syncer) failures(ctx context.Context, s *Target, run *report.Run, err error) (all []string) {
+func (r *run) failures(ctx context.Context, s *Target, run *report.Run, err error) (all []string) {
 	switch {
 	case ctx.Err() != nil && (err != nil || s.err != nil):
 		all = append(all, "The last run was interrupted.")
@@ -117,14 +117,14 @@ func whyFailed(err error, otherwise string) string {
 }
 
 // onlyElsewhere reports whether nobody but other buckets has a mismatch.
-func (r *syncer) onlyElsewhere(s *Target, release index.Release) bool {
+func (r *run) onlyElsewhere(s *Target, release index.Release) bool {
 	return !slices.ContainsFunc(r.Targets, func(other *Target) bool {
 		return (other == s || other.repo != nil) && other.destination != nil && other.State().Ledger[release].Reason == state.Mismatch
 	})
 }
 
 // concerns says what a person should look at.
-func (r *syncer) concerns(s *Target, run *report.Run) (all []string) {
+func (r *run) concerns(s *Target, run *report.Run) (all []string) {
 	mismatches := 0
 	for _, owed := range run.Ledger {
 		if owed.Reason == state.Mismatch && !owed.Accepted && !r.onlyElsewhere(s, owed.Release) {

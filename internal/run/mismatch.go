@@ -55,8 +55,8 @@ func newMismatches(c Config) *mismatches {
 	return &mismatches{accepted: c.Accepted, runner: c.OnRunner, served: map[index.Release]*hackage.MismatchError{}}
 }
 
-// note keeps what upstream serves in the place of a release, if err says so.
-func (m *mismatches) note(err error) {
+// record keeps what upstream serves in the place of a release, if err says so.
+func (m *mismatches) record(err error) {
 	if found, ok := errors.AsType[*hackage.MismatchError](err); ok {
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -64,19 +64,19 @@ func (m *mismatches) note(err error) {
 	}
 }
 
-// tell completes the line of a ledger about a mismatch: what differs, what to do,
+// explain completes the line of a ledger about a mismatch: what differs, what to do,
 // and whether somebody has acknowledged exactly that. A release that the run did
 // not ask for again may still be what was acknowledged.
-func (m *mismatches) tell(owed *report.Record, sites []*Target) {
+func (m *mismatches) explain(owed *report.Record, targets []*Target) {
 	m.mu.Lock()
 	found := m.served[owed.Release]
 	m.mu.Unlock()
-	holder := slices.IndexFunc(sites, func(s *Target) bool {
+	holder := slices.IndexFunc(targets, func(s *Target) bool {
 		return s.bucket != nil && errors.Is(s.bucket.Refused(owed.Release), bucket.ErrDiffers)
 	})
 	switch {
 	case holder >= 0:
-		owed.Why = fmt.Sprintf("%s %s has other bytes than the signed ones at %s", sites[holder].kind, sites[holder], owed.Release.TarballKey())
+		owed.Why = fmt.Sprintf("%s %s has other bytes than the signed ones at %s", targets[holder].kind, targets[holder], owed.Release.TarballKey())
 		owed.Do = "find out who else can write there, and delete the object; the next run puts the signed one"
 	case found == nil:
 		owed.Why = "upstream had other bytes than the signed ones"

@@ -14,7 +14,7 @@ import (
 // known. If the buckets do not say the same, as after one could not be reached, it
 // is what differs from the state now.
 func (r *Result) Notified(now status.Word) (before status.Word) {
-	for _, s := range r.syncer.Targets {
+	for _, s := range r.run.Targets {
 		if s.bucket == nil {
 			continue
 		}
@@ -37,7 +37,7 @@ func (r *Result) Notified(now status.Word) (before status.Word) {
 func (r *Result) KeepNotified(ctx context.Context, now status.Word) {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer stop()
-	for _, s := range r.syncer.Targets {
+	for _, s := range r.run.Targets {
 		if s.bucket == nil {
 			continue
 		}
@@ -47,7 +47,7 @@ func (r *Result) KeepNotified(ctx context.Context, now status.Word) {
 		}
 		err := s.bucket.Notify(ctx, string(now))
 		if err != nil && !errors.Is(err, bucket.ErrConflict) && !errors.Is(err, bucket.ErrLocked) { // another run will tell
-			r.syncer.Warn(fmt.Sprintf("%s %q cannot remember what notify-url has heard, so that it may hear it again: %v", s.kind, s.place(), err))
+			r.run.Warn(fmt.Sprintf("%s %q cannot remember what notify-url has heard, so that it may hear it again: %v", s.kind, s.place(), err))
 		}
 	}
 }

@@ -20,12 +20,12 @@ func TestOutcomesComeBackAsTheyWere(t *testing.T) {
 	lost := errors.New("lost")
 	want := map[index.Release]hashes.Digests{}
 	var size int64
-	for stretch := range 3 {
-		came := map[state.Tarball]state.Outcome{of(index.Release{Package: "gone", Version: fmt.Sprint(stretch)}, hashes.Digests{}): {Err: lost}}
+	for batch := range 3 {
+		came := map[state.Tarball]state.Outcome{of(index.Release{Package: "gone", Version: fmt.Sprint(batch)}, hashes.Digests{}): {Err: lost}}
 		for i := range 20 {
 			w := hashes.NewWriter()
-			fmt.Fprintf(w, "tarball %d of stretch %d", i, stretch)
-			r := index.Release{Package: fmt.Sprintf("p%d", i), Version: fmt.Sprint(stretch)}
+			fmt.Fprintf(w, "tarball %d of batch %d", i, batch)
+			r := index.Release{Package: fmt.Sprintf("p%d", i), Version: fmt.Sprint(batch)}
 			came[of(r, w.Sum())], want[r] = state.Outcome{Digests: w.Sum()}, w.Sum()
 			size += w.Sum().Size
 		}

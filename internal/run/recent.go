@@ -16,7 +16,7 @@ import (
 
 // recount enters into a status what came since the former one, and how large the
 // mirror is by now.
-func (r *syncer) recount(ctx context.Context, s *Target, former, out *status.Status, now time.Time) (err error) {
+func (r *run) recount(ctx context.Context, s *Target, former, out *status.Status, now time.Time) (err error) {
 	n := health.News{Index: s.index, Delta: s.tail, Told: s.told.At, To: s.bucket.Stored().Position.Length, First: s.bucket.FirstRevision}
 	switch {
 	case r.hasWhole(s):
@@ -64,7 +64,7 @@ const asksAtOnce = 32
 
 // hasWhole reports whether the whole index was read, and is one that a bucket's goes
 // on in.
-func (r *syncer) hasWhole(s *Target) bool { return r.whole != nil && s.tail != nil }
+func (r *run) hasWhole(s *Target) bool { return r.whole != nil && s.tail != nil }
 
 // owedBytes is the length of the tarballs that a ledger says are not there.
 func owedBytes(ledger state.Ledger) (sum int64) {

@@ -22,7 +22,7 @@ import (
 // A standing is how the mirror of one bucket stands after a run, and what the
 // bucket's readers were told before.
 type standing struct {
-	site *Target
+	target *Target
 	judgement
 	// former is the status that was in place, now the one that was written. Both
 	// are nil if nothing was to be written; former also if it was none that can be
@@ -44,15 +44,15 @@ const (
 // left alone, and in a dry run all are.
 //
 // It enters into the facts how large the mirror is, if a status says so.
-func (r *Result) TellReaders(ctx context.Context) { r.syncer.tellReaders(ctx, r.Run, r.aborted) }
+func (r *Result) TellReaders(ctx context.Context) { r.run.tellReaders(ctx, r.Run, r.aborted) }
 
-func (r *syncer) tellReaders(ctx context.Context, run *report.Run, aborted error) {
+func (r *run) tellReaders(ctx context.Context, run *report.Run, aborted error) {
 	var all []*standing
 	for _, s := range r.Targets {
 		if !r.tells(s) || overtaken(s.err) {
 			continue
 		}
-		all = append(all, &standing{site: s, judgement: r.health(ctx, s, run, aborted)})
+		all = append(all, &standing{target: s, judgement: r.health(ctx, s, run, aborted)})
 	}
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), tellWithin)
 	defer stop()
@@ -64,15 +64,15 @@ func (r *syncer) tellReaders(ctx context.Context, run *report.Run, aborted error
 	}
 	_ = group.Wait() // which says what went wrong
 	for _, st := range all {
-		if told := cmp.Or(st.now, st.site.former); told != nil && health.Counted(told.Holds) {
+		if told := cmp.Or(st.now, st.target.former); told != nil && health.Counted(told.Holds) {
 			run.Holds = &told.Holds
 			return
 		}
 	}
 }
 
-// tells reports whether a run tells readers of a site.
-func (r *syncer) tells(s *Target) bool { return s.bucket != nil && !r.DryRun && s.bucket.CanTell() }
+// tells reports whether a run tells readers of a target.
+func (r *run) tells(s *Target) bool { return s.bucket != nil && !r.DryRun && s.bucket.CanTell() }
 
 // overtaken reports whether another run has come, which tells for itself.
 func overtaken(err error) bool {
@@ -82,7 +82,7 @@ func overtaken(err error) bool {
 // due reports whether a bucket's readers are to be told: of anything new, of a
 // failure, and else once an hour.
 func (st *standing) due(now time.Time, full bool) bool {
-	s, told := st.site, st.site.told
+	s, told := st.target, st.target.told
 	return full || st.word == status.Failed || st.interrupted || s.untold || s.bucket.Stored().Nonce != s.before.Nonce || string(st.word) != told.Health ||
 		now.Sub(told.When) >= toldFor || now.Before(told.When)
 }
@@ -96,7 +96,7 @@ func (s *Target) changed() bool {
 // readTold begins to find out what the buckets' readers were told last. The state
 // says so, or that they were told more since; then the status itself is asked. The
 // function it returns waits for that.
-func (r *syncer) readTold(ctx context.Context) (wait func()) {
+func (r *run) readTold(ctx context.Context) (wait func()) {
 	var group errgroup.Group
 	for _, s := range r.buckets() {
 		if s.told = s.before.Told; !r.tells(s) || s.told.Health != "" {
@@ -120,7 +120,7 @@ func (r *syncer) readTold(ctx context.Context) (wait func()) {
 
 // sayUntold says which buckets' readers were not told of all, and reports whether
 // there are any.
-func (r *syncer) sayUntold() (any bool) {
+func (r *run) sayUntold() (any bool) {
 	for _, s := range r.buckets() {
 		if s.untold {
 			r.Progress.Log(fmt.Sprintf("%s %q: its readers were not told yet of all that it holds; what came since is read again for that", s.kind, s))
@@ -133,7 +133,7 @@ func (r *syncer) sayUntold() (any bool) {
 // readNews finds out what the index holds behind the place up to which a bucket's
 // readers were told of it, if that lies before the place where the run took the
 // bucket up. It stays nil if that place is none of this index.
-func (r *syncer) readNews(s *Target) {
+func (r *run) readNews(s *Target) {
 	from := s.told.At
 	if !r.tells(s) || s.tail == nil || s.told.Is(s.State().Position) || from.Length < s.index.From.Length || from.Length > s.tail.To.Length {
 		return
@@ -145,14 +145,14 @@ func (r *syncer) readNews(s *Target) {
 
 // allTold reports whether what the run tells of a bucket goes on from what was told
 // before.
-func (r *syncer) allTold(s *Target) bool {
+func (r *run) allTold(s *Target) bool {
 	return s.told.Is(s.before.Position) || s.news != nil || r.hasWhole(s)
 }
 
 // tellOne writes the status of one bucket, and of what is made of it that which
 // then differs.
-func (r *syncer) tellOne(ctx context.Context, st *standing, outcome report.Outcome) {
-	s := st.site
+func (r *run) tellOne(ctx context.Context, st *standing, outcome report.Outcome) {
+	s := st.target
 	var err error
 	if st.former = s.former; st.former == nil {
 		st.former, err = r.readStatus(ctx, s)
@@ -179,7 +179,7 @@ func (r *syncer) tellOne(ctx context.Context, st *standing, outcome report.Outco
 
 // readStatus reads the status that is in place. One that cannot be understood is
 // begun anew: nothing depends on it but what it goes on counting.
-func (r *syncer) readStatus(ctx context.Context, s *Target) (*status.Status, error) {
+func (r *run) readStatus(ctx context.Context, s *Target) (*status.Status, error) {
 	raw, err := s.bucket.Read(ctx, status.Key, status.MaxSize+1)
 	if err != nil || raw == nil {
 		return nil, err
@@ -195,7 +195,7 @@ func (r *syncer) readStatus(ctx context.Context, s *Target) (*status.Status, err
 // render returns the files that are to be put, the status as the last. The same
 // status gives the same bytes, so what is in place is known without reading it,
 // unless another version of the program wrote it, or somebody removed it.
-func (r *syncer) render(ctx context.Context, st *standing) ([]mirror.File, error) {
+func (r *run) render(ctx context.Context, st *standing) ([]mirror.File, error) {
 	files, err := page.Render(st.now)
 	if err != nil {
 		return nil, err
@@ -219,9 +219,9 @@ func (r *syncer) render(ctx context.Context, st *standing) ([]mirror.File, error
 		}
 	}
 	if st.hourly() { // the status and the state are put as well
-		changed = append(changed, st.site.lost(ctx, same, tellingPuts-2-len(changed))...)
+		changed = append(changed, st.target.lost(ctx, same, tellingPuts-2-len(changed))...)
 	}
-	if at := st.site.bucket.Stored().Position; r.hasWhole(st.site) && r.whole.To.Length == at.Length {
+	if at := st.target.bucket.Stored().Position; r.hasWhole(st.target) && r.whole.To.Length == at.Length {
 		changed = append(changed, mirror.File(page.Names(health.NewestVersions(r.whole))))
 	}
 	return append(changed, mirror.File{Key: status.Key, Type: "application/json", CacheControl: "public, no-transform, max-age=60", Body: st.now.JSON()}), nil
@@ -233,7 +233,7 @@ const tellingPuts = 6
 
 // hourly reports whether readers are told only that all is as it was.
 func (st *standing) hourly() bool {
-	s := st.site
+	s := st.target
 	return !s.untold && string(st.word) == s.told.Health && s.bucket.Stored().Nonce == s.before.Nonce
 }
 

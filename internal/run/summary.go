@@ -17,7 +17,7 @@ import (
 )
 
 // intent is the first line of a run: what will be done, and where.
-func (r *syncer) intent() string {
+func (r *run) intent() string {
 	var to []string
 	for _, s := range r.Targets {
 		to = append(to, fmt.Sprintf("%s %s", s.kind, s))
@@ -35,7 +35,7 @@ func (r *syncer) intent() string {
 
 // facts collects what there is to tell of the run. Err is what ended it before
 // its end, if anything did. Everything that the run began has come to rest.
-func (r *syncer) facts(ctx context.Context, err error) *report.Run {
+func (r *run) facts(ctx context.Context, err error) *report.Run {
 	run := &report.Run{
 		Tool: r.Tool, Upstream: r.Address, Packages: r.Packages, DryRun: r.DryRun, Verbose: r.Verbose,
 		Began: r.Began, Took: r.Now().Sub(r.Began), Aborted: err != nil,
@@ -53,14 +53,14 @@ func (r *syncer) facts(ctx context.Context, err error) *report.Run {
 		}
 		for release, pending := range s.State().Ledger {
 			if owed[release].Reason != state.Mismatch {
-				owed[release] = pending // an alarm is never hidden by another site
+				owed[release] = pending // an alarm is never hidden by another target
 			}
 		}
 	}
 	for _, release := range owed.Sorted() {
 		line := report.Record{Release: release, Reason: owed[release].Reason, Since: owed[release].Since}
 		if line.Reason == state.Mismatch {
-			r.mismatches.tell(&line, r.Targets)
+			r.mismatches.explain(&line, r.Targets)
 		}
 		run.Ledger = append(run.Ledger, line)
 	}
@@ -82,8 +82,8 @@ func (r *syncer) facts(ctx context.Context, err error) *report.Run {
 	return run
 }
 
-// addSite enters a site.
-func (r *syncer) addSite(ctx context.Context, run *report.Run, s *Target) {
+// addSite enters a target.
+func (r *run) addSite(ctx context.Context, run *report.Run, s *Target) {
 	d := report.Destination{Kind: s.kind, Name: s.String(), Took: s.took}
 	if s.err != nil {
 		d.Err = s.err.Error()
@@ -140,7 +140,7 @@ func (r *syncer) addSite(ctx context.Context, run *report.Run, s *Target) {
 
 // addMissing tells of the tarballs that a full comparison found missing, although the
 // bucket said that it holds them.
-func (r *syncer) addMissing(run *report.Run, s *Target) {
+func (r *run) addMissing(run *report.Run, s *Target) {
 	var names []string
 	for _, release := range s.bucket.Missing() {
 		news, owed := s.tail.Changes[release], s.before.Ledger[release].Reason != ""
@@ -162,7 +162,7 @@ const maxMissing = 20
 
 // revised names the releases with a changed .cabal file. A
 // run that reads the whole index does not know what was there.
-func (r *syncer) revised() (names []index.Release) {
+func (r *run) revised() (names []index.Release) {
 	var read *index.Delta
 	for _, s := range r.Targets {
 		if s.tail != nil && (read == nil || s.tail.From.Length < read.From.Length) {
@@ -180,7 +180,7 @@ func (r *syncer) revised() (names []index.Release) {
 	return names
 }
 
-// revisions counts the changed .cabal files of a stretch of the index: the first one
+// revisions counts the changed .cabal files of a batch of the index: the first one
 // of a release is none.
 func revisions(t *index.Delta) int {
 	n := 0
@@ -196,7 +196,7 @@ func revisions(t *index.Delta) int {
 // arrived returns the releases whose tarballs came, or in a dry run would come.
 // The files repository takes no tarballs: alone it has the releases of its own
 // commits.
-func (r *syncer) arrived() []report.Release {
+func (r *run) arrived() []report.Release {
 	var out []report.Release
 	add := func(release index.Release, size int64) {
 		out = append(out, report.Release{Release: release, Size: size})
@@ -237,7 +237,7 @@ func (r *syncer) arrived() []report.Release {
 
 // date enters when the new releases came to the index, if somebody wants to
 // know: that takes another reading of what is new of it.
-func (r *syncer) date(ctx context.Context, run *report.Run) {
+func (r *run) date(ctx context.Context, run *report.Run) {
 	if len(run.New) == 0 || !r.Detailed {
 		return
 	}
@@ -272,12 +272,12 @@ func deprecations(before, after []byte) (changes []report.Deprecation) {
 	return changes
 }
 
-// hurry is how much of the index is still read when the run was interrupted.
-const hurry = 16 << 20
+// maxReread is how much of the index is still read when the run was interrupted.
+const maxReread = 16 << 20
 
 // times reads when releases came to the index. Those that were owed since an
 // earlier run have none.
-func (r *syncer) times(ctx context.Context, releases []report.Release) map[index.Release]time.Time {
+func (r *run) times(ctx context.Context, releases []report.Release) map[index.Release]time.Time {
 	at := make(map[index.Release]time.Time, len(releases))
 	var first *Target
 	for _, s := range r.Targets {
@@ -285,7 +285,7 @@ func (r *syncer) times(ctx context.Context, releases []report.Release) map[index
 			first = s
 		}
 	}
-	if first == nil || ctx.Err() != nil && first.tail.To.Length-first.tail.From.Length > hurry {
+	if first == nil || ctx.Err() != nil && first.tail.To.Length-first.tail.From.Length > maxReread {
 		return at
 	}
 	for _, release := range releases {
@@ -302,9 +302,9 @@ func (r *syncer) times(ctx context.Context, releases []report.Release) map[index
 	return at
 }
 
-// verdict is the error of a run that came to its end: of the sites that could
+// verdict is the error of a run that came to its end: of the targets that could
 // not be brought up to date, or of what only a person can mend.
-func (r *syncer) verdict(run *report.Run) error {
+func (r *run) verdict(run *report.Run) error {
 	var errs []error
 	for _, s := range r.Targets {
 		if s.err != nil {

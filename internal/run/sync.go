@@ -34,7 +34,7 @@ type Config struct {
 	Targets   []*Target
 	Signer    *openpgp.Signer // nil without repositories
 	Patterns  []string        // of the packages that are selected
-	Take      func(pkg string) bool
+	Selected  func(pkg string) bool
 	Shard     mirror.Shard
 	PublicURL string // the mirror's address in the records
 	// Branch and Tag are those of the repositories.
@@ -63,13 +63,13 @@ type Config struct {
 	Unopened error
 }
 
-// A syncer is one run, from what was opened to the summary.
-type syncer struct {
+// A run is one run, from what was opened to the summary.
+type run struct {
 	Config
 	Packages string // as the state of a destination spells the selection
 
-	metadata *hackage.Metadata // nil: the same as the newest that a site has seen
-	index    *hackage.Access   // nil: no site needs it
+	metadata *hackage.Metadata // nil: the same as the newest that a target has seen
+	index    *hackage.Access   // nil: no target needs it
 	left     int               // tarballs that are still to come
 	end      index.Position    // of the index
 	reached  int64             // length of the index that the run got to
@@ -88,7 +88,7 @@ type syncer struct {
 	wholeIndex *hackage.Access
 
 	timeline *timeline
-	wanted   []need // in a dry run: what would be fetched
+	wanted   []download // in a dry run: what would be fetched
 }
 
 // A DegradedError is of a run that did all it could, and found something for a person.
@@ -105,22 +105,22 @@ type Result struct {
 	// Seen names the newest metadata that the run knows of.
 	Seen state.Seen
 
-	syncer  *syncer
+	run     *run
 	aborted error // what ended the run before its end
 }
 
 // Run brings every target up to date. There are facts to tell of it even if it failed.
 func Run(ctx context.Context, c Config) *Result {
-	r := &syncer{
+	r := &run{
 		Config: c, Packages: strings.Join(c.Patterns, ","),
 		timeline:   &timeline{now: c.Now, began: c.Began, phases: []report.Phase{{Name: "opening", End: c.Now().Sub(c.Began)}}},
 		mismatches: newMismatches(c),
 	}
 	err := c.Unopened
 	if err == nil {
-		err = r.begin(ctx)
+		err = r.start(ctx)
 	}
-	result := &Result{Err: err, aborted: err, syncer: r, Run: r.facts(ctx, err)}
+	result := &Result{Err: err, aborted: err, run: r, Run: r.facts(ctx, err)}
 	if err == nil {
 		result.Err = r.verdict(result.Run)
 	}
@@ -131,27 +131,27 @@ func Run(ctx context.Context, c Config) *Result {
 // Index says how far the mirror is: as the first bucket that has a state does, or else
 // as it is known otherwise.
 func (r *Result) Index(known status.Index) status.Index {
-	for _, s := range r.syncer.Targets {
+	for _, s := range r.run.Targets {
 		if s.bucket != nil && s.bucket.CanTell() {
-			return r.syncer.publicIndex(s, &status.Status{Index: known})
+			return r.run.publicIndex(s, &status.Status{Index: known})
 		}
 	}
 	return known
 }
 
 // Close ends what the run holds open.
-func (r *Result) Close() error { return r.syncer.close() }
+func (r *Result) Close() error { return r.run.close() }
 
 // seen names the newest metadata that the run knows of.
-func (r *syncer) seen() state.Seen {
+func (r *run) seen() state.Seen {
 	if r.metadata != nil {
 		return r.metadata.Seen()
 	}
 	return trusted(r.Targets)
 }
 
-// begin makes room for what comes of the run, and runs.
-func (r *syncer) begin(ctx context.Context) (err error) {
+// start makes room for what comes of the run, and runs.
+func (r *run) start(ctx context.Context) (err error) {
 	if r.outcomes, err = newOutcomes(r.Dir); err != nil {
 		return err
 	}
@@ -161,9 +161,9 @@ func (r *syncer) begin(ctx context.Context) (err error) {
 
 // run is the order of things: metadata, index, tarballs and .cabal files,
 // repositories, and last what makes it known.
-func (r *syncer) run(ctx context.Context) error {
+func (r *run) run(ctx context.Context) error {
 	r.Progress.Log(r.intent())
-	end := r.timeline.begin("states")
+	end := r.timeline.start("states")
 	r.readStates(ctx)
 	end()
 	if len(live(r.Targets)) == 0 {
@@ -178,58 +178,58 @@ func (r *syncer) run(ctx context.Context) error {
 	}
 	r.checked = r.Now()
 	r.warnOfExpiry()
-	settled, err := r.settled(ctx)
+	upToDate, err := r.upToDate(ctx)
 	if err != nil {
 		return err
 	}
-	if !settled {
+	if !upToDate {
 		return r.advance(ctx)
 	}
 	if !r.DryRun && r.metadata != nil {
-		defer r.timeline.begin("signed files")()
+		defer r.timeline.start("signed files")()
 		r.publishMetadata(ctx)
 	}
 	return ctx.Err()
 }
 
-// readStates reads the states of all sites, while upstream is asked for the first
+// readStates reads the states of all targets, while upstream is asked for the first
 // file that is needed next.
-func (r *syncer) readStates(ctx context.Context) {
+func (r *run) readStates(ctx context.Context) {
 	var group errgroup.Group
-	if sites := live(r.Targets); len(sites) > 0 {
+	if targets := live(r.Targets); len(targets) > 0 {
 		group.Go(func() error { r.Upstream.Ahead(ctx); return nil })
-		r.each(sites, func(s *Target) error { return s.load(ctx, r.Packages, r.Shard, r.Full) })
+		r.each(targets, func(s *Target) error { return s.load(ctx, r.Packages, r.Shard, r.Full) })
 	}
 	_ = group.Wait() // what went wrong is told where it is needed
 }
 
-// advance brings the sites to the end of the index. The buckets and the
+// advance brings the targets to the end of the index. The buckets and the
 // repositories go on concurrently once all tarballs have come.
-func (r *syncer) advance(ctx context.Context) error {
+func (r *run) advance(ctx context.Context) error {
 	defer r.askForDeprecated(ctx)()
-	end := r.timeline.begin("index")
+	end := r.timeline.start("index")
 	err := r.readIndex(ctx)
 	end()
 	if err != nil {
 		return err
 	}
-	needs, err := r.needs(ctx)
-	if err == nil && !r.DryRun && slices.ContainsFunc(needs, func(n need) bool { return !n.owed }) && !r.canWrite(ctx) {
-		needs, err = r.needs(ctx) // of those that can be written
+	downloads, err := r.downloads(ctx)
+	if err == nil && !r.DryRun && slices.ContainsFunc(downloads, func(n download) bool { return !n.owed }) && !r.canWrite(ctx) {
+		downloads, err = r.downloads(ctx) // of those that can be written
 	}
-	r.left = len(needs)
+	r.left = len(downloads)
 	if r.DryRun {
-		r.wanted = needs
+		r.wanted = downloads
 		r.each(r.repositories(), func(s *Target) error { return r.rehearse(ctx, s) })
 	}
 	if err != nil || r.DryRun || len(live(r.Targets)) == 0 {
 		return err
 	}
-	if len(needs) > 0 {
+	if len(downloads) > 0 {
 		r.sayFailed()
 	}
-	end = r.timeline.begin("tarballs")
-	err = r.fill(ctx, needs)
+	end = r.timeline.start("tarballs")
+	err = r.download(ctx, downloads)
 	end()
 	if err != nil {
 		r.closeWriters()
@@ -237,11 +237,11 @@ func (r *syncer) advance(ctx context.Context) error {
 	}
 	var group errgroup.Group
 	group.Go(func() error {
-		defer r.timeline.begin("repositories")()
-		r.fillRepositories(ctx)
+		defer r.timeline.start("repositories")()
+		r.updateRepositories(ctx)
 		return nil
 	})
-	end = r.timeline.begin("buckets")
+	end = r.timeline.start("buckets")
 	r.closeWriters()
 	end()
 	return errors.Join(group.Wait(), ctx.Err())
@@ -250,8 +250,8 @@ func (r *syncer) advance(ctx context.Context) error {
 // canWrite finds out before the first tarball comes which destinations cannot be
 // written, and reports whether all can. A bucket that is not alone is claimed with
 // its first tarball: nobody waits for a slow one, and what comes is not in vain.
-func (r *syncer) canWrite(ctx context.Context) bool {
-	defer r.timeline.begin("permissions")()
+func (r *run) canWrite(ctx context.Context) bool {
+	defer r.timeline.start("permissions")()
 	before := live(r.Targets)
 	r.each(before, func(s *Target) error {
 		switch {
@@ -267,7 +267,7 @@ func (r *syncer) canWrite(ctx context.Context) bool {
 
 // sayFailed says, before the tarballs of the others come, which destinations have
 // failed already: a first fill may go on for hours. The run ends with their errors.
-func (r *syncer) sayFailed() {
+func (r *run) sayFailed() {
 	for _, s := range r.Targets {
 		if s.err != nil {
 			r.Progress.Log(fmt.Sprintf("%s%s %q: %v; the other destinations go on without it", progress.ErrorPrefix, s.kind, s.place(), s.err))
@@ -276,7 +276,7 @@ func (r *syncer) sayFailed() {
 }
 
 // sayWhy says what makes a run more than an update.
-func (r *syncer) sayWhy() {
+func (r *run) sayWhy() {
 	for _, s := range r.buckets() {
 		if s.unread != nil {
 			r.Progress.Log(fmt.Sprintf("%s %q: its state could not be read (%v); everything is compared", s.kind, s, s.unread))
@@ -291,11 +291,11 @@ func (r *syncer) sayWhy() {
 	}
 }
 
-// each does one step for several sites concurrently. An error stays with its
-// site; if the context ended the run as a whole says so.
-func (r *syncer) each(sites []*Target, step func(*Target) error) {
+// each does one step for several targets concurrently. An error stays with its
+// target; if the context ended the run as a whole says so.
+func (r *run) each(targets []*Target, step func(*Target) error) {
 	var group errgroup.Group
-	for _, s := range sites {
+	for _, s := range targets {
 		group.Go(func() error {
 			begun := r.Now()
 			if err := step(s); err != nil {
@@ -305,13 +305,13 @@ func (r *syncer) each(sites []*Target, step func(*Target) error) {
 			return nil
 		})
 	}
-	_ = group.Wait() // the steps keep their errors with their sites
+	_ = group.Wait() // the steps keep their errors with their targets
 }
 
 // readMetadata reads the one set of metadata that the whole run uses. It stays
-// nil if upstream has nothing newer than what every site has.
-func (r *syncer) readMetadata(ctx context.Context) error {
-	defer r.timeline.begin("metadata")()
+// nil if upstream has nothing newer than what every target has.
+func (r *run) readMetadata(ctx context.Context) error {
+	defer r.timeline.start("metadata")()
 	seen := trusted(live(r.Targets))
 	if r.allAt(seen) {
 		m, err := r.Upstream.Metadata(ctx, seen)
@@ -325,12 +325,12 @@ func (r *syncer) readMetadata(ctx context.Context) error {
 }
 
 // rereadMetadata reads the metadata whatever was seen. Nobody is to be brought
-// back, so at first no version may be lower than any site says. If upstream has
+// back, so at first no version may be lower than any target says. If upstream has
 // none such, what signed tags say must hold all the same. A bucket that says more
 // fails alone.
-func (r *syncer) rereadMetadata(ctx context.Context) error {
-	sites := live(r.Targets)
-	all, signed := floor(sites), floor(slices.DeleteFunc(slices.Clone(sites), func(s *Target) bool { return !s.signed() }))
+func (r *run) rereadMetadata(ctx context.Context) error {
+	targets := live(r.Targets)
+	all, signed := highestSeen(targets), highestSeen(slices.DeleteFunc(slices.Clone(targets), func(s *Target) bool { return !s.signed() }))
 	m, err := r.Upstream.Metadata(ctx, all)
 	if errors.Is(err, tuf.ErrRollback) && all != signed {
 		m, err = r.Upstream.Metadata(ctx, signed)
@@ -338,7 +338,7 @@ func (r *syncer) rereadMetadata(ctx context.Context) error {
 	if err != nil {
 		return r.explain(err)
 	}
-	for _, s := range sites {
+	for _, s := range targets {
 		if s.ahead(m) {
 			s.err = s.fromTheFuture(m, r.Tag)
 		}
@@ -347,7 +347,7 @@ func (r *syncer) rereadMetadata(ctx context.Context) error {
 	return nil
 }
 
-// fromTheFuture is the error of a site that says it has seen newer metadata than
+// fromTheFuture is the error of a target that says it has seen newer metadata than
 // upstream has.
 func (s *Target) fromTheFuture(m *hackage.Metadata, tag string) error {
 	said, seen := s.before.Seen, m.Seen()
@@ -356,11 +356,11 @@ func (s *Target) fromTheFuture(m *hackage.Metadata, tag string) error {
 		seen.Root, seen.Timestamp, seen.Snapshot, seen.Mirrors, s.witness(tag), said.Root, said.Timestamp, said.Snapshot, said.Mirrors, tuf.ErrRollback)
 }
 
-// allAt reports whether every site says of itself that it was brought up to the
+// allAt reports whether every target says of itself that it was brought up to the
 // metadata that is taken for seen. A repository's tag does not move when only the
 // metadata was signed anew, so its position is compared instead. A bucket whose
 // state does not name an index has one that is not known.
-func (r *syncer) allAt(seen state.Seen) bool {
+func (r *run) allAt(seen state.Seen) bool {
 	if seen.Digest == "" {
 		return false
 	}
@@ -378,9 +378,9 @@ func (r *syncer) allAt(seen state.Seen) bool {
 	return true
 }
 
-// settled reports whether no site has anything to gain from the index: each is
+// upToDate reports whether no target has anything to gain from the index: each is
 // at its end, and what they owe is still not available.
-func (r *syncer) settled(ctx context.Context) (bool, error) {
+func (r *run) upToDate(ctx context.Context) (bool, error) {
 	if r.metadata != nil {
 		for _, s := range live(r.Targets) {
 			if !s.atEnd(r.metadata) {
@@ -389,7 +389,7 @@ func (r *syncer) settled(ctx context.Context) (bool, error) {
 		}
 	}
 	if untold := r.sayUntold(); !untold {
-		same, err := r.sameOwed(ctx)
+		same, err := r.samePending(ctx)
 		if err != nil || same {
 			return same, err
 		}
@@ -400,12 +400,12 @@ func (r *syncer) settled(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// sameOwed asks upstream again for everything that is owed, and reports whether
+// samePending asks upstream again for everything that is owed, and reports whether
 // the answers are those that the ledgers have.
-func (r *syncer) sameOwed(ctx context.Context) (bool, error) {
+func (r *run) samePending(ctx context.Context) (bool, error) {
 	owed := map[state.Tarball]mirror.Want{}
 	for _, s := range live(r.Targets) {
-		for _, w := range s.State().Wants(&index.Delta{}, s.turn(r.Now(), quietOwed)) {
+		for _, w := range s.State().Wants(&index.Delta{}, s.turn(r.Now(), quietRetries)) {
 			owed[w.Tarball] = mirror.Want{Tarball: w.Tarball, Retried: true, Digests: true}
 		}
 	}
@@ -438,12 +438,12 @@ func sameReason(before state.Reason, err error) bool {
 }
 
 // timeIsUp reports whether no new work is to be started.
-func (r *syncer) timeIsUp() bool {
+func (r *run) timeIsUp() bool {
 	return r.TimeLimit > 0 && r.Now().Sub(r.Began) >= r.TimeLimit
 }
 
 // close ends what the run opened, the last first.
-func (r *syncer) close() error {
+func (r *run) close() error {
 	var errs []error
 	for i := len(r.closers) - 1; i >= 0; i-- {
 		errs = append(errs, r.closers[i]())

@@ -9,7 +9,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 )
 
-// A timeline notes when the parts of a run began and ended; some go on side by
+// A timeline holds when the parts of a run began and ended; some go on side by
 // side.
 type timeline struct {
 	now   func() time.Time
@@ -19,8 +19,8 @@ type timeline struct {
 	phases []report.Phase
 }
 
-// begin notes that a part of the run begins, and returns what notes its end.
-func (t *timeline) begin(name string) (end func()) {
+// start enters that a part of the run starts, and returns what enters its end.
+func (t *timeline) start(name string) (end func()) {
 	begin := t.now().Sub(t.began)
 	return func() {
 		t.mu.Lock()

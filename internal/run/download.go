@@ -14,10 +14,10 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
-// A need is a tarball that sites lack. Sites that were told different targets of
+// A download is a tarball that targets lack. Targets that were told different targets of
 // one release have different needs: what one of them says decides for itself
 // alone.
-type need struct {
+type download struct {
 	state.Tarball
 	// owed says that all of them were told before that it is not available.
 	owed bool
@@ -32,28 +32,28 @@ type need struct {
 
 // A taker is a bucket that lacks a tarball, or holds one that is replaced.
 type taker struct {
-	site     *Target
+	target   *Target
 	replaced bool
 }
 
-// A stretch is a part of the index whose tarballs are brought together. When
+// A batch is a part of the index whose tarballs are brought together. When
 // they are in, the buckets note the position behind it.
-type stretch struct {
-	needs []need
-	end   int64 // length of the index up to there
+type batch struct {
+	downloads []download
+	end       int64 // length of the index up to there
 }
 
-// stretchNeeds is how many tarballs make a stretch, and so what is fetched again
+// batchSize is how many tarballs make a batch, and so what is fetched again
 // at most after a run was stopped.
-const stretchNeeds = 1000
+const batchSize = 1000
 
-// needs collects the tarballs that the sites lack, each once for all, in the
+// downloads collects the tarballs that the targets lack, each once for all, in the
 // order in which the index asks for them.
-func (r *syncer) needs(ctx context.Context) ([]need, error) {
+func (r *run) downloads(ctx context.Context) ([]download, error) {
 	at := map[index.Release]int32{}
 	others := map[state.Tarball]int32{} // of releases of which there is more than one
-	var all []need
-	signed := r.longest()
+	var all []download
+	signed := r.longestDelta()
 	for _, s := range live(r.Targets) {
 		wants, err := s.wants(ctx, r.Now())
 		if err != nil {
@@ -74,17 +74,17 @@ func (r *syncer) needs(ctx context.Context) ([]need, error) {
 			}
 			if !seen {
 				i = int32(len(all))
-				all = append(all, need{Tarball: w.Tarball, owed: true})
+				all = append(all, download{Tarball: w.Tarball, owed: true})
 			}
 			all[i].add(s, w)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b need) int { return cmp.Compare(a.offset, b.offset) })
+	slices.SortStableFunc(all, func(a, b download) int { return cmp.Compare(a.offset, b.offset) })
 	return all, ctx.Err()
 }
 
-// add notes that a site lacks the tarball.
-func (n *need) add(s *Target, w state.Want) {
+// add notes that a target lacks the tarball.
+func (n *download) add(s *Target, w state.Want) {
 	n.owed = n.owed && w.Retried
 	if news := s.tail.Changes[w.Release]; news != nil {
 		n.offset = max(n.offset, news.TargetOffset)
@@ -100,19 +100,19 @@ func (n *need) add(s *Target, w state.Want) {
 	}
 }
 
-// longest returns the longest part of the index that was read for a site.
-func (r *syncer) longest() *index.Delta {
-	longest := &index.Delta{}
+// longestDelta returns the longest part of the index that was read for a target.
+func (r *run) longestDelta() *index.Delta {
+	longestDelta := &index.Delta{}
 	for _, s := range live(r.Targets) {
-		if longest.Changes == nil || s.tail.From.Length < longest.From.Length {
-			longest = s.tail
+		if longestDelta.Changes == nil || s.tail.From.Length < longestDelta.From.Length {
+			longestDelta = s.tail
 		}
 	}
-	return longest
+	return longestDelta
 }
 
 // bySigned is a want by the word of the signed index, where that was read for
-// another site: what a bucket says of a release that it owes is not signed.
+// another target: what a bucket says of a release that it owes is not signed.
 func (s *Target) bySigned(w state.Want, signed *index.Delta) state.Want {
 	news := signed.Changes[w.Release]
 	if w.Retried && news != nil && news.TargetOffset >= 0 && news.TargetOffset < s.State().Position.Length {
@@ -121,65 +121,65 @@ func (s *Target) bySigned(w state.Want, signed *index.Delta) state.Want {
 	return w
 }
 
-// cut divides needs into stretches of a size, the last of which ends with the
+// cut divides downloads into batches of a size, the last of which ends with the
 // index.
-func cut(needs []need, size int, end int64) []stretch {
-	var out []stretch
+func cut(downloads []download, size int, end int64) []batch {
+	var out []batch
 	done, at := 0, int64(0)
-	for len(needs)-done > size && needs[done+size].offset > 0 {
-		at = max(at, whole(needs, done+size))
-		out = append(out, stretch{needs[done : done+size : done+size], at})
+	for len(downloads)-done > size && downloads[done+size].offset > 0 {
+		at = max(at, whole(downloads, done+size))
+		out = append(out, batch{downloads[done : done+size : done+size], at})
 		done += size
 	}
-	return append(out, stretch{needs[done:], end})
+	return append(out, batch{downloads[done:], end})
 }
 
 // whole returns where to cut the index when the tarballs of the first k needs have
 // come: no release has entries on both sides, for one whose package.json lies behind
 // the cut would seem to have none. Where releases overlap without end it is before
 // the next package.json, so that every run gets further.
-func whole(needs []need, k int) int64 {
-	end, first, looked := needs[k].offset, k, len(needs)
+func whole(downloads []download, k int) int64 {
+	end, first, looked := downloads[k].offset, k, len(downloads)
 	for {
 		begin := end
 		for ; looked > first; looked-- {
-			begin = min(begin, needs[looked-1].begin)
+			begin = min(begin, downloads[looked-1].begin)
 		}
 		if begin == end {
 			return end
 		}
 		end = begin
-		for first > 0 && needs[first-1].offset >= end {
+		for first > 0 && downloads[first-1].offset >= end {
 			first--
 		}
-		if first == 0 || needs[first-1].offset == 0 {
-			return needs[k].offset
+		if first == 0 || downloads[first-1].offset == 0 {
+			return downloads[k].offset
 		}
 	}
 }
 
 // asks reports whether the hashes repository asks for a tarball.
-func (s stretch) asks(t state.Tarball) bool {
-	return slices.ContainsFunc(s.needs, func(n need) bool { return n.digests && n.Tarball == t })
+func (s batch) asks(t state.Tarball) bool {
+	return slices.ContainsFunc(s.downloads, func(n download) bool { return n.digests && n.Tarball == t })
 }
 
-// fill brings the tarballs, stretch by stretch, and gives them to the buckets,
+// download brings the tarballs, batch by batch, and gives them to the buckets,
 // which go on by themselves until closeWriters. When the time is up it begins no
 // more tarballs, and r.reached says where it stopped.
-func (r *syncer) fill(ctx context.Context, needs []need) error {
+func (r *run) download(ctx context.Context, downloads []download) error {
 	end := r.end.Length
-	stretches := cut(needs, cmp.Or(r.BatchSize, stretchNeeds), end)
+	batches := cut(downloads, cmp.Or(r.BatchSize, batchSize), end)
 	r.reached = end
 	downloader := r.downloader()
-	r.startWriters(ctx, stretches)
+	r.startWriters(ctx, batches)
 	legacy := r.startLegacy(ctx)
-	if len(needs) > 0 {
-		r.Progress.Start("tarballs", "releases", int64(len(needs)))
+	if len(downloads) > 0 {
+		r.Progress.Start("tarballs", "releases", int64(len(downloads)))
 		defer r.Progress.Done()
 	}
 	done, reached := 0, int64(0)
-	for i, s := range stretches {
-		downloader.Stop = func(want int) bool { return want > 0 && s.needs[want].offset > 0 && r.timeIsUp() }
+	for i, s := range batches {
+		downloader.Stop = func(want int) bool { return want > 0 && s.downloads[want].offset > 0 && r.timeIsUp() }
 		outcomes, err := downloader.Download(ctx, r.wantsOf(s))
 		if errors.Is(err, mirror.ErrOutage) {
 			err = fmt.Errorf("%w; nothing was published; the next run tries again", err)
@@ -194,14 +194,14 @@ func (r *syncer) fill(ctx context.Context, needs []need) error {
 		}
 		begun := downloader.Handled()
 		r.left -= begun
-		if begun < len(s.needs) {
-			s.end = max(reached, whole(needs, done+begun))
+		if begun < len(s.downloads) {
+			s.end = max(reached, whole(downloads, done+begun))
 		}
 		done, reached = done+begun, s.end
-		if begun == len(s.needs) && i == len(stretches)-1 {
-			return r.markEnd(ctx, s.end, legacy())
+		if begun == len(s.downloads) && i == len(batches)-1 {
+			return r.publish(ctx, s.end, legacy())
 		}
-		r.mark(s.end, nil)
+		r.endBatch(s.end, nil)
 		if r.timeIsUp() {
 			r.reached = s.end
 			legacy()
@@ -212,12 +212,12 @@ func (r *syncer) fill(ctx context.Context, needs []need) error {
 }
 
 // downloader returns what brings tarballs.
-func (r *syncer) downloader() *mirror.Downloader {
+func (r *run) downloader() *mirror.Downloader {
 	return &mirror.Downloader{
 		Upstream: r.Upstream, Dir: r.Dir, PublicURL: r.PublicURL, Concurrency: r.Concurrency,
 		Done: func(release index.Release, size int64, err error) {
 			if err != nil {
-				r.mismatches.note(err)
+				r.mismatches.record(err)
 				r.Progress.Log(err.Error())
 				return // it did not come, so it does not count
 			}
@@ -226,24 +226,24 @@ func (r *syncer) downloader() *mirror.Downloader {
 	}
 }
 
-// wantsOf returns the wants of a stretch with the writers of the buckets that take
+// wantsOf returns the wants of a batch with the writers of the buckets that take
 // them.
-func (r *syncer) wantsOf(s stretch) []mirror.Want {
-	wants := make([]mirror.Want, len(s.needs))
-	for i, n := range s.needs {
+func (r *run) wantsOf(s batch) []mirror.Want {
+	wants := make([]mirror.Want, len(s.downloads))
+	for i, n := range s.downloads {
 		wants[i] = mirror.Want{Tarball: n.Tarball, Retried: n.owed, Digests: n.digests}
 		for _, t := range n.takers {
-			wants[i].Destinations = append(wants[i].Destinations, mirror.Destination{Writer: t.site.writer, Replaced: t.replaced})
+			wants[i].Destinations = append(wants[i].Destinations, mirror.Destination{Writer: t.target.writer, Replaced: t.replaced})
 		}
 	}
 	return wants
 }
 
 // startWriters starts the writers of the buckets.
-func (r *syncer) startWriters(ctx context.Context, stretches []stretch) {
+func (r *run) startWriters(ctx context.Context, batches []batch) {
 	r.filling = r.Now()
 	var ends []int64
-	for _, s := range stretches {
+	for _, s := range batches {
 		ends = append(ends, s.end)
 	}
 	for _, s := range r.buckets() {
@@ -251,8 +251,8 @@ func (r *syncer) startWriters(ctx context.Context, stretches []stretch) {
 	}
 }
 
-// mark ends a stretch for the buckets that are not further already.
-func (r *syncer) mark(length int64, publish *mirror.Publication) {
+// endBatch ends a batch for the buckets that are not further already.
+func (r *run) endBatch(length int64, publish *mirror.Publication) {
 	for _, s := range r.Targets {
 		if s.writer != nil && length > s.before.Position.Length {
 			s.writer.EndBatch(length, publish)
@@ -260,9 +260,9 @@ func (r *syncer) mark(length int64, publish *mirror.Publication) {
 	}
 }
 
-// markEnd ends the last stretch, and so makes known what the buckets hold. A
+// publish ends the last batch, and so makes known what the buckets hold. A
 // shard is only a part of that, so it notes its position alone.
-func (r *syncer) markEnd(ctx context.Context, length int64, legacy string) error {
+func (r *run) publish(ctx context.Context, length int64, legacy string) error {
 	var deprecated []byte
 	if r.Shard.Number == 0 && len(r.buckets()) > 0 {
 		var err error
@@ -286,7 +286,7 @@ func (r *syncer) markEnd(ctx context.Context, length int64, legacy string) error
 }
 
 // closeWriters waits until every bucket is through.
-func (r *syncer) closeWriters() {
+func (r *run) closeWriters() {
 	var fed []*Target // only these, for the repositories are worked on meanwhile
 	for _, s := range r.Targets {
 		if s.writer != nil {
@@ -305,7 +305,7 @@ func (r *syncer) closeWriters() {
 // startLegacy begins to write 00-index.tar.gz, if it is due, while tarballs come.
 // The function it returns waits for its path; without one the buckets keep the
 // file that they have.
-func (r *syncer) startLegacy(ctx context.Context) (wait func() string) {
+func (r *run) startLegacy(ctx context.Context) (wait func() string) {
 	// Where the whole index is at hand it costs little more to make it anew.
 	due := func(s *Target) bool { return r.index.From.IsZero() || s.bucket.LegacyDue(r.end) }
 	if r.Shard.Number > 0 || !slices.ContainsFunc(r.buckets(), due) {
@@ -323,33 +323,33 @@ func (r *syncer) startLegacy(ctx context.Context) (wait func() string) {
 }
 
 // writeLegacy takes the whole index, which a run needs for nothing else.
-func (r *syncer) writeLegacy(ctx context.Context, path string) error {
+func (r *run) writeLegacy(ctx context.Context, path string) error {
 	whole, err := r.index.Full(ctx)
 	if err != nil {
 		return err
 	}
-	if err := mirror.WriteLegacy(ctx, path, whole.Index, r.Take); err != nil {
+	if err := mirror.WriteLegacy(ctx, path, whole.Index, r.Selected); err != nil {
 		return err
 	}
-	return r.survey(whole)
+	return r.readWhole(whole)
 }
 
-// survey keeps what the whole index holds, for what readers are told of it.
-func (r *syncer) survey(whole *hackage.Access) (err error) {
+// readWhole keeps what the whole index holds, for what readers are told of it.
+func (r *run) readWhole(whole *hackage.Access) (err error) {
 	for _, s := range r.Targets {
 		if s.tail != nil && s.tail.From.IsZero() {
 			r.whole, r.wholeIndex = s.tail, s.index
 			return nil
 		}
 	}
-	r.whole, err = index.Scan(whole.Log(index.Position{}), r.Take)
+	r.whole, err = index.Scan(whole.Log(index.Position{}), r.Selected)
 	r.wholeIndex = whole
 	return err
 }
 
 // publishMetadata makes newer metadata known over an index that the buckets
 // hold already.
-func (r *syncer) publishMetadata(ctx context.Context) {
+func (r *run) publishMetadata(ctx context.Context) {
 	r.each(r.buckets(), func(s *Target) error {
 		return s.bucket.Publish(ctx, r.metadata)
 	})

@@ -23,8 +23,8 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
-// readIndex fetches the index and finds out what it holds for each site.
-func (r *syncer) readIndex(ctx context.Context) error {
+// readIndex fetches the index and finds out what it holds for each target.
+func (r *run) readIndex(ctx context.Context) error {
 	r.Progress.Start("index", "", 0)
 	defer r.Progress.Done()
 	var group errgroup.Group
@@ -56,8 +56,8 @@ func (r *syncer) readIndex(ctx context.Context) error {
 // checkMatches tells of names and patterns that no package of the index has. Only a
 // run that reads the whole index can know. Where nothing is left to mirror, that is a
 // mistake, and the run ends before it makes an empty mirror of a full one.
-func (r *syncer) checkMatches() error {
-	whole := r.longest()
+func (r *run) checkMatches() error {
+	whole := r.longestDelta()
 	if !whole.From.IsZero() || whole.Changes == nil || len(r.Patterns) == 0 {
 		return nil
 	}
@@ -74,12 +74,12 @@ func (r *syncer) checkMatches() error {
 	return nil
 }
 
-// checkAhead looks whether a bucket that says it is further than another site
+// checkAhead looks whether a bucket that says it is further than another target
 // holds what the index has up to there: the newest tarballs, of as many as that is
 // cheap for. Its position is not signed, and one that was moved forward would have
 // the releases in between left out for good.
-func (r *syncer) checkAhead(ctx context.Context, s *Target) error {
-	signed, at := r.longest(), s.State().Position
+func (r *run) checkAhead(ctx context.Context, s *Target) error {
+	signed, at := r.longestDelta(), s.State().Position
 	if s.tail == nil || signed.From.Length >= at.Length || r.Shard.Of > 0 {
 		return nil
 	}
@@ -93,9 +93,9 @@ func (r *syncer) checkAhead(ctx context.Context, s *Target) error {
 	return nil
 }
 
-// have returns what all sites have of the index, so that only the rest is
+// have returns what all targets have of the index, so that only the rest is
 // fetched.
-func (r *syncer) have() hackage.Held {
+func (r *run) have() hackage.Held {
 	var have hackage.Held
 	var positions []index.Position
 	for _, s := range live(r.Targets) {
@@ -119,19 +119,19 @@ func (r *syncer) have() hackage.Held {
 }
 
 // publishes reports whether buckets get an index in this run.
-func (r *syncer) publishes() bool { return r.Shard.Number == 0 && !r.DryRun }
+func (r *run) publishes() bool { return r.Shard.Number == 0 && !r.DryRun }
 
-// scan finds out what the index holds for some sites, in one reading, and
+// scan finds out what the index holds for some targets, in one reading, and
 // returns its end. Together with the midstate of the position where the reading
-// begins it must give the signed digest of the whole index; a site whose
+// begins it must give the signed digest of the whole index; a target whose
 // position is one of those that it came by was then built from a prefix of that
 // index.
-func (r *syncer) scan(ctx context.Context, sites ...*Target) (index.Position, error) {
-	if len(sites) == 0 {
+func (r *run) scan(ctx context.Context, targets ...*Target) (index.Position, error) {
+	if len(targets) == 0 {
 		return index.Position{}, nil
 	}
 	var positions []index.Position
-	for _, s := range sites {
+	for _, s := range targets {
 		positions = append(positions, s.State().Position)
 	}
 	ix, err := r.reaching(ctx, positions)
@@ -150,7 +150,7 @@ func (r *syncer) scan(ctx context.Context, sites ...*Target) (index.Position, er
 		return index.Position{}, fmt.Errorf("read index of %q: %w", r.Upstream, err)
 	}
 	var again []*Target
-	for i, s := range sites {
+	for i, s := range targets {
 		if s.index, s.tail = ix, tails[i]; s.tail != nil {
 			continue
 		}
@@ -165,7 +165,7 @@ func (r *syncer) scan(ctx context.Context, sites ...*Target) (index.Position, er
 }
 
 // reaching returns the index with the bytes behind all of the positions.
-func (r *syncer) reaching(ctx context.Context, positions []index.Position) (*hackage.Access, error) {
+func (r *run) reaching(ctx context.Context, positions []index.Position) (*hackage.Access, error) {
 	if first(positions).Length >= r.index.From.Length {
 		return r.index, nil
 	}
@@ -180,7 +180,7 @@ func first(positions []index.Position) index.Position {
 // tails reads the index once for all positions. Where that is known to be whole,
 // the reading can begin at the first position: if that is not one of this index,
 // the digest tells, and all is read.
-func (r *syncer) tails(ix *hackage.Index, positions []index.Position) ([]*index.Delta, index.Position, error) {
+func (r *run) tails(ix *hackage.Index, positions []index.Position) ([]*index.Delta, index.Position, error) {
 	if !ix.From.IsZero() {
 		return r.tailsFrom(ix, ix.From, positions)
 	}
@@ -192,18 +192,18 @@ func (r *syncer) tails(ix *hackage.Index, positions []index.Position) ([]*index.
 	return r.tailsFrom(ix, index.Position{}, positions)
 }
 
-func (r *syncer) tailsFrom(ix *hackage.Index, from index.Position, positions []index.Position) ([]*index.Delta, index.Position, error) {
+func (r *run) tailsFrom(ix *hackage.Index, from index.Position, positions []index.Position) ([]*index.Delta, index.Position, error) {
 	log := ix.Log(from)
-	tails, err := index.ScanEach(log, r.Take, positions...)
+	tails, err := index.ScanEach(log, r.Selected, positions...)
 	if err == nil {
 		err = log.Finish(ix.Tar.Info.Length, ix.Tar.Info.SHA256)
 	}
 	return tails, log.End(), err
 }
 
-// acceptRewrite puts a site whose position the index does not have back to the
+// acceptRewrite puts a target whose position the index does not have back to the
 // start, if the user said so; else its error says what is the matter.
-func (r *syncer) acceptRewrite(s *Target, end index.Position) error {
+func (r *run) acceptRewrite(s *Target, end index.Position) error {
 	err := s.rewritten(end)
 	if !r.AcceptRewrite {
 		first := "If"
@@ -219,9 +219,9 @@ func (r *syncer) acceptRewrite(s *Target, end index.Position) error {
 	return nil
 }
 
-// fillRepositories commits and pushes, all repositories concurrently.
-func (r *syncer) fillRepositories(ctx context.Context) {
-	r.each(r.repositories(), func(s *Target) error { return r.limit(s) })
+// updateRepositories commits and pushes, all repositories concurrently.
+func (r *run) updateRepositories(ctx context.Context) {
+	r.each(r.repositories(), func(s *Target) error { return r.cutDelta(s) })
 	if len(r.repositories()) == 0 {
 		return
 	}
@@ -234,13 +234,13 @@ func (r *syncer) fillRepositories(ctx context.Context) {
 	r.each(r.repositories(), func(s *Target) error { return r.update(ctx, s) })
 }
 
-// limit takes from a repository's tail what lies behind the place that the run
+// cutDelta takes from a repository's tail what lies behind the place that the run
 // got to before its time was up.
-func (r *syncer) limit(s *Target) error {
+func (r *run) cutDelta(s *Target) error {
 	if r.reached == r.end.Length || s.State().Position.Length >= r.reached {
 		return nil
 	}
-	return s.scanTo(r.Take, r.reached)
+	return s.scanTo(r.Selected, r.reached)
 }
 
 // tries is how often a repository that others push to is read anew.
@@ -248,7 +248,7 @@ const tries = 5
 
 // update commits and pushes what a repository lacks. When somebody else pushed
 // meanwhile it reads the new state and goes on from there.
-func (r *syncer) update(ctx context.Context, s *Target) error {
+func (r *run) update(ctx context.Context, s *Target) error {
 	for try := 1; ; try++ {
 		if r.reached < r.end.Length && s.State().Position.Length >= r.reached {
 			return nil // the time was up before the run got to what it lacks
@@ -278,19 +278,19 @@ func (r *syncer) update(ctx context.Context, s *Target) error {
 	}
 }
 
-// scanAgain is scan for a site whose position changed in the run.
-func (r *syncer) scanAgain(ctx context.Context, s *Target) error {
+// scanAgain is scan for a target whose position changed in the run.
+func (r *run) scanAgain(ctx context.Context, s *Target) error {
 	if _, err := r.scan(ctx, s); err != nil {
 		return err
 	}
 	if s.err != nil {
 		return s.err
 	}
-	return r.limit(s)
+	return r.cutDelta(s)
 }
 
 // updateOnce is one try of update.
-func (r *syncer) updateOnce(ctx context.Context, s *Target) error {
+func (r *run) updateOnce(ctx context.Context, s *Target) error {
 	wants, err := s.repo.Wants(ctx, s.tail)
 	if err != nil {
 		return err
@@ -302,7 +302,7 @@ func (r *syncer) updateOnce(ctx context.Context, s *Target) error {
 }
 
 // rehearse is the last step of an update, which in a dry run writes nothing.
-func (r *syncer) rehearse(ctx context.Context, s *Target) (err error) {
+func (r *run) rehearse(ctx context.Context, s *Target) (err error) {
 	var deprecated []byte
 	if s.kind == HashesKind {
 		if deprecated, err = r.deprecated(); err != nil {
@@ -317,17 +317,17 @@ func (r *syncer) rehearse(ctx context.Context, s *Target) (err error) {
 }
 
 // input is what an update of a repository is made of.
-func (r *syncer) input(s *Target, deprecated []byte) allcabal.Input {
+func (r *run) input(s *Target, deprecated []byte) allcabal.Input {
 	return allcabal.Input{
 		Index: s.index, Tail: s.tail, Seen: r.metadata.Seen(), Outcome: r.outcomes.get,
-		Deprecated: deprecated, Selected: r.Take, Packages: r.Packages,
+		Deprecated: deprecated, Selected: r.Selected, Packages: r.Packages,
 		Done: func() { r.Progress.Add(1, 0, "") },
 	}
 }
 
 // askForDeprecated begins to read upstream's list of deprecated packages, which is
 // needed later, while the index comes. Stop ends that.
-func (r *syncer) askForDeprecated(ctx context.Context) (stop func()) {
+func (r *run) askForDeprecated(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	r.deprecated = sync.OnceValues(func() ([]byte, error) { return r.readDeprecated(ctx) })
 	var group errgroup.Group
@@ -344,7 +344,7 @@ func (r *syncer) askForDeprecated(ctx context.Context) (stop func()) {
 // readDeprecated returns upstream's list of deprecated packages, nil if there is
 // none. Nothing signs it and nobody builds on it, so one that cannot be read is
 // only told of.
-func (r *syncer) readDeprecated(ctx context.Context) ([]byte, error) {
+func (r *run) readDeprecated(ctx context.Context) ([]byte, error) {
 	raw, err := r.Upstream.Deprecated(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -357,7 +357,7 @@ func (r *syncer) readDeprecated(ctx context.Context) ([]byte, error) {
 }
 
 // fetchMissing brings digests that were not asked for when the run began.
-func (r *syncer) fetchMissing(ctx context.Context, wants []state.Want) error {
+func (r *run) fetchMissing(ctx context.Context, wants []state.Want) error {
 	var missing []mirror.Want
 	for _, w := range wants {
 		asked, err := r.outcomes.asked(w.Tarball)
@@ -378,17 +378,17 @@ func (r *syncer) fetchMissing(ctx context.Context, wants []state.Want) error {
 	return r.outcomes.add(outcomes, func(state.Tarball) bool { return true })
 }
 
-// buckets and repositories return the live sites of a kind.
-func (r *syncer) buckets() []*Target {
+// buckets and repositories return the live targets of a kind.
+func (r *run) buckets() []*Target {
 	return r.only(func(s *Target) bool { return s.bucket != nil })
 }
 
-func (r *syncer) repositories() []*Target {
+func (r *run) repositories() []*Target {
 	return r.only(func(s *Target) bool { return s.repo != nil })
 }
 
-// only looks at no site of another kind, because that one may be under way.
-func (r *syncer) only(kind func(*Target) bool) []*Target {
+// only looks at no target of another kind, because that one may be under way.
+func (r *run) only(kind func(*Target) bool) []*Target {
 	var out []*Target
 	for _, s := range r.Targets {
 		if kind(s) && s.err == nil {
@@ -400,7 +400,7 @@ func (r *syncer) only(kind func(*Target) bool) []*Target {
 
 // explain adds to an error of upstream's metadata, if it is one, what the user can
 // do.
-func (r *syncer) explain(err error) error {
+func (r *run) explain(err error) error {
 	if err == nil {
 		return nil
 	}

@@ -37,7 +37,7 @@ const (
 )
 
 // A Target is a destination in one run. What goes wrong with it is kept here: one
-// site that fails never stops the others.
+// target that fails never stops the others.
 type Target struct {
 	destination        // nil if it could not be opened
 	kind        string // as in the option's name
@@ -98,7 +98,7 @@ func (s *Target) Root(ctx context.Context) []byte {
 // String names the target.
 func (s *Target) String() string { return s.name }
 
-// place names the site in an error: a bucket that is elsewhere with its endpoint.
+// place names the target in an error: a bucket that is elsewhere with its endpoint.
 func (s *Target) place() string {
 	if s.bucket != nil && strings.Contains(s.name, "://") {
 		return s.bucket.String()
@@ -110,7 +110,7 @@ func (s *Target) place() string {
 // destination was built from.
 var errRewritten = errors.New("the index was rewritten")
 
-// load reads a site's state and decides whether its position can be used.
+// load reads a target's state and decides whether its position can be used.
 func (s *Target) load(ctx context.Context, packages string, shard mirror.Shard, full bool) error {
 	read, err := s.Load(ctx)
 	if err == nil && s.bucket != nil && shard.Of > 0 && shard.Number == 0 {
@@ -139,7 +139,7 @@ func (s *Target) load(ctx context.Context, packages string, shard mirror.Shard, 
 	return nil
 }
 
-// rewritten is the error of an index that does not have the site's position.
+// rewritten is the error of an index that does not have the target's position.
 func (s *Target) rewritten(end index.Position) error {
 	position, why := s.State().Position, index.ErrDigest
 	if position.Length > end.Length {
@@ -153,7 +153,7 @@ func (s *Target) rewritten(end index.Position) error {
 		position.Length, position.Time.Format(time.RFC3339), end.Length, end.Time.Format(time.RFC3339), damaged, errRewritten, why)
 }
 
-// scanTo reads what the index holds behind the site's position up to a length,
+// scanTo reads what the index holds behind the target's position up to a length,
 // where a run ended whose time was up. The whole index is proven already.
 func (s *Target) scanTo(take func(string) bool, length int64) error {
 	tail, err := index.Scan(s.index.LogTo(s.State().Position, length), take)
@@ -163,7 +163,7 @@ func (s *Target) scanTo(take func(string) bool, length int64) error {
 	return err
 }
 
-// atEnd reports whether the site is at the end of the index that the metadata
+// atEnd reports whether the target is at the end of the index that the metadata
 // names, proven by the midstate of its position alone.
 func (s *Target) atEnd(m *hackage.Metadata) bool {
 	info, signed := m.Snapshot.IndexTar()
@@ -171,14 +171,14 @@ func (s *Target) atEnd(m *hackage.Metadata) bool {
 		(s.bucket == nil || s.bucket.HoldsIndex(m.Snapshot))
 }
 
-// due reports whether the site has something to write although the index says
+// due reports whether the target has something to write although the index says
 // nothing new.
 func (s *Target) due() bool { return s.repo != nil && s.repo.Due() != "" }
 
-// wants returns the tarballs that the site lacks.
+// wants returns the tarballs that the target lacks.
 func (s *Target) wants(ctx context.Context, now time.Time) ([]state.Want, error) {
 	if s.bucket != nil {
-		return s.bucket.Wants(s.tail, s.turn(now, owedAtOnce)), nil
+		return s.bucket.Wants(s.tail, s.turn(now, retriesAtOnce)), nil
 	}
 	return s.repo.Wants(ctx, s.tail)
 }
@@ -188,11 +188,11 @@ func (s *Target) wants(ctx context.Context, now time.Time) ([]state.Want, error)
 // again that somebody made up. A run in which nothing else is to be done asks for
 // fewer.
 const (
-	quietOwed  = 50
-	owedAtOnce = 2000
+	quietRetries  = 50
+	retriesAtOnce = 2000
 )
 
-// turn returns which of the releases that a site owes a run asks for. Of more than
+// turn returns which of the releases that a target owes a run asks for. Of more than
 // so many it is some others each minute.
 func (s *Target) turn(now time.Time, most int) state.Turn {
 	if s.bucket == nil {
@@ -201,13 +201,13 @@ func (s *Target) turn(now time.Time, most int) state.Turn {
 	return state.Turn{Most: most, Number: now.Unix() / 60}
 }
 
-// A site's word of upstream's metadata is signed if it stands in a tag of ours.
+// A target's word of upstream's metadata is signed if it stands in a tag of ours.
 func (s *Target) signed() bool { return s.repo != nil && s.before.Seen.Timestamp > 0 }
 
-// floor returns what the sites have seen of the metadata, each version the highest
+// highestSeen returns what the targets have seen of the metadata, each version the highest
 // of any.
-func floor(sites []*Target) (seen state.Seen) {
-	for _, s := range sites {
+func highestSeen(targets []*Target) (seen state.Seen) {
+	for _, s := range targets {
 		other := s.before.Seen
 		seen.Root = max(seen.Root, other.Root)
 		seen.Timestamp = max(seen.Timestamp, other.Timestamp)
@@ -220,9 +220,9 @@ func floor(sites []*Target) (seen state.Seen) {
 // trusted returns what a run takes for seen: what the signed tags say. Where there
 // is none, a bucket's word counts for itself, so what all of them say alike; but
 // one that names no expiry is not asked by, for it could stand still for ever.
-func trusted(sites []*Target) state.Seen {
+func trusted(targets []*Target) state.Seen {
 	var tags, buckets []*Target
-	for _, s := range sites {
+	for _, s := range targets {
 		if s.signed() {
 			tags = append(tags, s)
 		} else if s.bucket != nil {
@@ -231,7 +231,7 @@ func trusted(sites []*Target) state.Seen {
 	}
 	switch {
 	case len(tags) > 0:
-		seen := floor(tags)
+		seen := highestSeen(tags)
 		for _, s := range tags {
 			if other := s.before.Seen; other.Timestamp == seen.Timestamp {
 				seen.ETag, seen.Digest, seen.Index, seen.Expires = other.ETag, other.Digest, other.Index, other.Expires
@@ -251,22 +251,22 @@ func trusted(sites []*Target) state.Seen {
 	return seen
 }
 
-// ahead reports whether a site says that it has seen newer metadata.
+// ahead reports whether a target says that it has seen newer metadata.
 func (s *Target) ahead(m *hackage.Metadata) bool {
 	said, seen := s.before.Seen, m.Seen()
 	return said.Root > seen.Root || said.Timestamp > seen.Timestamp || said.Snapshot > seen.Snapshot || said.Mirrors > seen.Mirrors
 }
 
-// farthest returns the site that has seen the highest versions.
-func farthest(sites []*Target) *Target {
+// farthest returns the target that has seen the highest versions.
+func farthest(targets []*Target) *Target {
 	versions := func(s *Target) int64 {
 		seen := s.before.Seen
 		return max(seen.Root, seen.Timestamp, seen.Snapshot, seen.Mirrors)
 	}
-	return slices.MaxFunc(sites, func(a, b *Target) int { return cmp.Compare(versions(a), versions(b)) })
+	return slices.MaxFunc(targets, func(a, b *Target) int { return cmp.Compare(versions(a), versions(b)) })
 }
 
-// witness names what the site's state stands in.
+// witness names what the target's state stands in.
 func (s *Target) witness(tag string) string {
 	if s.bucket != nil {
 		return fmt.Sprintf("%s of %s %q", mirror.StateKey, s.kind, s)
@@ -274,10 +274,10 @@ func (s *Target) witness(tag string) string {
 	return fmt.Sprintf("tag %q of %s %q", tag, s.kind, s)
 }
 
-// live returns the sites that nothing went wrong with.
-func live(sites []*Target) []*Target {
+// live returns the targets that nothing went wrong with.
+func live(targets []*Target) []*Target {
 	var out []*Target
-	for _, s := range sites {
+	for _, s := range targets {
 		if s.err == nil {
 			out = append(out, s)
 		}
