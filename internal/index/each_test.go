@@ -92,7 +92,7 @@ func model(t *testing.T, raw []byte, from index.Position) *index.Delta {
 		if _, text, ok := bytes.Cut(e.Content, []byte(`"md5":"`)); ok && err == nil {
 			_, _ = hex.Decode(n.MD5[:], text[:2*md5.Size])
 		}
-		n.TargetOffset = e.Offset
+		n.TargetOffset, n.TargetUnix = e.Offset, e.Time.Unix()
 		n.Replaced = n.Replaced || offset >= 0 && n.Target != before
 		if err != nil {
 			n.TargetOffset = -1

@@ -22,6 +22,8 @@ type ReleaseChanges struct {
 	// is malformed.
 	Target       Target
 	TargetOffset int64
+	// TargetUnix is the time of that entry, in seconds since 1970.
+	TargetUnix int64
 	// MD5 is that file's too, zero where it has none.
 	MD5 [md5.Size]byte
 	// Replaced says that the tarball was replaced: two package.json of the
@@ -200,7 +202,7 @@ func (s *scanner) addTarget(e Entry) {
 	s.change(e.Release, func(c *ReleaseChanges) {
 		before := c.TargetOffset >= 0
 		c.Replaced = c.Replaced || t.again || before && t.Target != c.Target
-		c.Target, c.TargetOffset, c.MD5 = t.Target, e.Offset, t.md5
+		c.Target, c.TargetOffset, c.TargetUnix, c.MD5 = t.Target, e.Offset, e.Time.Unix(), t.md5
 		if err != nil {
 			c.TargetOffset = -1 // and the target is zero
 		}

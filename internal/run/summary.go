@@ -241,7 +241,7 @@ func (r *run) date(ctx context.Context, run *report.Run) {
 	if len(run.New) == 0 || !r.Detailed {
 		return
 	}
-	at := r.times(ctx, run.New)
+	at := r.times(run.New)
 	for i := range run.New {
 		run.New[i].Time = at[run.New[i].Release]
 	}
@@ -272,31 +272,20 @@ func deprecations(before, after []byte) (changes []report.Deprecation) {
 	return changes
 }
 
-// maxReread is how much of the index is still read when the run was interrupted.
-const maxReread = 16 << 20
-
-// times reads when releases came to the index. Those that were owed since an
+// times returns when releases came to the index. Those that were pending since an
 // earlier run have none.
-func (r *run) times(ctx context.Context, releases []report.Release) map[index.Release]time.Time {
+func (r *run) times(releases []report.Release) map[index.Release]time.Time {
 	at := make(map[index.Release]time.Time, len(releases))
-	var first *Target
+	longest := &index.Delta{}
 	for _, s := range r.Targets {
-		if s.tail != nil && (first == nil || s.tail.From.Length < first.tail.From.Length) {
-			first = s
+		if s.tail != nil && (longest.Changes == nil || s.tail.From.Length < longest.From.Length) {
+			longest = s.tail
 		}
-	}
-	if first == nil || ctx.Err() != nil && first.tail.To.Length-first.tail.From.Length > maxReread {
-		return at
 	}
 	for _, release := range releases {
 		at[release.Release] = time.Time{}
-	}
-	for e, err := range first.index.Log(first.tail.From).Entries() {
-		if err != nil {
-			break // it was read before; what is missing is only not told
-		}
-		if _, wanted := at[e.Release]; wanted && e.Kind == index.PackageJSON {
-			at[e.Release] = e.Time
+		if c := longest.Changes[release.Release]; c != nil && c.TargetUnix != 0 {
+			at[release.Release] = time.Unix(c.TargetUnix, 0).UTC()
 		}
 	}
 	return at
