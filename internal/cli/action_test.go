@@ -53,7 +53,7 @@ func betweenMarks(t *testing.T, text, name string, line func(*kong.Flag) string)
 	}
 	indent := inside[strings.LastIndexByte(inside, '\n')+1:]
 	var b strings.Builder
-	for _, flag := range syncFlags() {
+	for flag := range flags(newTestParser(t), "sync") {
 		b.WriteString(line(flag))
 	}
 	return before + "# begin " + name + "\n" + b.String() + indent + "# end " + name + "\n" + after

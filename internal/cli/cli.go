@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"reflect"
 	"runtime"
@@ -215,14 +216,14 @@ func (c commands) main(ctx context.Context, args []string, env Env) int {
 }
 
 func (c commands) run(ctx context.Context, args []string, env Env) error {
-	g, command, err := parse(canonical(args, env), env)
-	defer g.Sync.Wipe()
-	defer g.Status.Sync().Wipe()
-	defer g.Init.SigningPassphrase.Wipe()
-	defer g.Key.SigningPassphrase.Wipe()
-	defer g.Pace.Token.Wipe()
-	if err == nil {
-		err = c.start(ctx, g, command, env)
+	g := &grammar{}
+	defer secret.Wipe(g)
+	parsed, command, err := parse(g, canonical(args, env), env)
+	if parsed != nil {
+		if env.Getenv(actionStep) == "true" {
+			env.console.Mask(secret.Masks(g)...)
+		}
+		err = c.start(ctx, g, parsed, env)
 	}
 	exit, ok := errors.AsType[*ExitError](err)
 	if !ok || exit.Code != CodeUsage {
@@ -237,8 +238,8 @@ func (c commands) run(ctx context.Context, args []string, env Env) error {
 }
 
 // start runs a command whose options were read.
-func (c commands) start(ctx context.Context, g *grammar, command string, env Env) (err error) {
-	switch command {
+func (c commands) start(ctx context.Context, g *grammar, parsed *kong.Context, env Env) (err error) {
+	switch parsed.Selected().Name {
 	case "sync":
 		return c.startSync(ctx, &g.Sync, env)
 	case "status":
@@ -250,15 +251,15 @@ func (c commands) start(ctx context.Context, g *grammar, command string, env Env
 	case "key":
 		return runKey(&g.Key, env)
 	case "completion":
-		return printCompletion(g.Completion.Shell, env)
+		return (&kongcompletion.Completion{Shell: g.Completion.Shell, Code: true}).Run(parsed)
 	case "man":
-		return printMan(env)
+		return printMan(parsed.Model, env.Stdout)
 	case "version":
 		_, err = fmt.Fprintf(env.Stdout, "%s %s (%s %s/%s)\n", program, env.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	case "pace":
 		return runPace(ctx, &g.Pace, env)
 	case "docs":
-		_, err = io.WriteString(env.Stdout, OptionsTable())
+		_, err = io.WriteString(env.Stdout, optionsTable(parsed.Kong))
 	}
 	return err
 }
@@ -278,17 +279,14 @@ func canonical(args []string, env Env) []string {
 	return args
 }
 
-// ownStep is the variable by which the Action says that this is its own step.
+// actionStep is the variable by which the Action says that this is its own step.
 // There the runner reads every line itself, and takes those that ask it to mask a
 // secret out of the log. In a step that somebody wrote, the output may go into a
 // file (| tee log), and such a line would put the secret there.
-const ownStep = "HACKAGE_MIRROR_ACTION"
+const actionStep = "HACKAGE_MIRROR_ACTION"
 
 // startSync checks the options before anything is begun.
 func (c commands) startSync(ctx context.Context, o *options.Sync, env Env) error {
-	if env.Getenv(ownStep) == "true" {
-		env.console.Mask(o.Masks()...)
-	}
 	if env.log.set(o.LogFormat) {
 		env.IsTerminal = false // a bar has no place in a log
 	}
@@ -303,45 +301,43 @@ func (c commands) startSync(ctx context.Context, o *options.Sync, env Env) error
 	return c.sync(ctx, o, env)
 }
 
-// parse reads arguments and environment. The command is "" when help was asked
-// for and printed. Of arguments that are bad usage it returns what command they
-// are for, and whom that one would have told of itself.
-func parse(args []string, env Env) (g *grammar, command string, err error) {
-	g = &grammar{}
+// parse reads arguments and environment into g. It returns nil when all is done, as when
+// help was asked for. Of arguments that are bad usage it returns what command they are
+// for, and g has those whom that one would have told of itself.
+func parse(g *grammar, args []string, env Env) (parsed *kong.Context, command string, err error) {
 	helped := false
 	parser, err := newParser(g, env, func(int) { helped = true })
 	if err != nil {
-		return g, "", err
+		return nil, "", err
 	}
 	if env.Getenv(completionVariable) != "" {
 		kongcompletion.Register(parser) // answers the shell
-		return g, "", nil
+		return nil, "", nil
 	}
-	variables, err := newEnvironment(env, secretOptions(parser))
-	if err != nil {
-		return g, "", err
-	}
-	variables.options = flagNames(parser, "sync")
 	command = commandOf(parser, args)
-	if err := variables.refuse(parser, args, command); err != nil {
-		return g, command, variables.rescue(&g.Sync, args, err)
+	variables, err := newEnvironment(env, parser)
+	if err != nil {
+		return nil, "", err
+	}
+	variables.readConfig(args, command)
+	if err := variables.refuse(args, command); err != nil {
+		return nil, command, variables.rescue(&g.Sync, args, err)
 	}
 	env.warnOfUnknown(parser)
-	if err := kong.Resolvers(variables).Apply(parser); err != nil {
-		return g, "", err
+	if err := kong.Resolvers(kong.ResolverFunc(variables.resolve)).Apply(parser); err != nil {
+		return nil, "", err
 	}
-	parsed, err := parser.Parse(args)
+	parsed, err = parser.Parse(args)
 	switch {
 	case helped:
 		// Kong would have left the process here; what it made of the rest
 		// of the arguments does not matter.
-		g.Sync.Wipe()
-		return g, "", nil
+		return nil, "", nil
 	case err != nil:
-		return g, command, variables.rescue(&g.Sync, args, usage(explainUsage(parser, args, variables, err), command))
+		return nil, command, variables.rescue(&g.Sync, args, usage(explainUsage(parser, args, variables, err), command))
 	}
 	g.Sync.Tidy()
-	return g, parsed.Selected().Name, nil
+	return parsed, command, nil
 }
 
 // newParser returns a parser that fills g. Exit is called instead of os.Exit.
@@ -368,25 +364,31 @@ func helpText(value *kong.Value) string {
 	return value.Help + " (default: " + value.Default + ")"
 }
 
-// secretOptions returns the names of the options that are secrets.
-func secretOptions(parser *kong.Kong) []string {
-	var names []string
-	for _, command := range parser.Model.Leaves(false) {
-		for _, flag := range command.Flags {
-			if flag.Target.Type() == reflect.TypeFor[secret.Secret]() {
-				names = append(names, flag.Name)
+// flags yields the options of a command, of all commands for "".
+func flags(parser *kong.Kong, command string) iter.Seq[*kong.Flag] {
+	return func(yield func(*kong.Flag) bool) {
+		for _, leaf := range parser.Model.Leaves(false) {
+			for _, flag := range leaf.Flags {
+				if (command == "" || leaf.Name == command) && !yield(flag) {
+					return
+				}
 			}
 		}
+	}
+}
+
+// flagNames returns the names of the options of a command, of all commands for "".
+func flagNames(parser *kong.Kong, command string) (names []string) {
+	for flag := range flags(parser, command) {
+		names = append(names, flag.Name)
 	}
 	return names
 }
 
 // commandOf returns the command that args begin with, "" if there is none.
 func commandOf(parser *kong.Kong, args []string) string {
-	for _, command := range parser.Model.Leaves(true) {
-		if len(args) > 0 && args[0] == command.Name {
-			return command.Name
-		}
+	if len(args) > 0 && slices.ContainsFunc(parser.Model.Leaves(true), func(leaf *kong.Node) bool { return leaf.Name == args[0] }) {
+		return args[0]
 	}
 	return ""
 }

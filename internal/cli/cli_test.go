@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/options"
+	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -60,8 +61,8 @@ var echo = commands{
 			return err
 		}
 		fmt.Fprintf(env.Stdout, "%s\n", raw)
-		for name, secret := range o.Secrets() {
-			fmt.Fprintf(env.Stdout, "%s has %d bytes\n", name, len(secret.Bytes()))
+		for name, given := range secret.ByOption(o) {
+			fmt.Fprintf(env.Stdout, "%s has %d bytes\n", name, len(given.Bytes()))
 		}
 		for _, variable := range os.Environ() {
 			if strings.HasPrefix(variable, "INPUT_") {

@@ -125,22 +125,6 @@ func pairs(document *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
 // configOption names the file of options; it cannot stand in one.
 const configOption = "config"
 
-// flagNames returns the names of the options of a command, of all commands for "".
-func flagNames(parser *kong.Kong, command string) []string {
-	var names []string
-	for _, leaf := range parser.Model.Leaves(false) {
-		if command != "" && leaf.Name != command {
-			continue
-		}
-		for _, flag := range leaf.Flags {
-			if flag.Name != "help" {
-				names = append(names, flag.Name)
-			}
-		}
-	}
-	return names
-}
-
 // actionOnly are the inputs of the Action that are no options of the program, and
 // what else begins like one.
 var actionOnly = []string{"command", "install", "download-base", "action"}
@@ -155,8 +139,8 @@ func (env Env) warnOfUnknown(parser *kong.Kong) {
 	for _, variable := range env.Environ() {
 		name, value, _ := strings.Cut(variable, "=")
 		begins := "INPUT_"
-		if strings.HasPrefix(name, ownVariables) {
-			begins = ownVariables
+		if strings.HasPrefix(name, variablePrefix) {
+			begins = variablePrefix
 		}
 		rest, input := strings.CutPrefix(name, begins)
 		option := strings.ToLower(strings.ReplaceAll(rest, "_", "-"))

@@ -89,7 +89,7 @@ func demoRun(ctx context.Context, dir string, generation int, key []byte, env En
 	if _, err := o.Check(); err != nil {
 		return err
 	}
-	defer o.Wipe()
+	defer secret.Wipe(o)
 	return runSync(ctx, o, env)
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/hackage-mirror/hackage-mirror/internal/options"
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
@@ -16,7 +18,7 @@ var update = flag.Bool("update", false, "write the tables into docs/options.md")
 
 // It is not parallel, because another test writes into the same file.
 func TestDocsHaveTheOptions(t *testing.T) {
-	docsHave(t, "options", OptionsTable())
+	docsHave(t, "options", optionsTable(newTestParser(t)))
 }
 
 // docsHave compares the table between two marks of docs/options.md with the
@@ -45,10 +47,19 @@ func docsHave(t *testing.T, mark, table string) {
 	}
 }
 
+func newTestParser(t *testing.T) *kong.Kong {
+	t.Helper()
+	parser, err := newParser(&grammar{}, Env{}, func(int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parser
+}
+
 // Every field of Options must be an option with a help of its own.
 func TestEveryFieldIsAnOption(t *testing.T) {
 	t.Parallel()
-	table := OptionsTable()
+	table := optionsTable(newTestParser(t))
 	fields := reflect.TypeFor[options.Sync]()
 	if rows := strings.Count(table, "\n") - 2; rows != fields.NumField() {
 		t.Errorf("the table has %d rows for %d fields", rows, fields.NumField())
@@ -64,7 +75,7 @@ func TestEveryFieldIsAnOption(t *testing.T) {
 	}
 	for i := range fields.NumField() {
 		name := fields.Field(i).Tag.Get("name")
-		if _, ok := new(options.Sync).Secrets()[name]; ok != (fields.Field(i).Type == reflect.TypeFor[secret.Secret]()) {
+		if _, ok := secret.ByOption(new(options.Sync))[name]; ok != (fields.Field(i).Type == reflect.TypeFor[secret.Secret]()) {
 			t.Errorf("secrets() is wrong about %s", name)
 		}
 	}

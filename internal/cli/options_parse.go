@@ -23,42 +23,49 @@ import (
 // from the string that a flag brings: that one may only be a path.
 type secretText string
 
-// An environment holds what the options can learn from environment variables.
-// Secrets are taken out of it before anything else is done, so that no child
-// process inherits them, whichever command runs.
+// An environment holds what the options can learn from environment variables and from the
+// file of options. Secrets leave the variables before anything else is done, so that no
+// child process inherits them, whichever command runs.
 type environment struct {
 	lookup  func(string) (string, bool)
+	parser  *kong.Kong
 	secrets map[string]secretText // by option
 
-	// file are the options of the file that --config names, once it was read.
-	// A secret in it is the path of a file, as that of a flag.
-	file    map[string]string
-	path    string   // of that file
-	options []string // that such a file may hold
+	// config are the options of the file that --config names. A secret in it is the
+	// path of a file, as that of a flag.
+	config     map[string]string
+	configPath string
+	configErr  error
 
 	action bool              // in the Action's own step, variables are its inputs
 	from   map[string]string // where the value of an option came from, but for flags
 }
 
-// ownVariables begins the variables for those who are not on GitHub.
-const ownVariables = "HACKAGE_MIRROR_"
+// variablePrefix begins the variables for those who are not on GitHub.
+const variablePrefix = "HACKAGE_MIRROR_"
 
 // inputVariables returns the variables of an option in the order in which they take
 // precedence. The runner keeps hyphens, which many shells cannot write.
 func inputVariables(option string) []string {
 	name := strings.ToUpper(option)
 	plain := strings.ReplaceAll(name, "-", "_")
-	return []string{"INPUT_" + name, "INPUT_" + plain, ownVariables + plain}
+	return []string{"INPUT_" + name, "INPUT_" + plain, variablePrefix + plain}
 }
 
-// newEnvironment takes the named secrets out of the variables.
-func newEnvironment(env Env, secrets []string) (*environment, error) {
-	e := &environment{lookup: env.LookupEnv, secrets: make(map[string]secretText), action: env.Getenv(ownStep) == "true", from: map[string]string{}}
-	for _, option := range secrets {
-		if value := e.value(option); value != "" {
-			e.secrets[option], e.from[option] = secretText(value), e.variable(option)
+// newEnvironment removes the secrets from the variables.
+func newEnvironment(env Env, parser *kong.Kong) (*environment, error) {
+	e := &environment{
+		lookup: env.LookupEnv, parser: parser, action: env.Getenv(actionStep) == "true",
+		secrets: map[string]secretText{}, from: map[string]string{},
+	}
+	for flag := range flags(parser, "") {
+		if flag.Target.Type() != reflect.TypeFor[secret.Secret]() {
+			continue
 		}
-		for _, name := range inputVariables(option) {
+		if value := e.value(flag.Name); value != "" {
+			e.secrets[flag.Name], e.from[flag.Name] = secretText(value), e.variable(flag.Name)
+		}
+		for _, name := range inputVariables(flag.Name) {
 			if _, set := env.LookupEnv(name); !set {
 				continue
 			}
@@ -70,13 +77,28 @@ func newEnvironment(env Env, secrets []string) (*environment, error) {
 	return e, nil
 }
 
-// refuse refuses a secret where others can read it.
-func (e *environment) refuse(parser *kong.Kong, args []string, command string) error {
-	if err := checkArguments(args); err != nil {
-		return usage(err, "")
+// readConfig reads the file of options, if one is named. What is wrong with it matters
+// only if an option is looked up there.
+func (e *environment) readConfig(args []string, command string) {
+	e.configPath = cmp.Or(argument(args, "--"+configOption), strings.TrimSpace(e.value(configOption)))
+	if e.configPath != "" && slices.Contains([]string{"sync", "status"}, command) {
+		e.config, e.configErr = readConfig(e.configPath, flagNames(e.parser, "sync"))
 	}
-	if err := e.check(flagNames(parser, command)); err != nil {
-		return usage(err, command)
+}
+
+// refuse refuses a secret where others can read it, before anything could repeat it:
+// among the arguments, or in the variable of an option that is no secret.
+func (e *environment) refuse(args []string, command string) error {
+	for i, arg := range args {
+		if strings.Contains(arg, strings.TrimSpace(secret.ArmorMark)) || secret.LooksLike(arg) {
+			return usage(fmt.Errorf("argument %d looks like a key or a token, and other users of this machine can read arguments; "+
+				"give the path of a file, or the text in the environment (HACKAGE_MIRROR_SIGNING_KEY and so on), and replace this one if the machine is shared", i+1), "")
+		}
+	}
+	for flag := range flags(e.parser, command) {
+		if e.secrets[flag.Name] == "" && secret.LooksLike(e.value(flag.Name)) {
+			return usage(misplaced(flag.Name), command)
+		}
 	}
 	return nil
 }
@@ -84,9 +106,6 @@ func (e *environment) refuse(parser *kong.Kong, args []string, command string) e
 // rescue finds those who watch from outside where the options are bad usage, and
 // returns the error that says so: they are to hear of it.
 func (e *environment) rescue(o *options.Sync, args []string, err error) error {
-	if path := cmp.Or(argument(args, "--"+configOption), e.value(configOption)); e.file == nil && path != "" {
-		e.file, _ = readConfig(path, e.options) // what is wrong there is told already
-	}
 	for option, to := range map[string]*secret.Secret{notify.PingOption: &o.PingURL, notify.NotifyOption: &o.NotifyURL} {
 		text, given := e.secrets[option]
 		path := argument(args, "--"+option)
@@ -96,37 +115,25 @@ func (e *environment) rescue(o *options.Sync, args []string, err error) error {
 			*to, _ = secret.FromFile(path, secret.Addresses)
 		case given:
 			*to, _ = secret.FromEnvironment(string(text), secret.Addresses)
-		case e.file[option] != "":
-			*to, _ = secret.FromFile(e.file[option], secret.Addresses)
+		case e.config[option] != "":
+			*to, _ = secret.FromFile(e.config[option], secret.Addresses)
 		}
 	}
-	dry, _ := strconv.ParseBool(cmp.Or(e.value(dryRunOption), e.file[dryRunOption]))
+	dry, _ := strconv.ParseBool(cmp.Or(e.value(dryRunOption), e.config[dryRunOption]))
 	o.DryRun = o.DryRun || dry || slices.Contains(args, "--"+dryRunOption)
 	return err
 }
 
-// argument returns the value of a flag, "" without one.
-func argument(args []string, flag string) string {
+// argument returns the last value of a flag, "" without one.
+func argument(args []string, flag string) (last string) {
 	for i, arg := range args {
 		if value, joined := strings.CutPrefix(arg, flag+"="); joined {
-			return value
-		}
-		if arg == flag && i+1 < len(args) {
-			return args[i+1]
-		}
-	}
-	return ""
-}
-
-// check refuses a key or a token in the variable of an option that is no secret,
-// before anything could repeat it.
-func (e *environment) check(options []string) error {
-	for _, option := range options {
-		if e.secrets[option] == "" && secret.LooksLike(e.value(option)) {
-			return misplaced(option)
+			last = value
+		} else if arg == flag && i+1 < len(args) {
+			last = args[i+1]
 		}
 	}
-	return nil
+	return last
 }
 
 // dryRunOption is of a run that is nobody else's business.
@@ -167,8 +174,8 @@ func (e *environment) source(option string) string {
 	}
 }
 
-// Resolve is called for each flag that was not given. See kong.Resolver.
-func (e *environment) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+// resolve is called for each flag that was not given. See kong.Resolver.
+func (e *environment) resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	if text, ok := e.secrets[flag.Name]; ok {
 		return text, nil
 	}
@@ -176,42 +183,18 @@ func (e *environment) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) 
 	if value := strings.TrimSpace(e.value(flag.Name)); value != "" {
 		return value, nil
 	}
-	if err := e.readFile(ctx); err != nil {
-		return nil, err
+	value := strings.TrimSpace(e.config[flag.Name])
+	switch {
+	case e.configErr != nil:
+		return nil, e.configErr
+	case value == "":
+		return nil, nil //nolint:nilnil // how kong is told that there is nothing
+	case flag.Tag.Get("secret") == "" && secret.LooksLike(value):
+		return nil, misplaced(flag.Name)
 	}
-	if value := strings.TrimSpace(e.file[flag.Name]); value != "" {
-		if flag.Tag.Get("secret") == "" && secret.LooksLike(value) {
-			return nil, misplaced(flag.Name)
-		}
-		e.from[flag.Name] = fmt.Sprintf("config %q: %s", e.path, flag.Name)
-		return value, nil
-	}
-	return nil, nil //nolint:nilnil // how kong is told that there is nothing
+	e.from[flag.Name] = fmt.Sprintf("config %q: %s", e.configPath, flag.Name)
+	return value, nil
 }
-
-// readFile reads the file of options, if one is named and was not read yet.
-func (e *environment) readFile(ctx *kong.Context) (err error) {
-	if e.file != nil {
-		return nil
-	}
-	path := strings.TrimSpace(e.value(configOption))
-	for _, flag := range ctx.Flags() {
-		if given, ok := ctx.FlagValue(flag).(string); ok && flag.Name == configOption && given != "" {
-			path = given
-		}
-	}
-	e.file, e.path = map[string]string{}, path
-	if path != "" && ctx.Selected() != nil && slices.Contains([]string{"sync", "status"}, ctx.Selected().Name) {
-		e.file, err = readConfig(path, e.options)
-	}
-	if err != nil {
-		e.file = nil
-	}
-	return err
-}
-
-// Validate has nothing to do. See kong.Resolver.
-func (e *environment) Validate(*kong.Application) error { return nil }
 
 // A mapper decodes one kind of option. See kong.Mapper.
 type (
@@ -311,17 +294,5 @@ func (secretMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error 
 		return err
 	}
 	target.Set(reflect.ValueOf(given))
-	return nil
-}
-
-// checkArguments refuses a secret among the arguments, which every user of the
-// machine can read, before anything could repeat it.
-func checkArguments(args []string) error {
-	for i, arg := range args {
-		if strings.Contains(arg, strings.TrimSpace(secret.ArmorMark)) || secret.LooksLike(arg) {
-			return fmt.Errorf("argument %d looks like a key or a token, and other users of this machine can read arguments; "+
-				"give the path of a file, or the text in the environment (HACKAGE_MIRROR_SIGNING_KEY and so on), and replace this one if the machine is shared", i+1)
-		}
-	}
 	return nil
 }

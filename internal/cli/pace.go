@@ -29,9 +29,6 @@ type PaceOptions struct {
 
 // runPace is one run of the chain that keeps a steady pace, in a workflow.
 func runPace(ctx context.Context, o *PaceOptions, env Env) error {
-	if env.Getenv(ownStep) == "true" {
-		env.console.Mask(o.Token.Masks()...)
-	}
 	repository, ref, api := env.Getenv("GITHUB_REPOSITORY"), env.Getenv("GITHUB_REF_NAME"), env.Getenv("GITHUB_API_URL")
 	id, err := strconv.ParseInt(env.Getenv("GITHUB_RUN_ID"), 10, 64)
 	if err != nil || repository == "" || ref == "" || api == "" || len(o.Token.Bytes()) == 0 {

@@ -115,13 +115,11 @@ func TestSecretsInOtherOptions(t *testing.T) {
 		"ghp_hunter2", "https://host/ghp_hunter2/x", "https://host/x?y=glpat-hunter2", "s3://name/ATBB" + strings.Repeat("hunter2", 4),
 		key, strings.ReplaceAll(key, "\n", " "), base64.StdEncoding.EncodeToString([]byte(key)), "-----BEGIN PGP SECRET KEY BLOCK-----hunter2",
 	} {
-		parser, err := newParser(&grammar{}, Env{}, func(int) {})
-		if err != nil {
-			t.Fatal(err)
-		}
+		parser := newTestParser(t)
 		file := writeSecret(t, text, 0o600)
-		for _, option := range flagNames(parser, "sync") {
-			if slices.Contains(secretOptions(parser), option) {
+		for flag := range flags(parser, "sync") {
+			option := flag.Name
+			if flag.Target.Type() == reflect.TypeFor[secret.Secret]() {
 				continue
 			}
 			got := refused(t, map[string]string{inputVariables(option)[0]: text})
@@ -165,7 +163,7 @@ func TestMasks(t *testing.T) {
 	t.Parallel()
 	o := options.Sync{SigningKey: mustSecret(t, armor, secret.Key), Token: mustSecret(t, "abc\n", secret.Line)}
 	want := []string{"bm90IGEga2V5IGF0IGFsbA==", "abc"}
-	if got := o.Masks(); !slices.Equal(got, want) {
+	if got := secret.Masks(&o); !slices.Equal(got, want) {
 		t.Errorf("masks %q, want %q", got, want)
 	}
 	for phrase, want := range map[string][]string{
@@ -193,13 +191,13 @@ func TestEverySecretIsMaskedAndWiped(t *testing.T) {
 	if len(texts) < 4 {
 		t.Fatalf("only %d secrets were found", len(texts))
 	}
-	masks := o.Masks()
+	masks := secret.Masks(&o)
 	for name, text := range texts {
 		if !slices.Contains(masks, string(text)) {
 			t.Errorf("%s is not masked", name)
 		}
 	}
-	o.Wipe()
+	secret.Wipe(&o)
 	for name, text := range texts {
 		if !bytes.Equal(text, make([]byte, len(text))) {
 			t.Errorf("%s is not wiped", name)
@@ -212,7 +210,7 @@ func TestWipe(t *testing.T) {
 	o := options.Sync{Token: mustSecret(t, "abc", secret.Line)}
 	other := o.Token
 	raw := other.Bytes()
-	o.Wipe()
+	secret.Wipe(&o)
 	if !bytes.Equal(raw, make([]byte, 3)) || other.Bytes() != nil {
 		t.Errorf("after wiping there is %q and %q", raw, other.Bytes())
 	}

@@ -25,9 +25,6 @@ import (
 // startStatus checks the options before anything is asked.
 func startStatus(ctx context.Context, o *options.Status, env Env) error {
 	s := o.Sync()
-	if env.Getenv(ownStep) == "true" {
-		env.console.Mask(s.Masks()...)
-	}
 	s.Tidy()
 	s.Resolve(env.Getenv)
 	warnings, err := o.Check(s)

@@ -430,10 +430,7 @@ func TestStatusOfALongLedger(t *testing.T) {
 // An option that both commands have is one option.
 func TestStatusSharesTheOptionsOfSync(t *testing.T) {
 	t.Parallel()
-	parser, err := newParser(&grammar{}, Env{}, func(int) {})
-	if err != nil {
-		t.Fatal(err)
-	}
+	parser := newTestParser(t)
 	flags := map[string]map[string]*kong.Flag{}
 	for _, command := range parser.Model.Leaves(false) {
 		flags[command.Name] = map[string]*kong.Flag{}

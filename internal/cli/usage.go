@@ -23,7 +23,7 @@ func usage(err error, command string) error {
 // onRunner gives a refusal the way to help of those who wrote a workflow: there is
 // no command line before them.
 func (e *ExitError) onRunner(env Env) {
-	if env.Getenv(ownStep) == "true" {
+	if env.Getenv(actionStep) == "true" {
 		e.Hint = "The inputs are described at " + optionsPage + "."
 	}
 }
@@ -100,11 +100,9 @@ func missingValue(name, placeholder, got string) string {
 
 // placeholder is what help writes for a flag's value.
 func placeholder(parser *kong.Kong, command, name string) string {
-	for _, leaf := range parser.Model.Leaves(false) {
-		for _, flag := range leaf.Flags {
-			if leaf.Name == command && flag.Name == name {
-				return flag.FormatPlaceHolder()
-			}
+	for flag := range flags(parser, command) {
+		if flag.Name == name && command != "" {
+			return flag.FormatPlaceHolder()
 		}
 	}
 	return "VALUE"

@@ -216,7 +216,7 @@ func (o *Sync) warnOfFiles(c *checker) {
 	if runtime.GOOS == "windows" {
 		return
 	}
-	secrets := o.Secrets()
+	secrets := secret.ByOption(o)
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
 		if file, mode := secrets[name].File(); mode&0o077 != 0 {
 			c.warn("%s: other users can read %q; run chmod 600 on it", name, file)

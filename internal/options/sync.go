@@ -3,7 +3,6 @@
 package options
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -92,39 +91,6 @@ Examples:
     --signing-key signing-key.asc --ssh-key deploy-key
 
 ` + ExitCodes
-}
-
-// Secrets returns the options that are secrets, by name.
-func (o *Sync) Secrets() map[string]secret.Secret {
-	return map[string]secret.Secret{
-		"signing-key":        o.SigningKey,
-		"signing-passphrase": o.SigningPassphrase,
-		"ssh-key":            o.SSHKey,
-		"files-ssh-key":      o.FilesSSHKey,
-		"hashes-ssh-key":     o.HashesSSHKey,
-		"token":              o.Token,
-		"upstream-password":  o.UpstreamPassword,
-		"ping-url":           o.PingURL,
-		"notify-url":         o.NotifyURL,
-	}
-}
-
-// Masks returns the texts that must not be seen in a log, for the runner's
-// add-mask command: each secret, line by line.
-func (o *Sync) Masks() []string {
-	var masks []string
-	secrets := o.Secrets()
-	for _, name := range slices.Sorted(maps.Keys(secrets)) {
-		masks = append(masks, secrets[name].Masks()...)
-	}
-	return masks
-}
-
-// Wipe overwrites the secrets in memory, whoever else holds their bytes.
-func (o *Sync) Wipe() {
-	for _, s := range o.Secrets() {
-		s.Wipe()
-	}
 }
 
 // Tidy brings values that can be written in several ways into one, so that two

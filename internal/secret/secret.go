@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -143,6 +144,38 @@ func (s Secret) File() (path string, mode fs.FileMode) {
 		return "", 0
 	}
 	return s.reveal().path, s.reveal().mode
+}
+
+// each calls do for each secret in a struct of options, and in the structs in it, with the
+// name of its option.
+func each(options reflect.Value, do func(option string, s Secret)) {
+	for field, value := range options.Fields() {
+		if s, ok := value.Interface().(Secret); ok {
+			do(field.Tag.Get("name"), s)
+		} else if value.Kind() == reflect.Struct {
+			each(value, do)
+		}
+	}
+}
+
+// ByOption returns the secrets of a struct of options, of which a pointer is given, by the
+// names of their options.
+func ByOption(options any) map[string]Secret {
+	all := map[string]Secret{}
+	each(reflect.ValueOf(options).Elem(), func(option string, s Secret) { all[option] = s })
+	return all
+}
+
+// Masks returns what must be masked of all secrets in a struct of options.
+func Masks(options any) (masks []string) {
+	each(reflect.ValueOf(options).Elem(), func(_ string, s Secret) { masks = append(masks, s.Masks()...) })
+	return masks
+}
+
+// Wipe overwrites all secrets in a struct of options in memory, whoever else holds their
+// bytes.
+func Wipe(options any) {
+	each(reflect.ValueOf(options).Elem(), func(_ string, s Secret) { s.Wipe() })
 }
 
 // FromFile reads the secret of a flag, which is the path of a file. Errors do
