@@ -47,7 +47,7 @@ func (r *run) facts(ctx context.Context, err error) *report.Run {
 	}
 	owed := state.Ledger{}
 	for _, s := range r.Targets {
-		r.addSite(ctx, run, s)
+		r.addTarget(ctx, run, s)
 		if s.destination == nil {
 			continue
 		}
@@ -82,8 +82,8 @@ func (r *run) facts(ctx context.Context, err error) *report.Run {
 	return run
 }
 
-// addSite enters a target.
-func (r *run) addSite(ctx context.Context, run *report.Run, s *Target) {
+// addTarget enters a target.
+func (r *run) addTarget(ctx context.Context, run *report.Run, s *Target) {
 	d := report.Destination{Kind: s.kind, Name: s.String(), Took: s.took}
 	if s.err != nil {
 		d.Err = s.err.Error()
@@ -99,42 +99,14 @@ func (r *run) addSite(ctx context.Context, run *report.Run, s *Target) {
 		if s.err == nil && d.At.Length > run.Index.Length {
 			run.Index = d.At
 		}
-	}
-	took := 0
-	if s.bucket != nil {
-		stats := s.bucket.Stats()
-		d.Changed, d.Tarballs, d.Revisions, d.Bytes = stats.Bytes > 0, stats.Tarballs, stats.Revisions, stats.Bytes
-		took = stats.Revisions
-		if r.Full {
-			d.Read, d.ReadBytes = stats.Read, stats.ReadBytes
-		}
-		r.addMissing(run, s)
-		for _, text := range s.bucket.Alarms() {
-			run.Repaired = append(run.Repaired, fmt.Sprintf("%s %s: %s; find out who else can write there", s.kind, s, text))
-		}
-	}
-	if s.repo != nil {
-		d.Changed, d.Commits, d.Files, d.Adopting = s.commit.Changed, s.commit.Commits, s.commit.Files, s.commit.Adopted
-		took = s.commit.Revisions
-		if s.commit.Changed && s.commit.Commits > 0 {
-			d.Commit = s.commit.Commit
-		}
-		if s.err == nil {
-			for _, text := range s.repo.Alarms() {
-				run.Repaired = append(run.Repaired, fmt.Sprintf("%s %s: %s", s.kind, s, text))
-			}
-		}
+		run.Revisions = max(run.Revisions, s.report(s, r, run, &d))
 	}
 	if s.tail != nil {
 		d.Entries = s.tail.Entries
 		if s.tail.Skipped.Count > run.Skipped.Count {
 			run.Skipped = s.tail.Skipped
 		}
-		if s.bucket != nil && r.DryRun {
-			took = revisions(s.tail)
-		}
 	}
-	run.Revisions = max(run.Revisions, took)
 	run.Destinations = append(run.Destinations, d)
 }
 

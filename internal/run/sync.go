@@ -198,7 +198,7 @@ func (r *run) readStates(ctx context.Context) {
 	var group errgroup.Group
 	if targets := live(r.Targets); len(targets) > 0 {
 		group.Go(func() error { r.Upstream.Ahead(ctx); return nil })
-		r.each(targets, func(s *Target) error { return s.load(ctx, r.Packages, r.Shard, r.Full) })
+		r.each(targets, func(s *Target) error { return s.read(ctx, r.Packages, r.Shard, r.Full) })
 	}
 	_ = group.Wait() // what went wrong is told where it is needed
 }
@@ -248,20 +248,11 @@ func (r *run) advance(ctx context.Context) error {
 }
 
 // canWrite finds out before the first tarball comes which destinations cannot be
-// written, and reports whether all can. A bucket that is not alone is claimed with
-// its first tarball: nobody waits for a slow one, and what comes is not in vain.
+// written, and reports whether all can.
 func (r *run) canWrite(ctx context.Context) bool {
 	defer r.timeline.start("permissions")()
 	before := live(r.Targets)
-	r.each(before, func(s *Target) error {
-		switch {
-		case s.repo != nil:
-			return s.repo.MayPush(ctx)
-		case len(before) == 1:
-			return s.bucket.Acquire(ctx)
-		}
-		return nil
-	})
+	r.each(before, func(s *Target) error { return s.mayWrite(ctx, len(before) == 1) })
 	return len(live(r.Targets)) == len(before)
 }
 

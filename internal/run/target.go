@@ -13,8 +13,10 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
+	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
+	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
 // A destination is what a run brings up to date. Each carries its own state.
@@ -27,6 +29,29 @@ type destination interface {
 	// Forget puts the destination back to the start of the index, without
 	// taking anything from it.
 	Forget(why string)
+
+	// load is Load for a run of a shard, or of none; full says that everything is to
+	// be compared.
+	load(ctx context.Context, shard mirror.Shard, full bool) (state.State, error)
+	// recompare puts a destination that read this state back for a full comparison.
+	recompare(read state.State, why string)
+	// restart is Forget where upstream wrote its index anew, and that is accepted.
+	restart(why string)
+	// mayWrite finds out whether the destination can be written; alone says that it
+	// is the only one.
+	mayWrite(ctx context.Context, alone bool) error
+	// due reports whether there is something to write although the index says
+	// nothing new.
+	due() bool
+	// holds reports whether it needs nothing but its position to hold the index that
+	// a snapshot names.
+	holds(snapshot *tuf.Snapshot) bool
+	// stateName names what the state stands in, and doubt what to do about it where
+	// it is no more than a word.
+	stateName(tag string) string
+	doubt() (cause, remedy string)
+	// report enters what was done to it, and returns how many revisions came.
+	report(s *Target, r *run, facts *report.Run, d *report.Destination) (revisions int)
 }
 
 // The kinds of targets, named as their options.
@@ -71,12 +96,12 @@ type Target struct {
 // NewBucket returns the target that a bucket is. Readers find it at publicURL, if that
 // is not empty.
 func NewBucket(name, publicURL string, b *mirror.Bucket) *Target {
-	return &Target{destination: b, kind: BucketKind, name: name, bucket: b, publicURL: publicURL}
+	return &Target{destination: bucketTarget{b}, kind: BucketKind, name: name, bucket: b, publicURL: publicURL}
 }
 
 // NewRepository returns the target that a repository is.
 func NewRepository(kind, name string, d *allcabal.Repository) *Target {
-	return &Target{destination: d, kind: kind, name: name, repo: d}
+	return &Target{destination: repositoryTarget{d}, kind: kind, name: name, repo: d}
 }
 
 // Unopened returns the target of a destination that could not be opened.
@@ -110,27 +135,17 @@ func (s *Target) place() string {
 // destination was built from.
 var errRewritten = errors.New("the index was rewritten")
 
-// load reads a target's state and decides whether its position can be used.
-func (s *Target) load(ctx context.Context, packages string, shard mirror.Shard, full bool) error {
-	read, err := s.Load(ctx)
-	if err == nil && s.bucket != nil && shard.Of > 0 && shard.Number == 0 {
-		read, err = s.bucket.Gather(ctx, shard.Of)
-	}
-	if full && s.bucket != nil {
-		s.bucket.Compare()
-	}
+// read reads a target's state and decides whether its position can be used.
+func (s *Target) read(ctx context.Context, packages string, shard mirror.Shard, full bool) error {
+	read, err := s.load(ctx, shard, full)
 	switch {
 	case errors.Is(err, state.ErrForm), errors.Is(err, index.ErrPosition):
 		s.Forget(err.Error())
-		if s.bucket != nil {
-			s.unread = err
-		}
+		s.unread = err
 	case err != nil:
 		return err
-	case full && s.repo != nil:
-		s.repo.Recompute("a full comparison was asked for")
-	case full && !read.Position.IsZero():
-		s.Forget("a full comparison was asked for")
+	case full:
+		s.recompare(read, "a full comparison was asked for")
 	case read.Packages != packages && !read.Position.IsZero():
 		s.Forget("it was filled with other packages")
 		// Older metadata than it has seen stays refused.
@@ -145,10 +160,7 @@ func (s *Target) rewritten(end index.Position) error {
 	if position.Length > end.Length {
 		why = index.ErrLength
 	}
-	damaged := ""
-	if s.bucket != nil {
-		damaged = mirror.StateKey + ", which says so, may be damaged, or "
-	}
+	damaged, _ := s.doubt()
 	return fmt.Errorf("it was built from the first %d bytes of the index, up to %s, and upstream's index, of %d bytes up to %s, does not continue that: %s%w: %w",
 		position.Length, position.Time.Format(time.RFC3339), end.Length, end.Time.Format(time.RFC3339), damaged, errRewritten, why)
 }
@@ -167,13 +179,8 @@ func (s *Target) scanTo(take func(string) bool, length int64) error {
 // names, proven by the midstate of its position alone.
 func (s *Target) atEnd(m *hackage.Metadata) bool {
 	info, signed := m.Snapshot.IndexTar()
-	return signed && !s.due() && s.State().Position.Ends(info.Length, info.SHA256) &&
-		(s.bucket == nil || s.bucket.HoldsIndex(m.Snapshot))
+	return signed && !s.due() && s.State().Position.Ends(info.Length, info.SHA256) && s.holds(m.Snapshot)
 }
-
-// due reports whether the target has something to write although the index says
-// nothing new.
-func (s *Target) due() bool { return s.repo != nil && s.repo.Due() != "" }
 
 // wants returns the tarballs that the target lacks.
 func (s *Target) wants(ctx context.Context, now time.Time) ([]state.Want, error) {
@@ -268,10 +275,7 @@ func farthest(targets []*Target) *Target {
 
 // witness names what the target's state stands in.
 func (s *Target) witness(tag string) string {
-	if s.bucket != nil {
-		return fmt.Sprintf("%s of %s %q", mirror.StateKey, s.kind, s)
-	}
-	return fmt.Sprintf("tag %q of %s %q", tag, s.kind, s)
+	return fmt.Sprintf("%s of %s %q", s.stateName(tag), s.kind, s)
 }
 
 // live returns the targets that nothing went wrong with.

@@ -206,16 +206,10 @@ func (r *run) tailsFrom(ix *hackage.Index, from index.Position, positions []inde
 func (r *run) acceptRewrite(s *Target, end index.Position) error {
 	err := s.rewritten(end)
 	if !r.AcceptRewrite {
-		first := "If"
-		if s.bucket != nil {
-			first = "First remove " + mirror.StateKey + " from it: the next run then compares everything. If that does not help, and"
-		}
+		_, first := s.doubt()
 		return fmt.Errorf("%w; nothing was written to it. %s you know why and trust upstream, run once with --accept-rewrite (gh workflow run mirror.yml -f accept-rewrite=true)", err, first)
 	}
-	s.Forget(err.Error())
-	if s.bucket != nil {
-		s.bucket.Overwrite()
-	}
+	s.restart(err.Error())
 	return nil
 }
 
@@ -257,7 +251,7 @@ func (r *run) update(ctx context.Context, s *Target) error {
 		switch {
 		case errors.Is(err, gitrepo.ErrMoved) && try < tries && ctx.Err() == nil:
 			r.Progress.Log(fmt.Sprintf("somebody else changed %s %q; reading it again", s.kind, s))
-			err = s.load(ctx, r.Packages, r.Shard, r.Full)
+			err = s.read(ctx, r.Packages, r.Shard, r.Full)
 		case errors.Is(err, state.ErrForm) && try < tries:
 			r.Progress.Log(fmt.Sprintf("%s %q: %v; comparing all of it with the index", s.kind, s, err))
 			s.Forget(err.Error())

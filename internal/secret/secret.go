@@ -99,7 +99,9 @@ func (s Secret) Err() error {
 	return s.reveal().err
 }
 
-// Wipe overwrites the secret in memory.
+// Wipe overwrites the bytes that Bytes returned, of all copies of the secret. Strings
+// cannot be overwritten: what came by the environment stays in the memory of the process
+// until the collector reuses it.
 func (s Secret) Wipe() {
 	if s.IsSet() {
 		h := s.reveal()
