@@ -76,10 +76,10 @@ type Env struct {
 	asks  bool // whether somebody is there to answer on stdin
 
 	// What tests make another one of: the patience with upstream and with
-	// buckets, and how many tarballs make a stretch.
+	// buckets, and how many tarballs make a batch.
 	tune       func(*hackage.Options)
 	tuneBucket func(*s3.Options)
-	stretch    int
+	batch      int
 	wait       func(context.Context, time.Duration) error // nil: the time itself
 	callTime   time.Duration                              // zero: the constant of that name
 }

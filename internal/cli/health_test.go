@@ -52,7 +52,7 @@ func TestAllWaysTellTheSameHealth(t *testing.T) {
 			t.Parallel()
 			s := newOutside(t, nil)
 			w := newWorld(t, hackagetest.Small())
-			w.stretch = 1
+			w.batch = 1
 			w.sync(CodeDone)
 			test.spoil(w)
 			summary := filepath.Join(w.dir, "summary")
@@ -102,7 +102,7 @@ func (w *world) checkWord(s *outside, want status.Word) {
 func TestFirstFillTellsHowFarItIs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, longHackage())
-	w.stretch = 5
+	w.batch = 5
 	l := w.timeUpAt(6)
 	args := w.bucketArgs(w.bucket())
 	w.fill(CodeDone, append(args, "--time-limit", "1h", "--concurrency", "1")...)

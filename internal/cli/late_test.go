@@ -111,31 +111,42 @@ func TestPendingReleaseIsListedWithItsNewestRevision(t *testing.T) {
 	}
 }
 
-func TestPendingReleaseThatComesWithARevision(t *testing.T) {
+// What comes between two runs is in all destinations after the second.
+func TestWhatComesBetweenTwoRuns(t *testing.T) {
 	t.Parallel()
-	h := hackagetest.Small()
-	w := newWorld(t, h)
-	h.Withdraw("alpha", "0.2", 404)
-	w.sync(CodeDone)
-	h.Reinstate("alpha", "0.2")
-	h.Revise("alpha", "0.2", revision(alpha(), "revised"))
-	w.sync(CodeDone)
-	w.checkAll()
-	w.owesNothing()
-}
-
-func TestReplacedTarballReplacesRecordAndBytes(t *testing.T) {
-	t.Parallel()
-	h := hackagetest.Small()
-	w := newWorld(t, h)
-	w.sync(CodeDone)
-	old := w.read("package/alpha-0.2.json")
-	h.Replace("alpha", "0.2", hackagetest.Sdist(alpha(), revision(alpha(), "replaced")))
-	w.says(w.sync(CodeDone), "done: 1 release, 0 revisions")
-	w.checkAll()
-	w.owesNothing()
-	if _, err := w.tryGit(w.hashes(), "cat-file", "blob", gitpack.BlobID(old)); err != nil {
-		t.Error("the old record is not in the history")
+	for name, test := range map[string]struct {
+		before, between func(h *hackagetest.Hackage)
+		says            string
+	}{
+		"a pending release with a revision": {
+			func(h *hackagetest.Hackage) { h.Withdraw("alpha", "0.2", 404) },
+			func(h *hackagetest.Hackage) {
+				h.Reinstate("alpha", "0.2")
+				h.Revise("alpha", "0.2", revision(alpha(), "revised"))
+			}, "",
+		},
+		"a replaced tarball": {
+			func(*hackagetest.Hackage) {},
+			func(h *hackagetest.Hackage) {
+				h.Replace("alpha", "0.2", hackagetest.Sdist(alpha(), revision(alpha(), "replaced")))
+			}, "done: 1 release, 0 revisions",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := hackagetest.Small()
+			w := newWorld(t, h)
+			test.before(h)
+			w.sync(CodeDone)
+			old, there := w.tree(w.hashes())[alpha().JSONPath()]
+			test.between(h)
+			w.says(w.sync(CodeDone), test.says)
+			w.checkAll()
+			w.owesNothing()
+			if _, err := w.tryGit(w.hashes(), "cat-file", "blob", gitpack.BlobID(old)); there && err != nil {
+				t.Error("the old record is not in the history")
+			}
+		})
 	}
 }
 

@@ -43,7 +43,7 @@ func newOpening(o *options.Sync, env Env) *opening {
 	return &opening{o: o, env: env, Config: run.Config{
 		Address: o.Upstream, Pinned: pinned(o), Patterns: o.Packages, PublicURL: o.MirrorURL(), Branch: o.Branch, Tag: o.Tag, Accepted: accepted(o),
 		AcceptRewrite: o.AcceptRewrite, Full: o.Full, DryRun: o.DryRun, Verbose: o.Verbose, Detailed: o.JSON || report.WantsFiles(env.Getenv),
-		TimeLimit: o.TimeLimit, Concurrency: o.Concurrency, BatchSize: env.stretch,
+		TimeLimit: o.TimeLimit, Concurrency: o.Concurrency, BatchSize: env.batch,
 		Tool: program + " " + env.Version, Page: report.RunPage(env.Getenv), GitHub: env.Getenv("GITHUB_SERVER_URL"), OnRunner: env.Getenv("GITHUB_ACTIONS") == "true",
 		Began: env.Now(), Now: env.Now, Progress: bar, Warn: func(text string) {
 			if !env.console.Tell(report.Warning, text) {
@@ -220,7 +220,7 @@ func (op *opening) openRepositories(ctx context.Context, remotes []options.Remot
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.Kind, err)
 		}
-		target, err := op.openRepository(ctx, m, name)
+		target, err := op.openRepository(ctx, m)
 		if err != nil {
 			target = run.Unopened(m.Kind, name, err)
 		}
@@ -233,7 +233,7 @@ func (op *opening) openRepositories(ctx context.Context, remotes []options.Remot
 }
 
 // openRepository makes one git repository ready.
-func (op *opening) openRepository(ctx context.Context, m options.Remote, name string) (*run.Target, error) {
+func (op *opening) openRepository(ctx context.Context, m options.Remote) (*run.Target, error) {
 	o := m.Options
 	o.Dir = filepath.Join(op.Dir, m.Kind)
 	if err := os.Mkdir(o.Dir, 0o700); err != nil {
@@ -245,7 +245,7 @@ func (op *opening) openRepository(ctx context.Context, m options.Remote, name st
 	if err != nil {
 		return nil, err
 	}
-	name = repo.String()
+	name := repo.String()
 	if op.DryRun && vacant(name) {
 		// A real run would make it; an empty one of our own stands in.
 		o.URL, o.Create = filepath.Join(o.Dir, "remote"), true

@@ -76,7 +76,7 @@ func nothing(int) []string { return nil }
 func TestShardsFetchEachTarballOnceAndTheGatheringRunPublishes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, longHackage())
-	w.stretch = 3
+	w.batch = 3
 	c := w.cloud(s3test.Start(t))
 	w.shards(c, nothing, 1, 2, 3)
 	w.checkAllOnce()
@@ -119,7 +119,7 @@ func (w *world) timeUpAt(n int64) *latch {
 func TestGatheringRunDoesWhatAShardLeft(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, longHackage())
-	w.stretch = 3
+	w.batch = 3
 	c := w.cloud(s3test.Start(t))
 	w.shards(c, nothing, 1, 2)
 	w.timeUpAt(1)
@@ -160,7 +160,7 @@ func (w *world) position(look func(string) ([]byte, error)) string {
 func TestTimeLimitIsKeptToOneTarball(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, longHackage())
-	w.stretch = 20
+	w.batch = 20
 	c := w.cloud(s3test.Start(t))
 	l := w.timeUpAt(5)
 	args := append(w.bucketArgs(c.address()), "--files-repository", w.files(), "--hashes-repository", w.hashes())
@@ -195,7 +195,7 @@ func TestTimeLimitIsKeptToOneTarball(t *testing.T) {
 func TestTimeLimitAgainAndAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, longHackage())
-	w.stretch = 3
+	w.batch = 3
 	l := w.timeUpAt(1)
 	for run := 1; ; run++ {
 		said := w.sync(CodeDone, "--time-limit", "1h")

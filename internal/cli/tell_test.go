@@ -207,7 +207,7 @@ func TestTimeLimitIsInTheOutputs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, longHackage())
 	w.onGitHub()
-	w.stretch = 3
+	w.batch = 3
 	w.timeUpAt(1)
 	left := len(w.hackage.Generation().Releases()) - 3
 	w.sync(CodeDone, "--time-limit", "1h")

@@ -38,7 +38,7 @@ type world struct {
 	env     map[string]string
 	now     func() time.Time
 	tune    func(*hackage.Options)
-	stretch int // tarballs
+	batch   int // tarballs
 	wait    func(context.Context, time.Duration) error
 	// callTime is the patience with those who watch from outside.
 	callTime time.Duration
@@ -108,7 +108,7 @@ func (w *world) runUnder(ctx context.Context, args ...string) (int, string) {
 		variables[name] = value
 	}
 	env, stdout, stderr := testEnv(variables)
-	env.Now, env.tune, env.stretch, env.wait = w.now, w.tune, w.stretch, w.wait
+	env.Now, env.tune, env.batch, env.wait = w.now, w.tune, w.batch, w.wait
 	if w.wait == nil { // nothing that runs on this machine needs a second between two puts
 		env.wait = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 	}
