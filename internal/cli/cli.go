@@ -292,7 +292,7 @@ func (c commands) startSync(ctx context.Context, o *options.Sync, env Env) error
 	}
 	o.Resolve(env.Getenv)
 	warnings, err := o.Check()
-	for _, warning := range append(warnings, o.Passing(env.Getenv)...) {
+	for _, warning := range append(warnings, o.LostFolders(env.Getenv)...) {
 		env.warn(warning)
 	}
 	if err != nil {

@@ -17,19 +17,8 @@ import (
 
 // InitOptions are all that init can be told.
 type InitOptions struct {
-	Repository       string   `name:"repository" group:"What to set up:" placeholder:"OWNER/REPO" help:"Repository on GitHub that runs the workflow: OWNER/REPO or its address. By default the one that this folder was cloned from."`
-	FilesRepository  string   `name:"files-repository" group:"What to set up:" placeholder:"REPOSITORY" help:"Repository to fill with .cabal files: OWNER/REPO, or an address over ssh or https; - for none."`
-	HashesRepository string   `name:"hashes-repository" group:"What to set up:" placeholder:"REPOSITORY" help:"Repository to fill with .cabal files and hashes, in the same form."`
-	Bucket           []string `name:"bucket" type:"list" group:"What to set up:" placeholder:"ADDRESS" help:"Bucket to fill with tarballs and index: s3://NAME; a list; - for none."`
-	PublicURL        string   `name:"public-url" group:"What to set up:" placeholder:"URL" help:"Address at which readers find the bucket. It is written into the hashes."`
-	RoleToAssume     string   `name:"role-to-assume" group:"What to set up:" placeholder:"ARN" help:"Role of AWS that the workflow assumes to write to the bucket. By default it uses an access key in secrets."`
-	AWSRegion        string   `name:"aws-region" group:"What to set up:" placeholder:"REGION" help:"Region of buckets whose address names none."`
-	Access           string   `name:"access" group:"What to set up:" placeholder:"HOW" help:"How the workflow pushes: deploy-keys (an ssh key for each repository), github-token (its own token, which opens only the repository that it is in), app (a GitHub App) or token."`
-	Notice           string   `name:"notice" group:"What to set up:" placeholder:"WHERE" help:"Where the workflow reports failed runs: in a job of its own, which holds no keys, or in a step of the job that mirrors. A step halves the billed minutes of a private repository, but the job with the keys can then write issues. Job by default."`
-	Pace             string   `name:"pace" group:"What to set up:" placeholder:"HOW" help:"What starts the workflow: cron (its hourly schedule, which GitHub delivers late), outside (also a scheduler elsewhere, each five minutes), chain (pace.yml, each 30 minutes) or watch (also runs that stay, on your own runner). Cron by default."`
+	setup.Answers
 
-	Signer            string        `name:"signer" group:"Signing key:" placeholder:"'NAME <ADDRESS>'" help:"Who signs commits and tags. By default the user of git."`
-	Expires           string        `name:"expires" group:"Signing key:" placeholder:"AGE" help:"When a new key expires: never (the default), or after 2y, 18m, 90d."`
 	SigningPassphrase secret.Secret `name:"signing-passphrase" secret:"phrase" group:"Signing key:" placeholder:"FILE" help:"Passphrase of the signing key: a file. In the environment (HACKAGE_MIRROR_SIGNING_PASSPHRASE) it can be the text itself. By default the key has none."`
 
 	Keys          string `name:"keys" group:"How:" default:"hackage-mirror-keys" placeholder:"DIR" help:"Folder for the keys. Existing keys are used and never changed."`
@@ -47,6 +36,7 @@ func runInit(ctx context.Context, o *InitOptions, env Env) error {
 	if below, err := runTool(ctx, nil, "git", "rev-parse", "--show-prefix"); err == nil && len(bytes.TrimSpace(below)) > 0 && filepath.IsLocal(o.Workflow) {
 		return usage(fmt.Errorf("this is the folder %q of a repository, and GitHub looks for workflows in the top folder; go there and run this again", bytes.TrimSpace(below)), "init")
 	}
+	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
 	remembered, err := setup.Remembered(o.Keys)
 	if err != nil {
 		return err
@@ -66,7 +56,7 @@ func runInit(ctx context.Context, o *InitOptions, env Env) error {
 	if env.asks && !o.Yes {
 		err = o.ask(ctx, s, suggest, env)
 	} else {
-		err = o.fill(s, suggest, env.Now())
+		err = o.useDefaults(s, suggest, env.Now())
 	}
 	if err == nil {
 		err = checkBranch(ctx, s.Plan)
@@ -88,29 +78,20 @@ func answered(err error, command string) error {
 // checkBranch refuses to put a workflow among the data.
 func checkBranch(ctx context.Context, p setup.Plan) error {
 	branch, err := runTool(ctx, nil, "git", "branch", "--show-current")
-	fills := p.Repository == p.Files.Slug || p.Repository == p.Hashes.Slug
-	if err != nil || !fills || string(bytes.TrimSpace(branch)) != dataBranch {
+	holdsData := p.Repository == p.Files.Slug || p.Repository == p.Hashes.Slug
+	if err != nil || !holdsData || string(bytes.TrimSpace(branch)) != dataBranch {
 		return nil // no repository is fine, too
 	}
 	return usage(errors.New("the branch "+dataBranch+" is for the data; put the workflow on another one (git switch --orphan main) "+
 		"and make that the default branch on GitHub, because schedules run only there"), "init")
 }
 
-// answers are those that flags gave.
-func (o *InitOptions) answers() setup.Answers {
-	return setup.Answers{
-		Repository: o.Repository, Files: o.FilesRepository, Hashes: o.HashesRepository, Buckets: o.Bucket,
-		PublicURL: strings.TrimRight(o.PublicURL, "/"), Role: o.RoleToAssume, Region: o.AWSRegion,
-		Access: o.Access, Notice: o.Notice, Pace: o.Pace, Signer: o.Signer, Expires: o.Expires,
-	}
-}
-
 // suggestions returns what an earlier run, the folder and custom suggest. When
-// nobody is asked, a flag that names something to fill says that this is all.
+// nobody is asked, a flag that names a destination says that there is no other.
 func (o *InitOptions) suggestions(known setup.Answers, asks bool) func(repository string) setup.Answers {
 	return func(repository string) setup.Answers {
 		standard := setup.Standard(repository)
-		if !asks && o.answers().NamesDestination() {
+		if !asks && o.Answers.NamesDestination() {
 			standard = standard.WithoutRepositories()
 		}
 		return known.Or(standard)
@@ -120,7 +101,7 @@ func (o *InitOptions) suggestions(known setup.Answers, asks bool) func(repositor
 // ask asks for what flags did not say.
 func (o *InitOptions) ask(ctx context.Context, s *setup.Setup, suggest func(string) setup.Answers, env Env) error {
 	prompt := setup.NewPrompt(env.stdin, env.Stderr)
-	answers, err := prompt.Ask(ctx, o.answers(), suggest, env.Now())
+	answers, err := prompt.Ask(ctx, o.Answers, suggest, env.Now())
 	if err != nil {
 		return err
 	}
@@ -134,9 +115,9 @@ func (o *InitOptions) ask(ctx context.Context, s *setup.Setup, suggest func(stri
 	return err
 }
 
-// fill takes the defaults for what flags did not say.
-func (o *InitOptions) fill(s *setup.Setup, suggest func(string) setup.Answers, now time.Time) (err error) {
-	answers := o.answers()
+// useDefaults answers by the defaults what flags did not say.
+func (o *InitOptions) useDefaults(s *setup.Setup, suggest func(string) setup.Answers, now time.Time) (err error) {
+	answers := o.Answers
 	if answers.Repository == "" {
 		answers.Repository = suggest("").Repository
 	}

@@ -63,34 +63,24 @@ func runPace(ctx context.Context, o *PaceOptions, env Env) error {
 	return errors.Join(err, appendSummary(env.Getenv("GITHUB_STEP_SUMMARY"), told))
 }
 
-// lookTime bounds a look at upstream or at the published data.
-const lookTime = 20 * time.Second
+// fetchTime bounds a request to upstream or for the published data.
+const fetchTime = 20 * time.Second
 
 // indexChanged asks upstream when its index changed last.
 func indexChanged(ctx context.Context, client *http.Client, upstream string) (time.Time, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookTime)
-	defer cancel()
-	response, err := fetch(ctx, client, http.MethodHead, upstream, "01-index.tar.gz")
+	header, _, err := fetch(ctx, client, http.MethodHead, upstream, "01-index.tar.gz")
 	if err != nil {
 		return time.Time{}, err
 	}
-	_ = response.Body.Close() // an answer to HEAD has none
-	return http.ParseTime(response.Header.Get("Last-Modified"))
+	return http.ParseTime(header.Get("Last-Modified"))
 }
 
 // lastChecked asks the published data when they were last equal to upstream's. Nobody
 // signs that, so it is good for the pace alone.
 func lastChecked(ctx context.Context, client *http.Client, publicURL string) (time.Time, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookTime)
-	defer cancel()
-	response, err := fetch(ctx, client, http.MethodGet, publicURL, status.Key)
+	_, raw, err := fetch(ctx, client, http.MethodGet, publicURL, status.Key)
 	if err != nil {
 		return time.Time{}, err
-	}
-	defer func() { _ = response.Body.Close() }() // it was read as far as it matters
-	raw, err := io.ReadAll(io.LimitReader(response.Body, status.MaxSize+1))
-	if err != nil {
-		return time.Time{}, fmt.Errorf("read %s: %w", status.Key, err)
 	}
 	told, err := status.Parse(raw)
 	switch {
@@ -102,18 +92,28 @@ func lastChecked(ctx context.Context, client *http.Client, publicURL string) (ti
 	return told.Checked, nil
 }
 
-// fetch asks for a file below an address, and takes no other answer than that file.
-func fetch(ctx context.Context, client *http.Client, method, address, file string) (*http.Response, error) {
+// fetch returns a file below an address, of which it reads no more than a status may
+// have. Any other answer than that file is an error.
+func fetch(ctx context.Context, client *http.Client, method, address, file string) (http.Header, []byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTime)
+	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(address, "/")+"/"+file, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	response, err := client.Do(request)
-	if err == nil && response.StatusCode != http.StatusOK {
-		_ = response.Body.Close() // an error's page says nothing here
-		return nil, fmt.Errorf("%s %s: %s", method, file, response.Status)
+	if err != nil {
+		return nil, nil, err
 	}
-	return response, err
+	defer func() { _ = response.Body.Close() }() // it was read as far as it matters
+	if response.StatusCode != http.StatusOK {
+		return nil, nil, fmt.Errorf("%s %s: %s", method, file, response.Status)
+	}
+	raw, err := io.ReadAll(io.LimitReader(response.Body, status.MaxSize+1))
+	if err != nil {
+		err = fmt.Errorf("read %s: %w", file, err)
+	}
+	return response.Header, raw, err
 }
 
 // appendSummary writes a list into the summary of the run's page.

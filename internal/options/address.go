@@ -14,11 +14,10 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/run"
-	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
 // Resolve gives OWNER/REPO its address on a runner of GitHub. Anywhere else it is
-// a path, and there too it was once taken for one: a mirror on the disk of a
+// a path, and there too it once became one: a mirror on the disk of a
 // machine that ends with the run.
 func (o *Sync) Resolve(getenv func(string) string) {
 	if getenv("GITHUB_ACTIONS") != "true" {
@@ -53,29 +52,28 @@ func onGitHub(repository, server string, key bool) string {
 	return u.JoinPath(name + ".git").String()
 }
 
-// A Remote is a repository to fill.
+// A Remote is a repository that is a destination.
 type Remote struct {
 	Kind   string // the option
 	Hashes bool
 	gitrepo.Options
 }
 
-// Remotes returns the repositories to fill, and what opens them.
-func (o *Sync) Remotes() ([]Remote, error) {
+// Remotes returns the repositories that are destinations, and what opens them.
+func (o *Sync) Remotes() (all []Remote, err error) {
 	hosts, _, err := o.KnownHosts()
 	if err != nil {
 		return nil, err
 	}
-	var all []Remote
-	add := func(kind, address string, key secret.Secret, hashes bool) {
-		if address == "" {
-			return
+	for _, r := range []Remote{
+		{run.FilesKind, false, gitrepo.Options{URL: o.FilesRepository, Auth: gitrepo.Auth{SSHKey: o.FilesSSHKey.Or(o.SSHKey).Bytes()}}},
+		{run.HashesKind, true, gitrepo.Options{URL: o.HashesRepository, Auth: gitrepo.Auth{SSHKey: o.HashesSSHKey.Or(o.SSHKey).Bytes()}}},
+	} {
+		r.Auth.KnownHosts, r.Auth.Token, r.Auth.TokenUser = hosts, o.Token.Bytes(), o.TokenUser
+		if r.URL != "" {
+			all = append(all, r)
 		}
-		auth := gitrepo.Auth{SSHKey: key.Or(o.SSHKey).Bytes(), KnownHosts: hosts, Token: o.Token.Bytes(), TokenUser: o.TokenUser}
-		all = append(all, Remote{kind, hashes, gitrepo.Options{URL: address, Auth: auth}})
 	}
-	add(run.FilesKind, o.FilesRepository, o.FilesSSHKey, false)
-	add(run.HashesKind, o.HashesRepository, o.HashesSSHKey, true)
 	return all, nil
 }
 
@@ -89,7 +87,7 @@ func (o *Sync) checkUpstream(c *checker) {
 	case c.comment("upstream", o.Upstream):
 	case !isURL:
 		c.folder("upstream", o.Upstream, "write https://HOST for a server, or the path of a folder that is there")
-		c.claim(folderAt("upstream", o.Upstream))
+		c.use(folderAt("upstream", o.Upstream))
 	case err != nil:
 		// The error of url.Parse repeats the address, password and all.
 		c.refuse("upstream is not an address; write https://HOST/PATH or the path of a folder")
@@ -107,13 +105,13 @@ func (o *Sync) checkUpstream(c *checker) {
 		c.warn("upstream is read over http: everything is verified, but anyone on the network path can see it or hold it back")
 	case scheme == "file":
 		if there, err := gitrepo.ParseEndpoint(o.Upstream); err == nil {
-			c.claim(folderAt("upstream", there.Folder))
+			c.use(folderAt("upstream", there.Folder))
 		}
 	case scheme != "https":
 		c.refuse("upstream cannot be read by %q; use https, http or a folder", scheme)
 	}
 	if err == nil && (u.Scheme == "http" || u.Scheme == "https") {
-		c.web = webPlace(u)
+		c.web = webLocation(u)
 	} else if secret {
 		c.refuse("upstream-user and upstream-password are for a server, and upstream is a folder; leave them out")
 	}
@@ -122,8 +120,8 @@ func (o *Sync) checkUpstream(c *checker) {
 	}
 }
 
-// webPlace is what two addresses of one place on the web have in common.
-func webPlace(u *url.URL) string {
+// webLocation is equal for two addresses that lead to one location on the web.
+func webLocation(u *url.URL) string {
 	return strings.ToLower(u.Host) + strings.TrimRight(u.Path, "/")
 }
 
@@ -132,9 +130,7 @@ func (o *Sync) checkDestinations(c *checker) {
 		c.refuse("no destination; give at least one of bucket, files-repository and hashes-repository")
 	}
 	defaults, err := o.BucketDefaults()
-	if err != nil {
-		c.refuse("%w", err)
-	}
+	c.add(err)
 	for _, text := range o.Bucket {
 		address, err := bucket.Check(text, defaults)
 		switch {
@@ -142,12 +138,12 @@ func (o *Sync) checkDestinations(c *checker) {
 		case err != nil:
 			c.refuse("bucket: %w", err)
 		case address.Folder == "":
-			c.claim(place{option: "bucket", name: BucketName(text), store: address.String()})
+			c.use(location{option: "bucket", name: BucketName(text), store: address.String()})
 		default:
 			if address.Folder == text {
 				c.folder("bucket", text, "write s3://NAME for a bucket on S3, ./NAME for a folder")
 			}
-			c.claim(folderAt("bucket", address.Folder))
+			c.use(folderAt("bucket", address.Folder))
 		}
 	}
 	o.checkPublicURL(c)
@@ -164,7 +160,7 @@ func (o *Sync) checkPublicURL(c *checker) {
 		c.refuse("public-url is not an http(s) address; write https://HOST/PATH")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || addresses.Within(u.Path):
 		c.refuse("public-url has more than a host and a path; it is published, and package/NAME-VERSION.tar.gz is added to it")
-	case webPlace(u) == c.web:
+	case webLocation(u) == c.web:
 		c.refuse("upstream and public-url are the same address; a mirror of itself never gets anything new")
 	}
 }
@@ -193,44 +189,41 @@ func (o *Sync) checkRepositories(c *checker) {
 			continue
 		case err != nil:
 			c.refuse("%s: %w", r.Kind, err)
-		case filepath.IsAbs(name):
-			if !strings.Contains(r.URL, "://") {
-				c.folder(r.Kind, r.URL, "write git@github.com:OWNER/REPO.git or https://github.com/OWNER/REPO for a repository on GitHub, ./NAME for a folder")
-			}
+			continue
+		case filepath.IsAbs(name) && !strings.Contains(r.URL, "://"):
+			c.folder(r.Kind, r.URL, "write git@github.com:OWNER/REPO.git or https://github.com/OWNER/REPO for a repository on GitHub, ./NAME for a folder")
 		}
-		if err == nil {
-			c.claim(repositoryAt(r.Kind, r.URL, name))
-		}
+		c.use(repositoryAt(r.Kind, r.URL, name))
 	}
 }
 
-// Passing warns of destinations that are folders of a machine that ends with the
+// LostFolders warns of destinations that are folders of a machine that ends with the
 // run: each run would be green, and nothing would be left.
-func (o *Sync) Passing(getenv func(string) string) (warnings []string) {
+func (o *Sync) LostFolders(getenv func(string) string) (warnings []string) {
 	if getenv("RUNNER_ENVIRONMENT") != "github-hosted" {
 		return nil
 	}
 	warn := func(option, folder, remedy string) {
-		warnings = append(warnings, fmt.Sprintf("%s %q is a folder, and GitHub's machines are deleted after the run, so it is lost unless a later step keeps it; %s", option, folder, remedy))
+		if folder != "" {
+			warnings = append(warnings, fmt.Sprintf("%s %q is a folder, and GitHub's machines are deleted after the run, so it is lost unless a later step keeps it; %s", option, folder, remedy))
+		}
 	}
 	for _, text := range o.Bucket {
-		if address, err := bucket.ParseAddress(text); err == nil && address.Folder != "" {
-			warn("bucket", address.Folder, "write s3://NAME for a bucket on S3")
-		}
+		address, _ := bucket.ParseAddress(text) // an error is for Check
+		warn("bucket", address.Folder, "write s3://NAME for a bucket on S3")
 	}
-	for _, r := range []struct{ kind, address string }{{run.FilesKind, o.FilesRepository}, {run.HashesKind, o.HashesRepository}} {
-		if there, err := gitrepo.ParseEndpoint(r.address); err == nil && there.Folder != "" {
-			warn(r.kind, there.Folder, "write OWNER/REPO for a repository on GitHub")
-		}
+	for _, r := range [][2]string{{run.FilesKind, o.FilesRepository}, {run.HashesKind, o.HashesRepository}} {
+		at, _ := gitrepo.ParseEndpoint(r[1]) // the same
+		warn(r[0], at.Folder, "write OWNER/REPO for a repository on GitHub")
 	}
 	return warnings
 }
 
-// brokenScheme begins what was meant as a URL.
+// brokenScheme finds what was meant as a URL.
 var brokenScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]+(?::|//)`)
 
-// folder refuses a path that is a slip of the pen. It would be made and filled,
-// and nobody would ever look there; so one that is to be made says that it is a
+// folder refuses a path that is a slip of the pen. It would be made, and
+// nobody would ever look there; so one that is to be made says that it is a
 // path.
 func (c *checker) folder(option, path, remedy string) {
 	shown := addresses.Shown(path)
@@ -268,18 +261,18 @@ func (o *Sync) checkComments(c *checker) {
 	}
 }
 
-// comment refuses what somebody noted in a list, and reports whether it did.
+// comment refuses a comment in an item of a list, and reports whether there is one.
 func (c *checker) comment(option, text string) bool {
 	text = strings.ReplaceAll(text, "\t", " ")
-	before, _, noted := strings.Cut(" "+text, " #")
-	if noted {
+	before, _, found := strings.Cut(" "+text, " #")
+	if found {
 		shown := strings.TrimSpace(before)
 		if shown == "" {
 			shown = text
 		}
 		c.refuse("%s %q contains a comment; in a text of several lines a # does not begin one, so remove it", option, addresses.Shown(shown))
 	}
-	return noted
+	return found
 }
 
 // saysPath reports whether a text can only be a path.

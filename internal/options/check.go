@@ -2,6 +2,7 @@ package options
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -33,7 +34,7 @@ const (
 	maxKnownHosts   = 1 << 20 // bytes
 )
 
-// Check refuses options that do not fit together. It finds all that is wrong at
+// Check refuses options that contradict each other. It finds all that is wrong at
 // once; each line of the error says what to do. Warnings are what is allowed
 // but should be known. It opens no connection.
 func (o *Sync) Check() (warnings []string, err error) {
@@ -52,25 +53,21 @@ func (o *Sync) Check() (warnings []string, err error) {
 	if o.Concurrency < 1 || o.Concurrency > maxConcurrency {
 		c.refuse("concurrency %d is out of range; use 1 to %d", o.Concurrency, maxConcurrency)
 	}
-	if shard, err := o.ShardOf(); err != nil {
-		c.refuse("%w", err)
-	} else if shard.Of > 0 && len(o.Bucket) == 0 {
+	shard, err := o.ShardOf()
+	c.add(err)
+	if shard.Of > 0 && len(o.Bucket) == 0 {
 		c.refuse("shard is for buckets, and none is given; leave it out")
 	}
 	o.checkWatch(c)
-	if _, err := selection.Parse(o.Packages); err != nil {
-		c.refuse("%w", err)
-	}
-	if _, _, err := o.KnownHosts(); err != nil {
-		c.refuse("%w", err)
-	}
-	if _, _, err := o.Trusted(); err != nil {
-		c.refuse("%w", err)
-	}
+	_, err = selection.Parse(o.Packages)
+	c.add(err)
+	_, _, err = o.KnownHosts()
+	c.add(err)
+	_, _, err = o.Trusted()
+	c.add(err)
 	for _, text := range o.AcceptMismatch {
-		if _, err := run.ParseAccepted(text); err != nil {
-			c.refuse("%w", err)
-		}
+		_, err = run.ParseAccepted(text)
+		c.add(err)
 	}
 	for _, pattern := range o.Keep {
 		if err := allcabal.CheckKeep(pattern); err != nil {
@@ -93,7 +90,7 @@ func (o *Sync) checkWatch(c *checker) {
 }
 
 // KnownHosts returns the lines of ssh-known-hosts, from the file it names or from
-// its own text, and names those that ssh passes over; nil when it is not set.
+// its own text, and names those that ssh ignores; nil when it is not set.
 func (o *Sync) KnownHosts() (lines []byte, warnings []string, err error) {
 	text := []byte(o.SSHKnownHosts)
 	switch value := paste.Line(o.SSHKnownHosts); {
@@ -164,23 +161,23 @@ func (o *Sync) ShardOf() (mirror.Shard, error) {
 type checker struct {
 	warnings []string
 	problems []error
-	places   []place // what is used already
-	web      string  // place of upstream on the web
+	used     []location
+	web      string // of upstream, see webLocation
 }
 
 func (c *checker) warn(format string, args ...any) {
 	c.warnings = append(c.warnings, fmt.Sprintf(format, args...))
 }
 
+// add refuses what an error is about, nothing if it is nil.
+func (c *checker) add(err error) { c.problems = append(c.problems, err) }
+
 func (c *checker) refuse(format string, args ...any) {
-	c.problems = append(c.problems, fmt.Errorf(format, args...))
+	c.add(fmt.Errorf(format, args...))
 }
 
 func (o *Sync) checkRootKeys(c *checker) {
-	keys := hackageRootKeys
-	if len(o.RootKeys) > 0 {
-		keys = len(o.RootKeys)
-	}
+	keys := cmp.Or(len(o.RootKeys), hackageRootKeys)
 	for i, id := range o.RootKeys {
 		if raw, err := hex.DecodeString(id); err != nil || 2*len(raw) != keyIDDigits {
 			c.refuse("root key %.80q is not a key id; give all %d hexadecimal digits", id, keyIDDigits)

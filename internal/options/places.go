@@ -10,9 +10,9 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 )
 
-// A place is where an option's value leads: a folder, a remote repository, or
+// A location is where an option's value leads: a folder, a remote repository, or
 // something else that has a name.
-type place struct {
+type location struct {
 	option, name string // the name is for people
 	folder       string // real path
 	store        string // a bucket's address on S3
@@ -20,10 +20,10 @@ type place struct {
 	remote       gitrepo.Endpoint
 }
 
-// claim notes that an option uses a place. It refuses one place under two names, and
-// a folder inside another: each would write over what the other has.
-func (c *checker) claim(p place) {
-	for _, q := range c.places {
+// use adds the location of an option. It refuses one location under two names, and a
+// folder inside another: each would write over what the other has.
+func (c *checker) use(p location) {
+	for _, q := range c.used {
 		name, other := addresses.Shown(p.name), addresses.Shown(q.name)
 		switch {
 		case p.same(q) && p.option == q.option:
@@ -38,18 +38,18 @@ func (c *checker) claim(p place) {
 			c.refuse("%s %q is inside %s %q; each needs its own place", q.option, other, p.option, name)
 		}
 	}
-	c.places = append(c.places, p)
+	c.used = append(c.used, p)
 }
 
-// folderAt is the place of a folder.
-func folderAt(option, path string) place {
-	return place{option: option, name: path, folder: realPath(path)}
+// folderAt is the location of a folder.
+func folderAt(option, path string) location {
+	return location{option: option, name: path, folder: realPath(path)}
 }
 
-// repositoryAt is the place of a repository, of which an address is given that can
-// be used, and how people call it.
-func repositoryAt(option, address, name string) place {
-	p := place{option: option, name: name, repository: true}
+// repositoryAt is the location of a repository, of which an address is given that can be
+// used, and how people call it.
+func repositoryAt(option, address, name string) location {
+	p := location{option: option, name: name, repository: true}
 	p.remote, _ = gitrepo.ParseEndpoint(address)
 	if p.remote.Folder != "" {
 		p.folder = realPath(p.remote.Folder)
@@ -57,14 +57,16 @@ func repositoryAt(option, address, name string) place {
 	return p
 }
 
-func (p place) same(q place) bool {
+func (p location) same(q location) bool {
 	switch {
 	case p.folder != "" && q.folder != "":
 		a, b := p.folder, q.folder
 		if p.repository && q.repository {
 			a, b = plainEnd(a), plainEnd(b)
 		}
-		return a == b || sameFile(p.folder, q.folder)
+		one, err := os.Stat(p.folder)
+		two, err2 := os.Stat(q.folder)
+		return a == b || err == nil && err2 == nil && os.SameFile(one, two)
 	case p.folder != "" || q.folder != "" || p.repository != q.repository:
 		return false
 	case p.repository:
@@ -74,7 +76,7 @@ func (p place) same(q place) bool {
 }
 
 // inside reports whether a folder is below another one.
-func (p place) inside(q place) bool {
+func (p location) inside(q location) bool {
 	separator := string(filepath.Separator)
 	return p.folder != "" && q.folder != "" && strings.HasPrefix(p.folder, strings.TrimSuffix(q.folder, separator)+separator)
 }
@@ -85,12 +87,6 @@ func plainEnd(path string) string {
 		path = filepath.Dir(path)
 	}
 	return strings.TrimSuffix(path, ".git")
-}
-
-func sameFile(a, b string) bool {
-	one, err := os.Stat(a)
-	two, err2 := os.Stat(b)
-	return err == nil && err2 == nil && os.SameFile(one, two)
 }
 
 // realPath is absolute and without links, as far as it exists; in lower case where
@@ -106,16 +102,11 @@ func realPath(path string) string {
 		if err != nil && parent == abs {
 			real, err = abs, nil
 		}
-		if err == nil {
-			return foldCase(filepath.Join(real, rest))
+		if path = filepath.Join(real, rest); err == nil && (runtime.GOOS == "windows" || runtime.GOOS == "darwin") {
+			return strings.ToLower(path)
+		} else if err == nil {
+			return path
 		}
 		abs, rest = parent, filepath.Join(filepath.Base(abs), rest)
 	}
-}
-
-func foldCase(path string) string {
-	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
-		return strings.ToLower(path)
-	}
-	return path
 }

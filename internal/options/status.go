@@ -94,7 +94,7 @@ func (o *Status) Buckets() []string {
 	return all
 }
 
-// Check refuses options that do not fit together, all that is wrong at once. s are
+// Check refuses options that contradict each other, all that is wrong at once. s are
 // the same as those of a sync.
 func (o *Status) Check(s *Sync) (warnings []string, err error) {
 	c := &checker{}
@@ -104,16 +104,12 @@ func (o *Status) Check(s *Sync) (warnings []string, err error) {
 	s.checkRepositories(c)
 	c.ref("branch", s.Branch)
 	c.ref("tag", s.Tag)
-	if _, _, err := s.KnownHosts(); err != nil {
-		c.refuse("%w", err)
-	}
-	if _, _, err := s.Trusted(); err != nil {
-		c.refuse("%w", err)
-	}
+	_, _, err = s.KnownHosts()
+	c.add(err)
+	_, _, err = s.Trusted()
+	c.add(err)
 	defaults, err := s.BucketDefaults()
-	if err != nil {
-		c.refuse("%w", err)
-	}
+	c.add(err)
 	for _, text := range o.Buckets() {
 		c.readable(text, defaults)
 	}

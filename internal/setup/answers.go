@@ -20,20 +20,21 @@ import (
 const None = "-"
 
 // Answers are what flags, questions and an earlier workflow say, as text. "" is
-// not answered, None is answered with nothing.
+// not answered, None is answered with nothing. The tags make them options of init.
 type Answers struct {
-	Repository string   // OWNER/REPO that runs the workflow
-	Files      string   // OWNER/REPO or an address
-	Hashes     string   // the same
-	Buckets    []string // s3://NAME…
-	PublicURL  string   // of the bucket, for readers
-	Role       string   // of AWS, ARN
-	Region     string   // of Role
-	Access     string
-	Notice     string // job or step
-	Pace       string // cron, outside, chain or watch
-	Signer     string // Name <address>
-	Expires    string // never, 2y, 18m, 90d
+	Repository string   `name:"repository" group:"What to set up:" placeholder:"OWNER/REPO" help:"Repository on GitHub that runs the workflow: OWNER/REPO or its address. By default the one that this folder was cloned from."`
+	Files      string   `name:"files-repository" group:"What to set up:" placeholder:"REPOSITORY" help:"Repository to fill with .cabal files: OWNER/REPO, or an address over ssh or https; - for none."`
+	Hashes     string   `name:"hashes-repository" group:"What to set up:" placeholder:"REPOSITORY" help:"Repository to fill with .cabal files and hashes, in the same form."`
+	Buckets    []string `name:"bucket" type:"list" group:"What to set up:" placeholder:"ADDRESS" help:"Bucket to fill with tarballs and index: s3://NAME; a list; - for none."`
+	PublicURL  string   `name:"public-url" group:"What to set up:" placeholder:"URL" help:"Address at which readers find the bucket. It is written into the hashes."`
+	Role       string   `name:"role-to-assume" group:"What to set up:" placeholder:"ARN" help:"Role of AWS that the workflow assumes to write to the bucket. By default it uses an access key in secrets."`
+	Region     string   `name:"aws-region" group:"What to set up:" placeholder:"REGION" help:"Region of buckets whose address names none."`
+	Access     string   `name:"access" group:"What to set up:" placeholder:"HOW" help:"How the workflow pushes: deploy-keys (an ssh key for each repository), github-token (its own token, which opens only the repository that it is in), app (a GitHub App) or token."`
+	Notice     string   `name:"notice" group:"What to set up:" placeholder:"WHERE" help:"Where the workflow reports failed runs: in a job of its own, which holds no keys, or in a step of the job that mirrors. A step halves the billed minutes of a private repository, but the job with the keys can then write issues. Job by default."`
+	Pace       string   `name:"pace" group:"What to set up:" placeholder:"HOW" help:"What starts the workflow: cron (its hourly schedule, which GitHub delivers late), outside (also a scheduler elsewhere, each five minutes), chain (pace.yml, each 30 minutes) or watch (also runs that stay, on your own runner). Cron by default."`
+
+	Signer  string `name:"signer" group:"Signing key:" placeholder:"'NAME <ADDRESS>'" help:"Who signs commits and tags. By default the user of git."`
+	Expires string `name:"expires" group:"Signing key:" placeholder:"AGE" help:"When a new key expires: never (the default), or after 2y, 18m, 90d."`
 }
 
 // An Access is how the workflow may push to repositories on GitHub.
