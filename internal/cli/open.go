@@ -40,8 +40,9 @@ type opening struct {
 // newOpening returns the opening of a run that begins now.
 func newOpening(o *options.Sync, env Env) *opening {
 	bar := env.progress(o.Verbose)
+	accepted, _ := o.Accepted() // Check refuses what is none
 	return &opening{o: o, env: env, Config: run.Config{
-		Address: o.Upstream, Pinned: pinned(o), Patterns: o.Packages, PublicURL: o.MirrorURL(), Branch: o.Branch, Tag: o.Tag, Accepted: accepted(o),
+		Address: o.Upstream, Pinned: pinned(o), Patterns: o.Packages, PublicURL: o.MirrorURL(), Branch: o.Branch, Tag: o.Tag, Accepted: accepted,
 		AcceptRewrite: o.AcceptRewrite, Full: o.Full, DryRun: o.DryRun, Verbose: o.Verbose, Detailed: o.JSON || report.WantsFiles(env.Getenv),
 		TimeLimit: o.TimeLimit, Concurrency: o.Concurrency, BatchSize: env.batch,
 		Tool: program + " " + env.Version, Page: report.RunPage(env.Getenv), GitHub: env.Getenv("GITHUB_SERVER_URL"), OnRunner: env.Getenv("GITHUB_ACTIONS") == "true",
@@ -136,16 +137,6 @@ func pinned(o *options.Sync) tuf.Pinned {
 	}
 	pinned.Threshold = o.KeyThreshold
 	return pinned
-}
-
-// accepted returns the mismatches that were acknowledged; Check refuses what is none.
-func accepted(o *options.Sync) (all []run.Accepted) {
-	for _, text := range o.AcceptMismatch {
-		if a, err := run.ParseAccepted(text); err == nil {
-			all = append(all, a)
-		}
-	}
-	return all
 }
 
 // openBuckets makes the buckets ready.

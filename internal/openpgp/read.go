@@ -3,7 +3,6 @@ package openpgp
 import (
 	"bufio"
 	"bytes"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -43,7 +42,7 @@ type key struct {
 	*openpgp.Entity
 	away map[uint64]string // why the private part of a key id is not here
 
-	mu      sync.Mutex // for what follows, and what go-crypto notes of what it has checked
+	mu      sync.Mutex // for what follows, and what go-crypto remembers of its checks
 	checked []part     // see parts
 }
 
@@ -112,20 +111,12 @@ func unpack(text []byte, kinds ...string) ([][]byte, error) {
 
 // binaryForm returns a text that is no armor if it can be packets.
 func binaryForm(text, plain []byte) ([]byte, bool) {
-	for _, raw := range [][]byte{text, fromBase64(plain)} {
-		if len(raw) > 0 && raw[0]&0x80 != 0 {
+	for _, raw := range [][]byte{text, paste.Base64(string(plain))} {
+		if paste.IsBinary(raw) {
 			return raw, true
 		}
 	}
 	return nil, false
-}
-
-func fromBase64(plain []byte) []byte {
-	raw, err := base64.StdEncoding.DecodeString(string(bytes.Join(bytes.Fields(plain), nil)))
-	if err != nil {
-		return nil
-	}
-	return raw
 }
 
 // noBlock says what a text without a block is instead.

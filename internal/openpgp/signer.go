@@ -3,7 +3,10 @@ package openpgp
 import (
 	"bytes"
 	"crypto"
+	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +43,7 @@ func NewSigner(text, passphrase []byte, now func() time.Time) (*Signer, error) {
 	return s, nil
 }
 
-// readPrivateKey takes a text with one key that has a private half; the public
+// readPrivateKey reads a text with one key that has a private half; the public
 // halves of others may stand beside it.
 func readPrivateKey(text []byte) (*key, error) {
 	keys, err := readKeys(text)
@@ -61,8 +64,7 @@ func readPrivateKey(text []byte) (*key, error) {
 	return nil, fmt.Errorf("the text holds %d keys (%s), one is needed: %w", len(private), strings.Join(names, ", "), ErrCannotSign)
 }
 
-// open chooses the part that signs, unlocks it, and signs once to see that all
-// fits.
+// open chooses the part that signs, unlocks it, and tries it by one signature.
 func (s *Signer) open(passphrase []byte) (err error) {
 	if s.part, err = s.key.signing(s.now()); err != nil {
 		return err
@@ -73,10 +75,10 @@ func (s *Signer) open(passphrase []byte) (err error) {
 	if _, id := s.key.PrimaryIdentity(always, rules()); id != nil {
 		s.user = *id.UserId
 	}
-	if s.public, err = s.key.export(); err != nil {
-		return fmt.Errorf("take out the public key: %w", err)
+	if s.public, err = s.key.export(); err == nil {
+		s.trusted, err = ReadKeys(s.public)
 	}
-	if s.trusted, err = ReadKeys(s.public); err != nil {
+	if err != nil {
 		return fmt.Errorf("take out the public key: %w", err)
 	}
 	trial := []byte("a signature to try the key\n")
@@ -90,7 +92,7 @@ func (s *Signer) open(passphrase []byte) (err error) {
 	return nil
 }
 
-// signing takes the newest subkey that may sign and is here, else the primary
+// signing returns the newest subkey that may sign and is here, else the primary
 // key.
 func (k *key) signing(now time.Time) (part, error) {
 	var best part
@@ -106,7 +108,9 @@ func (k *key) signing(now time.Time) (part, error) {
 			whyNot = "signs, but its private part is not there"
 		case p.expired(now):
 			whyNot = "has expired"
-			ended = later(ended, p.expires)
+			if p.expires.After(ended) {
+				ended = p.expires
+			}
 		case best.secret == nil || i > 0 && (best.public == k.PrimaryKey || p.public.CreationTime.After(best.public.CreationTime)):
 			best = p
 		}
@@ -121,13 +125,6 @@ func (k *key) signing(now time.Time) (part, error) {
 		return part{}, fmt.Errorf("%w on %s; extend it (gpg --quick-set-expire) and export it again", ErrKeyExpired, ended.Format(time.RFC3339))
 	}
 	return part{}, fmt.Errorf("%w: %s", ErrCannotSign, strings.Join(why, "; "))
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }
 
 // partName is how people know a part.
@@ -215,27 +212,21 @@ func (s *Signer) sign(signed []byte) (string, error) {
 
 // export writes the public key, armored, always in the same order.
 func (k *key) export() ([]byte, error) {
-	var raw bytes.Buffer
-	err := k.PrimaryKey.Serialize(&raw)
-	for _, signatures := range [][]*packet.VerifiableSignature{k.Revocations, k.DirectSignatures} {
-		for _, sig := range signatures {
-			if err == nil {
-				err = sig.Packet.Serialize(&raw)
-			}
-		}
+	packets := []func(io.Writer) error{k.PrimaryKey.Serialize}
+	for _, sig := range slices.Concat(k.Revocations, k.DirectSignatures) {
+		packets = append(packets, sig.Packet.Serialize)
 	}
 	for _, id := range k.identities() {
-		if err == nil {
-			err = id.Serialize(&raw)
-		}
+		packets = append(packets, id.Serialize)
 	}
 	for _, sub := range k.Subkeys {
-		if err == nil {
-			err = sub.Serialize(&raw, false)
-		}
+		packets = append(packets, func(w io.Writer) error { return sub.Serialize(w, false) })
 	}
-	if err != nil {
-		return nil, err
+	var raw bytes.Buffer
+	for _, write := range packets {
+		if err := write(&raw); err != nil {
+			return nil, err
+		}
 	}
 	return armored(blockPublicKey, raw.Bytes())
 }
@@ -243,17 +234,15 @@ func (k *key) export() ([]byte, error) {
 // identities returns the user ids, the primary one first.
 func (k *key) identities() []*openpgp.Identity {
 	_, primary := k.PrimaryIdentity(always, rules())
-	var ids []*openpgp.Identity
-	for _, id := range k.Identities {
-		ids = append(ids, id)
-	}
-	slices.SortFunc(ids, func(a, b *openpgp.Identity) int {
-		if a == primary || b == primary {
-			return map[bool]int{true: -1, false: 1}[a == primary]
+	return slices.SortedFunc(maps.Values(k.Identities), func(a, b *openpgp.Identity) int {
+		switch primary {
+		case a:
+			return -1
+		case b:
+			return 1
 		}
 		return strings.Compare(a.Name, b.Name)
 	})
-	return ids
 }
 
 // armored returns a block with checksum and a newline at its end.
@@ -263,10 +252,8 @@ func armored(kind string, raw []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := w.Write(raw); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
+	_, err = w.Write(raw)
+	if err = errors.Join(err, w.Close()); err != nil {
 		return nil, err
 	}
 	return append(out.Bytes(), '\n'), nil

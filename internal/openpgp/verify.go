@@ -40,13 +40,7 @@ func (k Keys) And(more Keys) Keys {
 // Only returns those of the keys whose primary fingerprint is among the given
 // ones. Where the keys came from does not matter then.
 func (k Keys) Only(fingerprints []string) Keys {
-	var some []*key
-	for _, one := range k.keys {
-		if slices.Contains(fingerprints, one.fingerprint()) {
-			some = append(some, one)
-		}
-	}
-	return Keys{some}
+	return Keys{slices.DeleteFunc(slices.Clone(k.keys), func(one *key) bool { return !slices.Contains(fingerprints, one.fingerprint()) })}
 }
 
 // Fingerprints returns those of the primary keys, in upper-case hexadecimal.
@@ -79,10 +73,7 @@ func ReadTrusted(text []byte) (keys Keys, fingerprints []string, err error) {
 		if strings.HasPrefix(line, "#") {
 			continue
 		}
-		for item := range strings.SplitSeq(line, ",") {
-			if item = paste.Line(item); item == "" {
-				continue
-			}
+		for _, item := range paste.Items(line) {
 			fingerprint, err := readFingerprint(item)
 			if err != nil {
 				return Keys{}, nil, fmt.Errorf("read trusted key %.80q: %w: %w", item, ErrNotPublic, err)

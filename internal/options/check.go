@@ -65,10 +65,8 @@ func (o *Sync) Check() (warnings []string, err error) {
 	c.add(err)
 	_, _, err = o.Trusted()
 	c.add(err)
-	for _, text := range o.AcceptMismatch {
-		_, err = run.ParseAccepted(text)
-		c.add(err)
-	}
+	_, err = o.Accepted()
+	c.add(err)
 	for _, pattern := range o.Keep {
 		if err := allcabal.CheckKeep(pattern); err != nil {
 			c.refuse("keep: %w", err)
@@ -138,6 +136,15 @@ func (o *Sync) MirrorURL() string {
 		}
 	}
 	return ""
+}
+
+// Accepted returns the mismatches that were acknowledged.
+func (o *Sync) Accepted() (all []run.Accepted, err error) {
+	for _, text := range o.AcceptMismatch {
+		a, problem := run.ParseAccepted(text)
+		all, err = append(all, a), errors.Join(err, problem)
+	}
+	return all, err
 }
 
 // maxShards bounds how many jobs fill a bucket; a workflow's matrix has no more.

@@ -13,32 +13,35 @@ import (
 // label is the left half of the badge.
 const label = "Hackage mirror"
 
-// A look is how a badge shows a word of health.
+// A look is how a word of health is shown: on the page by a class of its style, and by a
+// sentence for want of a better one; on a badge by words and colours.
 type look struct {
-	words  string
-	colour string // dark enough for white letters
-	shield string // the name that shields.io has for it
+	class, sentence string
+	words           string
+	colour          string // dark enough for white letters
+	shield          string // the name that shields.io has for it
 }
 
-// looks returns how the health is shown.
-func looks(health status.Word) look {
-	switch health {
-	case status.Good:
-		return look{"up to date", "#1a7f37", "brightgreen"}
-	case status.Look:
-		return look{"needs a look", "#9a6700", "yellow"}
-	case status.Filling:
-		return look{"filling", "#0b5cad", "blue"}
-	case status.Failed:
-		return look{"not up to date", "#b3261e", "red"}
+var looks = map[status.Word]look{
+	status.Good:    {"good", "Up to date.", "up to date", "#1a7f37", "brightgreen"},
+	status.Look:    {"look", "Up to date, but somebody should look at this.", "needs a look", "#9a6700", "yellow"},
+	status.Filling: {"filling", "Filling: not all releases are here yet.", "filling", "#0b5cad", "blue"},
+	status.Failed:  {"failed", "Not up to date.", "not up to date", "#b3261e", "red"},
+	"":             {"unknown", "Nothing is known of this mirror yet.", "unknown", "#59636e", "lightgrey"},
+}
+
+// lookOf returns how the health is shown, whatever word it is.
+func lookOf(health status.Word) look {
+	if l, ok := looks[health]; ok {
+		return l
 	}
-	return look{"unknown", "#59636e", "lightgrey"}
+	return looks[""]
 }
 
 // message is the right half of the badge. It names the day of the last check,
 // because a badge stays as it is when a mirror's runs stop.
 func message(s *status.Status) string {
-	words := looks(s.Health).words
+	words := lookOf(s.Health).words
 	if s.Checked.IsZero() {
 		return words + ", never checked"
 	}
@@ -57,7 +60,7 @@ func badgeSVG(s *status.Status) ([]byte, error) {
 		width, escape(label), escape(right))
 	fmt.Fprintf(&out, `<clipPath id="r"><rect width="%d" height="20" rx="3"/></clipPath><g clip-path="url(#r)">`, width)
 	fmt.Fprintf(&out, `<rect width="%d" height="20" fill="#3d444d"/><rect x="%[1]d" width="%d" height="20" fill="%s"/></g>`,
-		middle, width-middle, looks(s.Health).colour)
+		middle, width-middle, lookOf(s.Health).colour)
 	out.WriteString(`<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">`)
 	fmt.Fprintf(&out, `<text x="%d" y="14" textLength="%d">%s</text><text x="%d" y="14" textLength="%d">%s</text></g></svg>`+"\n",
 		pad, l, escape(label), middle+pad, r, escape(right))
@@ -83,6 +86,6 @@ func badgeJSON(s *status.Status) ([]byte, error) {
 		Color   string `json:"color"`
 		IsError bool   `json:"isError"`
 		Cache   int    `json:"cacheSeconds"`
-	}{1, label, message(s), looks(s.Health).shield, s.Health == status.Failed, 300})
+	}{1, label, message(s), lookOf(s.Health).shield, s.Health == status.Failed, 300})
 	return append(body, '\n'), err
 }

@@ -27,7 +27,7 @@ var index embed.FS
 const maxPage = 100_000
 
 // The lists of the page, in lines: those that are seen at once, and all. They
-// become shorter until the page fits.
+// become shorter until the page is below maxPage.
 const (
 	maxSeen = 15
 	maxRows = 80
@@ -134,19 +134,16 @@ func newView(s *status.Status, rows int) *view {
 		Host: host(public), Upstream: cmp.Or(host(web(s.Upstream)), shown(s.Upstream, maxLine), "Hackage"), UpstreamLink: web(s.Upstream),
 		Packages: shown(s.Packages, maxLine), Tool: cmp.Or(shown(s.Tool, maxWord), "hackage-mirror"),
 		Error: details(s), RunLink: link(s.Run.URL),
+		Health: lookOf(s.Health).class, Sentence: cmp.Or(shown(s.Sentence, maxError), lookOf(s.Health).sentence),
 		Checked: newMoment(s.Checked), State: newMoment(s.Index.State),
 		Figures: figures(s), ByHand: public == "", Keys: len(keys(s)) > 0, Uncounted: s.Holds.Releases < 0, Blocks: blocks(s, public),
 		Repositories: newRepositories(s.Repositories, rows), Chart: newChart(s.Days),
-	}
-	v.Health, v.Sentence = sign(s.Health)
-	if said := shown(s.Sentence, maxError); said != "" {
-		v.Sentence = said
 	}
 	if s.Index.Behind > 0 {
 		v.Behind = span(seconds(s.Index.Behind))
 	}
 	v.Run = lastRun(s.Run)
-	v.list(s, rows)
+	v.addLists(s, rows)
 	return v
 }
 
@@ -154,21 +151,6 @@ func newView(s *status.Status, rows int) *view {
 func host(public string) string {
 	_, rest, _ := strings.Cut(public, "://")
 	return strings.TrimSuffix(rest, "/")
-}
-
-// sign returns how the health is drawn, and a sentence for want of a better one.
-func sign(health status.Word) (class, sentence string) {
-	switch health {
-	case status.Good:
-		return "good", "Up to date."
-	case status.Look:
-		return "look", "Up to date, but somebody should look at this."
-	case status.Filling:
-		return "filling", "Filling: not all releases are here yet."
-	case status.Failed:
-		return "failed", "Not up to date."
-	}
-	return "unknown", "Nothing is known of this mirror yet."
 }
 
 // details returns what went wrong, but for what the sentence says already.
@@ -216,8 +198,8 @@ func figures(s *status.Status) []figure {
 	return all
 }
 
-// list fills in the lists.
-func (v *view) list(s *status.Status, rows int) {
+// addLists adds the lists, of so many rows each at most.
+func (v *view) addLists(s *status.Status, rows int) {
 	for i, it := range first(s.Recent, rows) {
 		if i < maxSeen {
 			v.Recent = append(v.Recent, newItem(it))

@@ -64,7 +64,8 @@ func gauges(s *status.Status) []gauge {
 	if !s.Run.Began.IsZero() && s.Run.Seconds >= 0 {
 		all = append(all, gauge{"run_duration_seconds", "How long the last run took.", "seconds", []sample{{s.Run.Seconds, nil}}})
 	}
-	return append(all, expiries(s.Expiries), repositories(s.Repositories, true), repositories(s.Repositories, false))
+	state, failed := repositories(s.Repositories)
+	return append(all, expiries(s.Expiries), state, failed)
 }
 
 func number(n int64) []sample {
@@ -115,27 +116,20 @@ func expiries(list []status.Expiry) gauge {
 	return g
 }
 
-// repositories returns how far the repositories are, or whether they failed.
-func repositories(list []status.Repository, state bool) gauge {
-	g := gauge{name: "repository_failed", help: "Whether the last run failed to bring a repository up to date."}
-	if state {
-		g = gauge{name: "repository_index_state_timestamp_seconds", help: "Time of the newest entry in a repository.", unit: "seconds"}
-	}
+// repositories returns how far the repositories are, and whether they failed.
+func repositories(list []status.Repository) (state, failed gauge) {
+	state = gauge{name: "repository_index_state_timestamp_seconds", help: "Time of the newest entry in a repository.", unit: "seconds"}
+	failed = gauge{name: "repository_failed", help: "Whether the last run failed to bring a repository up to date."}
 	seen := map[string]bool{}
 	for _, r := range list {
 		labels := []string{"kind", shown(r.Kind, maxLine), "address", shown(r.Address, maxLine)}
-		at := strings.Join(labels, "\n")
-		if seen[at] {
-			continue
-		}
-		seen[at] = true
-		if state {
-			g.samples = append(g.samples, instant(r.State, labels...)...)
-		} else {
-			g.samples = append(g.samples, sample{truth(r.Error != ""), labels})
+		if at := strings.Join(labels, "\n"); !seen[at] {
+			seen[at] = true
+			state.samples = append(state.samples, instant(r.State, labels...)...)
+			failed.samples = append(failed.samples, sample{truth(r.Error != ""), labels})
 		}
 	}
-	return g
+	return state, failed
 }
 
 // family returns a gauge as the library takes it.

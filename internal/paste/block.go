@@ -97,7 +97,10 @@ func split(body string) (headers, data string) {
 	}
 }
 
-var checksum = regexp.MustCompile(`^(.*)(=[A-Za-z0-9+/]{4})$`)
+var (
+	checksum = regexp.MustCompile(`^(.*)(=[A-Za-z0-9+/]{4})$`)
+	notCoded = regexp.MustCompile(`[^A-Za-z0-9+/=]`) // what base64 has no sign for
+)
 
 // Data come in lines of lineLength; up to maxLine, readers take others as well.
 const (
@@ -112,7 +115,7 @@ func wrap(data string) []string {
 	var lines []string
 	length, sum := 0, ""
 	for word := range strings.FieldsSeq(data) {
-		word = strings.Map(coded, word)
+		word = notCoded.ReplaceAllString(word, "")
 		if m := checksum.FindStringSubmatch(word); m != nil {
 			word, sum = m[1], m[2]
 		}
@@ -134,12 +137,4 @@ func wrap(data string) []string {
 		lines = append(lines, sum)
 	}
 	return lines
-}
-
-// coded drops what base64 has no sign for.
-func coded(r rune) rune {
-	if 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '+' || r == '/' || r == '=' {
-		return r
-	}
-	return -1
 }

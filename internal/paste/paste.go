@@ -27,7 +27,7 @@ func Lines(text []byte) []byte {
 		return text
 	}
 	plain = unquote(trim(strings.Map(visible, lineEnds.Replace(plain))))
-	if inner := fromBase64(plain); isPlain(inner) {
+	if inner := Base64(plain); isPlain(inner) {
 		return Lines(inner)
 	}
 	plain = blocks(plain)
@@ -90,22 +90,25 @@ func Decode(text []byte) string {
 	return strings.TrimPrefix(string(utf16.Decode(units)), "\ufeff")
 }
 
-// everySecond reports whether a text is pairs of bytes, of which the one at
-// place 0 or 1 is always zero, and the other never.
-func everySecond(text []byte, place int) bool {
+// everySecond reports whether a text is pairs of bytes, of which the first (0) or the
+// second (1) is always zero, and the other never.
+func everySecond(text []byte, zero int) bool {
 	for i, b := range text {
-		if (b == 0) != (i%2 == place) {
+		if (b == 0) != (i%2 == zero) {
 			return false
 		}
 	}
 	return len(text) > 0 && len(text)%2 == 0
 }
 
-// isText tells text from the bytes of a key in binary form, which begins with a
-// byte that no line of ASCII has.
+// isText tells text from the bytes of a key in binary form.
 func isText(text string) bool {
-	return strings.Contains(text, armorBegin) || text != "" && text[0] < 0x80 && !strings.Contains(text, "\x00")
+	return strings.Contains(text, armorBegin) || text != "" && !IsBinary([]byte(text)) && !strings.Contains(text, "\x00")
 }
+
+// IsBinary reports whether bytes can be a key in binary form, which begins with a byte
+// that no line of ASCII has.
+func IsBinary(raw []byte) bool { return len(raw) > 0 && raw[0] >= 0x80 }
 
 // isPlain tells the text of keys or hosts from bytes that happen to be the base64
 // form of something, such as a fingerprint or a key in binary form.
@@ -113,8 +116,8 @@ func isPlain(text []byte) bool {
 	return bytes.ContainsRune(text, ' ') && !bytes.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII || r < ' ' && !unicode.IsSpace(r) })
 }
 
-// fromBase64 returns what a text is the base64 form of, nil for nothing.
-func fromBase64(text string) []byte {
+// Base64 returns what a text is the base64 form of, nil for nothing.
+func Base64(text string) []byte {
 	inner, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
 	if err != nil {
 		return nil

@@ -5,7 +5,6 @@ package secret
 
 import (
 	"bytes"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -30,11 +29,11 @@ type Secret struct {
 	// reveal is a function because fmt, which cannot call the methods of a
 	// value in somebody's unexported field, would print a struct and even
 	// follow a pointer to one. Of a function it has only the address.
-	reveal func() *held
+	reveal func() *content
 }
 
-// held is what a Secret hides.
-type held struct {
+// content is what a Secret hides.
+type content struct {
 	text []byte
 	path string      // "" when the text came by environment
 	mode fs.FileMode // of the file
@@ -65,11 +64,19 @@ const (
 	Addresses Kind = "addresses"
 )
 
-func hide(h *held) Secret { return Secret{reveal: func() *held { return h }} }
+func hide(c *content) Secret { return Secret{reveal: func() *content { return c }} }
+
+// content returns what the secret hides, an empty one if it is not set.
+func (s Secret) content() *content {
+	if s.IsSet() {
+		return s.reveal()
+	}
+	return &content{}
+}
 
 // Unusable returns a secret that was given and cannot be had, where that is no reason
 // to stop: see Err.
-func Unusable(err error) Secret { return hide(&held{err: err}) }
+func Unusable(err error) Secret { return hide(&content{err: err}) }
 
 // IsSet reports whether the option was given.
 func (s Secret) IsSet() bool { return s.reveal != nil }
@@ -84,30 +91,18 @@ func (s Secret) Or(other Secret) Secret {
 
 // Bytes returns the secret itself, nil if it is not set. The caller must not
 // keep it beyond Wipe.
-func (s Secret) Bytes() []byte {
-	if !s.IsSet() {
-		return nil
-	}
-	return s.reveal().text
-}
+func (s Secret) Bytes() []byte { return s.content().text }
 
 // Err is why the secret could not be had, nil if it was.
-func (s Secret) Err() error {
-	if !s.IsSet() {
-		return nil
-	}
-	return s.reveal().err
-}
+func (s Secret) Err() error { return s.content().err }
 
 // Wipe overwrites the bytes that Bytes returned, of all copies of the secret. Strings
 // cannot be overwritten: what came by the environment stays in the memory of the process
 // until the collector reuses it.
 func (s Secret) Wipe() {
-	if s.IsSet() {
-		h := s.reveal()
-		clear(h.text)
-		h.text = nil
-	}
+	c := s.content()
+	clear(c.text)
+	c.text = nil
 }
 
 // String returns "[secret]".
@@ -142,10 +137,10 @@ func (s Secret) Masks() []string {
 
 // File returns the secret's file and its mode, zero if it came by environment.
 func (s Secret) File() (path string, mode fs.FileMode) {
-	if !s.IsSet() || !s.reveal().mode.IsRegular() {
-		return "", 0
+	if c := s.content(); c.mode.IsRegular() {
+		return c.path, c.mode
 	}
-	return s.reveal().path, s.reveal().mode
+	return "", 0
 }
 
 // each calls do for each secret in a struct of options, and in the structs in it, with the
@@ -196,10 +191,14 @@ func FromFile(path string, kind Kind) (Secret, error) {
 	if err != nil {
 		return Secret{}, fmt.Errorf("the file cannot be read: %w", err)
 	}
-	return newSecret(text, kind, path, info.Mode())
+	s, err := New(text, kind)
+	if err == nil {
+		s.content().path, s.content().mode = path, info.Mode()
+	}
+	return s, err
 }
 
-// FromEnvironment takes the secret of an environment variable: the path of a
+// FromEnvironment reads the secret of an environment variable: the path of a
 // file if there is such a file, and the text itself otherwise.
 func FromEnvironment(value string, kind Kind) (Secret, error) {
 	if path := strings.TrimSpace(value); !strings.Contains(path, "\n") && IsFile(path) {
@@ -208,7 +207,7 @@ func FromEnvironment(value string, kind Kind) (Secret, error) {
 	if kind == Key && !looksKey(value) {
 		return Secret{}, errors.New("it is neither the path of a file nor the text of a key, which has a line -----BEGIN ...-----")
 	}
-	return newSecret([]byte(value), kind, "", 0)
+	return New([]byte(value), kind)
 }
 
 // minCoded is the least length of a key in binary form that is coded in base64.
@@ -217,16 +216,13 @@ const minCoded = 100
 // looksKey reports whether a text has a block of armor, or may be base64 of a key
 // in binary form.
 func looksKey(text string) bool {
-	plain := paste.Lines([]byte(text))
-	raw, err := base64.StdEncoding.DecodeString(string(bytes.Join(bytes.Fields(plain), nil)))
-	return bytes.Contains(plain, []byte(ArmorMark)) || err == nil && len(plain) >= minCoded && raw[0] >= 0x80
+	plain := string(paste.Lines([]byte(text)))
+	return strings.Contains(plain, ArmorMark) || len(plain) >= minCoded && paste.IsBinary(paste.Base64(plain))
 }
 
-// New brings a secret's text into its kind's form, without what editors, shells and
+// New returns a secret whose text has its kind's form, without what editors, shells and
 // forms add to it. The text is wiped unless it becomes the secret's own.
-func New(text []byte, kind Kind) (Secret, error) { return newSecret(text, kind, "", 0) }
-
-func newSecret(text []byte, kind Kind, path string, mode fs.FileMode) (Secret, error) {
+func New(text []byte, kind Kind) (Secret, error) {
 	var plain []byte
 	switch kind {
 	case Key:
@@ -236,7 +232,7 @@ func newSecret(text []byte, kind Kind, path string, mode fs.FileMode) (Secret, e
 	case Phrase:
 		plain = []byte(strings.TrimRight(paste.Decode(text), "\r\n"))
 	case Addresses:
-		plain = []byte(strings.Join(list(paste.Decode(text)), "\n"))
+		plain = []byte(strings.Join(addressList(paste.Decode(text)), "\n"))
 	}
 	if len(bytes.TrimSpace(plain)) == 0 {
 		return Secret{}, errors.New("the secret is empty; leave the option out instead")
@@ -244,12 +240,12 @@ func newSecret(text []byte, kind Kind, path string, mode fs.FileMode) (Secret, e
 	if &plain[0] != &text[0] {
 		clear(text)
 	}
-	return hide(&held{text: plain, path: path, mode: mode}), nil
+	return hide(&content{text: plain}), nil
 }
 
-// list returns the addresses of a list: one a line, or between commas if each begins
+// addressList returns the addresses of a list: one a line, or between commas if each begins
 // as an address does. Half of one would be somebody else's.
-func list(text string) (all []string) {
+func addressList(text string) (all []string) {
 	for line := range strings.SplitSeq(text, "\n") {
 		items := paste.Items(line)
 		if slices.ContainsFunc(items, func(item string) bool { return !beginsAddress.MatchString(item) }) {
