@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,11 +22,8 @@ func (r *Run) phases() string {
 		return ""
 	}
 	var out strings.Builder
-	format, end := "%M:%S", time.Duration(0)
-	phases := longest(r.Phases)
-	for _, p := range phases {
-		end = max(end, p.End)
-	}
+	format, phases := "%M:%S", longest(r.Phases)
+	end := slices.MaxFunc(phases, func(a, b Phase) int { return cmp.Compare(a.End, b.End) }).End
 	switch {
 	case end < 10*time.Second:
 		format = "%S.%L s"
@@ -49,19 +47,9 @@ func longest(phases []Phase) []Phase {
 	if len(phases) <= maxPhases {
 		return phases
 	}
-	lengths := make([]time.Duration, len(phases))
-	for i, p := range phases {
-		lengths[i] = p.End - p.Begin
-	}
-	slices.Sort(lengths)
-	least := lengths[len(lengths)-maxPhases]
-	var out []Phase
-	for _, p := range phases {
-		if p.End-p.Begin >= least && len(out) < maxPhases {
-			out = append(out, p)
-		}
-	}
-	return out
+	byLength := func(a, b Phase) int { return cmp.Compare(a.End-a.Begin, b.End-b.Begin) }
+	least := slices.SortedFunc(slices.Values(phases), byLength)[len(phases)-maxPhases]
+	return slices.DeleteFunc(slices.Clone(phases), func(p Phase) bool { return byLength(p, least) < 0 })[:maxPhases]
 }
 
 // sinceStart writes a time of the run as a date.
@@ -121,21 +109,22 @@ type bin struct {
 
 // A grain is how finely releases are counted.
 type grain struct {
-	name  string
-	begin string // a layout for time that has no more than tells one bar from another
-	label string // another one
-	next  func(begin time.Time) time.Time
+	name   string
+	layout string                     // of a bar's label
+	number func(t time.Time) int      // of the bar to which a time belongs; they have no gap
+	begin  func(number int) time.Time // of a bar
 }
 
 // grains are from the finest on.
 var grains = []grain{
-	{"hour", "2006-01-02 15", "Jan 2 15:04", func(t time.Time) time.Time { return t.Add(time.Hour) }},
-	{"day", time.DateOnly, time.DateOnly, func(t time.Time) time.Time { return t.AddDate(0, 0, 1) }},
-	{"month", "2006-01", "2006-01", func(t time.Time) time.Time { return t.AddDate(0, 1, 0) }},
-	{"year", "2006", "2006", func(t time.Time) time.Time { return t.AddDate(1, 0, 0) }},
+	{"hour", "Jan 2 15:04", func(t time.Time) int { return int(t.Unix() / 3600) }, func(n int) time.Time { return time.Unix(int64(n)*3600, 0) }},
+	{"day", time.DateOnly, func(t time.Time) int { return int(t.Unix() / 86400) }, func(n int) time.Time { return time.Unix(int64(n)*86400, 0) }},
+	{"month", "2006-01", func(t time.Time) int { return t.Year()*12 + int(t.Month()) }, func(n int) time.Time { return time.Date(0, time.Month(n), 1, 0, 0, 0, 0, time.UTC) }},
+	{"year", "2006", time.Time.Year, func(n int) time.Time { return time.Date(n, 1, 1, 0, 0, 0, 0, time.UTC) }},
 }
 
-// maxBins is how many bars a chart has at most, but for that of years.
+// maxBins is how many bars a chart has at most, but for that of years, which may have
+// twice as many.
 const maxBins = 31
 
 // bins counts the releases by the finest grain that makes few enough bars.
@@ -149,32 +138,21 @@ func bins(releases []Release) (by string, out []bin) {
 	if len(times) == 0 {
 		return "", nil
 	}
-	slices.SortFunc(times, time.Time.Compare)
-	for _, g := range grains {
-		if out = g.count(times); len(out) <= maxBins {
-			return g.name, out
+	first, last := slices.MinFunc(times, time.Time.Compare), slices.MaxFunc(times, time.Time.Compare)
+	g := grains[len(grains)-1]
+	if i := slices.IndexFunc(grains, func(g grain) bool { return g.number(last)-g.number(first) < maxBins }); i >= 0 {
+		g = grains[i]
+	}
+	from := max(g.number(first), g.number(last)-2*maxBins+1)
+	for n := from; n <= g.number(last); n++ {
+		out = append(out, bin{label: g.begin(n).UTC().Format(g.layout)})
+	}
+	for _, t := range times {
+		if n := g.number(t) - from; n >= 0 {
+			out[n].count++
 		}
 	}
-	return "year", out[max(0, len(out)-2*maxBins):]
-}
-
-// count sorts times, in order, into bins without a gap. It stops when there are
-// far too many.
-func (g grain) count(times []time.Time) []bin {
-	var out []bin
-	i, last := 0, times[len(times)-1]
-	begin, err := time.Parse(g.begin, times[0].Format(g.begin))
-	if err != nil {
-		panic("report: a layout does not read what it wrote: " + err.Error())
-	}
-	for ; !begin.After(last) && len(out) <= 100*maxBins; begin = g.next(begin) {
-		b := bin{label: begin.Format(g.label)}
-		for end := g.next(begin); i < len(times) && times[i].Before(end); i++ {
-			b.count++
-		}
-		out = append(out, b)
-	}
-	return out
+	return g.name, out
 }
 
 // histogram draws when the new releases came to the index; nothing if that is
