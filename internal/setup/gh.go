@@ -74,19 +74,19 @@ func (s *Setup) configureGitHub(ctx context.Context, st *state) {
 		return
 	}
 	for _, k := range st.keys {
-		if k.remote.Slug != "" && k.line != "" {
-			k.allowed = st.did("add a deploy key to "+k.remote.Slug, s.addDeployKey(ctx, k))
+		if k.Remote.Slug != "" && k.line != "" {
+			k.allowed = st.did("add a deploy key to "+k.Remote.Slug, s.addDeployKey(ctx, k))
 		}
 	}
 	for i, k := range st.keys {
-		if k.private == nil || st.has(k.secret) || !s.setSecret(ctx, st, k.secret, k.private) {
+		if k.Private == nil || st.has(k.Secret) || !s.setSecret(ctx, st, k.Secret, k.Private) {
 			continue
 		}
 		if i > 0 { // of the signing key this is the only copy that can be read
-			k.removed = st.did("remove a key that GitHub has now", os.Remove(k.path))
+			k.removed = st.did("remove a key that GitHub has now", os.Remove(k.Path))
 		}
 	}
-	if len(st.keys) > 0 && st.keys[0].locked && !st.has(passphraseSecret) {
+	if len(st.keys) > 0 && st.keys[0].Locked && !st.has(passphraseSecret) {
 		s.setSecret(ctx, st, passphraseSecret, s.Passphrase)
 	}
 	if s.Pace != Watch && s.Former == Watch && st.has(watchVariable) { // runs would stay on GitHub's machines
@@ -96,23 +96,23 @@ func (s *Setup) configureGitHub(ctx context.Context, st *state) {
 		}
 	}
 	for _, v := range s.variables() {
-		if st.has(v.name) {
+		if st.has(v.Name) {
 			continue // with another value it is in the list
 		}
-		_, err := s.gh(ctx, s.Repository, "variable", "set", v.name, "--body", v.value)
-		if st.did("set variable "+v.name, err) {
-			st.settings[v.name] = v.value
+		_, err := s.gh(ctx, s.Repository, "variable", "set", v.Name, "--body", v.Value)
+		if st.did("set variable "+v.Name, err) {
+			st.settings[v.Name] = v.Value
 		}
 	}
 }
 
 // addDeployKey lets an ssh key write to its repository.
 func (s *Setup) addDeployKey(ctx context.Context, k *key) error {
-	out, err := s.gh(ctx, k.remote.Slug, "repo", "deploy-key", "list")
+	out, err := s.gh(ctx, k.Remote.Slug, "repo", "deploy-key", "list")
 	if err != nil || strings.Contains(string(out), strings.Fields(k.line)[1]) {
 		return err
 	}
-	_, err = s.gh(ctx, k.remote.Slug, "repo", "deploy-key", "add", k.public, "--allow-write", "--title", s.title())
+	_, err = s.gh(ctx, k.Remote.Slug, "repo", "deploy-key", "add", k.Public, "--allow-write", "--title", s.title())
 	return err
 }
 

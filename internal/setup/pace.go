@@ -10,7 +10,6 @@ import (
 
 	workflows "github.com/hackage-mirror/hackage-mirror/.github/workflows"
 	"github.com/hackage-mirror/hackage-mirror/internal/pace"
-	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 )
 
 // watchVariable lets runs stay, for so long.
@@ -110,53 +109,5 @@ func (s *Setup) chainFiles() (paths []string, err error) {
 	return paths, nil
 }
 
-// addPace says how what paces the workflow is set up.
-func (l *checklist) addPace() {
-	repo := " --repo " + l.Repository
-	switch l.Pace {
-	case Outside:
-		l.add("Have a scheduler outside GitHub send this request each five minutes, with a token that has only \"Actions: Read and write\" on "+l.Repository+":",
-			"The ref is the repository's default branch. Make the token at https://github.com/settings/personal-access-tokens/new. Ready for Amazon EventBridge, systemd and hosted crons: "+docs+"pace.md#outside",
-			"POST https://api.github.com/repos/"+l.Repository+"/actions/workflows/"+filepath.Base(l.File)+"/dispatches",
-			"Authorization: Bearer TOKEN",
-			`{"ref":"`+l.branch()+`"}`)
-	case Chain:
-		l.add("Make the environment whose wait timer is the pace, in minutes (10 at least), and start the chain. It is for public repositories: in private ones most plans ignore the timer, and then the chain stops:",
-			"If an earlier chain was ended here, before the last one: gh workflow enable pace.yml"+repo+"\n    What it gives, costs and risks: "+docs+"pace.md#"+Chain,
-			"gh api --method PUT repos/"+l.Repository+"/environments/pace -F wait_timer=30",
-			"gh variable set PACE"+repo+" --body "+Chain,
-			"gh workflow run pace.yml"+repo)
-	}
-}
-
 // branch is the default one of the repository, as far as this folder knows.
 func (s *Setup) branch() string { return cmp.Or(s.Here.Branch, "main") }
-
-// addRunner says where the runner of one's own comes from.
-func (l *checklist) addRunner() {
-	if l.Pace == Watch {
-		l.add("Register a runner of your own for "+l.Repository+", on which the mirror may stay. It needs bash, curl and git:",
-			"At https://github.com/"+l.Repository+"/settings/actions/runners/new. What it gives, costs and risks: "+docs+"pace.md#"+Watch)
-	}
-}
-
-// addFormer ends what another pace left behind.
-func (l *checklist) addFormer() {
-	repo := " --repo " + l.Repository
-	if l.Pace != Watch && (l.settings[watchVariable] == watchFor || l.Former == Watch && !l.GH) {
-		l.add("Have runs no longer stay, which they should not do on GitHub's own machines:", "", "gh variable delete "+watchVariable+repo)
-	}
-	left, err := l.chainFiles()
-	if l.Pace == Chain || err != nil || len(left) == 0 {
-		return
-	}
-	remove := "git rm"
-	for _, path := range left {
-		remove += " " + plain.ShellWord(path)
-	}
-	l.add("End the chain that was set up before:", "Commit and push this as well.",
-		"gh workflow disable pace.yml"+repo,
-		remove,
-		"gh variable delete PACE"+repo,
-		"gh api --method DELETE repos/"+l.Repository+"/environments/pace")
-}

@@ -84,7 +84,7 @@ func (s *Setup) Do(ctx context.Context) error {
 // wipe overwrites the private keys in memory.
 func (st *state) wipe() {
 	for _, k := range st.keys {
-		clear(k.private)
+		clear(k.Private)
 	}
 }
 

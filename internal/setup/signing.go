@@ -40,11 +40,11 @@ func MakeSigningKey(dir, signer, expires string, passphrase []byte, now func() t
 	if err != nil {
 		return SigningKey{}, err
 	}
-	defer func() { clear(k.private) }()
+	defer func() { clear(k.Private) }()
 	if k.signer == nil {
-		return SigningKey{}, fmt.Errorf("read %q: it does not exist, but its public half %q does; restore it, or remove the public half to get a new key", k.path, k.public)
+		return SigningKey{}, fmt.Errorf("read %q: it does not exist, but its public half %q does; restore it, or remove the public half to get a new key", k.Path, k.Public)
 	}
-	return SigningKey{k.signer, k.path, k.made, k.locked}, nil
+	return SigningKey{k.signer, k.Path, k.made, k.Locked}, nil
 }
 
 // An AnswerError is about what was answered, or left out, and not about what was

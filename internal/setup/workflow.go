@@ -158,7 +158,7 @@ func common(workflow []byte) []byte {
 }
 
 // A variable is a setting of the workflow's repository.
-type variable struct{ name, value string }
+type variable struct{ Name, Value string }
 
 // variables are what the workflow reads of the plan.
 func (p Plan) variables() []variable {

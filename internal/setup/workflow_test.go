@@ -109,9 +109,9 @@ func TestVariables(t *testing.T) {
 	for name, plan := range plans(t) {
 		got := map[string]string{}
 		for _, v := range plan.variables() {
-			got[v.name] = v.value
-			if !strings.Contains(workflows.Mirror+workflows.Mend, "vars."+v.name) {
-				t.Errorf("%s: the workflow does not read %s", name, v.name)
+			got[v.Name] = v.Value
+			if !strings.Contains(workflows.Mirror+workflows.Mend, "vars."+v.Name) {
+				t.Errorf("%s: the workflow does not read %s", name, v.Name)
 			}
 		}
 		if diff := cmp.Diff(want[name], got); diff != "" {
