@@ -202,7 +202,7 @@ func (s *stage) stall(release string, whom func(act int) (pid int)) *log {
 	s.Helper()
 	name, version, _ := strings.Cut(release, "-")
 	s.hackage.Upload(name, version, nil, nil)
-	s.upstream.Fault("/package/"+release+".tar.gz", hackagetest.Stall())
+	s.upstream.Fault("/package/"+release+".tar.gz", hackagetest.Stall(0))
 	defer s.upstream.Heal()
 	ctx, cancel := context.WithTimeout(s.T.Context(), 2*time.Minute)
 	defer cancel()

@@ -99,7 +99,8 @@ func asText(tree map[string][]byte) map[string]string {
 
 // past is a Hackage whose uploads and revisions lie days apart.
 func past() *hackagetest.Hackage {
-	h := hackagetest.New(hackagetest.Options{Seed: "past", Start: time.Date(2026, 1, 5, 22, 0, 0, 0, time.UTC), Tick: time.Hour})
+	h := hackagetest.New(hackagetest.Options{Seed: "past", Start: time.Date(2026, 1, 5, 22, 0, 0, 0, time.UTC)})
+	h.SetTick(time.Hour)
 	h.Upload("a", "1", nil, nil)                                  // 5 January, 23:00
 	h.Upload("b", "1", nil, nil)                                  // 6 January, 00:00
 	h.Upload("c", "1", nil, nil)                                  // 6 January

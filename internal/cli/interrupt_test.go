@@ -37,7 +37,7 @@ func TestInterruptedRunEndsAndSaysSo(t *testing.T) {
 				p.cmd.Env = append(p.cmd.Env, name+"="+value)
 			}
 			// The run cannot get past this tarball, so it ends by the signal.
-			p.handler.Fault("/package/extra-1.0.tar.gz", hackagetest.Stall())
+			p.handler.Fault("/package/extra-1.0.tar.gz", hackagetest.Stall(0))
 			var once sync.Once
 			p.at = func(n int64) {
 				if n == 8 {
@@ -79,7 +79,7 @@ func (w *world) interrupted(file string) {
 	ctx, stop := context.WithCancel(w.Context())
 	defer stop()
 	before := w.server.Count(file)
-	w.server.Fault(file, hackagetest.Stall())
+	w.server.Fault(file, hackagetest.Stall(0))
 	defer w.server.Heal()
 	go func() {
 		for w.server.Count(file) == before && ctx.Err() == nil {

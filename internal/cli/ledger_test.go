@@ -191,7 +191,7 @@ func TestTarballsThatCannotBeFetchedFailAlone(t *testing.T) {
 	now := w.stop()
 	failing := []index.Release{alpha(), release("crlf", "1.0"), release("tool", "0"), release("Extra", "1.0")}
 	for i, fault := range []hackagetest.Fault{
-		hackagetest.Status(500), hackagetest.Status(503), hackagetest.Stall(), hackagetest.Cut(50),
+		hackagetest.Status(500), hackagetest.Status(503), hackagetest.Stall(0), hackagetest.Cut(50),
 	} {
 		w.server.Fault("/"+failing[i].TarballKey(), fault)
 	}

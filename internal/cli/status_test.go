@@ -121,8 +121,8 @@ func TestStatusOfALongGap(t *testing.T) {
 	said := w.status(CodeDegraded, w.web.URL)
 	w.says(said, "it lacks 6.0 MiB of upstream's index, the oldest entry for 4 h 4 min")
 	asked := w.server.Requests("/01-index.tar")
-	if last := asked[len(asked)-1]; last.Bytes != 4<<20 || last.Range == "" {
-		t.Errorf("%d bytes of the index were read: %q", last.Bytes, last.Range)
+	if last := asked[len(asked)-1]; last.Bytes != 4<<20 || last.Header.Get("Range") == "" {
+		t.Errorf("%d bytes of the index were read: %q", last.Bytes, last.Header.Get("Range"))
 	}
 }
 
@@ -379,7 +379,7 @@ func TestStatusGivesUpOnAServerThatDoesNotAnswer(t *testing.T) {
 	w := newLookout(t, hackagetest.Options{})
 	w.front = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	w.tune = func(o *hackage.Options) { o.FirstWait, o.Timeout = time.Millisecond, 20*time.Millisecond }
-	w.server.Fault("/timestamp.json", hackagetest.Stall())
+	w.server.Fault("/timestamp.json", hackagetest.Stall(0))
 	w.says(w.status(CodeError, w.web.URL), "(3 attempts): nothing arrived for 20ms", "upstream "+w.server.URL+" cannot be read")
 }
 

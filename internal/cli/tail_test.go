@@ -32,7 +32,7 @@ func (w *world) newBehind(n int) {
 func (w *world) fetched() (bytes int64, ranges []string) {
 	for _, r := range w.server.Requests("/01-index*") {
 		bytes += r.Bytes
-		ranges = append(ranges, r.Range)
+		ranges = append(ranges, r.Header.Get("Range"))
 	}
 	return bytes, ranges
 }

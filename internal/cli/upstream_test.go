@@ -140,9 +140,9 @@ func TestSetsThatAreNotTheNewestAreRefused(t *testing.T) {
 		says  []string
 	}{
 		{"older", older, []string{"timestamp.json does not match", "older than before", "If this happens again, ask upstream"}},
-		{"old index", newest.Take(seen, "01-index.tar.gz"), []string{"01-index.tar.gz", "do not match each other", "the next run"}},
-		{"old snapshot", newest.Take(seen, "snapshot.json"), []string{"snapshot.json", "do not match each other", "the next run"}},
-		{"old mirrors", newest.Take(seen, "mirrors.json"), []string{"mirrors.json", "do not match each other", "the next run"}},
+		{"old index", newest.WithFrom(seen, "01-index.tar.gz"), []string{"01-index.tar.gz", "do not match each other", "the next run"}},
+		{"old snapshot", newest.WithFrom(seen, "snapshot.json"), []string{"snapshot.json", "do not match each other", "the next run"}},
+		{"old mirrors", newest.WithFrom(seen, "mirrors.json"), []string{"mirrors.json", "do not match each other", "the next run"}},
 		{"no snapshot", newest.With("snapshot.json", nil), []string{"snapshot.json", "404"}},
 		{"no index", newest.With("01-index.tar.gz", nil), []string{"01-index.tar.gz", "404"}},
 		{"a stranger's", hackagetest.New(hackagetest.Options{Seed: "stranger"}).Generation(), []string{"root.json", "0 of 3 pinned keys signed", "set them with root-keys"}},
@@ -218,8 +218,8 @@ func TestStaleCachesArePassedBy(t *testing.T) {
 	w.checkAll()
 	for _, path := range []string{"/snapshot.json", "/01-index.tar.gz", "/" + r.TarballKey()} {
 		requests := w.server.Requests(path)
-		if last := requests[len(requests)-1]; len(requests) < 2 || last.CacheControl != "max-age=0" {
-			t.Errorf("%d requests for %s, the last with Cache-Control %q", len(requests), path, last.CacheControl)
+		if last := requests[len(requests)-1]; len(requests) < 2 || last.Header.Get("Cache-Control") != "max-age=0" {
+			t.Errorf("%d requests for %s, the last with Cache-Control %q", len(requests), path, last.Header.Get("Cache-Control"))
 		}
 	}
 }
@@ -239,7 +239,7 @@ func TestUpstreamThatIsDownIsTold(t *testing.T) {
 		{"503 for a day", "/", hackagetest.Status(503).RetryAfter("86400"), []string{"503", "try again then"}},
 		{"429", "/01-index.tar.gz", hackagetest.Status(429), []string{"01-index.tar.gz", "429", "lower the concurrency"}},
 		{"403", "/", hackagetest.Status(403), []string{"403", "ask its operator"}},
-		{"a loop", "/", hackagetest.RedirectLoop(), []string{"redirects"}},
+		{"a loop", "/", hackagetest.Redirect(""), []string{"redirects"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := w.sub(t)
@@ -251,7 +251,7 @@ func TestUpstreamThatIsDownIsTold(t *testing.T) {
 	t.Run("silent", func(t *testing.T) {
 		w := w.sub(t)
 		w.tune = func(o *hackage.Options) { hasty(o); o.Timeout, o.Attempts = time.Second, 2 }
-		w.server.Fault("/timestamp.json", hackagetest.Stall())
+		w.server.Fault("/timestamp.json", hackagetest.Stall(0))
 		defer w.server.Heal()
 		w.refused("timestamp.json", "nothing arrived for 1s", "nothing was changed")
 	})

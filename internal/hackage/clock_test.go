@@ -201,7 +201,7 @@ func TestRoundsOutlastTheCaches(t *testing.T) {
 		before := h.Generation()
 		h.Resign()
 		o := Options{Pinned: hasty(h).Pinned, Now: h.Now}
-		torn := h.Generation().Take(before, snapshotFile)
+		torn := h.Generation().WithFrom(before, snapshotFile)
 		o.transport = roundTrip(func(req *http.Request) (*http.Response, error) {
 			return respond(req, http.StatusOK, strings.NewReader(string(torn.File(req.URL.Path[1:])))), nil
 		})

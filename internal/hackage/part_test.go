@@ -49,7 +49,7 @@ func TestServersThatLie(t *testing.T) {
 		"does not have it":    {hackagetest.Status(404).OfRanges(), wholeIndex, tarPartOnly},
 		"not implemented":     {hackagetest.Status(501).OfRanges(), wholeIndex, tarPartOnly},
 		"breaks off":          {hackagetest.Cut(9).OfRanges(), wholeIndex, tarPartOnly},
-		"stalls":              {hackagetest.StallAfter(9).OfRanges(), wholeIndex, tarPartOnly},
+		"stalls":              {hackagetest.Stall(9).OfRanges(), wholeIndex, tarPartOnly},
 		"breaks off once":     {hackagetest.Cut(9).OfRanges().Times(1), tarAndGzParts, tarAndGzParts},
 		"unwell once":         {hackagetest.Status(503).OfRanges().Times(1), tarAndGzParts, tarAndGzParts},
 		"old copy in a cache": {hackagetest.Stale(before), tarAndGzParts, tarAndGzParts},

@@ -110,7 +110,7 @@ func TestTarballFromAStaleCache(t *testing.T) {
 		t.Errorf("got %d bytes: %v", len(raw), err)
 	}
 	asked := s.Requests("/package/")
-	if len(asked) != 2 || asked[0].CacheControl != "" || asked[1].CacheControl != "max-age=0" {
+	if len(asked) != 2 || asked[0].Header.Get("Cache-Control") != "" || asked[1].Header.Get("Cache-Control") != "max-age=0" {
 		t.Errorf("requests: %+v", asked)
 	}
 }

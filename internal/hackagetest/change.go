@@ -2,6 +2,7 @@ package hackagetest
 
 import (
 	"archive/tar"
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -37,24 +38,24 @@ func (h *Hackage) Upload(name, version string, cabal, tarball []byte, how ...Upl
 	if tarball == nil {
 		tarball = Sdist(r, cabal)
 	}
-	known := release{form: h.options.Form, uploader: "uploader", tarball: newContent(slices.Clone(tarball))}
-	for _, option := range how {
-		option(&known)
-	}
-	if known.form == Reference {
-		known.targets = 1
-	}
 	h.change(Snapshot, func(s *state) {
 		if _, ok := s.releases[r]; ok {
 			panic(fmt.Sprintf("hackagetest: release %s was uploaded before; use Revise or Replace", r))
 		}
+		known := release{form: s.options.Form, tarball: newContent(slices.Clone(tarball))}
+		for _, option := range how {
+			option(&known)
+		}
+		if known.form == Reference {
+			known.targets = 1
+		}
 		s.releases[r] = known
 		if known.form == Reference && !known.unsigned {
-			s.addTargets(r, known)
+			s.addTargets(r)
 		}
-		s.add(r.CabalPath(), known, cabal)
+		s.addFile(r.CabalPath(), known.form, "uploader", cabal)
 		if known.form == Real && !known.unsigned {
-			s.addTargets(r, known)
+			s.addTargets(r)
 		}
 	})
 	return r
@@ -64,25 +65,20 @@ func (h *Hackage) Upload(name, version string, cabal, tarball []byte, how ...Upl
 // it as it is.
 func (h *Hackage) AddTargets(name, version string) {
 	r := index.Release{Package: name, Version: version}
-	h.change(Snapshot, func(s *state) { s.addTargets(r, s.mustHave(r)) })
+	h.change(Snapshot, func(s *state) { s.addTargets(r) })
 }
 
 // Revise adds the next revision of a release's .cabal file.
 func (h *Hackage) Revise(name, version string, cabal []byte) {
 	r := index.Release{Package: name, Version: version}
-	h.change(Snapshot, func(s *state) {
-		known := s.mustHave(r)
-		known.uploader = "trustee"
-		s.add(r.CabalPath(), known, cabal)
-	})
+	h.change(Snapshot, func(s *state) { s.addFile(r.CabalPath(), s.mustHave(r).form, "trustee", cabal) })
 }
 
 // Prefer sets a package's preferred-versions, such as "foo <2"; the empty text
 // takes the constraint away.
 func (h *Hackage) Prefer(name, text string) {
 	h.change(Snapshot, func(s *state) {
-		known := release{form: h.options.Form, uploader: "trustee"}
-		s.add(name+"/preferred-versions", known, []byte(text))
+		s.addFile(name+"/preferred-versions", s.options.Form, "trustee", []byte(text))
 	})
 }
 
@@ -95,9 +91,9 @@ func (h *Hackage) Replace(name, version string, tarball []byte) {
 		known := s.mustHave(r)
 		known.tarball = newContent(slices.Clone(tarball))
 		known.targets++
+		known.gone = 0
 		s.releases[r] = known
-		delete(s.gone, r)
-		s.addTargets(r, known)
+		s.addTargets(r)
 	})
 }
 
@@ -108,19 +104,19 @@ func (h *Hackage) Withdraw(name, version string, status int) {
 	if http.StatusText(status) == "" || status < 400 {
 		panic(fmt.Sprintf("hackagetest: withdraw with status %d", status))
 	}
-	r := index.Release{Package: name, Version: version}
-	h.change("", func(s *state) {
-		s.mustHave(r)
-		s.gone[r] = status
-	})
+	h.setGone(index.Release{Package: name, Version: version}, status)
 }
 
-// Reinstate brings a withdrawn tarball back.
+// Reinstate makes a withdrawn tarball be there again.
 func (h *Hackage) Reinstate(name, version string) {
-	r := index.Release{Package: name, Version: version}
+	h.setGone(index.Release{Package: name, Version: version}, 0)
+}
+
+func (h *Hackage) setGone(r index.Release, status int) {
 	h.change("", func(s *state) {
-		s.mustHave(r)
-		delete(s.gone, r)
+		known := s.mustHave(r)
+		known.gone = status
+		s.releases[r] = known
 	})
 }
 
@@ -135,25 +131,14 @@ func (h *Hackage) Deprecate(raw []byte) {
 // Linkname, Uid, Gid, Uname, Gname, ModTime (zero is the clock) and Size: if it
 // is larger than the content, zeros follow.
 func (h *Hackage) Raw(header tar.Header, content []byte) {
-	h.change(Snapshot, func(s *state) {
-		if header.Typeflag == 0 {
-			header.Typeflag = tar.TypeReg
-		}
-		if header.Mode == 0 {
-			header.Mode = 0o644
-		}
-		if header.ModTime.IsZero() {
-			header.ModTime = s.now
-		}
-		s.entries = append(s.entries, newEntry(header, content))
-	})
+	h.change(Snapshot, func(s *state) { s.add(header, content) })
 }
 
 // RawBytes appends bytes to the index as they are, before the closing blocks:
 // what no header of Raw can say. They should fill whole blocks of 512.
 func (h *Hackage) RawBytes(raw []byte) {
 	h.change(Snapshot, func(s *state) {
-		s.entries = append(s.entries, entry{data: slices.Clone(raw), time: s.now})
+		s.entries = append(s.entries, entry{data: slices.Clone(raw), header: tar.Header{ModTime: s.now}})
 	})
 }
 
@@ -176,13 +161,9 @@ func (h *Hackage) Rewrite(n int) {
 			n += len(s.entries)
 		}
 		e := s.entries[n]
-		e.time = e.time.Add(-time.Second)
-		e.data = slices.Clone(e.data)
-		block := (*[blockSize]byte)(e.data)
-		octal(block[136:148], e.time.Unix())
-		seal(block)
+		e.header.ModTime = e.header.ModTime.Add(-time.Second)
 		s.entries = slices.Clone(s.entries)
-		s.entries[n] = e
+		s.entries[n] = newEntry(e.header, e.content)
 	})
 }
 
@@ -192,15 +173,26 @@ func (h *Hackage) OmitTar(omit bool) {
 	h.change(Snapshot, func(s *state) { s.noTar = omit })
 }
 
-func (s *state) addTargets(r index.Release, known release) {
-	s.add(r.Package+"/"+r.Version+"/package.json", known, packageJSON(r, known))
+// addTargets appends a release's package.json to the index.
+func (s *state) addTargets(r index.Release) {
+	known := s.mustHave(r)
+	s.addFile(r.Package+"/"+r.Version+"/package.json", known.form, "uploader", packageJSON(r, known))
 }
 
-// add appends a plain file to the index, owned as its form has it.
-func (s *state) add(path string, known release, content []byte) {
-	header := tar.Header{Name: path, Mode: 0o644, ModTime: s.now, Typeflag: tar.TypeReg}
-	if known.form == Real {
-		header.Uname, header.Gname = known.uploader, "Hackage"
+// addFile appends a plain file to the index, owned as its form has it.
+func (s *state) addFile(path string, form Form, owner string, content []byte) {
+	header := tar.Header{Name: path}
+	if form == Real {
+		header.Uname, header.Gname = owner, "Hackage"
+	}
+	s.add(header, content)
+}
+
+// add appends an entry to the index; what Raw says of zero values holds.
+func (s *state) add(header tar.Header, content []byte) {
+	header.Typeflag, header.Mode = cmp.Or(header.Typeflag, tar.TypeReg), cmp.Or(header.Mode, 0o644)
+	if header.ModTime.IsZero() {
+		header.ModTime = s.now
 	}
 	s.entries = append(s.entries, newEntry(header, content))
 }

@@ -55,15 +55,6 @@ func (c *content) bytes() []byte {
 	return out.Bytes()
 }
 
-// newIndex joins entries into a tar file with its two closing blocks.
-func newIndex(entries []entry) *content {
-	var raw []byte
-	for _, e := range entries {
-		raw = append(raw, e.data...)
-	}
-	return newContent(append(raw, make([]byte, 2*blockSize)...))
-}
-
 // compressed returns the gzip of c, the same bytes for the same content.
 func (c *content) compressed() *content {
 	var out bytes.Buffer

@@ -2,7 +2,7 @@
 // lives in memory, signs with keys of its own, grows, changes its mind, lies
 // and fails. Tests of every other room run against it.
 //
-// A [Hackage] takes changes (Upload, Revise, Prefer, Replace, Withdraw, Raw,
+// A [Hackage] is changed by methods (Upload, Revise, Prefer, Replace, Withdraw, Raw,
 // RotateKeys, Rewrite, ...). After each the whole repository is a new
 // [Generation], an immutable set of files that costs nothing until it is
 // looked at. A generation can be written into a folder, served, gone back to,
@@ -11,9 +11,9 @@
 //	h := hackagetest.Small()
 //	before := h.Generation()
 //	h.Upload("new", "1.0", nil, nil)
-//	torn := before.Take(h.Generation(), "timestamp.json")
+//	torn := before.WithFrom(h.Generation(), "timestamp.json")
 //
-// Serve gives it out over HTTP on loopback with a log of the requests and with
+// Serve serves it over HTTP on loopback with a log of the requests and with
 // faults:
 //
 //	s := h.Serve()

@@ -17,16 +17,12 @@ type Options struct {
 	// Start is the clock's first value, cut to whole seconds. The zero value
 	// is 2026-01-05T06:00:00Z.
 	Start time.Time
-	// Tick is how far each change moves the clock, one minute if zero.
-	Tick time.Duration
 	// Lifetime is how long timestamp and snapshot are good after each signing
 	// (real Hackage: three days). Zero: all four files expire 50 years after
-	// Start, so that tests with a real clock take them.
+	// Start, so that tests with a real clock accept them.
 	Lifetime time.Duration
 	// Form is the form of index entries and metadata.
 	Form Form
-	// Mirrors are the addresses in mirrors.json.
-	Mirrors []string
 }
 
 // A Form is one of the two that repositories in the wild have.
@@ -43,10 +39,8 @@ const (
 
 // A Hackage is a repository that changes. It is made by New or Small.
 type Hackage struct {
-	options Options
-	first   []string
-
 	mu    sync.Mutex
+	tick  time.Duration
 	state state
 	last  *Generation
 }
@@ -54,14 +48,14 @@ type Hackage struct {
 // state is all that a generation follows from. Once a generation has it, it is
 // cloned before the next change, so that the generation stays what it was.
 type state struct {
+	options    Options
 	now        time.Time
-	keys       keyring
+	renewals   map[Role]int // how often its keys were replaced
 	version    map[Role]int64
 	expires    map[Role]time.Time
 	mirrors    []string
 	entries    []entry
 	releases   map[index.Release]release
-	gone       map[index.Release]int
 	deprecated []byte
 	noTar      bool
 }
@@ -69,10 +63,10 @@ type state struct {
 // release is what is known of an upload besides its index entries.
 type release struct {
 	form     Form
-	uploader string
 	unsigned bool
-	targets  int64
+	targets  int64 // version of its package.json
 	tarball  *content
+	gone     int // HTTP status by which it was withdrawn, or 0
 }
 
 // New returns a Hackage without packages, its metadata at version 1.
@@ -80,42 +74,30 @@ func New(o Options) *Hackage {
 	if o.Start.IsZero() {
 		o.Start = time.Date(2026, 1, 5, 6, 0, 0, 0, time.UTC)
 	}
-	o.Start = o.Start.UTC().Truncate(time.Second)
-	if o.Tick == 0 {
-		o.Tick = time.Minute
-	}
 	s := state{
-		now:      o.Start,
-		keys:     newKeyring(o.Seed),
+		options:  o,
+		now:      o.Start.UTC().Truncate(time.Second),
+		renewals: map[Role]int{},
 		version:  map[Role]int64{},
 		expires:  map[Role]time.Time{},
-		mirrors:  slices.Clone(o.Mirrors),
 		releases: map[index.Release]release{},
-		gone:     map[index.Release]int{},
 	}
-	for _, role := range signedFiles() {
-		s.version[role] = 1
-		s.expires[role] = o.Start.AddDate(50, 0, 0)
-		if o.Lifetime > 0 && (role == Timestamp || role == Snapshot) {
-			s.expires[role] = o.Start.Add(o.Lifetime)
-		}
+	for _, role := range []Role{Root, Mirrors, Snapshot, Timestamp} {
+		s.expires[role] = s.now.AddDate(50, 0, 0)
+		s.signed(role)
 	}
-	return &Hackage{options: o, first: s.keys.ids(Root), state: s}
+	return &Hackage{tick: time.Minute, state: s}
 }
 
 // KeyIDs returns the root key ids at the time of New: those that a client has
 // pinned. They stay the same after RotateRoot.
-func (h *Hackage) KeyIDs() []string { return slices.Clone(h.first) }
+func (h *Hackage) KeyIDs() []string { return ids(keysOf(h.Generation().state.options.Seed, Root, 0)) }
 
 // Threshold returns how many of KeyIDs must sign root.json.
 func (h *Hackage) Threshold() int { return rootThreshold }
 
 // RootKeyIDs returns the ids of the root keys as they are now.
-func (h *Hackage) RootKeyIDs() []string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.state.keys.ids(Root)
-}
+func (h *Hackage) RootKeyIDs() []string { return ids(h.Generation().state.keys(Root)) }
 
 // Now returns the clock: the time of the last change.
 func (h *Hackage) Now() time.Time {
@@ -126,15 +108,15 @@ func (h *Hackage) Now() time.Time {
 
 // Advance moves the clock without a change. Whole seconds count.
 func (h *Hackage) Advance(d time.Duration) {
-	h.change("", func(s *state) { s.now = s.now.Add(d.Truncate(time.Second)) })
+	h.change("", func(s *state) { s.now = s.now.Add(d).Truncate(time.Second) })
 }
 
-// SetTick changes how far each further change moves the clock; zero lets
-// changes share one second.
+// SetTick changes how far each further change moves the clock, in whole seconds, from
+// one minute; zero lets changes share one second.
 func (h *Hackage) SetTick(d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.options.Tick = d
+	h.tick = d
 }
 
 // Generation returns the repository as it is now.
@@ -142,7 +124,8 @@ func (h *Hackage) Generation() *Generation {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.last == nil {
-		h.last = newGeneration(h.state, h.options.Form)
+		s := h.state
+		h.last = &Generation{state: s, files: sync.OnceValue(s.files)}
 	}
 	return h.last
 }
@@ -151,16 +134,16 @@ func (h *Hackage) Generation() *Generation {
 func (h *Hackage) Clone() *Hackage {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return &Hackage{options: h.options, first: h.first, state: h.state.clone()}
+	return &Hackage{tick: h.tick, state: h.state.clone()}
 }
 
 // Write makes dir hold exactly the repository as it is now, see
 // [Generation.Write].
 func (h *Hackage) Write(dir string) error { return h.Generation().Write(dir) }
 
-// change ticks the clock, counts up the versions from the given role upwards and
-// lets do alter the state, which is copied first if a generation has it. The empty role is a change that the metadata
-// do not see: no clock, no version.
+// change moves the clock, counts up the versions from the given role upwards and
+// lets do alter the state, which is copied first if a generation has it. The empty
+// role is a change that the metadata do not see: no clock, no version.
 func (h *Hackage) change(role Role, do func(s *state)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -168,31 +151,30 @@ func (h *Hackage) change(role Role, do func(s *state)) {
 		h.state, h.last = h.state.clone(), nil
 	}
 	if role != "" {
-		h.state.now = h.state.now.Add(h.options.Tick.Truncate(time.Second))
+		h.state.now = h.state.now.Add(h.tick)
 	}
-	h.state.sign(role, h.options.Lifetime)
+	above := map[Role]Role{Root: Snapshot, Mirrors: Snapshot, Snapshot: Timestamp}
+	for ; role != ""; role = above[role] {
+		h.state.signed(role)
+	}
 	do(&h.state)
 }
 
-// sign counts up the version of role's file and of all that vouch for it.
-func (s *state) sign(role Role, lifetime time.Duration) {
-	above := map[Role]Role{Root: Snapshot, Mirrors: Snapshot, Snapshot: Timestamp}
-	for ; role != ""; role = above[role] {
-		s.version[role]++
-		if lifetime > 0 && (role == Timestamp || role == Snapshot) {
-			s.expires[role] = s.now.Add(lifetime)
-		}
+// signed counts one more signing of role's file.
+func (s *state) signed(role Role) {
+	s.version[role]++
+	if s.options.Lifetime > 0 && (role == Timestamp || role == Snapshot) {
+		s.expires[role] = s.now.Add(s.options.Lifetime)
 	}
 }
 
 // clone returns a state that shares nothing that a change writes to.
 func (s *state) clone() state {
 	c := *s
-	c.keys = s.keys.clone()
+	c.renewals = maps.Clone(s.renewals)
 	c.version = maps.Clone(s.version)
 	c.expires = maps.Clone(s.expires)
 	c.releases = maps.Clone(s.releases)
-	c.gone = maps.Clone(s.gone)
 	c.entries = slices.Clip(s.entries)
 	return c
 }

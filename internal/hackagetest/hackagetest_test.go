@@ -138,7 +138,7 @@ func TestKeys(t *testing.T) {
 	}
 
 	h.RotateKeys()
-	if _, err := verify(h.Generation().Take(before, "timestamp.json").File, h.KeyIDs(), 2); err == nil {
+	if _, err := verify(h.Generation().WithFrom(before, "timestamp.json").File, h.KeyIDs(), 2); err == nil {
 		t.Error("a timestamp by the former key verifies")
 	}
 

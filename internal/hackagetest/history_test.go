@@ -77,7 +77,7 @@ func TestTorn(t *testing.T) {
 	h := hackagetest.Small()
 	old := h.Generation()
 	h.Upload("later", "1", nil, nil)
-	torn := old.Take(h.Generation(), "timestamp.json", "package/later-1.tar.gz")
+	torn := old.WithFrom(h.Generation(), "timestamp.json", "package/later-1.tar.gz")
 	if _, err := verify(torn.File, h.KeyIDs(), 2); err == nil || !strings.Contains(err.Error(), "snapshot.json is not what was signed") {
 		t.Errorf("a torn set: %v", err)
 	}
@@ -235,7 +235,7 @@ func TestMistakesPanic(t *testing.T) {
 		"withdraw with ok": func(h *hackagetest.Hackage) { h.Withdraw("alpha", "0.2", 200) },
 		"truncate all":     func(h *hackagetest.Hackage) { h.Truncate(1000) },
 		"odd JSON":         func(h *hackagetest.Hackage) { h.Sign(hackagetest.Root, map[string]any{"a": make(chan int)}) },
-		"odd pattern":      func(h *hackagetest.Hackage) { h.Handler().Fault("package/", hackagetest.Stall()) },
+		"odd pattern":      func(h *hackagetest.Hackage) { h.Handler().Fault("package/", hackagetest.Stall(0)) },
 		"endless name":     func(h *hackagetest.Hackage) { h.Raw(tar.Header{Name: strings.Repeat("x", 300)}, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"time"
 )
 
@@ -28,67 +27,45 @@ const (
 	rootThreshold = 2
 )
 
-// signedFiles lists the roles that have a file of their own.
-func signedFiles() []Role { return []Role{Root, Timestamp, Snapshot, Mirrors} }
-
 // file is the role's path in the repository.
 func (r Role) file() string { return string(r) + ".json" }
 
-// A keyring holds the private keys of every role.
-type keyring struct {
-	seed  string
-	epoch map[Role]int
-	keys  map[Role][]ed25519.PrivateKey
-	// outgoing are the former root keys that sign the root after a rotation
-	// besides the new ones, so that who knows the former accepts the new.
-	outgoing []ed25519.PrivateKey
-}
-
-func newKeyring(seed string) keyring {
-	k := keyring{seed: seed, epoch: map[Role]int{}, keys: map[Role][]ed25519.PrivateKey{}}
-	for _, role := range []Role{Root, Timestamp, Snapshot, Mirrors, targets} {
-		k.renew(role)
-	}
-	return k
-}
-
-// renew gives the role new keys, which follow from the seed.
-func (k *keyring) renew(role Role) {
+// keysOf returns the private keys of a role after they were replaced so often. They
+// follow from the seed.
+func keysOf(seed string, role Role, renewals int) (keys []ed25519.PrivateKey) {
 	count := 1
 	if role == Root {
 		count = rootKeys
 	}
-	k.epoch[role]++
-	k.keys[role] = nil
 	for i := range count {
-		seed := sha256.Sum256(fmt.Appendf(nil, "hackagetest %q %s %d %d", k.seed, role, k.epoch[role], i))
-		k.keys[role] = append(k.keys[role], ed25519.NewKeyFromSeed(seed[:]))
+		own := sha256.Sum256(fmt.Appendf(nil, "hackagetest %q %s %d %d", seed, role, renewals+1, i))
+		keys = append(keys, ed25519.NewKeyFromSeed(own[:]))
 	}
+	return keys
 }
 
-func (k *keyring) clone() keyring {
-	c := *k
-	c.epoch = maps.Clone(k.epoch)
-	c.keys = maps.Clone(k.keys)
-	return c
+// keys returns the private keys of a role as they are now.
+func (s *state) keys(role Role) []ed25519.PrivateKey {
+	return keysOf(s.options.Seed, role, s.renewals[role])
 }
 
-// ids returns the key ids of a role.
-func (k *keyring) ids(role Role) []string {
-	var ids []string
-	for _, key := range k.keys[role] {
-		ids = append(ids, keyID(key))
-	}
-	return ids
-}
-
-// signers returns the keys that sign the role's file.
-func (k *keyring) signers(role Role) []ed25519.PrivateKey {
-	signers := k.keys[role]
-	if role == Root {
-		signers = append(signers[:len(signers):len(signers)], k.outgoing...)
+// signers returns the keys that sign the role's file: for the root, after a rotation,
+// also as many of the former as their threshold asks, so that who knows those accepts
+// the new.
+func (s *state) signers(role Role) []ed25519.PrivateKey {
+	signers := s.keys(role)
+	if n := s.renewals[role]; role == Root && n > 0 {
+		signers = append(signers, keysOf(s.options.Seed, Root, n-1)[:rootThreshold]...)
 	}
 	return signers
+}
+
+// ids returns the ids of keys.
+func ids(keys []ed25519.PrivateKey) (list []string) {
+	for _, key := range keys {
+		list = append(list, keyID(key))
+	}
+	return list
 }
 
 // publicKey is the JSON form of a key's public half.
@@ -123,16 +100,14 @@ func envelope(signed object, keys []ed25519.PrivateKey) []byte {
 // Sign returns a metadata file of any content, signed as role's file is now.
 // With [Generation.With] it makes files that are wrong but well signed.
 func (h *Hackage) Sign(role Role, signed map[string]any) []byte {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return envelope(signed, h.state.keys.signers(role))
+	return envelope(signed, h.Generation().state.signers(role))
 }
 
 // RotateKeys gives timestamp and snapshot new keys, named by the next root.
 func (h *Hackage) RotateKeys() {
 	h.change(Root, func(s *state) {
-		s.keys.renew(Timestamp)
-		s.keys.renew(Snapshot)
+		s.renewals[Timestamp]++
+		s.renewals[Snapshot]++
 	})
 }
 
@@ -141,10 +116,7 @@ func (h *Hackage) RotateKeys() {
 // RotateRoot the first keys vouch for nothing any more: only the chain of
 // roots leads from them to the present.
 func (h *Hackage) RotateRoot() {
-	h.change(Root, func(s *state) {
-		s.keys.outgoing = s.keys.keys[Root][:rootThreshold]
-		s.keys.renew(Root)
-	})
+	h.change(Root, func(s *state) { s.renewals[Root]++ })
 }
 
 // Resign signs timestamp and snapshot anew without another change, as Hackage

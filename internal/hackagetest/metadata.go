@@ -33,17 +33,17 @@ func canonical(v any) []byte {
 }
 
 // files renders the whole repository.
-func (s *state) files(form Form) map[string]*content {
+func (s *state) files() map[string]*content {
 	files := map[string]*content{}
 	for r, known := range s.releases {
-		if s.gone[r] == 0 {
+		if known.gone == 0 {
 			files[r.TarballKey()] = known.tarball
 		}
 	}
 	if s.deprecated != nil {
 		files[deprecated] = newContent(s.deprecated)
 	}
-	files[indexTar] = newIndex(s.entries)
+	files[indexTar] = newTar(s.entries...)
 	files[indexTarGz] = files[indexTar].compressed()
 	vouched := []string{indexTarGz, indexTar, Root.file(), Mirrors.file()}
 	if s.noTar {
@@ -52,8 +52,8 @@ func (s *state) files(form Form) map[string]*content {
 	}
 	s.put(files, Root, "Root", s.rootBody())
 	s.put(files, Mirrors, "Mirrorlist", s.mirrorsBody())
-	s.put(files, Snapshot, "Snapshot", object{"meta": meta(files, form, vouched...)})
-	s.put(files, Timestamp, "Timestamp", object{"meta": meta(files, form, Snapshot.file())})
+	s.put(files, Snapshot, "Snapshot", object{"meta": s.meta(files, vouched...)})
+	s.put(files, Timestamp, "Timestamp", object{"meta": s.meta(files, Snapshot.file())})
 	return files
 }
 
@@ -65,24 +65,21 @@ func (s *state) put(files map[string]*content, role Role, kind string, body obje
 	if at := s.expires[role]; !at.IsZero() {
 		body["expires"] = at.Format(time.RFC3339)
 	}
-	files[role.file()] = newContent(envelope(body, s.keys.signers(role)))
+	files[role.file()] = newContent(envelope(body, s.signers(role)))
 }
 
 func (s *state) rootBody() object {
 	keys, roles := object{}, object{}
-	for role, owned := range s.keys.keys {
-		for _, key := range owned {
+	for _, role := range []Role{Root, Timestamp, Snapshot, Mirrors, targets} {
+		// A signature counts only if the file itself lists its key.
+		for _, key := range s.signers(role) {
 			keys[keyID(key)] = publicKey(key)
 		}
 		threshold := 1
 		if role == Root {
 			threshold = rootThreshold
 		}
-		roles[string(role)] = object{"keyids": s.keys.ids(role), "threshold": threshold}
-	}
-	// A signature counts only if the file itself lists its key.
-	for _, key := range s.keys.outgoing {
-		keys[keyID(key)] = publicKey(key)
+		roles[string(role)] = object{"keyids": ids(s.keys(role)), "threshold": threshold}
 	}
 	return object{"keys": keys, "roles": roles}
 }
@@ -96,10 +93,10 @@ func (s *state) mirrorsBody() object {
 }
 
 // meta lists what a file vouches for.
-func meta(files map[string]*content, form Form, paths ...string) object {
+func (s *state) meta(files map[string]*content, paths ...string) object {
 	list := object{}
 	for _, path := range paths {
-		list["<repo>/"+path] = fileInfo(form, files[path])
+		list["<repo>/"+path] = fileInfo(s.options.Form, files[path])
 	}
 	return list
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,24 +20,28 @@ import (
 type Handler struct {
 	current func() *Generation
 	done    chan struct{}
-	close   sync.Once
+	close   func()
 
 	mu     sync.Mutex
 	shown  *Generation
-	faults []*placed
+	faults []Fault
 	log    []*Request
 }
 
-// placed is a fault on a pattern with the number of times left.
-type placed struct {
-	Fault
-	pattern string
-	left    int
+// A Request is one that a Handler got, and what it answered.
+type Request struct {
+	Method, Path string
+	Header       http.Header
+	// Status is that of the answer, 0 while there is none.
+	Status int
+	// Bytes is how much of a body was sent.
+	Bytes int64
 }
 
 // Handler returns a new handler of h, without faults.
 func (h *Hackage) Handler() *Handler {
-	return &Handler{current: h.Generation, done: make(chan struct{})}
+	done := make(chan struct{})
+	return &Handler{current: h.Generation, done: done, close: sync.OnceFunc(func() { close(done) })}
 }
 
 // A Server is a Handler that listens on loopback.
@@ -62,7 +67,7 @@ func (s *Server) Close() {
 }
 
 // Close ends all stalled answers, now and later.
-func (h *Handler) Close() { h.close.Do(func() { close(h.done) }) }
+func (h *Handler) Close() { h.close() }
 
 // Show serves g from now on, whatever the Hackage becomes; nil serves the
 // Hackage again.
@@ -72,63 +77,75 @@ func (h *Handler) Show(g *Generation) {
 	h.shown = g
 }
 
-// Fault lets something go wrong with the paths of a pattern. One that ends in a
-// slash takes all paths below it ("/" every path), any other is that of
-// path.Match: "/*.json", "/package/foo-1.0.tar.gz". Of several faults that fit
-// a request, the one placed first happens, until its times are over.
-func (h *Handler) Fault(pattern string, f Fault) {
-	if _, err := path.Match(pattern, ""); err != nil || !strings.HasPrefix(pattern, "/") {
-		panic(fmt.Sprintf("hackagetest: bad pattern %q of a fault", pattern))
-	}
+// Requests lists the requests that fit a pattern (see Handler.Fault) in the
+// order of their arrival.
+func (h *Handler) Requests(pattern string) []Request {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.faults = append(h.faults, &placed{Fault: f, pattern: pattern, left: f.times})
+	var list []Request
+	for _, r := range h.log {
+		if matches(pattern, r.Path) {
+			list = append(list, *r)
+		}
+	}
+	return list
 }
 
-// Heal takes all faults away.
-func (h *Handler) Heal() {
+// Count returns the number of requests that fit a pattern.
+func (h *Handler) Count(pattern string) int { return len(h.Requests(pattern)) }
+
+// Bytes returns how many bytes of bodies were sent for a pattern.
+func (h *Handler) Bytes(pattern string) (sum int64) {
+	for _, r := range h.Requests(pattern) {
+		sum += r.Bytes
+	}
+	return sum
+}
+
+// Forget empties the log.
+func (h *Handler) Forget() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.faults = nil
+	h.log = nil
 }
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	out := &recorder{ResponseWriter: w, handler: h, request: h.record(r), context: r.Context(), stopAt: -1}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		out.refuse(http.StatusMethodNotAllowed, http.Header{})
-		return
+	a := &answer{
+		ResponseWriter: w, handler: h, path: strings.TrimPrefix(r.URL.Path, "/"), stopAt: -1,
+		request: r.Clone(r.Context()), logged: &Request{Method: r.Method, Path: r.URL.Path, Header: r.Header.Clone()},
 	}
 	h.mu.Lock()
+	h.log = append(h.log, a.logged)
 	g := h.shown
 	h.mu.Unlock()
 	if g == nil {
 		g = h.current()
 	}
-	a := answer{header: w.Header(), path: strings.TrimPrefix(r.URL.Path, "/"), stopAt: -1}
 	a.file, a.status = g.files()[a.path], g.withdrawn(a.path)
-	r = r.Clone(r.Context())
-	if f, ok := h.due(r); ok {
-		f.apply(r, &a)
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		a.status = http.StatusMethodNotAllowed
+	} else if apply := h.due(r); apply != nil {
+		apply(a)
 	}
-	out.send(r, a)
+	a.send()
 }
 
-// due finds the fault that happens to a request and counts it.
-func (h *Handler) due(r *http.Request) (Fault, bool) {
-	control := r.Header.Get("Cache-Control")
-	fresh := strings.Contains(control, "max-age=0") || strings.Contains(control, "no-cache")
+// due finds the fault that happens to a request, and counts it.
+func (h *Handler) due(r *http.Request) func(*answer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, f := range h.faults {
-		if !matches(f.pattern, r.URL.Path) || f.cachedOnly && fresh ||
-			f.rangesOnly && r.Header.Get("Range") == "" || f.times > 0 && f.left == 0 {
+	for i := range h.faults {
+		f := h.faults[i]
+		if !matches(f.pattern, r.URL.Path) || f.spares != nil && f.spares(r) {
 			continue
 		}
-		f.left--
-		return f.Fault, true
+		if h.faults[i].times--; f.times == 1 {
+			h.faults = slices.Delete(h.faults, i, i+1)
+		}
+		return f.apply
 	}
-	return Fault{}, false
+	return nil
 }
 
 // matches says whether a path fits a pattern as Handler.Fault has them.
@@ -140,44 +157,92 @@ func matches(pattern, name string) bool {
 	return ok
 }
 
+// An answer is what a handler is about to send. What is sent is logged before, so
+// that a client which has it finds it in the log.
+type answer struct {
+	http.ResponseWriter
+	handler *Handler
+	request *http.Request // a copy, which a fault may edit
+	logged  *Request
+	path    string
+	file    *content
+	status  int   // if not 0, instead of the file
+	stopAt  int64 // bytes of body before the answer stops, -1 for never
+	stall   bool  // and then waits, and does not end the connection
+	// edit, if it is set, changes the body after its header was made.
+	edit func(body []byte) []byte
+}
+
 // send writes an answer.
-func (w *recorder) send(r *http.Request, a answer) {
-	if w.stopAt, w.stall = a.stopAt, a.stall; w.stall && w.stopAt == 0 {
-		w.wait()
+func (a *answer) send() {
+	if a.stall && a.stopAt == 0 {
+		a.wait()
 	}
 	if a.status == 0 && a.file == nil {
 		a.status = http.StatusNotFound
 	}
 	if a.status != 0 {
-		w.refuse(a.status, a.header)
+		http.Error(a, fmt.Sprint(a.status, " ", http.StatusText(a.status)), a.status)
 		return
 	}
-	a.header.Set("ETag", `"`+hex.EncodeToString(a.file.md5[:])+`"`)
+	header := a.Header()
+	header.Set("ETag", `"`+hex.EncodeToString(a.file.md5[:])+`"`)
 	types := map[string]string{".json": "application/json", ".tar": "application/x-tar", ".gz": "application/x-gzip"}
-	a.header.Set("Content-Type", types[path.Ext(a.path)])
-	a.header.Set("Cache-Control", "public, no-transform, max-age=60")
+	header.Set("Content-Type", types[path.Ext(a.path)])
+	header.Set("Cache-Control", "public, no-transform, max-age=60")
 	if strings.HasPrefix(a.path, "package/") {
-		a.header.Set("Cache-Control", "public, no-transform, max-age=2592000")
+		header.Set("Cache-Control", "public, no-transform, max-age=2592000")
 	}
 	if a.edit == nil {
-		http.ServeContent(w, r, "", time.Time{}, a.file.reader())
+		http.ServeContent(a, a.request, "", time.Time{}, a.file.reader())
 		return
 	}
 	right := httptest.NewRecorder()
-	maps.Copy(right.Header(), a.header)
-	http.ServeContent(right, r, "", time.Time{}, a.file.reader())
-	maps.Copy(a.header, right.Header())
+	maps.Copy(right.Header(), header)
+	http.ServeContent(right, a.request, "", time.Time{}, a.file.reader())
+	maps.Copy(header, right.Header())
 	body := a.edit(right.Body.Bytes())
-	a.header.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(right.Code)
-	_, _ = w.Write(body) // the client sees what is lacking
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	a.WriteHeader(right.Code)
+	_, _ = a.Write(body) // the client sees what is lacking
 }
 
-// refuse writes a status with its name as text.
-func (w *recorder) refuse(status int, header http.Header) {
-	header.Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(status)
-	if w.request.Method != http.MethodHead && status != http.StatusNotModified {
-		fmt.Fprintln(w, status, http.StatusText(status))
+// WriteHeader implements http.ResponseWriter.
+func (a *answer) WriteHeader(status int) {
+	a.handler.mu.Lock()
+	a.logged.Status = status
+	a.handler.mu.Unlock()
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (a *answer) Write(p []byte) (int, error) {
+	a.handler.mu.Lock()
+	stops := a.stopAt >= 0 && a.logged.Bytes+int64(len(p)) > a.stopAt
+	if stops {
+		p = p[:a.stopAt-a.logged.Bytes]
 	}
+	a.logged.Bytes += int64(len(p))
+	a.handler.mu.Unlock()
+	n, err := a.ResponseWriter.Write(p)
+	if err != nil || !stops {
+		return n, err
+	}
+	// What was written must leave before the connection goes.
+	if err := http.NewResponseController(a.ResponseWriter).Flush(); err != nil {
+		return n, err
+	}
+	if a.stall {
+		a.wait()
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// wait keeps the answer back until the client or the handler gives up.
+func (a *answer) wait() {
+	select {
+	case <-a.request.Context().Done():
+	case <-a.handler.done:
+	}
+	panic(http.ErrAbortHandler)
 }

@@ -1,11 +1,34 @@
 package hackagetest
 
 import (
+	"archive/tar"
 	"bytes"
 	"fmt"
+	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
+
+// plainCabal is a .cabal file that cabal accepts.
+func plainCabal(r index.Release) []byte {
+	return fmt.Appendf(nil, "cabal-version: 2.0\nname: %s\nversion: %s\nsynopsis: A package for tests\n"+
+		"license: BSD3\nbuild-type: Simple\n\nlibrary\n  build-depends: base\n  default-language: Haskell2010\n",
+		r.Package, r.Version)
+}
+
+// Sdist returns a small valid tarball of a release that holds the given .cabal
+// file, the same bytes each time.
+func Sdist(r index.Release, cabal []byte) []byte {
+	file := func(path string, mode int64, kind byte, content string) entry {
+		// The time is that which cabal sdist gives to every file.
+		return newEntry(tar.Header{Name: r.String() + "/" + path, Mode: mode, Typeflag: kind, ModTime: time.Unix(1_000_000_000, 0)}, []byte(content))
+	}
+	return newTar(
+		file("", 0o755, tar.TypeDir, ""),
+		file(r.Package+".cabal", 0o644, tar.TypeReg, string(cabal)),
+		file("Setup.hs", 0o644, tar.TypeReg, "import Distribution.Simple\nmain = defaultMain\n"),
+	).compressed().bytes()
+}
 
 // Small returns a Hackage of eight packages that have in small what is odd in
 // the large: two releases of one package, a revision, a preferred-versions, a
