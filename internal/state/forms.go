@@ -33,7 +33,7 @@ func (f File) JSON() []byte {
 		Tool: f.Tool, Updated: formatTime(f.Updated),
 		State: map[string]string{}, Pending: []string{},
 	}
-	for _, l := range append(f.State.lines(), f.State.bucketLines()...) {
+	for _, l := range f.State.lines(append(f.State.fields(), f.State.bucketFields()...)...) {
 		if l.key == keyPending {
 			form.Pending = append(form.Pending, l.value)
 			continue
@@ -63,26 +63,23 @@ func ParseFile(raw []byte) (File, error) {
 	for _, value := range form.Pending {
 		in = append(in, line{keyPending, value})
 	}
-	s, err := fromLines(in)
+	f := File{Tool: form.Tool}
+	err := f.State.parseLines(in, append(f.State.fields(), f.State.bucketFields()...)...)
 	if err != nil {
 		return File{}, err
 	}
-	s.Kind, s.Branch, s.Alarms = "", "", nil // a bucket has none, whatever it says
-	updated, err := parseTime("updated", form.Updated)
-	return File{State: s, Tool: form.Tool, Updated: updated}, err
+	f.Updated, err = parseTime("updated", form.Updated)
+	return f, err
 }
-
-// keyTool names the program in a tag's message.
-const keyTool = "Tool"
 
 // Message returns a tag's message: the subject, a blank line, and the state.
 func (s State) Message(subject, tool string) string {
 	var out strings.Builder
 	out.WriteString(subject + "\n\n")
-	for _, l := range append(s.tagLines(), s.lines()...) {
+	for _, l := range s.lines(append(s.tagFields(), s.fields()...)...) {
 		out.WriteString(l.key + ": " + oneLine(l.value) + "\n")
 	}
-	out.WriteString(keyTool + ": " + oneLine(tool) + "\n")
+	out.WriteString("Tool: " + oneLine(tool) + "\n")
 	return out.String()
 }
 
@@ -94,10 +91,10 @@ func HasState(message string) bool {
 
 // ParseMessage reads the state out of a tag's message. A tag of the older
 // tools has none: that is ErrForm.
-func ParseMessage(message string) (State, error) {
+func ParseMessage(message string) (s State, err error) {
 	_, body, ok := strings.Cut(message, "\n\n")
 	if !ok {
-		return State{}, fmt.Errorf("read tag message: it has only a subject: %w", ErrForm)
+		return s, fmt.Errorf("read tag message: it has only a subject: %w", ErrForm)
 	}
 	var in []line
 	for text := range strings.Lines(body) {
@@ -108,19 +105,11 @@ func ParseMessage(message string) (State, error) {
 		in = append(in, line{key, value})
 	}
 	if !slices.ContainsFunc(in, func(l line) bool { return l.key == keyLength }) {
-		return State{}, fmt.Errorf("read tag message: it names no position: %w", ErrForm)
+		return s, fmt.Errorf("read tag message: it names no position: %w", ErrForm)
 	}
-	s, err := fromLines(in)
-	s.Held, s.Legacy, s.Nonce, s.Notified, s.Pointers, s.Told = Held{}, time.Time{}, "", "", nil, Told{} // a tag has none, whatever it says
+	err = s.parseLines(in, append(s.tagFields(), s.fields()...)...)
 	return s, err
 }
 
 // oneLine keeps a value from opening a line of its own.
-func oneLine(value string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\r' {
-			return ' '
-		}
-		return r
-	}, value)
-}
+func oneLine(value string) string { return strings.NewReplacer("\n", " ", "\r", " ").Replace(value) }

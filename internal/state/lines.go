@@ -20,61 +20,100 @@ import (
 // other key stands at most once.
 type line struct{ key, value string }
 
-// The keys, in the order in which they are written.
+// The keys that are named more than once.
 const (
-	// A repository's alone.
-	keyKind   = "Repository"
-	keyBranch = "Branch"
-	keyAlarm  = "Alarm"
-
-	keyLength    = "Index-Length"
-	keyTime      = "Index-Time"
-	keyMidstate  = "Index-Midstate"
-	keyRoot      = "Root-Version"
-	keyTimestamp = "Timestamp-Version"
-	keySnapshot  = "Snapshot-Version"
-	keyMirrors   = "Mirrors-Version"
-	keyIndex     = "Index-SHA256"
-	keyDigest    = "Timestamp-SHA256"
-	keyETag      = "Timestamp-ETag"
-	keyExpires   = "Timestamp-Expires"
-	keyRootEnd   = "Root-Expires"
-	keyMirrorEnd = "Mirrors-Expires"
-	keyPackages  = "Packages"
-	keyPending   = "Pending"
-
-	// A bucket's alone.
-	keyHeldTar = "Held-Tar"
-	keyHeldGz  = "Held-Gz"
-	keyLegacy  = "Legacy-Time"
-	keyPoints  = "Pointers"
-	keyNonce   = "Nonce"
-	keyNotify  = "Notified"
-	keyTold    = "Told"
+	keyLength   = "Index-Length"
+	keyTime     = "Index-Time"
+	keyMidstate = "Index-Midstate"
+	keyPending  = "Pending"
 )
 
-// lines returns the written form of s. Empty values have no line.
-func (s State) lines() []line {
-	out := []line{
-		{keyLength, strconv.FormatInt(s.Position.Length, 10)},
-		{keyTime, formatTime(s.Position.Time)},
-		{keyMidstate, s.Position.MidstateHex()},
-		{keyRoot, strconv.FormatInt(s.Seen.Root, 10)},
-		{keyTimestamp, strconv.FormatInt(s.Seen.Timestamp, 10)},
-		{keySnapshot, strconv.FormatInt(s.Seen.Snapshot, 10)},
-		{keyMirrors, strconv.FormatInt(s.Seen.Mirrors, 10)},
+// A field is what stands in a line of its own: how it is written, and read.
+type field struct {
+	key    string
+	format func() string
+	parse  func(text string) error
+}
+
+// fieldOf returns the field of a value. The zero value is the text "".
+func fieldOf[T any](key string, value *T, format func(T) string, parse func(string) (T, error)) field {
+	return field{key, func() string { return format(*value) }, func(text string) (err error) {
+		*value, err = parse(text)
+		return err
+	}}
+}
+
+func textField[T ~string](key string, value *T) field {
+	return fieldOf(key, value, func(t T) string { return string(t) }, func(text string) (T, error) { return T(text), nil })
+}
+
+func timeField(key string, value *time.Time) field {
+	return fieldOf(key, value, formatTime, func(text string) (time.Time, error) { return parseTime(key, text) })
+}
+
+// numberField is the field of a number that must be there, also if it is 0.
+func numberField(key string, value *int64) field {
+	return fieldOf(key, value, func(n int64) string { return strconv.FormatInt(n, 10) }, func(text string) (int64, error) {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 0 {
+			return 0, fmt.Errorf("read state line %q with value %.40q: %w", key, text, ErrForm)
+		}
+		return n, nil
+	})
+}
+
+// fields returns what each destination has, in the order in which it is written.
+func (s *State) fields() []field {
+	return []field{
+		numberField(keyLength, &s.Position.Length),
+		timeField(keyTime, &s.Position.Time),
+		{keyMidstate, s.Position.MidstateHex, func(text string) (err error) {
+			s.Position, err = index.NewPosition(s.Position.Length, s.Position.Time, text)
+			return err
+		}},
+		numberField("Root-Version", &s.Seen.Root),
+		numberField("Timestamp-Version", &s.Seen.Timestamp),
+		numberField("Snapshot-Version", &s.Seen.Snapshot),
+		numberField("Mirrors-Version", &s.Seen.Mirrors),
+		textField("Index-SHA256", &s.Seen.Index),
+		textField("Timestamp-SHA256", &s.Seen.Digest),
+		textField("Timestamp-ETag", &s.Seen.ETag),
+		timeField("Timestamp-Expires", &s.Seen.Expires),
+		timeField("Root-Expires", &s.Seen.RootExpires),
+		timeField("Mirrors-Expires", &s.Seen.MirrorsExpires),
+		textField("Packages", &s.Packages),
 	}
-	for _, l := range []line{
-		{keyIndex, s.Seen.Index},
-		{keyDigest, s.Seen.Digest},
-		{keyETag, s.Seen.ETag},
-		{keyExpires, formatTime(s.Seen.Expires)},
-		{keyRootEnd, formatTime(s.Seen.RootExpires)},
-		{keyMirrorEnd, formatTime(s.Seen.MirrorsExpires)},
-		{keyPackages, s.Packages},
-	} {
-		if l.value != "" {
-			out = append(out, l)
+}
+
+// tagFields returns what only a repository has.
+func (s *State) tagFields() []field {
+	return []field{
+		textField("Repository", &s.Kind),
+		textField("Branch", &s.Branch),
+		fieldOf("Alarm", &s.Alarms, formatAlarms, parseAlarms),
+	}
+}
+
+// bucketFields returns what only a bucket has.
+func (s *State) bucketFields() []field {
+	return []field{
+		fieldOf("Held-Tar", &s.Held.Tar, formatBeginning, parseBeginning),
+		fieldOf("Held-Gz", &s.Held.Gz, formatBeginning, parseBeginning),
+		timeField("Legacy-Time", &s.Legacy),
+		fieldOf("Pointers", &s.Pointers, formatPointers, parsePointers),
+		textField("Nonce", &s.Nonce),
+		textField("Notified", &s.Notified),
+		fieldOf("Told", &s.Told, formatTold, parseTold),
+	}
+}
+
+// lines returns the written form of fields, and of the ledger behind them. Only the
+// position stands there also when it is empty.
+func (s *State) lines(fields ...field) []line {
+	var out []line
+	for _, f := range fields {
+		if value := f.format(); value != "" || f.key == keyTime || f.key == keyMidstate {
+			out = append(out, line{f.key, value})
 		}
 	}
 	for _, r := range s.Ledger.Sorted() {
@@ -83,108 +122,34 @@ func (s State) lines() []line {
 	return out
 }
 
-// tagLines returns the written form of what only a repository has.
-func (s State) tagLines() []line {
-	var out []line
-	for _, l := range []line{
-		{keyKind, string(s.Kind)},
-		{keyBranch, s.Branch},
-		{keyAlarm, formatAlarms(s.Alarms)},
-	} {
-		if l.value != "" {
-			out = append(out, l)
-		}
-	}
-	return out
-}
-
-// bucketLines returns the written form of what only a bucket has.
-func (s State) bucketLines() []line {
-	var out []line
-	for _, l := range []line{
-		{keyHeldTar, formatBeginning(s.Held.Tar)},
-		{keyHeldGz, formatBeginning(s.Held.Gz)},
-		{keyLegacy, formatTime(s.Legacy)},
-		{keyPoints, formatPointers(s.Pointers)},
-		{keyNonce, s.Nonce},
-		{keyNotify, s.Notified},
-		{keyTold, formatTold(s.Told)},
-	} {
-		if l.value != "" {
-			out = append(out, l)
-		}
-	}
-	return out
-}
-
-// fromLines reads what lines wrote. Unknown keys are skipped, so that an
-// older program can read what a newer one added.
-func fromLines(in []line) (State, error) {
-	first := map[string]string{}
-	s := State{Ledger: Ledger{}}
+// parseLines reads what lines wrote into s and its fields. Unknown keys are skipped, so
+// that an older program can read what a newer one added.
+func (s *State) parseLines(in []line, fields ...field) error {
+	values := map[string]string{}
+	s.Ledger = Ledger{}
 	for _, l := range in {
 		if l.key == keyPending {
 			r, p, err := parsePending(l.value)
 			if err != nil {
-				return State{}, err
+				return err
 			}
 			if _, twice := s.Ledger[r]; twice {
-				return State{}, fmt.Errorf("read ledger line %.200q: its release appears twice: %w", l.value, ErrForm)
+				return fmt.Errorf("read ledger line %.200q: its release appears twice: %w", l.value, ErrForm)
 			}
 			s.Ledger[r] = p
 			continue
 		}
-		if _, twice := first[l.key]; twice {
-			return State{}, fmt.Errorf("read state line %q: it appears twice: %w", l.key, ErrForm)
+		if _, twice := values[l.key]; twice {
+			return fmt.Errorf("read state line %q: it appears twice: %w", l.key, ErrForm)
 		}
-		first[l.key] = l.value
+		values[l.key] = l.value
 	}
-	return s, s.fill(first)
-}
-
-// fill reads the lines that stand at most once.
-func (s *State) fill(values map[string]string) error {
-	var length int64
-	for key, to := range map[string]*int64{
-		keyLength: &length, keyRoot: &s.Seen.Root, keyTimestamp: &s.Seen.Timestamp,
-		keySnapshot: &s.Seen.Snapshot, keyMirrors: &s.Seen.Mirrors,
-	} {
-		n, err := strconv.ParseInt(values[key], 10, 64)
-		if err != nil || n < 0 {
-			return fmt.Errorf("read state line %q with value %.40q: %w", key, values[key], ErrForm)
-		}
-		*to = n
-	}
-	var last time.Time
-	for key, to := range map[string]*time.Time{
-		keyTime: &last, keyExpires: &s.Seen.Expires, keyRootEnd: &s.Seen.RootExpires, keyMirrorEnd: &s.Seen.MirrorsExpires,
-	} {
-		t, err := parseTime(key, values[key])
-		if err != nil {
+	for _, f := range fields {
+		if err := f.parse(values[f.key]); err != nil {
 			return err
 		}
-		*to = t
 	}
-	var err error
-	s.Seen.Index, s.Seen.Digest, s.Seen.ETag = values[keyIndex], values[keyDigest], values[keyETag]
-	s.Packages = values[keyPackages]
-	s.Kind, s.Branch = Kind(values[keyKind]), values[keyBranch]
-	if s.Alarms, err = parseAlarms(values[keyAlarm]); err != nil {
-		return err
-	}
-	if s.Held.Tar, err = parseBeginning(values[keyHeldTar]); err != nil {
-		return err
-	}
-	if s.Held.Gz, err = parseBeginning(values[keyHeldGz]); err != nil {
-		return err
-	}
-	if s.Legacy, err = parseTime(keyLegacy, values[keyLegacy]); err != nil {
-		return err
-	}
-	s.Pointers, s.Nonce, s.Notified = parsePointers(values[keyPoints]), values[keyNonce], values[keyNotify]
-	s.Told = parseTold(values[keyTold])
-	s.Position, err = index.NewPosition(length, last, values[keyMidstate])
-	return err
+	return nil
 }
 
 // formatAlarms writes COMMIT SINCE, and the same of each further one behind it:
@@ -207,7 +172,7 @@ func parseAlarms(text string) (alarms []Alarm, err error) {
 			return nil, fmt.Errorf("read alarm %.100q: no commit and time: %w", text, ErrForm)
 		}
 		a := Alarm{Commit: pair[0]}
-		if a.Since, err = parseTime(keyAlarm, pair[1]); err != nil {
+		if a.Since, err = parseTime("Alarm", pair[1]); err != nil {
 			return nil, err
 		}
 		alarms = append(alarms, a)
@@ -226,8 +191,7 @@ func formatPointers(pointers map[string]string) string {
 
 // parsePointers reads what formatPointers wrote. What is not of that form is left
 // out: a version that is not known is found out.
-func parsePointers(text string) map[string]string {
-	var pointers map[string]string
+func parsePointers(text string) (pointers map[string]string, _ error) {
 	for _, field := range strings.Fields(text) {
 		key, etag, _ := strings.Cut(field, "=")
 		key, err := url.PathUnescape(key)
@@ -240,7 +204,7 @@ func parsePointers(text string) map[string]string {
 		}
 		pointers[key] = etag
 	}
-	return pointers
+	return pointers, nil
 }
 
 // formatTold writes TIME HEALTH LENGTH MIDSTATE, and the zero Told as nothing.
@@ -253,19 +217,19 @@ func formatTold(t Told) string {
 
 // parseTold reads what formatTold wrote. Of any other text nothing was told: then
 // it is told anew.
-func parseTold(text string) Told {
+func parseTold(text string) (Told, error) {
 	fields := strings.Fields(text)
 	if len(fields) != 4 {
-		return Told{}
+		return Told{}, nil
 	}
 	when, err := time.Parse(time.RFC3339, fields[0])
 	length, err2 := parseSize(fields[2])
 	at, err3 := index.NewPosition(length, time.Time{}, fields[3])
 	health := strings.TrimPrefix(fields[1], "-")
 	if err != nil || err2 != nil || err3 != nil || strings.Trim(health, "abcdefghijklmnopqrstuvwxyz") != "" {
-		return Told{}
+		return Told{}, nil
 	}
-	return Told{When: when.UTC(), Health: health, At: at}
+	return Told{When: when.UTC(), Health: health, At: at}, nil
 }
 
 // formatBeginning writes LENGTH:MIDSTATE:CRC64, without the last if it is not
