@@ -15,8 +15,7 @@
 //     writers; where a server has no conditions, a look before each put stands in,
 //     which a person is told.
 //   - What a store says of an object in place proves nothing, for who can write
-//     there can make it up. So nothing of that leaves a store but a size and an
-//     ETag; who must know the content reads it.
+//     there can make it up. Who must know the content reads it.
 //
 // The suite in buckettest.Test is this contract as tests; every store passes it.
 package bucket
@@ -86,16 +85,13 @@ type Info struct {
 	// ETag names this version of the object, for IfMatch. It is opaque and
 	// never empty.
 	ETag string
-	// Kept says, after a Put, that the object was in place before, as far as that is
-	// known, and nothing was written.
-	Kept bool
-}
-
-// A Sayer is what Get returns as content where the store tells the SHA-256 that
-// whoever put the object said it has; zero is none. It proves nothing: other bytes
-// are an object that was damaged or changed since.
-type Sayer interface {
-	Said() [sha256.Size]byte
+	// Declared is the SHA-256 that whoever put the object said it has, where the
+	// store keeps that; zero is none. Other bytes are an object that was damaged or
+	// changed since.
+	Declared [sha256.Size]byte
+	// Existed says, after a Put, that the object was in place before, as far as that
+	// is known, and nothing was written.
+	Existed bool
 }
 
 // Errors that callers branch on.

@@ -23,9 +23,9 @@ type Object struct {
 	// there on, and that those before are taken from the object in place. Size
 	// and SHA256 are of the whole.
 	Base Base
-	// Doubted says that other bytes were found under the key before, so that
+	// CompareBytes says that other bytes were found under the key before, so that
 	// nothing but the bytes in place tells whether they are these now.
-	Doubted bool
+	CompareBytes bool
 	// ContentType and CacheControl are the headers that a store which answers
 	// HTTP itself gives with the object; a folder drops them. Empty is none.
 	ContentType, CacheControl string

@@ -13,23 +13,17 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
-// A telling store says of its state which digest the bytes had that were put.
-type telling struct {
+// A declaringStore keeps of its state which digest the bytes had that were put.
+type declaringStore struct {
 	bucket.Bucket
 	put []byte
 }
 
-func (s telling) Get(ctx context.Context, key string) (io.ReadCloser, bucket.Info, error) {
+func (s declaringStore) Get(ctx context.Context, key string) (io.ReadCloser, bucket.Info, error) {
 	body, info, err := s.Bucket.Get(ctx, key)
-	return sayer{body, sha256.Sum256(s.put)}, info, err
+	info.Declared = sha256.Sum256(s.put)
+	return body, info, err
 }
-
-type sayer struct {
-	io.ReadCloser
-	sum [sha256.Size]byte
-}
-
-func (s sayer) Said() [sha256.Size]byte { return s.sum }
 
 // A state in which a bit was flipped is not one, although it can be read.
 func TestStateOfOtherBytesThanWerePutIsNotRead(t *testing.T) {
@@ -37,7 +31,7 @@ func TestStateOfOtherBytesThanWerePutIsNotRead(t *testing.T) {
 	r := newRig(t, hackagetest.Small())
 	r.mustRun()
 	whole := r.store.Contents()[StateKey]
-	b := New(telling{r.store, whole}, "test", noon)
+	b := New(declaringStore{r.store, whole}, "test", noon)
 	if _, err := b.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}

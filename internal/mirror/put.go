@@ -57,9 +57,7 @@ func (b *Bucket) read(ctx context.Context, key string, limit int64) (there readF
 	if err = errors.Join(err, body.Close()); err != nil {
 		return readFile{}, false, fmt.Errorf("read %q: %w: %w", key, errContent, err)
 	}
-	if s, ok := body.(bucket.Sayer); ok && s.Said() != [sha256.Size]byte{} {
-		damaged = s.Said() != sha256.Sum256(content)
-	}
+	damaged = info.Declared != [sha256.Size]byte{} && info.Declared != sha256.Sum256(content)
 	return readFile{content, info.ETag}, damaged, nil
 }
 
@@ -90,7 +88,7 @@ func (b *Bucket) putPointer(ctx context.Context, key string, o bucket.Object, et
 	for try := 1; ; try++ {
 		info, err := b.store.Put(ctx, key, o, bucket.IfMatch(etag))
 		if err == nil {
-			if !info.Kept {
+			if !info.Existed {
 				b.count(0, 0, o.Size-o.Base.Length)
 			}
 			return info.ETag, nil
@@ -134,8 +132,8 @@ func (b *Bucket) replace(ctx context.Context, key string, o bucket.Object) error
 // bucket held the object already: then it does not count as put.
 func (b *Bucket) put(ctx context.Context, key string, o bucket.Object, c bucket.Condition) (kept bool, err error) {
 	info, err := b.store.Put(ctx, key, o, c)
-	if err == nil && !info.Kept {
+	if err == nil && !info.Existed {
 		b.count(0, 0, o.Size)
 	}
-	return info.Kept, err
+	return info.Existed, err
 }

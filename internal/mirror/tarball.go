@@ -24,7 +24,7 @@ func (b *Bucket) putTarball(ctx context.Context, want state.Want, d *download) e
 	}
 	key := want.Release.TarballKey()
 	tarball := bucket.Object{
-		Doubted: pending.Reason == state.Mismatch,
+		CompareBytes: pending.Reason == state.Mismatch,
 		Body:    d.spool.reader(), Size: d.digests.Size, SHA256: d.digests.SHA256,
 		ContentType: typeGzip, CacheControl: forEver,
 	}

@@ -28,8 +28,8 @@ func testAlways(t *testing.T, b bucket.Bucket) {
 func testIfAbsent(t *testing.T, b bucket.Bucket) {
 	made := put(t, b, "k", "one", bucket.IfAbsent())
 	want := made
-	want.Kept = true
-	if found := put(t, b, "k", "one", bucket.IfAbsent()); made.Kept || found != want {
+	want.Existed = true
+	if found := put(t, b, "k", "one", bucket.IfAbsent()); made.Existed || found != want {
 		t.Errorf("the put that made the object says %+v, the one that found it %+v", made, found)
 	}
 	for _, other := range []string{"two", "longer"} {
@@ -56,7 +56,7 @@ func unmet(t *testing.T, err, kind error, have bucket.Info, exists bool) {
 	if !errors.Is(err, kind) || !errors.As(err, &u) {
 		t.Fatalf("put: %v, want %v", err, kind)
 	}
-	if u.Exists != exists || u.Have != have {
+	if u.Exists != exists || undeclared(u.Have) != have {
 		t.Errorf("the error tells of %+v (%t), want %+v (%t): %v", u.Have, u.Exists, have, exists, err)
 	}
 }
@@ -87,7 +87,7 @@ func testIfMatch(t *testing.T, b bucket.Bucket) {
 
 	// What is there already was put by an earlier try, whose answer was lost.
 	kept := four
-	kept.Kept = true
+	kept.Existed = true
 	for _, etag := range []string{three.ETag, ""} {
 		if again := put(t, b, "k", "four", bucket.IfMatch(etag)); again != kept {
 			t.Errorf("put what is there says %+v, want %+v", again, kept)

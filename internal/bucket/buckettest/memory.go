@@ -195,7 +195,7 @@ func (m *Memory) put(ctx context.Context, key string, o bucket.Object, c bucket.
 	}
 	if !write {
 		kept := have.info
-		kept.Kept = true
+		kept.Existed = true
 		return kept, nil
 	}
 	if exists && m.rules.Immutable != nil && m.rules.Immutable(key) {

@@ -48,7 +48,7 @@ func (f *Bucket) put(ctx context.Context, name string, o bucket.Object, c bucket
 	if err != nil {
 		return bucket.Info{}, err
 	}
-	have.Kept = true
+	have.Existed = true
 	if !write {
 		f.unflushed.add(name)
 		return have, o.Copy(ctx, io.Discard)
@@ -161,7 +161,7 @@ func (f *Bucket) publish(ctx context.Context, root *os.Root, temp, name string, 
 	if c != bucket.Always() {
 		have, write, err := f.decide(ctx, name, o, c)
 		if err != nil || !write {
-			have.Kept = true
+			have.Existed = true
 			return have, err
 		}
 	}

@@ -220,7 +220,7 @@ func TestMetadataProvesNothing(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 		doubted := bucket.NewObject(genuine)
-		doubted.Doubted = true
+		doubted.CompareBytes = true
 		if _, err := b.Put(t.Context(), "package/a-1.tar.gz", doubted, bucket.IfAbsent()); (err == nil) != bytes.Equal(c.evil, genuine) {
 			t.Errorf("%s, doubted: %v", name, err)
 		}

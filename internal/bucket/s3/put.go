@@ -90,7 +90,7 @@ func (b *Bucket) write(ctx context.Context, name string, o bucket.Object, c buck
 			}
 			// Else an earlier try may have put it.
 			status, _, _ := answer(err)
-			info.Kept = try == 1 && status == http.StatusPreconditionFailed
+			info.Existed = try == 1 && status == http.StatusPreconditionFailed
 			return info, lookErr
 		}
 		if verdict == failed || try == maxTries {
@@ -144,10 +144,10 @@ func (b *Bucket) decide(ctx context.Context, name string, o bucket.Object, c buc
 	}
 	write, err = c.Decide(have.is(o), have.Info, have.exists)
 	if errors.Is(err, bucket.ErrDiffers) && have.known {
-		err = bucket.Differs(have.Info, have.sum, o)
+		err = bucket.Differs(have.Info, have.Declared, o)
 	}
 	if err == nil && !write {
-		have.Kept = true
+		have.Existed = true
 		err = o.Copy(ctx, io.Discard) // a body that lies is not what is there
 	}
 	return have.Info, write, err
@@ -233,7 +233,7 @@ func infoOf(o bucket.Object, etag *string) (bucket.Info, error) {
 	if aws.ToString(etag) == "" {
 		return bucket.Info{}, errUnclear
 	}
-	return bucket.Info{Size: o.Size, ETag: *etag}, nil
+	return bucket.Info{Size: o.Size, ETag: *etag, Declared: o.SHA256}, nil
 }
 
 // putAction is the permission that a put takes.

@@ -132,18 +132,8 @@ func (b *Bucket) Get(ctx context.Context, key string) (io.ReadCloser, bucket.Inf
 	if err != nil {
 		return nil, bucket.Info{}, fmt.Errorf("get %q: %w", key, err)
 	}
-	have := foundBy(out)
-	return saidReader{out.Body, have.sum}, have.Info, nil
+	return out.Body, foundBy(out).Info, nil
 }
-
-// A saidReader is a Sayer.
-type saidReader struct {
-	io.ReadCloser
-	sum [sha256.Size]byte
-}
-
-// Said implements Sayer.
-func (r saidReader) Said() [sha256.Size]byte { return r.sum }
 
 // get gets the object, or the bytes of it that a range names. What a server has
 // for the object's checksum is not asked for: the SDK would fail the read of an
@@ -160,17 +150,16 @@ func (b *Bucket) get(ctx context.Context, name, bytes string) (*s3.GetObjectOutp
 	return out, nil
 }
 
-// A found is what a look found in place.
+// A found is what a look found in place. If the digest is known, it is Declared, be
+// it what was said or what was read.
 type found struct {
 	bucket.Info
-	exists bool
-	known  bool // what follows is
-	sum    [sha256.Size]byte
+	exists, known bool
 }
 
 // is reports whether it has the size and the digest of an object.
 func (f found) is(o bucket.Object) bool {
-	return f.exists && f.known && f.Size == o.Size && f.sum == o.SHA256
+	return f.exists && f.known && f.Size == o.Size && f.Declared == o.SHA256
 }
 
 // head looks up an object. Its digest is what whoever put it said.
@@ -199,11 +188,11 @@ func foundBy(h *s3.GetObjectOutput) found {
 	}
 	for name, value := range h.Metadata {
 		if raw, err := hex.DecodeString(value); strings.EqualFold(name, metadataSHA256) && err == nil && len(raw) == sha256.Size {
-			f.sum, f.known = [sha256.Size]byte(raw), true
+			f.Declared, f.known = [sha256.Size]byte(raw), true
 		}
 	}
 	if f.ETag == "" {
-		f.ETag = fmt.Sprintf("%s%d-%d-%x", noETag, f.Size, aws.ToTime(h.LastModified).Unix(), f.sum)
+		f.ETag = fmt.Sprintf("%s%d-%d-%x", noETag, f.Size, aws.ToTime(h.LastModified).Unix(), f.Declared)
 	}
 	return f
 }
@@ -217,7 +206,7 @@ const metadataSHA256 = "sha256"
 // inspect compares what is in place with an object, by its bytes where they matter
 // or are soon read.
 func (b *Bucket) inspect(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (found, error) {
-	if !b.full && !o.Doubted && (c == bucket.IfAbsent() || o.Size > soonRead) {
+	if !b.full && !o.CompareBytes && (c == bucket.IfAbsent() || o.Size > soonRead) {
 		have, err := b.head(ctx, name)
 		if err != nil || !have.exists || have.known || have.Size != o.Size && have.Size >= 0 {
 			return have, err
@@ -235,7 +224,7 @@ func (b *Bucket) inspect(ctx context.Context, name string, o bucket.Object, c bu
 	if have.known = have.Size < 0 || have.Size == o.Size; !have.known {
 		return have, nil // another size is other content
 	}
-	have.Size, have.sum, err = bucket.Digest(ctx, io.LimitReader(out.Body, o.Size+1))
+	have.Size, have.Declared, err = bucket.Digest(ctx, io.LimitReader(out.Body, o.Size+1))
 	return have, b.explain(ctx, actionGet, err)
 }
 

@@ -265,7 +265,7 @@ func TestAnswerIsLost(t *testing.T) {
 	} {
 		lose.Store(1)
 		info := put(t, b, key, "two", c)
-		info.Kept = false // the answer that would have said so was lost
+		info.Existed = false // the answer that would have said so was lost
 		if head, err := b.Head(t.Context(), key); err != nil || head != info {
 			t.Errorf("%s (%s): put says %+v, head %+v (%v)", key, c, info, head, err)
 		}
