@@ -9,14 +9,13 @@ import (
 	"slices"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
-	"github.com/hackage-mirror/hackage-mirror/internal/midstate"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
 // The parts of a file that are looked at, in bytes: what it begins with, and of the
 // index also the end, in which the longest entry on Hackage has room.
 const (
-	headSize = tarBlock
+	headSize = 512 // a block of a tar file
 	endSize  = 512 << 10
 )
 
@@ -64,30 +63,27 @@ func (u *Upstream) lookAtIndex(ctx context.Context, m *Metadata, s *Served) erro
 	if !signed || info.Length <= index.Closing {
 		return nil
 	}
-	if err := u.lookAt(ctx, indexTarFile, info.Length, func(head []byte) bool { return firstHeader(head) == 0 }); err != nil {
+	if err := u.lookAt(ctx, indexTarFile, info.Length, func(head []byte) bool { return index.FirstHeader(head) == 0 }); err != nil {
 		return err
 	}
-	at := max(0, info.Length-endSize) / tarBlock * tarBlock
-	end, err := u.part(ctx, request{key: indexTarFile, offset: at, limit: info.Length - at, total: info.Length})
+	end, log, err := u.tail(ctx, info, endSize)
 	switch {
 	case errors.Is(err, errPart):
 		return nil
 	case err != nil:
 		return err
 	}
-	if err := s.read(end, at, info.Length); err != nil {
+	if err := s.read(end, log, info.Length); err != nil {
 		return fmt.Errorf("fetch %s: its end is not that of an index (%w), %w", u.src.name(indexTarFile), err, ErrForm)
 	}
 	return nil
 }
 
-// read reads the end of an index, which begins at a block.
-func (s *Served) read(end []byte, at, length int64) error {
-	start := firstHeader(end)
-	if start == len(end) && bytes.Equal(end[len(end)-index.Closing:], make([]byte, index.Closing)) {
+// read reads the end of an index, and the log in it.
+func (s *Served) read(end []byte, log *index.Log, length int64) error {
+	if log.End().Length == length && bytes.Equal(end[len(end)-index.Closing:], make([]byte, index.Closing)) {
 		return nil // one entry is longer than that
 	}
-	log := index.NewLog(bytes.NewReader(end[start:]), index.Position{Prefix: midstate.Prefix{Length: at + int64(start)}})
 	for e, err := range log.Entries() {
 		if err != nil {
 			return err

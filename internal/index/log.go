@@ -62,6 +62,13 @@ func NewLog(r io.Reader, from Position, checkpoints ...int64) *Log {
 	return l
 }
 
+// LogWithin returns a log over a part of an index that begins at a block, from its first
+// header on. Nothing proves what comes of it.
+func LogWithin(part []byte, offset int64) *Log {
+	start := FirstHeader(part)
+	return NewLog(bytes.NewReader(part[start:]), Position{Prefix: midstate.Prefix{Length: offset + int64(start)}})
+}
+
 func newLog(r io.Reader, buffer int, from Position) *Log {
 	return &Log{
 		from: from, end: from.Length, last: from.Time, edge: from, boundaries: make(map[int64]Position),

@@ -21,8 +21,7 @@ func readPlain(block []byte, h *tar.Header) bool {
 		string(block[257:265]) != "ustar\x0000" || string(block[508:512]) == "tar\x00" {
 		return false
 	}
-	sum, ok := octal(block[148:156])
-	if !ok || sum != checksum(block) {
+	if !isHeader(block) {
 		return false
 	}
 	// Nothing is done with mode, owner and device, but bad ones are an error.
@@ -42,6 +41,23 @@ func readPlain(block []byte, h *tar.Header) bool {
 		h.Name = string(prefix) + "/" + h.Name
 	}
 	return true
+}
+
+// isHeader reports whether a block is a header of whatever form: its sum says so.
+func isHeader(block []byte) bool {
+	sum, ok := octal(block[148:156])
+	return ok && sum == checksum(block)
+}
+
+// FirstHeader returns where the first header begins in a part of an index that begins
+// at a block; the length if there is none.
+func FirstHeader(part []byte) int {
+	for at := 0; at+blockSize <= len(part); at += blockSize {
+		if isHeader(part[at : at+blockSize]) {
+			return at
+		}
+	}
+	return len(part)
 }
 
 // text returns a field up to its first NUL.
