@@ -1,11 +1,12 @@
 package probe
 
 import (
-	"bytes"
-	"encoding/json"
+	"cmp"
 	"math"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
@@ -101,13 +102,7 @@ const formVersion = 1
 const mostListed = 1000
 
 // JSON returns what was found, indented.
-func (r *Report) JSON() []byte {
-	var out bytes.Buffer
-	if err := json.Indent(&out, r.encode(mostListed), "", "  "); err != nil {
-		panic("probe: JSON of our own does not parse: " + err.Error())
-	}
-	return append(out.Bytes(), '\n')
-}
+func (r *Report) JSON() []byte { return report.Indented(r.encode(mostListed)) }
 
 // BoundedJSON is the same on one line of less than limit bytes, with lists cut as far
 // as that takes.
@@ -119,27 +114,21 @@ func (r *Report) BoundedJSON(limit int) []byte {
 	}
 }
 
-// encode writes so many entries of each list at most.
+// encode writes so many places, and so many lines of each ledger, at most.
 func (r *Report) encode(entries int) []byte {
+	b := &report.Bound{Entries: entries}
 	f := Form{
 		Version: formVersion, Health: r.health(), Sentence: shownTo(longestError, r.Sentence()), Asked: r.now.UTC().Truncate(time.Second),
-		StaleAfter: int64(r.c.StaleAfter / time.Second), Tool: r.c.Tool,
-		Upstream: r.upstreamForm(), Places: []placeForm{},
+		StaleAfter: int64(r.c.StaleAfter / time.Second), Tool: r.c.Tool, Upstream: r.upstreamForm(),
+		Places: report.List(b, r.destinations, func(d *destination) placeForm { return r.placeForm(d, b) }),
 	}
-	for i, d := range r.destinations {
-		if i >= entries {
-			f.Cut = true
-			break
-		}
-		place, cut := r.placeForm(d, entries)
-		f.Places, f.Cut = append(f.Places, place), f.Cut || cut
-	}
-	raw, err := json.Marshal(f)
-	if err != nil {
-		panic("probe: facts do not fit into JSON: " + err.Error())
-	}
-	// In a log the runner would take this for a command, wherever it stands.
-	return bytes.ReplaceAll(raw, []byte("##["), []byte(`#\u0023[`))
+	f.Cut = b.Cut
+	return report.Marshal(f)
+}
+
+// list converts a list that is not cut; it is never nil.
+func list[From, To any](from []From, convert func(From) To) []To {
+	return report.List(&report.Bound{Entries: len(from)}, from, convert)
 }
 
 func (r *Report) upstreamForm() upstreamForm {
@@ -148,24 +137,23 @@ func (r *Report) upstreamForm() upstreamForm {
 		f.Error = shownTo(longestError, r.upstream.err.Error())
 		return f
 	}
-	if info, signed := r.upstream.metadata.Snapshot.IndexTar(); signed {
-		f.Index = &info.Length
-	}
-	f.Files = r.fileForms(filesOf(r.upstream.metadata))
+	f.Index, f.Files = r.signedForms(r.upstream.metadata)
 	return f
 }
 
-func (r *Report) fileForms(files []signedFile) []fileForm {
-	forms := []fileForm{}
-	for _, file := range files {
+// signedForms are the length of the index that a set signs, and the files of the set.
+func (r *Report) signedForms(m *hackage.Metadata) (length *int64, files []fileForm) {
+	if info, signed := m.Snapshot.IndexTar(); signed {
+		length = &info.Length
+	}
+	return length, list(filesOf(m), func(file signedFile) fileForm {
 		f := fileForm{Of: file.of, Version: file.version, Expires: known(file.expires), State: file.state(r.now)}
 		if f.Expires != nil {
 			days := math.Round(file.expires.Sub(r.now).Hours()/24*10) / 10
 			f.Days = &days
 		}
-		forms = append(forms, f)
-	}
-	return forms
+		return f
+	})
 }
 
 // known returns a time in UTC, nil for none, and for one that JSON cannot write.
@@ -177,50 +165,30 @@ func known(t time.Time) *time.Time {
 	return &t
 }
 
-// placeForm also reports whether a list was cut.
-func (r *Report) placeForm(d *destination, entries int) (f placeForm, cut bool) {
-	f = placeForm{
-		Kind: d.kind, Address: shown(d.name), Stale: d.health() == stale, Problems: []string{}, Notes: []string{},
+func (r *Report) placeForm(d *destination, b *report.Bound) placeForm {
+	whole := func(text string) string { return shownTo(longestError, text) }
+	f := placeForm{
+		Kind: d.kind, Address: shown(d.name), Stale: d.health() == stale,
+		Problems: list(d.problems, func(p problem) string { return whole(p.text) }), Notes: list(d.notes, whole),
 		Lacks: d.lag.form(), State: known(d.newest()), Files: []fileForm{}, Ledger: []owedLine{},
 		Says: d.saysForm(), Tag: r.tagForm(d),
 	}
 	if d.err != nil {
-		f.Error = shownTo(longestError, d.err.Error())
-	}
-	for _, problem := range d.problems {
-		f.Problems = append(f.Problems, shownTo(longestError, problem.text))
-	}
-	for _, note := range d.notes {
-		f.Notes = append(f.Notes, shownTo(longestError, note))
+		f.Error = whole(d.err.Error())
 	}
 	if d.metadata != nil {
-		if info, signed := d.metadata.Snapshot.IndexTar(); signed {
-			f.Index = &info.Length
-		}
-		f.Files = r.fileForms(filesOf(d.metadata))
+		f.Index, f.Files = r.signedForms(d.metadata)
 	}
 	if !d.stated {
-		return f, false
+		return f
 	}
-	if f.Index == nil {
-		f.Index = &d.state.Position.Length
-	}
-	owed := len(d.state.Ledger)
+	ledger, accepted, owed := d.state.Ledger, d.accepted(), len(d.state.Ledger)
+	f.Index = cmp.Or(f.Index, &d.state.Position.Length)
 	f.Owed = &owed
-	f.Ledger = owedLines(d.state.Ledger, d.accepted(), entries)
-	return f, len(f.Ledger) < owed
-}
-
-// owedLines are the first lines of a ledger.
-func owedLines(ledger state.Ledger, accepted map[string]bool, most int) []owedLine {
-	lines := []owedLine{}
-	for _, release := range ledger.Sorted() {
-		if len(lines) == most {
-			break
-		}
-		lines = append(lines, owedLine{shown(release.String()), string(ledger[release].Reason), known(ledger[release].Since), accepted[release.String()]})
-	}
-	return lines
+	f.Ledger = report.List(b, ledger.Sorted(), func(release index.Release) owedLine {
+		return owedLine{shown(release.String()), string(ledger[release].Reason), known(ledger[release].Since), accepted[release.String()]}
+	})
+	return f
 }
 
 func (g lag) form() lagForm {
@@ -256,12 +224,9 @@ func (r *Report) tagForm(d *destination) *tagForm {
 	if s == nil {
 		return nil
 	}
-	f := &tagForm{
+	return &tagForm{
 		Name: r.c.Tag, Commit: s.Commit, Head: s.Head, Line: known(s.Time), Older: s.Older,
-		Signature: r.signature(s), Fingerprint: report.Line(s.Fingerprint), Alarms: []alarmForm{},
+		Signature: r.signature(s), Fingerprint: report.Line(s.Fingerprint),
+		Alarms: list(r.alarms(s), func(a state.Alarm) alarmForm { return alarmForm{a.Commit, known(a.Since)} }),
 	}
-	for _, alarm := range r.alarms(s) {
-		f.Alarms = append(f.Alarms, alarmForm{alarm.Commit, known(alarm.Since)})
-	}
-	return f
 }

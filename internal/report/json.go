@@ -93,12 +93,7 @@ type (
 // JSON returns what a run did for programs: all of it, indented, ending in a
 // newline. No line of it is a command for GitHub's runner.
 func (r *Run) JSON() []byte {
-	var out bytes.Buffer
-	if err := json.Indent(&out, r.encode(math.MaxInt, math.MaxInt), "", "  "); err != nil {
-		panic("report: JSON of our own does not parse: " + err.Error())
-	}
-	out.WriteByte('\n')
-	return out.Bytes()
+	return Indented(r.encode(math.MaxInt, math.MaxInt))
 }
 
 // boundedJSON is JSON on one line of less than limit bytes, with its lists and
@@ -114,12 +109,26 @@ func (r *Run) boundedJSON(limit int) []byte {
 // encode writes at most so many entries of each list, and so many bytes of each
 // text that comes from elsewhere.
 func (r *Run) encode(entries, text int) []byte {
-	raw, err := json.Marshal(r.form(entries, text))
+	return Marshal(r.form(entries, text))
+}
+
+// Marshal writes JSON of our own on one line, which is no command for GitHub's runner.
+func Marshal(form any) []byte {
+	raw, err := json.Marshal(form)
 	if err != nil {
 		panic("report: facts do not fit into JSON: " + err.Error())
 	}
 	// In a log the runner would take this for a command, wherever it stands.
 	return bytes.ReplaceAll(raw, []byte("##["), []byte(`#\u0023[`))
+}
+
+// Indented lays out what Marshal wrote for people, with a newline at its end.
+func Indented(raw []byte) []byte {
+	var out bytes.Buffer
+	if err := json.Indent(&out, raw, "", "  "); err != nil {
+		panic("report: JSON of our own does not parse: " + err.Error())
+	}
+	return append(out.Bytes(), '\n')
 }
 
 func (r *Run) form(entries, text int) runForm {
@@ -131,23 +140,23 @@ func (r *Run) form(entries, text int) runForm {
 		Releases: len(r.New), Revisions: r.Revisions, Bytes: r.Bytes,
 		Left: r.Left, Pending: r.Pending(), PassedOver: r.Skipped.Count,
 	}
-	l := lister{entries: entries}
-	f.Destinations = list(&l, r.Destinations, func(d Destination) destinationForm { return d.form(text) })
-	f.Phases = list(&l, r.Phases, func(p Phase) phaseForm { return phaseForm{p.Name, seconds(p.Begin), seconds(p.End)} })
-	f.Expiries = list(&l, r.Expiries, func(e Expiry) expiryForm { return expiryForm{e.Of, instant(e.When), e.Soon} })
-	f.Repaired = list(&l, slices.Concat(r.Repaired, r.Restored), func(s string) string { return short(s, text) })
-	f.Messages = list(&l, r.Messages, func(m Message) Message { return Message{m.Level, short(m.Text, text)} })
-	f.Ledger = list(&l, r.Ledger, func(o Record) recordForm {
+	b := &Bound{Entries: entries}
+	f.Destinations = List(b, r.Destinations, func(d Destination) destinationForm { return d.form(text) })
+	f.Phases = List(b, r.Phases, func(p Phase) phaseForm { return phaseForm{p.Name, seconds(p.Begin), seconds(p.End)} })
+	f.Expiries = List(b, r.Expiries, func(e Expiry) expiryForm { return expiryForm{e.Of, instant(e.When), e.Soon} })
+	f.Repaired = List(b, slices.Concat(r.Repaired, r.Restored), func(s string) string { return short(s, text) })
+	f.Messages = List(b, r.Messages, func(m Message) Message { return Message{m.Level, short(m.Text, text)} })
+	f.Ledger = List(b, r.Ledger, func(o Record) recordForm {
 		return recordForm{short(o.Release.String(), text), string(o.Reason), instant(o.Since), short(o.Why, text), short(o.Advice(), text), o.Accepted}
 	})
-	f.New = list(&l, r.New, func(n Release) releaseForm {
+	f.New = List(b, r.New, func(n Release) releaseForm {
 		return releaseForm{short(n.Release.String(), text), instant(n.Time), n.Size}
 	})
-	f.Deprecations = list(&l, r.Deprecations, func(d Deprecation) Deprecation {
-		return Deprecation{short(d.Package, text), list(&l, d.Instead, func(s string) string { return short(s, text) }), d.Ended}
+	f.Deprecations = List(b, r.Deprecations, func(d Deprecation) Deprecation {
+		return Deprecation{short(d.Package, text), List(b, d.Instead, func(s string) string { return short(s, text) }), d.Ended}
 	})
 	f.Holds = r.Holds
-	f.Cut = l.cut
+	f.Cut = b.Cut
 	return f
 }
 
@@ -160,22 +169,19 @@ func (d *Destination) form(text int) destinationForm {
 	}
 }
 
-// A lister cuts lists, and remembers whether it did.
-type lister struct {
-	entries int
-	cut     bool
+// A Bound cuts lists to so many entries, and remembers whether it did.
+type Bound struct {
+	Entries int
+	Cut     bool
 }
 
-// list converts the entries of a list that there is room for; it is never nil.
-func list[From, To any](l *lister, from []From, convert func(From) To) []To {
+// List converts the entries of a list that there is room for; it is never nil.
+func List[From, To any](b *Bound, from []From, convert func(From) To) []To {
 	to := []To{}
-	for i, entry := range from {
-		if i == l.entries {
-			l.cut = true
-			break
-		}
+	for _, entry := range from[:min(len(from), b.Entries)] {
 		to = append(to, convert(entry))
 	}
+	b.Cut = b.Cut || len(to) < len(from)
 	return to
 }
 
