@@ -43,15 +43,20 @@ func (d *Repository) Load(ctx context.Context) (state.State, error) {
 
 // reset forgets what an earlier Load found.
 func (d *Repository) reset() {
+	_ = d.prefetch.Wait() // it returns none
 	*d = Repository{o: d.o, full: d.full, state: state.State{Ledger: state.Ledger{}}}
 }
 
-// Prefetch fetches the folder that every update begins with. What goes wrong is for the
-// update to meet.
-func (d *Repository) Prefetch(ctx context.Context) {
-	if d.base.commit != "" && d.adopting == "" {
-		_, _ = d.o.Repo.ResolvePaths(ctx, d.base.commit, deprecatedPath) // which lies at the top
+// Prefetch starts to fetch the folder that every update begins with. What goes wrong is
+// for the update to meet, which waits for it; finish waits where none comes.
+func (d *Repository) Prefetch(ctx context.Context) (finish func() error) {
+	if commit := d.base.commit; commit != "" && d.adopting == "" {
+		d.prefetch.Go(func() error {
+			_, _ = d.o.Repo.ResolvePaths(ctx, commit, deprecatedPath) // which lies at the top
+			return nil
+		})
 	}
+	return d.prefetch.Wait
 }
 
 // fetchRefs fetches branch and tag. Mostly both are there, which one step shows; else
@@ -100,6 +105,7 @@ func (d *Repository) refetch(ctx context.Context) error {
 // Forget puts the repository back to the start of the index, keeping its tree
 // and history: what it holds is compared with the whole index.
 func (d *Repository) Forget(why string) {
+	_ = d.prefetch.Wait() // it returns none
 	d.state = state.State{Ledger: state.Ledger{}}
 	d.adopting, d.tree, d.compared = "", nil, nil
 	if d.base.commit != "" {

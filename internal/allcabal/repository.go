@@ -33,6 +33,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
@@ -112,6 +114,8 @@ type Repository struct {
 	due        string // why something is to be pushed although nothing is new
 	adopting   string // why the whole index is compared with the tree, or ""
 
+	prefetch errgroup.Group // uses Repo, which is for one at a time
+
 	// What Wants and Update found in the base.
 	tree       *tree
 	compared   *index.Delta           // whose records were compared
@@ -149,7 +153,10 @@ func (d *Repository) Adopting() string { return d.adopting }
 func (d *Repository) Due() string { return d.due }
 
 // MayPush asks the remote whether it would take a push, without one.
-func (d *Repository) MayPush(ctx context.Context) error { return d.o.Repo.MayPush(ctx) }
+func (d *Repository) MayPush(ctx context.Context) error {
+	_ = d.prefetch.Wait() // it returns none
+	return d.o.Repo.MayPush(ctx)
+}
 
 // kind returns which of the two repositories it is meant to be.
 func (d *Repository) kind() state.Kind {

@@ -23,6 +23,7 @@ import (
 // from there. state.ErrForm means that the state in the tag is not one that a
 // run wrote: Forget it, and go again.
 func (d *Repository) Update(ctx context.Context, in Input) (Result, error) {
+	_ = d.prefetch.Wait() // it returns none
 	if d.o.DryRun {
 		in.Outcome = assumeRight(d.state.Wants(in.Tail, state.Turn{}))
 	}

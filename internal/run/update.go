@@ -27,14 +27,12 @@ import (
 func (r *run) readIndex(ctx context.Context) error {
 	r.Progress.Start("index", "", 0)
 	defer r.Progress.Done()
-	var group errgroup.Group
 	for _, s := range r.repositories() {
 		if r.metadata == nil || !s.atEnd(r.metadata) {
-			group.Go(func() error { s.repo.Prefetch(ctx); return nil })
+			r.closers = append(r.closers, s.repo.Prefetch(ctx))
 		}
 	}
 	m, ix, err := r.Upstream.Read(ctx, r.metadata, r.Dir, r.have())
-	_ = group.Wait() // it returns none
 	if err != nil {
 		return r.explain(err)
 	}
