@@ -89,7 +89,7 @@ func TestMetadataRefuses(t *testing.T) {
 			g:    g.With(rootFile, append(g.File(rootFile), bytes.Repeat([]byte(" "), tuf.MaxRoot)...)),
 			want: []error{ErrTooLarge}, says: rootFile,
 		},
-		"a page for a timestamp": {g: g.With(timestampFile, []byte("<html>")), want: []error{tuf.ErrSyntax}, says: timestampFile},
+		"a page for a timestamp": {g: g.With(timestampFile, []byte("<html>")), says: "verify timestamp.json: no value at byte 0 of 6: not canonical JSON"},
 		"rollback":               {g: old, seen: state.Seen{Timestamp: 13}, want: []error{tuf.ErrRollback}, says: timestampFile},
 		"rollback of root":       {g: g, seen: state.Seen{Root: 2}, want: []error{tuf.ErrRollback}, says: rootFile},
 		"rollback of snapshot":   {g: g, seen: state.Seen{Snapshot: 99}, want: []error{tuf.ErrRollback}, says: snapshotFile},
@@ -111,7 +111,7 @@ func TestMetadataRefuses(t *testing.T) {
 						t.Errorf("error is not %q: %v", want, err)
 					}
 				}
-				if m != nil || err != nil && !strings.Contains(err.Error(), test.says) {
+				if m != nil || err == nil || !strings.Contains(err.Error(), test.says) {
 					t.Errorf("error does not name %q: %v", test.says, err)
 				}
 			})
@@ -124,7 +124,7 @@ func TestMetadataWithoutKeys(t *testing.T) {
 	h := hackagetest.Small()
 	s := serve(t, h)
 	_, err := open(t, s.URL, Options{}).Metadata(t.Context(), state.Seen{})
-	if !errors.Is(err, tuf.ErrPinned) || s.Count("/") != 0 {
+	if err == nil || !strings.Contains(err.Error(), "not usable as pinned root keys") || s.Count("/") != 0 {
 		t.Errorf("without pinned keys: %v after %d requests", err, s.Count("/"))
 	}
 }

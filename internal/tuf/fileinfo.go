@@ -36,59 +36,43 @@ const (
 // A fileMap is what a signed file says of others, by their names.
 type fileMap map[string]FileInfo
 
-// get returns what is said of a file at the top of the repository.
-func (f fileMap) get(name string) (FileInfo, error) {
-	info, ok := f[inRepository+name]
+// file returns what is said of a file at the top of the repository.
+func (r *reader) file(files fileMap, name string) FileInfo {
+	info, ok := files[inRepository+name]
 	if !ok {
-		return FileInfo{}, fmt.Errorf("no length and SHA-256 of %s%s: %w", inRepository, name, ErrShape)
+		r.refuse("no length and SHA-256 of %s%s: "+shape, inRepository, name)
 	}
-	return info, nil
+	return info
 }
 
-// parseFiles reads a map of files. Without a SHA-256, or with a length below
-// zero, no file could ever fit; such an entry is left out. MD5 and hashes not
-// known are skipped.
-func parseFiles(o object) (fileMap, error) {
+// files reads a map of files. Without a SHA-256, or with a length below zero, no file
+// could ever match; such an entry is left out. MD5 and hashes not known are skipped.
+func (r *reader) files(o object) fileMap {
 	files := make(fileMap, len(o))
 	for _, m := range o {
 		if !strings.HasPrefix(m.name, inRepository) && !strings.HasPrefix(m.name, inIndex) {
-			return nil, fmt.Errorf("file %.80q is not below %s or %s: %w", m.name, inRepository, inIndex, ErrShape)
+			r.refuse("file %.80q is not below %s or %s: "+shape, m.name, inRepository, inIndex)
 		}
-		info, ok, err := parseFileInfo(m.value)
-		if err != nil {
-			return nil, fmt.Errorf("file %.80q: %w", m.name, err)
-		}
-		if ok {
-			files[m.name] = info
-		}
+		r.within(func() {
+			if info, ok := r.fileInfo(m.value); ok {
+				files[m.name] = info
+			}
+		}, "file %.80q", m.name)
 	}
-	return files, nil
+	return files
 }
 
-func parseFileInfo(v Value) (FileInfo, bool, error) {
-	o, err := as[object](v)
-	if err != nil {
-		return FileInfo{}, false, err
+func (r *reader) fileInfo(v Value) (info FileInfo, ok bool) {
+	o := as[object](r, v)
+	info.Length = field[int64](r, o, "length")
+	for _, m := range field[object](r, o, "hashes") {
+		r.within(func() {
+			if text := as[string](r, m.value); m.name == "sha256" {
+				info.SHA256, ok = parseDigest(text)
+			}
+		}, "hash %.40q", m.name)
 	}
-	length, err := field[int64](o, "length")
-	if err != nil {
-		return FileInfo{}, false, err
-	}
-	hashes, err := field[object](o, "hashes")
-	if err != nil {
-		return FileInfo{}, false, err
-	}
-	info, ok := FileInfo{Length: length}, false
-	for _, m := range hashes {
-		text, err := as[string](m.value)
-		if err != nil {
-			return FileInfo{}, false, fmt.Errorf("hash %.40q: %w", m.name, err)
-		}
-		if m.name == "sha256" {
-			info.SHA256, ok = parseDigest(text)
-		}
-	}
-	return info, ok && length >= 0, nil
+	return info, ok && info.Length >= 0
 }
 
 // parseDigest reads 64 lower-case hexadecimal digits: others are compared as

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -277,14 +278,11 @@ func TestFlippedBytes(t *testing.T) {
 	}
 }
 
-// named reports whether err is a refusal by one of the sentinels.
+// named reports whether err is one of the refusals.
 func named(err error) bool {
-	for _, sentinel := range sentinels() {
-		if errors.Is(err, sentinel) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(sentinels(), func(sentinel error) bool { return errors.Is(err, sentinel) }) ||
+		err != nil && slices.ContainsFunc([]string{notJSON, misshapen, otherType, otherKeyType, otherID, tooMany, twice},
+			func(text string) bool { return strings.Contains(err.Error(), text) })
 }
 
 // FuzzVerifyRoot: whatever comes, only the content that was signed is taken.

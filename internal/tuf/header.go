@@ -22,16 +22,8 @@ func (h header) Expires() time.Time { return h.expires }
 // Raw returns a copy of the bytes that were verified, as they came.
 func (h header) Raw() []byte { return []byte(h.raw) }
 
-func parseHeader(raw []byte, signed object) (header, error) {
-	version, err := field[int64](signed, "version")
-	if err != nil {
-		return header{}, err
-	}
-	end, err := expires(signed)
-	if err != nil {
-		return header{}, err
-	}
-	return header{raw: string(raw), version: version, expires: end}, nil
+func (r *reader) header(raw []byte, signed object) header {
+	return header{raw: string(raw), version: field[int64](r, signed, "version"), expires: r.expires(signed)}
 }
 
 // fresh refuses an old version and an expired file. A zero now is before every
@@ -48,10 +40,8 @@ func (h header) fresh(minVersion int64, now time.Time) error {
 }
 
 // checkType refuses a file in the place of another.
-func checkType(signed object, want string) error {
-	have, err := field[string](signed, "_type")
-	if err == nil && have != want {
-		err = fmt.Errorf("_type is %.40q instead of %q: %w", have, want, ErrType)
+func (r *reader) checkType(signed object, want string) {
+	if have := field[string](r, signed, "_type"); have != want {
+		r.refuse("_type is %.40q instead of %q: another type of file", have, want)
 	}
-	return err
 }

@@ -31,7 +31,7 @@ type member struct {
 }
 
 // ParseJSON reads one value, with white space around it and between its tokens
-// allowed. It does not have to be in canonical form. An error wraps ErrSyntax.
+// allowed. It does not have to be in canonical form.
 func ParseJSON(raw []byte) (Value, error) {
 	p := parser{raw: raw}
 	p.space()
@@ -113,7 +113,7 @@ type parser struct {
 }
 
 func (p *parser) refuse(why string) error {
-	return fmt.Errorf("%s at byte %d of %d: %w", why, p.at, len(p.raw), ErrSyntax)
+	return fmt.Errorf("%s at byte %d of %d: not canonical JSON (an answer cut short, or from something else?)", why, p.at, len(p.raw))
 }
 
 // peek returns the byte ahead, or zero at the end: no token starts with it.

@@ -3,7 +3,6 @@ package tuf_test
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -52,8 +51,8 @@ func TestSyntax(t *testing.T) {
 		strings.Repeat(`{"a":`, 1<<16),
 	} {
 		v, err := tuf.ParseJSON([]byte(in))
-		if !errors.Is(err, tuf.ErrSyntax) {
-			t.Errorf("ParseJSON(%.80q) = %s, %v, want ErrSyntax", in, v.Canonical(), err)
+		if err == nil || !strings.Contains(err.Error(), notJSON) {
+			t.Errorf("ParseJSON(%.80q) = %s, %v, want a refusal", in, v.Canonical(), err)
 		}
 	}
 }
@@ -70,8 +69,8 @@ func FuzzCanonical(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		v, err := tuf.ParseJSON(raw)
 		if err != nil {
-			if !errors.Is(err, tuf.ErrSyntax) {
-				t.Errorf("%v is not ErrSyntax", err)
+			if !strings.Contains(err.Error(), notJSON) {
+				t.Errorf("%v does not say %q", err, notJSON)
 			}
 			return
 		}

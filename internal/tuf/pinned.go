@@ -33,19 +33,22 @@ func HackagePinned() Pinned {
 	}
 }
 
+// notPinned ends the refusals of configured keys that make no sense.
+const notPinned = "not usable as pinned root keys (options root-keys and key-threshold)"
+
 // Check refuses ids that cannot be ids, one given twice, and a threshold that
-// anybody or nobody could meet. The error wraps ErrPinned.
+// anybody or nobody could meet.
 func (p Pinned) Check() error {
 	for i, id := range p.KeyIDs {
 		if _, ok := parseDigest(id); !ok {
-			return fmt.Errorf("key id %.80q is not %d lower-case hexadecimal digits: %w", id, 2*sha256.Size, ErrPinned)
+			return fmt.Errorf("key id %.80q is not %d lower-case hexadecimal digits: "+notPinned, id, 2*sha256.Size)
 		}
 		if slices.Contains(p.KeyIDs[:i], id) {
-			return fmt.Errorf("key id %s is given twice: %w", id, ErrPinned)
+			return fmt.Errorf("key id %s is given twice: "+notPinned, id)
 		}
 	}
 	if p.Threshold < 1 || p.Threshold > len(p.KeyIDs) {
-		return fmt.Errorf("threshold %d with %d keys: %w", p.Threshold, len(p.KeyIDs), ErrPinned)
+		return fmt.Errorf("threshold %d with %d keys: "+notPinned, p.Threshold, len(p.KeyIDs))
 	}
 	return nil
 }
@@ -54,8 +57,7 @@ func (p Pinned) Check() error {
 // and at the time now it must not be expired. With a zero now an expired one is
 // taken: it can be the start of a chain of roots.
 //
-// The error wraps one of this package's sentinels; ErrThreshold says who
-// signed.
+// ErrThreshold says who signed.
 func (p Pinned) VerifyRoot(raw []byte, now time.Time) (*Root, error) {
 	if err := p.Check(); err != nil {
 		return nil, err

@@ -39,8 +39,6 @@ type role struct {
 // threshold, its version must not be lower than r's, and at the time now it must
 // not be expired. With a zero now an expired one is taken: the older roots of a
 // chain need that.
-//
-// The error wraps one of this package's sentinels.
 func (r *Root) VerifyRoot(raw []byte, now time.Time) (*Root, error) {
 	next, signers, err := parseRoot(raw)
 	if err == nil {
@@ -58,76 +56,42 @@ func (r *Root) VerifyRoot(raw []byte, now time.Time) (*Root, error) {
 // parseRoot reads a root whose signatures all fit, but may be anybody's. It also
 // returns the ids of the keys that signed.
 func parseRoot(raw []byte) (*Root, []string, error) {
-	e, err := parseEnvelope(raw)
-	if err != nil {
-		return nil, nil, err
+	var r reader
+	e := r.envelope(raw)
+	r.checkType(e.signed, "Root")
+	root := &Root{keys: r.keys(field[object](&r, e.signed, "keys"))}
+	signers := r.signers(e, root.keys)
+	root.roles = r.roles(field[object](&r, e.signed, "roles"), root.keys)
+	root.header = r.header(raw, e.signed)
+	if r.err != nil {
+		return nil, nil, r.err
 	}
-	if err := checkType(e.signed, "Root"); err != nil {
-		return nil, nil, err
-	}
-	listed, err := field[object](e.signed, "keys")
-	if err != nil {
-		return nil, nil, err
-	}
-	r := &Root{}
-	if r.keys, err = parseKeys(listed); err != nil {
-		return nil, nil, err
-	}
-	signers, err := e.signers(r.keys)
-	if err != nil {
-		return nil, nil, err
-	}
-	if r.roles, err = parseRoles(e.signed, r.keys); err != nil {
-		return nil, nil, err
-	}
-	if r.header, err = parseHeader(raw, e.signed); err != nil {
-		return nil, nil, err
-	}
-	return r, signers, nil
+	return root, signers, nil
 }
 
-func parseRoles(signed object, keys keyring) (map[string]role, error) {
-	listed, err := field[object](signed, "roles")
-	if err != nil {
-		return nil, err
-	}
+func (r *reader) roles(listed object, keys keyring) map[string]role {
 	roles := map[string]role{}
 	for _, name := range []string{roleRoot, roleTimestamp, roleSnapshot, roleTargets, roleMirrors} {
-		spec, err := field[object](listed, name)
-		if err != nil {
-			return nil, fmt.Errorf("roles: %w", err)
-		}
-		if roles[name], err = parseRole(spec, keys); err != nil {
-			return nil, fmt.Errorf("role %s: %w", name, err)
-		}
+		var spec object
+		r.within(func() { spec = field[object](r, listed, name) }, "roles")
+		r.within(func() { roles[name] = r.role(spec, keys) }, "role %s", name)
 	}
-	return roles, nil
+	return roles
 }
 
-func parseRole(spec object, keys keyring) (role, error) {
-	threshold, err := field[int64](spec, "threshold")
-	if err != nil {
-		return role{}, err
-	}
-	list, err := field[[]Value](spec, "keyids")
-	if err != nil {
-		return role{}, err
-	}
-	if err := checkCount("key ids", len(list)); err != nil {
-		return role{}, err
-	}
-	r := role{threshold: threshold}
+func (r *reader) role(spec object, keys keyring) role {
+	role := role{threshold: field[int64](r, spec, "threshold")}
+	list := field[[]Value](r, spec, "keyids")
+	r.checkCount("key ids", len(list))
 	for _, item := range list {
-		id, err := as[string](item)
-		if err != nil {
-			return role{}, fmt.Errorf("field \"keyids\": %w", err)
-		}
+		var id string
+		r.within(func() { id = as[string](r, item) }, `field "keyids"`)
 		if _, ok := keys[id]; !ok {
-			return role{}, fmt.Errorf("key %.80q: %w", id, ErrUnknownKey)
+			r.refuse("key %.80q: %w", id, ErrUnknownKey)
 		}
-		r.keyIDs = append(r.keyIDs, id)
+		role.keyIDs = append(role.keyIDs, id)
 	}
-	return r, nil
+	return role
 }
 
 // enough refuses signers that are too few for the role. A threshold below one,
@@ -148,24 +112,13 @@ func (r *Root) enough(name string, signers []string) error {
 }
 
 // open verifies one of the other files, up to its header.
-func (r *Root) open(role, fileType string, raw []byte, minVersion int64, now time.Time) (object, header, error) {
-	e, err := parseEnvelope(raw)
-	if err != nil {
-		return nil, header{}, err
-	}
-	signers, err := e.signers(r.keys)
-	if err != nil {
-		return nil, header{}, fmt.Errorf("with root version %d: %w", r.version, err)
-	}
-	if err := checkType(e.signed, fileType); err != nil {
-		return nil, header{}, err
-	}
-	if err := r.enough(role, signers); err != nil {
-		return nil, header{}, fmt.Errorf("with root version %d: %w", r.version, err)
-	}
-	h, err := parseHeader(raw, e.signed)
-	if err == nil {
-		err = h.fresh(minVersion, now)
-	}
-	return e.signed, h, err
+func (r *Root) open(from *reader, role, fileType string, raw []byte, minVersion int64, now time.Time) (object, header) {
+	e := from.envelope(raw)
+	var signers []string
+	from.within(func() { signers = from.signers(e, r.keys) }, "with root version %d", r.version)
+	from.checkType(e.signed, fileType)
+	from.within(func() { from.check(r.enough(role, signers)) }, "with root version %d", r.version)
+	h := from.header(raw, e.signed)
+	from.check(h.fresh(minVersion, now))
+	return e.signed, h
 }

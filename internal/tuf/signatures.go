@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"fmt"
 	"slices"
 )
 
@@ -17,57 +16,42 @@ const keyType = "ed25519"
 const maxSigners = 64
 
 // checkCount refuses more of something than maxSigners before any is looked at.
-func checkCount(what string, n int) error {
+func (r *reader) checkCount(what string, n int) {
 	if n > maxSigners {
-		return fmt.Errorf("%d %s, and more than %d are never needed: %w", n, what, maxSigners, ErrTooMany)
+		r.refuse("%d %s, and more than %d are never needed: too many (not a file of a Hackage repository)", n, what, maxSigners)
 	}
-	return nil
 }
 
 // A keyring is the keys of a root.json by their ids.
 type keyring map[string]ed25519.PublicKey
 
-// parseKeys refuses a key of another type, as hackage-security does, and one
-// whose id is not its own.
-func parseKeys(keys object) (keyring, error) {
-	if err := checkCount("keys", len(keys)); err != nil {
-		return nil, err
-	}
-	ring := make(keyring, len(keys))
+// keys refuses a key of another type, as hackage-security does, and one whose id is not
+// its own.
+func (r *reader) keys(keys object) keyring {
+	r.checkCount("keys", len(keys))
+	ring := make(keyring)
 	for _, m := range keys {
-		public, err := parseKey(m.value)
-		if err != nil {
-			return nil, fmt.Errorf("key %.80q: %w", m.name, err)
+		r.within(func() { ring[m.name] = r.key(m.value) }, "key %.80q", m.name)
+		if id := keyID(ring[m.name]); id != m.name {
+			r.refuse("key %.80q has the id %s: the key does not match its id", m.name, id)
 		}
-		if id := keyID(public); id != m.name {
-			return nil, fmt.Errorf("key %.80q has the id %s: %w", m.name, id, ErrKeyID)
+		if r.err != nil {
+			break
 		}
-		ring[m.name] = public
 	}
-	return ring, nil
+	return ring
 }
 
-func parseKey(v Value) (ed25519.PublicKey, error) {
-	key, err := as[object](v)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkKeyType(key, "keytype"); err != nil {
-		return nil, err
-	}
-	keyval, err := field[object](key, "keyval")
-	if err != nil {
-		return nil, err
-	}
-	return base64Field(keyval, "public")
+func (r *reader) key(v Value) ed25519.PublicKey {
+	key := as[object](r, v)
+	r.checkKeyType(key, "keytype")
+	return r.base64(field[object](r, key, "keyval"), "public")
 }
 
-func checkKeyType(o object, name string) error {
-	method, err := field[string](o, name)
-	if err == nil && method != keyType {
-		err = fmt.Errorf("field %q is %.40q: %w", name, method, ErrKeyType)
+func (r *reader) checkKeyType(o object, name string) {
+	if method := field[string](r, o, name); method != keyType {
+		r.refuse("field %q is %.40q: not ed25519, which is the only known type", name, method)
 	}
-	return err
 }
 
 // keyID hashes the canonical form of a public key.
@@ -89,70 +73,52 @@ type signature struct {
 	sig   []byte
 }
 
-func parseEnvelope(raw []byte) (envelope, error) {
+func (r *reader) envelope(raw []byte) envelope {
+	if r.err != nil {
+		return envelope{}
+	}
 	v, err := ParseJSON(raw)
-	if err != nil {
-		return envelope{}, err
-	}
-	outer, err := as[object](v)
-	if err != nil {
-		return envelope{}, err
-	}
-	signed, err := field[object](outer, "signed")
-	if err != nil {
-		return envelope{}, err
-	}
-	list, err := field[[]Value](outer, "signatures")
-	if err != nil {
-		return envelope{}, err
-	}
-	if err := checkCount("signatures", len(list)); err != nil {
-		return envelope{}, err
-	}
-	e := envelope{signed: signed}
+	r.check(err)
+	outer := as[object](r, v)
+	e := envelope{signed: field[object](r, outer, "signed")}
+	list := field[[]Value](r, outer, "signatures")
+	r.checkCount("signatures", len(list))
 	for i, item := range list {
-		s, err := parseSignature(item)
-		if err != nil {
-			return envelope{}, fmt.Errorf("signature %d: %w", i+1, err)
-		}
-		e.signatures = append(e.signatures, s)
+		r.within(func() { e.signatures = append(e.signatures, r.signature(item)) }, "signature %d", i+1)
 	}
-	return e, nil
+	return e
 }
 
-func parseSignature(v Value) (signature, error) {
-	o, err := as[object](v)
-	if err != nil {
-		return signature{}, err
-	}
-	id, err := field[string](o, "keyid")
-	if err != nil {
-		return signature{}, err
-	}
-	if err := checkKeyType(o, "method"); err != nil {
-		return signature{}, err
-	}
-	sig, err := base64Field(o, "sig")
-	return signature{keyID: id, sig: sig}, err
+func (r *reader) signature(v Value) signature {
+	o := as[object](r, v)
+	s := signature{keyID: field[string](r, o, "keyid")}
+	r.checkKeyType(o, "method")
+	s.sig = r.base64(o, "sig")
+	return s
 }
 
 // signers verifies every signature and returns the ids of the keys that made
 // them. Whether these are the right keys, and enough, is for a role to say.
-func (e envelope) signers(keys keyring) ([]string, error) {
+func (r *reader) signers(e envelope, keys keyring) []string {
+	if r.err != nil {
+		return nil
+	}
 	content := Value{e.signed}.Canonical()
 	var ids []string
 	for _, s := range e.signatures {
-		if slices.Contains(ids, s.keyID) {
-			return nil, fmt.Errorf("signatures by key %.80q: %w", s.keyID, ErrDuplicateKey)
-		}
 		public, ok := keys[s.keyID]
-		if !ok {
-			return nil, fmt.Errorf("signature by key %.80q: %w", s.keyID, ErrUnknownKey)
+		switch {
+		case slices.Contains(ids, s.keyID):
+			r.refuse("signatures by key %.80q: two signatures by one key", s.keyID)
+		case !ok:
+			r.refuse("signature by key %.80q: %w", s.keyID, ErrUnknownKey)
+		case len(public) != ed25519.PublicKeySize || !ed25519.Verify(public, content, s.sig):
+			r.refuse("signature by key %s: %w", s.keyID, ErrSignature)
 		}
-		if len(public) != ed25519.PublicKeySize || !ed25519.Verify(public, content, s.sig) {
-			return nil, fmt.Errorf("signature by key %s: %w", s.keyID, ErrSignature)
+		if r.err != nil {
+			return nil
 		}
 		ids = append(ids, s.keyID)
 	}
-	return ids, nil
+	return ids
 }

@@ -15,25 +15,13 @@ type Targets struct {
 
 // ParseTargets reads a package.json. Fields it does not know are skipped. A
 // date of expiry and signatures, which no package.json of Hackage has, must have
-// the right form and are then not looked into. The error wraps ErrSyntax,
-// ErrShape, ErrType or ErrKeyType.
-func ParseTargets(raw []byte) (_ Targets, err error) {
-	defer wrap(&err, "read package.json")
-	e, err := parseEnvelope(raw)
-	if err != nil {
-		return Targets{}, err
-	}
-	if err := checkType(e.signed, "Targets"); err != nil {
-		return Targets{}, err
-	}
-	h, err := parseHeader(nil, e.signed)
-	if err != nil {
-		return Targets{}, err
-	}
-	listed, err := field[object](e.signed, "targets")
-	if err != nil {
-		return Targets{}, err
-	}
-	files, err := parseFiles(listed)
-	return Targets{Version: h.version, Files: files}, err
+// the right form and are then not looked into.
+func ParseTargets(raw []byte) (Targets, error) {
+	var r reader
+	e := r.envelope(raw)
+	r.checkType(e.signed, "Targets")
+	h := r.header(nil, e.signed)
+	t := Targets{Version: h.version, Files: r.files(field[object](&r, e.signed, "targets"))}
+	wrap(&r.err, "read package.json")
+	return t, r.err
 }

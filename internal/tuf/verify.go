@@ -11,13 +11,6 @@ import (
 // how long it is.
 const MaxTimestamp = 4 << 10
 
-// wrap says of an error what failed.
-func wrap(err *error, what string) {
-	if *err != nil {
-		*err = fmt.Errorf("%s: %w", what, *err)
-	}
-}
-
 // A Timestamp is a verified timestamp.json.
 type Timestamp struct {
 	header
@@ -28,24 +21,21 @@ type Timestamp struct {
 func (t *Timestamp) Snapshot() FileInfo { return t.snapshot }
 
 // VerifyTimestamp verifies a timestamp.json that must not be of a version below
-// minVersion, nor be expired at the time now. The error wraps one of this
-// package's sentinels; ErrUnknownKey and ErrThreshold can mean that there is a
-// newer root.json.
-func (r *Root) VerifyTimestamp(raw []byte, minVersion int64, now time.Time) (_ *Timestamp, err error) {
-	defer wrap(&err, "verify timestamp.json")
-	signed, h, err := r.open(roleTimestamp, "Timestamp", raw, minVersion, now)
-	if err != nil {
-		return nil, err
+// minVersion, nor be expired at the time now. ErrUnknownKey and ErrThreshold can mean
+// that there is a newer root.json.
+func (r *Root) VerifyTimestamp(raw []byte, minVersion int64, now time.Time) (*Timestamp, error) {
+	var from reader
+	signed, h := r.open(&from, roleTimestamp, "Timestamp", raw, minVersion, now)
+	t := &Timestamp{header: h, snapshot: from.file(from.meta(signed), "snapshot.json")}
+	return verified(t, from, "timestamp.json")
+}
+
+// verified returns a file that was read, unless that failed.
+func verified[T any](file *T, from reader, name string) (*T, error) {
+	if from.err != nil {
+		return nil, fmt.Errorf("verify %s: %w", name, from.err)
 	}
-	files, err := meta(signed)
-	if err != nil {
-		return nil, err
-	}
-	snapshot, err := files.get("snapshot.json")
-	if err != nil {
-		return nil, err
-	}
-	return &Timestamp{header: h, snapshot: snapshot}, nil
+	return file, nil
 }
 
 // A Snapshot is a verified snapshot.json.
@@ -67,47 +57,25 @@ func (s *Snapshot) IndexTarGz() FileInfo { return s.indexTarGz }
 // IndexTar returns what 01-index.tar must be, and false if the snapshot does not
 // say: a repository need not list it.
 func (s *Snapshot) IndexTar() (FileInfo, bool) {
-	info, err := s.files.get("01-index.tar")
-	return info, err == nil
+	info, ok := s.files[inRepository+"01-index.tar"]
+	return info, ok
 }
 
 // VerifySnapshot verifies a snapshot.json that must be the one the timestamp
-// names, not of a version below minVersion, nor expired at the time now. The
-// error wraps one of this package's sentinels.
-func (r *Root) VerifySnapshot(raw []byte, want FileInfo, minVersion int64, now time.Time) (_ *Snapshot, err error) {
-	defer wrap(&err, "verify snapshot.json")
-	if err := want.Check(raw); err != nil {
-		return nil, err
+// names, not of a version below minVersion, nor expired at the time now.
+func (r *Root) VerifySnapshot(raw []byte, want FileInfo, minVersion int64, now time.Time) (*Snapshot, error) {
+	from := reader{want.Check(raw)}
+	signed, h := r.open(&from, roleSnapshot, "Snapshot", raw, minVersion, now)
+	files := from.meta(signed)
+	s := &Snapshot{
+		header: h, files: files, root: from.file(files, "root.json"),
+		mirrors: from.file(files, "mirrors.json"), indexTarGz: from.file(files, "01-index.tar.gz"),
 	}
-	signed, h, err := r.open(roleSnapshot, "Snapshot", raw, minVersion, now)
-	if err != nil {
-		return nil, err
-	}
-	files, err := meta(signed)
-	if err != nil {
-		return nil, err
-	}
-	s := &Snapshot{header: h, files: files}
-	if s.root, err = files.get("root.json"); err != nil {
-		return nil, err
-	}
-	if s.mirrors, err = files.get("mirrors.json"); err != nil {
-		return nil, err
-	}
-	if s.indexTarGz, err = files.get("01-index.tar.gz"); err != nil {
-		return nil, err
-	}
-	return s, nil
+	return verified(s, from, "snapshot.json")
 }
 
 // meta returns what a timestamp or a snapshot says of other files.
-func meta(signed object) (fileMap, error) {
-	o, err := field[object](signed, "meta")
-	if err != nil {
-		return nil, err
-	}
-	return parseFiles(o)
-}
+func (r *reader) meta(signed object) fileMap { return r.files(field[object](r, signed, "meta")) }
 
 // A Mirrors is a verified mirrors.json.
 type Mirrors struct {
@@ -119,43 +87,21 @@ type Mirrors struct {
 func (m *Mirrors) URLs() []string { return slices.Clone(m.urls) }
 
 // VerifyMirrors verifies a mirrors.json that must be the one the snapshot names,
-// not of a version below minVersion, nor expired at the time now. The error
-// wraps one of this package's sentinels.
-func (r *Root) VerifyMirrors(raw []byte, want FileInfo, minVersion int64, now time.Time) (_ *Mirrors, err error) {
-	defer wrap(&err, "verify mirrors.json")
-	if err := want.Check(raw); err != nil {
-		return nil, err
-	}
-	signed, h, err := r.open(roleMirrors, "Mirrorlist", raw, minVersion, now)
-	if err != nil {
-		return nil, err
-	}
-	list, err := field[[]Value](signed, "mirrors")
-	if err != nil {
-		return nil, err
-	}
+// not of a version below minVersion, nor expired at the time now.
+func (r *Root) VerifyMirrors(raw []byte, want FileInfo, minVersion int64, now time.Time) (*Mirrors, error) {
+	from := reader{want.Check(raw)}
+	signed, h := r.open(&from, roleMirrors, "Mirrorlist", raw, minVersion, now)
 	m := &Mirrors{header: h}
-	for i, item := range list {
-		address, err := parseMirror(item)
-		if err != nil {
-			return nil, fmt.Errorf("mirror %d: %w", i+1, err)
-		}
-		m.urls = append(m.urls, address)
+	for i, item := range field[[]Value](&from, signed, "mirrors") {
+		from.within(func() { m.urls = append(m.urls, from.mirror(item)) }, "mirror %d", i+1)
 	}
-	return m, nil
+	return verified(m, from, "mirrors.json")
 }
 
-func parseMirror(v Value) (string, error) {
-	o, err := as[object](v)
-	if err != nil {
-		return "", err
-	}
-	address, err := field[string](o, "urlbase")
-	if err != nil {
-		return "", err
-	}
+func (r *reader) mirror(v Value) string {
+	address := field[string](r, as[object](r, v), "urlbase")
 	if u, err := url.Parse(address); err != nil || u.Scheme == "" {
-		return "", fmt.Errorf("address %.80q is not a URL: %w", address, ErrShape)
+		r.refuse("address %.80q is not a URL: "+shape, address)
 	}
-	return address, nil
+	return address
 }

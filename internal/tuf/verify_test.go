@@ -19,37 +19,37 @@ func TestFirstRootRefused(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		raw  []byte
-		want error
+		want any
 		says []string
 	}{
-		{"cut", []byte(good[:len(good)/2]), tuf.ErrSyntax, []string{"root.json"}},
-		{"a page instead", []byte("<html>busy</html>"), tuf.ErrSyntax, []string{"root.json"}},
-		{"behind the value", []byte(good + "x"), tuf.ErrSyntax, nil},
-		{"not an object", []byte(`[]`), tuf.ErrShape, []string{"array"}},
-		{"nothing signed", []byte(`{"signatures":[]}`), tuf.ErrShape, []string{`"signed"`}},
-		{"no list of signatures", []byte(`{"signed":` + w.root + `}`), tuf.ErrShape, []string{`"signatures"`}},
-		{"a signature without key", []byte(w.edit(good, `"keyid"`, `"keyId"`)), tuf.ErrShape, []string{"signature 1", `"keyid"`}},
-		{"line end in base64", []byte(w.edit(good, `"sig":"`, "\"sig\":\"\n")), tuf.ErrShape, []string{`"sig"`}},
-		{"other method", []byte(w.edit(good, `"method":"ed25519"`, `"method":"rsa"`)), tuf.ErrKeyType, []string{`"rsa"`}},
-		{"a snapshot", sign(t, w.snapshot, w.root1), tuf.ErrType, []string{`"Snapshot"`, `"Root"`}},
-		{"other type of key", sign(t, w.edit(w.root, `"keytype":"ed25519"`, `"keytype":"rsa"`), w.root1, w.root2), tuf.ErrKeyType, []string{`"rsa"`}},
-		{"key under a wrong id", sign(t, w.edit(w.root, `"keys":{`, `"keys":{"00":`+stranger.json+`,`), w.root1, w.root2), tuf.ErrKeyID, []string{`"00"`, stranger.id}},
+		{"cut", []byte(good[:len(good)/2]), notJSON, []string{"root.json"}},
+		{"a page instead", []byte("<html>busy</html>"), notJSON, []string{"root.json"}},
+		{"behind the value", []byte(good + "x"), notJSON, nil},
+		{"not an object", []byte(`[]`), misshapen, []string{"array"}},
+		{"nothing signed", []byte(`{"signatures":[]}`), misshapen, []string{`"signed"`}},
+		{"no list of signatures", []byte(`{"signed":` + w.root + `}`), misshapen, []string{`"signatures"`}},
+		{"a signature without key", []byte(w.edit(good, `"keyid"`, `"keyId"`)), misshapen, []string{"signature 1", `"keyid"`}},
+		{"line end in base64", []byte(w.edit(good, `"sig":"`, "\"sig\":\"\n")), misshapen, []string{`"sig"`}},
+		{"other method", []byte(w.edit(good, `"method":"ed25519"`, `"method":"rsa"`)), otherKeyType, []string{`"rsa"`}},
+		{"a snapshot", sign(t, w.snapshot, w.root1), otherType, []string{`"Snapshot"`, `"Root"`}},
+		{"other type of key", sign(t, w.edit(w.root, `"keytype":"ed25519"`, `"keytype":"rsa"`), w.root1, w.root2), otherKeyType, []string{`"rsa"`}},
+		{"key under a wrong id", sign(t, w.edit(w.root, `"keys":{`, `"keys":{"00":`+stranger.json+`,`), w.root1, w.root2), otherID, []string{`"00"`, stranger.id}},
 		{"signature by a stranger", sign(t, w.root, w.root1, w.root2, stranger), tuf.ErrUnknownKey, []string{stranger.id}},
-		{"signed twice by one", sign(t, w.root, w.root1, w.root1), tuf.ErrDuplicateKey, []string{w.root1.id}},
+		{"signed twice by one", sign(t, w.root, w.root1, w.root1), twice, []string{w.root1.id}},
 		{"changed after signing", []byte(w.edit(good, `"version":1`, `"version":2`)), tuf.ErrSignature, []string{w.root1.id}},
 		{"field added after signing", []byte(w.edit(good, `"_type":"Root"`, `"_type":"Root","a":1`)), tuf.ErrSignature, nil},
 		{"one bad among enough", badThird(w), tuf.ErrSignature, []string{w.root3.id}},
 		{"signature by a short key", shortKey(w), tuf.ErrSignature, nil},
-		{"signed a thousand times", sign(t, w.root, slices.Repeat([]key{w.root1}, 1000)...), tuf.ErrTooMany, []string{"1000 signatures"}},
-		{"a thousand keys", sign(t, w.edit(w.root, `"keys":{`, `"keys":{`+manyKeys(1000)), w.root1, w.root2), tuf.ErrTooMany, []string{"1004 keys"}},
-		{"a thousand keys in a role", sign(t, w.edit(w.root, `"keyids":["`+w.online.id, `"keyids":["`+strings.Repeat(w.online.id+`","`, 1000)+w.online.id), w.root1, w.root2), tuf.ErrTooMany, []string{"1001 key ids"}},
-		{"no role mirrors", sign(t, w.edit(w.root, `"mirrors":`, `"mirror":`), w.root1, w.root2), tuf.ErrShape, []string{`"mirrors"`}},
-		{"no role targets", sign(t, w.edit(w.root, `"targets":`, `"target":`), w.root1, w.root2), tuf.ErrShape, []string{`"targets"`}},
+		{"signed a thousand times", sign(t, w.root, slices.Repeat([]key{w.root1}, 1000)...), tooMany, []string{"1000 signatures"}},
+		{"a thousand keys", sign(t, w.edit(w.root, `"keys":{`, `"keys":{`+manyKeys(1000)), w.root1, w.root2), tooMany, []string{"1004 keys"}},
+		{"a thousand keys in a role", sign(t, w.edit(w.root, `"keyids":["`+w.online.id, `"keyids":["`+strings.Repeat(w.online.id+`","`, 1000)+w.online.id), w.root1, w.root2), tooMany, []string{"1001 key ids"}},
+		{"no role mirrors", sign(t, w.edit(w.root, `"mirrors":`, `"mirror":`), w.root1, w.root2), misshapen, []string{`"mirrors"`}},
+		{"no role targets", sign(t, w.edit(w.root, `"targets":`, `"target":`), w.root1, w.root2), misshapen, []string{`"targets"`}},
 		{"role of a stranger", sign(t, w.edit(w.root, `"keyids":["`+w.online.id, `"keyids":["`+stranger.id), w.root1, w.root2), tuf.ErrUnknownKey, []string{"role timestamp", stranger.id}},
-		{"threshold in words", sign(t, w.edit(w.root, `"threshold":2`, `"threshold":"2"`), w.root1, w.root2), tuf.ErrShape, []string{"role root", `"threshold"`}},
-		{"no version", sign(t, w.edit(w.root, `"version":1`, `"v":1`), w.root1, w.root2), tuf.ErrShape, []string{`"version"`}},
-		{"no expiry", sign(t, w.edit(w.root, `"expires":`, `"expired":`), w.root1, w.root2), tuf.ErrShape, []string{`"expires"`}},
-		{"expiry with fractions", sign(t, w.edit(w.root, `00:00:00Z`, `00:00:00.5Z`), w.root1, w.root2), tuf.ErrShape, []string{`"expires"`, "00.5Z"}},
+		{"threshold in words", sign(t, w.edit(w.root, `"threshold":2`, `"threshold":"2"`), w.root1, w.root2), misshapen, []string{"role root", `"threshold"`}},
+		{"no version", sign(t, w.edit(w.root, `"version":1`, `"v":1`), w.root1, w.root2), misshapen, []string{`"version"`}},
+		{"no expiry", sign(t, w.edit(w.root, `"expires":`, `"expired":`), w.root1, w.root2), misshapen, []string{`"expires"`}},
+		{"expiry with fractions", sign(t, w.edit(w.root, `00:00:00Z`, `00:00:00.5Z`), w.root1, w.root2), misshapen, []string{`"expires"`, "00.5Z"}},
 		{"no signature", sign(t, w.root), tuf.ErrThreshold, []string{"0 of 3"}},
 		{"one signature", sign(t, w.root, w.root2), tuf.ErrThreshold, []string{
 			"1 of 3 pinned keys signed and 2 must; it is signed by " + w.root2.id[:12] + "…",
@@ -133,7 +133,7 @@ func TestNextRoot(t *testing.T) {
 		name string
 		raw  []byte
 		now  time.Time
-		want error
+		want any
 		says []string
 	}{
 		{"the same again", trusted.Raw(), today(), nil, nil},
@@ -166,7 +166,7 @@ func TestTimestamp(t *testing.T) {
 		name string
 		raw  []byte
 		min  int64
-		want error
+		want any
 		says []string
 	}{
 		{"good", sign(t, w.timestamp, w.online), 3, nil, nil},
@@ -174,17 +174,17 @@ func TestTimestamp(t *testing.T) {
 		{"never expires", sign(t, w.edit(w.timestamp, `"2027-01-01T00:00:00Z"`, `null`), w.online), 0, nil, nil},
 		{"older", sign(t, w.timestamp, w.online), 4, tuf.ErrRollback, []string{"version 3 after version 4"}},
 		{"expired", sign(t, w.edit(w.timestamp, "2027", "2017"), w.online), 0, tuf.ErrExpired, []string{"version 3", "2017-01-01T00:00:00Z", "2026-11-22T06:00:00Z"}},
-		{"a snapshot", sign(t, w.snapshot, w.online), 0, tuf.ErrType, []string{`"Snapshot"`}},
+		{"a snapshot", sign(t, w.snapshot, w.online), 0, otherType, []string{`"Snapshot"`}},
 		{"not signed", sign(t, w.timestamp), 0, tuf.ErrThreshold, []string{"0 signatures by keys of the role timestamp, which needs 1"}},
 		{"signed by a root key", sign(t, w.timestamp, w.root1), 0, tuf.ErrThreshold, nil},
 		{"signed by a stranger too", sign(t, w.timestamp, w.online, newKey("stranger")), 0, tuf.ErrUnknownKey, []string{newKey("stranger").id, "root version 1"}},
-		{"no meta", sign(t, w.edit(w.timestamp, `"meta"`, `"metadata"`), w.online), 0, tuf.ErrShape, []string{`"meta"`}},
-		{"no snapshot", sign(t, w.edit(w.timestamp, `/snapshot.json`, `/snapshots.json`), w.online), 0, tuf.ErrShape, []string{"<repo>/snapshot.json"}},
-		{"outside of the repository", sign(t, w.edit(w.timestamp, `<repo>/`, `/`), w.online), 0, tuf.ErrShape, []string{`"/snapshot.json"`}},
-		{"only an md5", sign(t, w.edit(w.timestamp, `"sha256"`, `"sha1"`), w.online), 0, tuf.ErrShape, []string{"SHA-256"}},
-		{"negative length", sign(t, w.edit(w.timestamp, `"length":`, `"length":-`), w.online), 0, tuf.ErrShape, nil},
-		{"length in words", sign(t, w.edit(w.timestamp, `"length":1`, `"length":"1"`), w.online), 0, tuf.ErrShape, []string{`"length"`}},
-		{"hash in numbers", sign(t, w.edit(w.timestamp, `"md5":"0"`, `"md5":0`), w.online), 0, tuf.ErrShape, []string{`"md5"`}},
+		{"no meta", sign(t, w.edit(w.timestamp, `"meta"`, `"metadata"`), w.online), 0, misshapen, []string{`"meta"`}},
+		{"no snapshot", sign(t, w.edit(w.timestamp, `/snapshot.json`, `/snapshots.json`), w.online), 0, misshapen, []string{"<repo>/snapshot.json"}},
+		{"outside of the repository", sign(t, w.edit(w.timestamp, `<repo>/`, `/`), w.online), 0, misshapen, []string{`"/snapshot.json"`}},
+		{"only an md5", sign(t, w.edit(w.timestamp, `"sha256"`, `"sha1"`), w.online), 0, misshapen, []string{"SHA-256"}},
+		{"negative length", sign(t, w.edit(w.timestamp, `"length":`, `"length":-`), w.online), 0, misshapen, nil},
+		{"length in words", sign(t, w.edit(w.timestamp, `"length":1`, `"length":"1"`), w.online), 0, misshapen, []string{`"length"`}},
+		{"hash in numbers", sign(t, w.edit(w.timestamp, `"md5":"0"`, `"md5":0`), w.online), 0, misshapen, []string{`"md5"`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -211,17 +211,17 @@ func TestSnapshot(t *testing.T) {
 		name   string
 		signed string
 		min    int64
-		want   error
+		want   any
 		says   []string
 	}{
 		{"good", w.snapshot, 3, nil, nil},
 		{"no plain index", w.edit(w.snapshot, `/01-index.tar"`, `/02-index.tar"`), 0, nil, nil},
-		{"no root", w.edit(w.snapshot, `/root.json`, `/rot.json`), 0, tuf.ErrShape, []string{"<repo>/root.json"}},
-		{"no mirrors", w.edit(w.snapshot, `/mirrors.json`, `/m.json`), 0, tuf.ErrShape, []string{"<repo>/mirrors.json"}},
-		{"no index", w.edit(w.snapshot, `/01-index.tar.gz`, `/i.tar.gz`), 0, tuf.ErrShape, []string{"<repo>/01-index.tar.gz"}},
+		{"no root", w.edit(w.snapshot, `/root.json`, `/rot.json`), 0, misshapen, []string{"<repo>/root.json"}},
+		{"no mirrors", w.edit(w.snapshot, `/mirrors.json`, `/m.json`), 0, misshapen, []string{"<repo>/mirrors.json"}},
+		{"no index", w.edit(w.snapshot, `/01-index.tar.gz`, `/i.tar.gz`), 0, misshapen, []string{"<repo>/01-index.tar.gz"}},
 		{"older", w.snapshot, 4, tuf.ErrRollback, nil},
 		{"expired", w.edit(w.snapshot, "2027", "2017"), 0, tuf.ErrExpired, []string{"2017-01-01T00:00:00Z"}},
-		{"a timestamp", w.timestamp, 0, tuf.ErrType, nil},
+		{"a timestamp", w.timestamp, 0, otherType, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -254,17 +254,17 @@ func TestMirrors(t *testing.T) {
 		name   string
 		signed string
 		min    int64
-		want   error
+		want   any
 		urls   []string
 	}{
 		{"good", w.mirrors, 3, nil, []string{"http://one.example/", "https://two.example/x"}},
 		{"none", w.edit(w.mirrors, `{"urlbase":"http://one.example/"},{"urlbase":"https://two.example/x","more":0}`, ``), 0, nil, nil},
-		{"not a list", w.edit(w.mirrors, `"mirrors":[`, `"mirrors":{},"others":[`), 0, tuf.ErrShape, nil},
-		{"no address", w.edit(w.mirrors, `"urlbase"`, `"url"`), 0, tuf.ErrShape, nil},
-		{"no URL", w.edit(w.mirrors, `http://one.example/`, `one`), 0, tuf.ErrShape, nil},
+		{"not a list", w.edit(w.mirrors, `"mirrors":[`, `"mirrors":{},"others":[`), 0, misshapen, nil},
+		{"no address", w.edit(w.mirrors, `"urlbase"`, `"url"`), 0, misshapen, nil},
+		{"no URL", w.edit(w.mirrors, `http://one.example/`, `one`), 0, misshapen, nil},
 		{"older", w.mirrors, 4, tuf.ErrRollback, nil},
 		{"expired", w.edit(w.mirrors, "2027", "2017"), 0, tuf.ErrExpired, nil},
-		{"a snapshot", w.snapshot, 0, tuf.ErrType, nil},
+		{"a snapshot", w.snapshot, 0, otherType, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -291,7 +291,7 @@ func TestFilesBoundByHash(t *testing.T) {
 	snapshot, mirrors := sign(t, w.snapshot, w.online), sign(t, w.mirrors, w.online)
 	for _, c := range []struct {
 		name string
-		want error
+		want any
 		bend func(*tuf.FileInfo)
 	}{
 		{"longer", tuf.ErrLength, func(f *tuf.FileInfo) { f.Length-- }},
@@ -356,9 +356,9 @@ func TestPinned(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			mustBe(t, c.pinned.Check(), tuf.ErrPinned)
+			mustBe(t, c.pinned.Check(), notPinned)
 			_, err := c.pinned.VerifyRoot(root, today())
-			mustBe(t, err, tuf.ErrPinned, "root-keys", "key-threshold")
+			mustBe(t, err, notPinned, "root-keys", "key-threshold")
 		})
 	}
 }
