@@ -2,6 +2,7 @@ package hackage
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,7 +29,7 @@ var errNotDeprecated = errors.New("it is not a list of deprecated packages; a ca
 // else. The error is fs.ErrNotExist if upstream has none, as most mirrors, and
 // ErrTooLarge above 2 MiB.
 func (u *Upstream) Deprecated(ctx context.Context) ([]byte, error) {
-	raw, _, err := u.fetchBytes(ctx, request{key: deprecatedFile, limit: MaxDeprecated, home: true})
+	raw, err := u.Unsigned(ctx, deprecatedFile, MaxDeprecated)
 	if err != nil {
 		return nil, err
 	}
@@ -36,6 +37,15 @@ func (u *Upstream) Deprecated(ctx context.Context) ([]byte, error) {
 		return nil, fmt.Errorf("read %s: %w: %w", u.src.name(deprecatedFile), errNotDeprecated, err)
 	}
 	return raw, nil
+}
+
+// Unsigned returns a file of at most limit bytes that nothing signs, such as what a
+// mirror says of itself: nobody may build on it. So it comes from the address's own
+// host, without a redirect to another. The error is fs.ErrNotExist if there is none,
+// and ErrTooLarge beyond the limit.
+func (u *Upstream) Unsigned(ctx context.Context, key string, limit int64) ([]byte, error) {
+	raw, _, err := u.fetchBytes(ctx, request{key: key, limit: limit, home: true})
+	return raw, err
 }
 
 // ParseDeprecated returns the deprecated packages of a list, each with those that its
@@ -47,22 +57,27 @@ func ParseDeprecated(raw []byte) (map[string][]string, error) {
 	}
 	r := jsonReader{json.NewDecoder(bytes.NewReader(raw))}
 	packages := map[string][]string{}
-	err := r.list(func() error {
-		var named, favoured int
+	err := r.items('[', func() error {
 		var name string
 		var instead []string
-		err := r.object(func(key string) error {
-			switch key {
+		seen := map[any]int{}
+		err := r.items('{', func() error {
+			key, err := r.Token()
+			switch seen[key]++; key {
 			case "deprecated-package":
-				named++
-				return r.packageName(func(s string) { name = s })
+				name, err = r.packageName()
 			case "in-favour-of":
-				favoured++
-				return r.list(func() error { return r.packageName(func(s string) { instead = append(instead, s) }) })
+				err = r.items('[', func() error {
+					favoured, err := r.packageName()
+					instead = append(instead, favoured)
+					return err
+				})
+			default:
+				err = cmp.Or(err, errors.New("an unknown key"))
 			}
-			return errors.New("an unknown key")
+			return err
 		})
-		if err == nil && (named != 1 || favoured != 1) {
+		if err == nil && (seen["deprecated-package"] != 1 || seen["in-favour-of"] != 1) {
 			err = errors.New("a key is missing or comes twice")
 		}
 		packages[name] = instead
@@ -74,55 +89,29 @@ func ParseDeprecated(raw []byte) (map[string][]string, error) {
 // A jsonReader reads valid JSON of a known form.
 type jsonReader struct{ *json.Decoder }
 
-// delim reads a bracket.
-func (r jsonReader) delim(want json.Delim) error {
+// items reads an array or an object, and in it one thing after another by item.
+func (r jsonReader) items(bracket json.Delim, item func() error) error {
 	token, err := r.Token()
-	if err == nil && token != want {
-		err = fmt.Errorf("something else where %q is expected", want.String())
+	if err == nil && token != bracket {
+		err = fmt.Errorf("something else where %q is expected", bracket.String())
+	}
+	for err == nil && r.More() {
+		err = item()
+	}
+	if err == nil {
+		_, err = r.Token() // in valid JSON it is the other bracket
 	}
 	return err
 }
 
-// list reads an array.
-func (r jsonReader) list(element func() error) error {
-	if err := r.delim('['); err != nil {
-		return err
-	}
-	for r.More() {
-		if err := element(); err != nil {
-			return err
-		}
-	}
-	return r.delim(']')
-}
-
-// object reads an object; value reads the value of a key.
-func (r jsonReader) object(value func(key string) error) error {
-	if err := r.delim('{'); err != nil {
-		return err
-	}
-	for r.More() {
-		key, err := r.Token()
-		if err != nil {
-			return err
-		}
-		if err := value(key.(string)); err != nil { // valid JSON has only such keys
-			return err
-		}
-	}
-	return r.delim('}')
-}
-
-// packageName reads a name and gives it to yield.
-func (r jsonReader) packageName(yield func(string)) error {
+func (r jsonReader) packageName() (string, error) {
 	token, err := r.Token()
 	if err != nil {
-		return err
+		return "", err
 	}
 	name, ok := token.(string)
 	if !ok {
-		return errors.New("something else where a package name is expected")
+		return "", errors.New("something else where a package name is expected")
 	}
-	yield(name)
-	return index.CheckPackage(name)
+	return name, index.CheckPackage(name)
 }

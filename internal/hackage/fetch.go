@@ -111,21 +111,21 @@ func (u *Upstream) transfer(ctx context.Context, r request, sink func() io.Write
 // same way would give the same.
 func (r request) wrongLength(got string) error {
 	if r.exact {
-		return backoff.Permanent(&told{fmt.Sprintf("upstream sends %s where %d are signed", got, r.limit), tuf.ErrLength})
+		return backoff.Permanent(&worded{fmt.Sprintf("upstream sends %s where %d are signed", got, r.limit), tuf.ErrLength})
 	}
-	return backoff.Permanent(&told{fmt.Sprintf("upstream sends %s where %d are the limit", got, r.limit), ErrTooLarge})
+	return backoff.Permanent(&worded{fmt.Sprintf("upstream sends %s where %d are the limit", got, r.limit), ErrTooLarge})
 }
 
-// A told error says in its text all that its kind says.
-type told struct {
+// A worded error says in its text all that its kind says.
+type worded struct {
 	text string
 	kind error
 }
 
-func (t *told) Error() string { return t.text }
+func (w *worded) Error() string { return w.text }
 
 // Unwrap returns what a caller may branch on.
-func (t *told) Unwrap() error { return t.kind }
+func (w *worded) Unwrap() error { return w.kind }
 
 // pour copies and tells the writer's errors, which no other attempt would heal,
 // from the reader's.
@@ -162,14 +162,9 @@ func (u *Upstream) fetchBytes(ctx context.Context, r request) ([]byte, fetched, 
 	return buffer.Bytes(), got, err
 }
 
-// fetchSigned fetches the file that info describes. Other bytes than the signed
-// ones are asked for once more past the caches and are then ErrMismatch.
-func (u *Upstream) fetchSigned(ctx context.Context, key string, info tuf.FileInfo, sink func() io.Writer) error {
-	return u.fetchMarked(ctx, key, info, &digester{}, sink)
-}
-
-// fetchMarked is fetchSigned with a digester of the caller's.
-func (u *Upstream) fetchMarked(ctx context.Context, key string, info tuf.FileInfo, d *digester, sink func() io.Writer) error {
+// fetchSigned fetches the file that info describes, past the digester. Other bytes than
+// the signed ones are asked for once more past the caches and are then ErrMismatch.
+func (u *Upstream) fetchSigned(ctx context.Context, key string, info tuf.FileInfo, d *digester, sink func() io.Writer) error {
 	r := request{key: key, limit: info.Length, exact: true}
 	err := u.fetchDigest(ctx, r, info, d, sink)
 	if !isMismatch(err) {
@@ -179,7 +174,7 @@ func (u *Upstream) fetchMarked(ctx context.Context, key string, info tuf.FileInf
 	r.fresh = true
 	err = u.fetchDigest(ctx, r, info, d, sink)
 	if isMismatch(err) {
-		return &told{err.Error(), errors.Join(state.ErrMismatch, err)}
+		return &worded{err.Error(), errors.Join(state.ErrMismatch, err)}
 	}
 	return err
 }

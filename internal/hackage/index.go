@@ -95,7 +95,7 @@ func (u *Upstream) downloadGz(ctx context.Context, m *Metadata, root *os.Root) (
 		return nil, fmt.Errorf("fetch %s: %d bytes are signed, %d are the limit: %w", indexGzFile, info.Length, int64(MaxIndex), ErrTooLarge)
 	}
 	part, err := download(root, indexGzFile, midstate.Prefix{}, info, func(d *digester, sink func() io.Writer) error {
-		return u.fetchMarked(ctx, indexGzFile, info, d, sink)
+		return u.fetchSigned(ctx, indexGzFile, info, d, sink)
 	})
 	if errors.Is(err, state.ErrMismatch) {
 		err = fmt.Errorf("%s is not the one that %s version %d names; if upstream has just published a newer index, the next run will read all of it: %w: %w",

@@ -70,7 +70,7 @@ func (d *digester) before(sink func() io.Writer) func() io.Writer {
 // check compares the digest of what was written of a file with the signed one.
 func (d *digester) check(name string, info tuf.FileInfo) error {
 	if got := d.Sum(nil); !bytes.Equal(got, info.SHA256[:]) {
-		return fmt.Errorf("fetch %s: %w", name, &told{fmt.Sprintf("SHA-256 is %x, signed is %x", got, info.SHA256), tuf.ErrDigest})
+		return fmt.Errorf("fetch %s: %w", name, &worded{fmt.Sprintf("SHA-256 is %x, signed is %x", got, info.SHA256), tuf.ErrDigest})
 	}
 	return nil
 }

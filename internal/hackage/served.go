@@ -140,30 +140,25 @@ func (u *Upstream) part(ctx context.Context, r request) ([]byte, error) {
 func (u *Upstream) beginning(ctx context.Context, r request) ([]byte, error) {
 	var head headWriter
 	_, err := u.fetch(ctx, r, func() io.Writer {
-		head.Reset()
+		head = nil
 		return &head
 	})
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
-	return head.Bytes(), err
+	return head, err
 }
 
 // A headWriter takes no more than the head of a file.
-type headWriter struct{ bytes.Buffer }
+type headWriter []byte
 
 var errEnough = errors.New("no more is wanted")
 
 // Write implements io.Writer.
 func (h *headWriter) Write(p []byte) (int, error) {
-	n, _ := h.Buffer.Write(p[:min(len(p), headSize-h.Len())])
-	if h.Len() == headSize {
+	n := min(len(p), headSize-len(*h))
+	if *h = append(*h, p[:n]...); len(*h) == headSize {
 		return n, errEnough
 	}
 	return n, nil
-}
-
-// ReadFrom hides the buffer's own, which takes everything.
-func (h *headWriter) ReadFrom(r io.Reader) (int64, error) {
-	return io.Copy(struct{ io.Writer }{h}, r)
 }

@@ -52,7 +52,7 @@ func (u *Upstream) Tarball(ctx context.Context, r index.Release, want index.Targ
 		return fmt.Errorf("%s: %d bytes are signed, %d are the limit: %w", r, want.Length, int64(MaxTarball), ErrTooLarge)
 	}
 	info := tuf.FileInfo{Length: want.Length, SHA256: want.SHA256}
-	err := u.fetchSigned(ctx, r.TarballKey(), info, sink)
+	err := u.fetchSigned(ctx, r.TarballKey(), info, &digester{}, sink)
 	switch {
 	case err == nil:
 		return nil

@@ -18,14 +18,14 @@ type Digests struct {
 	Size     int64
 }
 
-// A Writer takes in a tarball once for all five digests. Make it with
+// A Writer computes of a tarball, in one pass, all five digests. Make it with
 // NewWriter; it is for one goroutine.
 type Writer struct {
 	md5, sha1, sha256, sha512, skein hash.Hash
 	size                             int64
 }
 
-// NewWriter returns a Writer that has taken in nothing.
+// NewWriter returns a Writer of no bytes.
 func NewWriter() *Writer {
 	w := &Writer{
 		md5:    md5.New(),
@@ -38,15 +38,15 @@ func NewWriter() *Writer {
 	return w
 }
 
-// stretch is how much one hash takes in before the next gets the same bytes:
-// little enough to stay in the processor's first cache.
-const stretch = 16 << 10
+// chunk is how much one hash reads before the next gets the same bytes: little
+// enough to stay in the processor's first cache.
+const chunk = 16 << 10
 
-// Write takes in p. It never fails.
+// Write adds p to all five. It never fails.
 func (w *Writer) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 {
-		part := p[:min(len(p), stretch)]
+		part := p[:min(len(p), chunk)]
 		for _, h := range w.all() {
 			h.Write(part)
 		}

@@ -24,21 +24,8 @@ const (
 	nameSkein512 = "Skein512_512"
 )
 
-// digestBytes returns how long a digest is in bytes, and whether its name is
-// one that is known.
-func digestBytes(name string) (int, bool) {
-	switch name {
-	case nameMD5:
-		return 16, true
-	case nameSHA1:
-		return 20, true
-	case nameSHA256:
-		return 32, true
-	case nameSHA512, nameSkein512:
-		return 64, true
-	}
-	return 0, false
-}
+// digestBytes says how long each digest is in bytes.
+var digestBytes = map[string]int{nameMD5: 16, nameSHA1: 20, nameSHA256: 32, nameSHA512: 64, nameSkein512: 64}
 
 // JSON returns the record of a tarball that the locations offer, in the
 // form that the package comment shows.
@@ -234,23 +221,14 @@ func (p parser) hashes(further *bool) (map[string]string, error) {
 			return errors.New("not text")
 		}
 		hashes[name] = text
-		_, known := digestBytes(name)
+		n, known := digestBytes[name]
 		*further = *further || !known
-		return checkDigest(name, text)
+		if known && (len(text) != 2*n || strings.Trim(text, "0123456789abcdef") != "") {
+			return fmt.Errorf("%.150q is not %d lower-case hexadecimal digits", text, 2*n)
+		}
+		return nil
 	})
 	return hashes, err
-}
-
-// checkDigest refuses what cannot be the digest of that name.
-func checkDigest(name, text string) error {
-	n, known := digestBytes(name)
-	if !known {
-		return nil
-	}
-	if len(text) != 2*n || strings.Trim(text, "0123456789abcdef") != "" {
-		return fmt.Errorf("%.150q is not %d lower-case hexadecimal digits", text, 2*n)
-	}
-	return nil
 }
 
 func (p parser) size() (int64, error) {

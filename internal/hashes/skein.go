@@ -15,10 +15,11 @@ type skein struct {
 	chain [8]uint64 // of the blocks so far
 	size  uint64    // bytes in chain
 	block [skeinSize]byte
-	held  int // bytes in block: a whole one may be the last, which is marked
+	count int // bytes in block: a whole one may be the last, which has a flag
 }
 
-// What a block is part of and its place there, as they stand in its tweak.
+// What a block is part of, and whether it is the first or the last there, as they
+// stand in its tweak.
 const (
 	skeinConfig  = 4 << 56
 	skeinMessage = 48 << 56
@@ -27,7 +28,7 @@ const (
 	skeinLast    = 1 << 63
 )
 
-// skeinStart is the chain before the first byte. It has taken in one block that
+// skeinStart is the chain before the first byte. It has one block in it, which
 // says what is computed: the name "SHA3", version 1, a digest of so many bits.
 var skeinStart = func() (chain [8]uint64) {
 	skeinBlock(&chain, &[8]uint64{0x33414853 | 1<<32, 8 * skeinSize}, 32, skeinConfig|skeinFirst|skeinLast)
@@ -48,27 +49,27 @@ func (s *skein) BlockSize() int { return skeinSize }
 // Write implements hash.Hash.
 func (s *skein) Write(p []byte) (int, error) {
 	n := len(p)
-	if s.held > 0 {
-		m := copy(s.block[s.held:], p)
-		s.held += m
+	if s.count > 0 {
+		m := copy(s.block[s.count:], p)
+		s.count += m
 		p = p[m:]
 	}
-	if s.held > 0 && len(p) > 0 {
-		s.take(s.block[:], skeinSize, 0)
-		s.held = 0
+	if s.count > 0 && len(p) > 0 {
+		s.add(s.block[:], skeinSize, 0)
+		s.count = 0
 	}
 	for ; len(p) > skeinSize; p = p[skeinSize:] {
-		s.take(p, skeinSize, 0)
+		s.add(p, skeinSize, 0)
 	}
-	s.held += copy(s.block[s.held:], p)
+	s.count += copy(s.block[s.count:], p)
 	return n, nil
 }
 
 // Sum implements hash.Hash.
 func (s *skein) Sum(b []byte) []byte {
 	end := *s
-	clear(end.block[end.held:])
-	end.take(end.block[:], end.held, skeinLast)
+	clear(end.block[end.count:])
+	end.add(end.block[:], end.count, skeinLast)
 	skeinBlock(&end.chain, new([8]uint64), 8, skeinOutput|skeinFirst|skeinLast)
 	for _, word := range end.chain {
 		b = binary.LittleEndian.AppendUint64(b, word)
@@ -76,17 +77,17 @@ func (s *skein) Sum(b []byte) []byte {
 	return b
 }
 
-// take takes in a block that begins with n bytes of the message.
-func (s *skein) take(block []byte, n int, place uint64) {
+// add adds a block that begins with n bytes of the message.
+func (s *skein) add(block []byte, n int, flags uint64) {
 	if s.size == 0 {
-		place |= skeinFirst
+		flags |= skeinFirst
 	}
 	s.size += uint64(n)
 	var words [8]uint64
 	for i := range words {
 		words[i] = binary.LittleEndian.Uint64(block[8*i:])
 	}
-	skeinBlock(&s.chain, &words, s.size, skeinMessage|place)
+	skeinBlock(&s.chain, &words, s.size, skeinMessage|flags)
 }
 
 // skeinBlock makes of the chain, by Threefish-512 in 72 rounds, the block

@@ -20,7 +20,7 @@ const (
 	Preferred                   // NAME/preferred-versions
 )
 
-// MaxEntry is the largest content in bytes that is taken; a larger entry is
+// MaxEntry is the largest content in bytes that is read; a larger entry is
 // skipped. The largest .cabal file on Hackage has 262 kB.
 const MaxEntry = 16 << 20
 
@@ -101,7 +101,7 @@ func ReadEntry(r io.Reader, span Span) (Entry, error) {
 	return Entry{}, fmt.Errorf("read index entry at offset %d: the index ends there: %w", span.Offset, ErrNoEntry)
 }
 
-// Reasons for passing over an entry, as they stand in Passed.ByReason.
+// Reasons for skipping an entry, as they stand in Skipped.ByReason.
 const (
 	reasonType      = "not a regular file"
 	reasonSparse    = "sparse file"
@@ -153,7 +153,7 @@ func clean(path string) bool {
 	return true
 }
 
-// Passed tells of entries that were skipped.
+// Skipped tells of entries that were skipped.
 type Skipped struct {
 	// Count is how many there were, and ByReason how many for each reason.
 	Count    int
@@ -162,7 +162,7 @@ type Skipped struct {
 	Samples []string
 }
 
-// maxSamples bounds Passed.Samples.
+// maxSamples bounds Skipped.Samples.
 const maxSamples = 10
 
 // An oddity is an entry that is skipped.

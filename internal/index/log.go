@@ -216,7 +216,7 @@ func (l *Log) At(length int64) (Position, bool) {
 	return p, ok
 }
 
-// Passed tells of the entries that were skipped so far.
+// Skipped tells of the entries that were skipped so far.
 func (l *Log) Skipped() Skipped {
 	p := l.skipped
 	p.ByReason = maps.Clone(p.ByReason)
