@@ -34,11 +34,11 @@ func syncOnce(ctx context.Context, o *options.Sync, env Env) (facts *report.Run,
 	result := run.Run(ctx, op.open(ctx))
 	judge(ctx, result.Run, result.Err)
 	now := notify.StatusOf(result.Run, op.Page)
-	now.Index = result.Index(now.Index)
-	if outside.End(ctx, result.Run, notify.Changed(result.Notified(now.Health), now)) {
-		result.KeepNotified(ctx, now.Health)
+	now.Index = result.Found.Index(now.Index)
+	if outside.End(ctx, result.Run, notify.Changed(result.Found.Notified(now.Health), now)) {
+		result.Found.KeepNotified(ctx, now.Health)
 	}
-	result.TellReaders(ctx)
+	result.Found.Announce(ctx)
 	return result.Run, result.Seen, errors.Join(result.Err, result.Close(), op.close())
 }
 

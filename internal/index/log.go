@@ -28,6 +28,9 @@ var (
 	// ErrDigest means that the index, or the prefix that its position
 	// stands for, is not the signed one.
 	ErrDigest = errors.New("the index does not have the signed SHA-256")
+	// ErrRewritten means that the index does not continue the one that a
+	// destination was built from.
+	ErrRewritten = errors.New("the index was rewritten")
 )
 
 // A Log reads an index, or what follows a position, once from front to back.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/announce"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
@@ -338,12 +339,12 @@ func (r *run) writeLegacy(ctx context.Context, path string) error {
 func (r *run) readWhole(whole *hackage.Access) (err error) {
 	for _, s := range r.Targets {
 		if s.tail != nil && s.tail.From.IsZero() {
-			r.whole, r.wholeIndex = s.tail, s.index
+			r.whole = announce.Part{Index: s.index, Delta: s.tail}
 			return nil
 		}
 	}
-	r.whole, err = index.Scan(whole.Log(index.Position{}), r.Selected)
-	r.wholeIndex = whole
+	r.whole.Index = whole
+	r.whole.Delta, err = index.Scan(whole.Log(index.Position{}), r.Selected)
 	return err
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/announce"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
@@ -21,7 +22,6 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/progress"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
-	"github.com/hackage-mirror/hackage-mirror/internal/status"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -83,9 +83,8 @@ type run struct {
 	list       deprecatedList
 
 	// checked is when upstream's metadata were read, zero if they could not be.
-	checked    time.Time
-	whole      *index.Delta // all of the index, if it was read for something
-	wholeIndex *hackage.Access
+	checked time.Time
+	whole   announce.Part // all of the index, if it was read for something
 
 	timeline *timeline
 	wanted   []download // in a dry run: what would be fetched
@@ -104,9 +103,10 @@ type Result struct {
 	Err error
 	// Seen names the newest metadata that the run knows of.
 	Seen state.Seen
+	// Found is what the readers of the buckets are to know.
+	Found *announce.Run
 
-	run     *run
-	aborted error // what ended the run before its end
+	closers []func() error
 }
 
 // Run brings every target up to date. There are facts to tell of it even if it failed.
@@ -120,27 +120,22 @@ func Run(ctx context.Context, c Config) *Result {
 	if err == nil {
 		err = r.start(ctx)
 	}
-	result := &Result{Err: err, aborted: err, run: r, Run: r.facts(ctx, err)}
+	facts := r.facts(ctx, err)
+	result := &Result{Run: facts, Err: err, Seen: r.seen(), Found: r.found(facts, err), closers: r.closers}
 	if err == nil {
-		result.Err = r.verdict(result.Run)
+		result.Err = r.verdict(facts)
 	}
-	result.Seen = r.seen()
 	return result
 }
 
-// Index says how far the mirror is: as the first bucket that has a state does, or else
-// as it is known otherwise.
-func (r *Result) Index(known status.Index) status.Index {
-	for _, s := range r.run.Targets {
-		if s.bucket != nil && s.bucket.CanTell() {
-			return r.run.publicIndex(s, &status.Status{Index: known})
-		}
+// Close ends what the run opened, the last first.
+func (r *Result) Close() error {
+	var errs []error
+	for _, closing := range slices.Backward(r.closers) {
+		errs = append(errs, closing())
 	}
-	return known
+	return errors.Join(errs...)
 }
-
-// Close ends what the run holds open.
-func (r *Result) Close() error { return r.run.close() }
 
 // seen names the newest metadata that the run knows of.
 func (r *run) seen() state.Seen {
@@ -431,13 +426,4 @@ func sameReason(before state.Reason, err error) bool {
 // timeIsUp reports whether no new work is to be started.
 func (r *run) timeIsUp() bool {
 	return r.TimeLimit > 0 && r.Now().Sub(r.Began) >= r.TimeLimit
-}
-
-// close ends what the run opened, the last first.
-func (r *run) close() error {
-	var errs []error
-	for i := len(r.closers) - 1; i >= 0; i-- {
-		errs = append(errs, r.closers[i]())
-	}
-	return errors.Join(errs...)
 }

@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
+	"github.com/hackage-mirror/hackage-mirror/internal/announce"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
-	"github.com/hackage-mirror/hackage-mirror/internal/status"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
@@ -81,16 +81,12 @@ type Target struct {
 	// and published when this run brought it further.
 	publicURL string
 	published time.Time
-	// told is what the readers of a bucket were told before, and former the status
-	// that says so, if it was read. Untold says that they were not told of all that
-	// the bucket holds, because a run was killed before it did, or an older version
-	// wrote there; what came since is read again then, which news sums up.
-	told   state.Told
-	former *status.Status
-	untold bool
-	news   *index.Delta
-	took   time.Duration
-	err    error
+	// told is what the readers of a bucket were told before. If that was not all that
+	// the bucket holds, news is what came since, which is read again for that.
+	told announce.Told
+	news *index.Delta
+	took time.Duration
+	err  error
 }
 
 // NewBucket returns the target that a bucket is. Readers find it at publicURL, if that
@@ -131,10 +127,6 @@ func (s *Target) place() string {
 	return s.name
 }
 
-// errRewritten is returned for an index that does not continue the one that a
-// destination was built from.
-var errRewritten = errors.New("the index was rewritten")
-
 // read reads a target's state and decides whether its position can be used.
 func (s *Target) read(ctx context.Context, packages string, shard mirror.Shard, full bool) error {
 	read, err := s.load(ctx, shard, full)
@@ -162,7 +154,7 @@ func (s *Target) rewritten(end index.Position) error {
 	}
 	damaged, _ := s.doubt()
 	return fmt.Errorf("it was built from the first %d bytes of the index, up to %s, and upstream's index, of %d bytes up to %s, does not continue that: %s%w: %w",
-		position.Length, position.Time.Format(time.RFC3339), end.Length, end.Time.Format(time.RFC3339), damaged, errRewritten, why)
+		position.Length, position.Time.Format(time.RFC3339), end.Length, end.Time.Format(time.RFC3339), damaged, index.ErrRewritten, why)
 }
 
 // scanTo reads what the index holds behind the target's position up to a length,

@@ -109,7 +109,7 @@ func (r *run) have() hackage.Held {
 	}
 	have.Tar = first(positions)
 	for _, s := range r.buckets() {
-		if r.tells(s) {
+		if r.announces(s) {
 			have.Tar = first([]index.Position{have.Tar, s.told.At})
 		}
 	}

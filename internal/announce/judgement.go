@@ -1,7 +1,6 @@
-package run
+package announce
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -28,7 +27,6 @@ type judgement struct {
 	// wrong is what went wrong, "" if nothing did. Another bucket's failure is
 	// none of this one's, and yet the run failed.
 	wrong string
-	left  int // releases that are still to come
 	// interrupted says that the run did not come to a judgement of its own.
 	interrupted bool
 }
@@ -47,51 +45,40 @@ func (j judgement) asBefore(former *status.Status, published bool) judgement {
 	return j
 }
 
-// health judges the mirror of a bucket after the run. It is the run's own word but
-// for what concerns another bucket alone. Err is what ended the run before its end,
-// if anything did.
-func (r *run) health(ctx context.Context, s *Target, run *report.Run, err error) judgement {
-	failed, look := r.failures(ctx, s, run, err), r.concerns(s, run)
-	others := r.others(s)
-	word := health.WordOf(run)
-	if word == status.Failed && len(failed) == 0 && !slices.ContainsFunc(others, func(s *Target) bool { return s.err != nil }) {
+// judge judges the mirror of a bucket after the run. It is the run's own word but
+// for what concerns another bucket alone.
+func (r *Run) judge(b *Bucket, interrupted bool) judgement {
+	failed, look := r.failures(b, interrupted), r.concerns(b)
+	anotherFailed := slices.ContainsFunc(r.Buckets, func(other *Bucket) bool { return other != b && other.Err != nil })
+	word := health.WordOf(r.Run)
+	if word == status.Failed && len(failed) == 0 && !anotherFailed {
 		failed = []string{"The last run did not come to its end."}
 	}
-	if word == status.Look && len(failed)+len(look)+len(others) == 0 {
+	if word == status.Look && len(failed)+len(look) == 0 && len(r.Buckets) == 1 {
 		look = []string{"The last run found something, which its log names."}
 	}
-	h := judgement{left: run.Left, interrupted: run.Outcome == report.Interrupted}
-	h.word, h.sentence = health.Judge(failed, look, health.ToCome(run.Left, -1), len(s.bucket.Stored().Ledger))
-	if slices.ContainsFunc(others, func(s *Target) bool { return s.err != nil }) {
+	j := judgement{interrupted: r.Outcome == report.Interrupted}
+	j.word, j.sentence = health.Judge(failed, look, health.ToCome(r.Left, -1), len(b.Stored().Ledger))
+	if anotherFailed {
 		failed = append(failed, "Another bucket of this mirror could not be brought up to date.")
 	}
-	h.wrong = strings.Join(append(failed, look...), " ")
-	return h
-}
-
-// others are the targets of the other buckets.
-func (r *run) others(s *Target) (others []*Target) {
-	for _, other := range r.Targets {
-		if other != s && other.kind == BucketKind {
-			others = append(others, other)
-		}
-	}
-	return others
+	j.wrong = strings.Join(append(failed, look...), " ")
+	return j
 }
 
 // failures says what keeps a bucket's mirror from being up to date.
-func (r *run) failures(ctx context.Context, s *Target, run *report.Run, err error) (all []string) {
+func (r *Run) failures(b *Bucket, interrupted bool) (all []string) {
 	switch {
-	case ctx.Err() != nil && (err != nil || s.err != nil):
+	case interrupted && (r.Aborted != nil || b.Err != nil):
 		all = append(all, "The last run was interrupted.")
-	case s.err != nil:
-		all = append(all, whyFailed(s.err, "This bucket could not be brought up to date."))
-	case err != nil:
-		all = append(all, whyFailed(err, "What upstream has could not be read, or not be verified."))
+	case b.Err != nil:
+		all = append(all, whyFailed(b.Err, "This bucket could not be brought up to date."))
+	case r.Aborted != nil:
+		all = append(all, whyFailed(r.Aborted, "What upstream has could not be read, or not be verified."))
 	}
-	for _, other := range r.Targets {
-		if other.kind != BucketKind && other.err != nil && ctx.Err() == nil {
-			all = append(all, fmt.Sprintf("The %s could not be brought up to date.", strings.ReplaceAll(other.kind, "-", " ")))
+	for _, repo := range r.Repositories {
+		if repo.Error != "" && !interrupted {
+			all = append(all, fmt.Sprintf("The %s repository could not be brought up to date.", repo.Kind))
 		}
 	}
 	return all
@@ -105,7 +92,7 @@ func whyFailed(err error, otherwise string) string {
 	}{
 		{tuf.ErrExpired, "Upstream's signed files have expired."},
 		{tuf.ErrRollback, "Upstream shows something older than this mirror has."},
-		{errRewritten, "Upstream's index does not go on from the one that this mirror has."},
+		{index.ErrRewritten, "Upstream's index does not go on from the one that this mirror has."},
 		{mirror.ErrOutage, "Upstream gives no tarballs."},
 		{bucket.ErrRefused, "The store of this bucket refuses some of the files."},
 	} {
@@ -116,36 +103,35 @@ func whyFailed(err error, otherwise string) string {
 	return otherwise
 }
 
-// onlyElsewhere reports whether nobody but other buckets has a mismatch.
-func (r *run) onlyElsewhere(s *Target, release index.Release) bool {
-	return !slices.ContainsFunc(r.Targets, func(other *Target) bool {
-		return (other == s || other.repo != nil) && other.destination != nil && other.State().Ledger[release].Reason == state.Mismatch
-	})
-}
-
 // concerns says what a person should look at.
-func (r *run) concerns(s *Target, run *report.Run) (all []string) {
+func (r *Run) concerns(b *Bucket) (all []string) {
 	mismatches := 0
-	for _, owed := range run.Ledger {
-		if owed.Reason == state.Mismatch && !owed.Accepted && !r.onlyElsewhere(s, owed.Release) {
+	for _, pending := range r.Ledger {
+		if pending.Reason == state.Mismatch && !pending.Accepted && !r.onlyElsewhere(b, pending.Release) {
 			mismatches++
 		}
 	}
 	if mismatches > 0 {
 		all = append(all, fmt.Sprintf("The bytes of %s are not the signed ones, and are not published.", plain.Plural(mismatches, "release")))
 	}
-	for _, e := range run.Expiries {
+	for _, e := range r.Expiries {
 		if e.Look {
 			all = append(all, fmt.Sprintf("The %s expires at %s.", strings.TrimPrefix(e.Of, "the "), e.When.UTC().Format(time.RFC3339)))
 		}
 	}
-	if len(s.bucket.Alarms()) > 0 {
+	if len(b.Alarms()) > 0 {
 		all = append(all, "Somebody else had written to this bucket, which was repaired.")
 	}
-	for _, other := range r.Targets {
-		if other.repo != nil && other.err == nil && len(other.repo.Alarms()) > 0 {
-			all = append(all, fmt.Sprintf("Somebody else had committed to the %s, which was undone.", strings.ReplaceAll(other.kind, "-", " ")))
+	for _, repo := range r.Repositories {
+		if repo.Repaired {
+			all = append(all, fmt.Sprintf("Somebody else had committed to the %s repository, which was undone.", repo.Kind))
 		}
 	}
 	return all
+}
+
+// onlyElsewhere reports whether nobody but other buckets has a mismatch.
+func (r *Run) onlyElsewhere(b *Bucket, release index.Release) bool {
+	return b.State().Ledger[release].Reason != state.Mismatch &&
+		!slices.ContainsFunc(r.Repositories, func(repo Repository) bool { return repo.Ledger[release].Reason == state.Mismatch })
 }
