@@ -13,7 +13,7 @@ import (
 const maxError = 8 << 10
 
 // needsYou lists what a person should do something about, each thing once.
-func (m *markdown) needsYou() {
+func (m *markdown) needsYou() []string {
 	r := m.run
 	var items []string
 	if r.Aborted && r.Error != "" {
@@ -28,7 +28,7 @@ func (m *markdown) needsYou() {
 	for _, record := range r.Ledger {
 		if record.Reason == state.Mismatch && !record.Accepted {
 			why := cmp.Or(record.Why, "the bytes are not the signed ones")
-			items = append(items, "⚠️ "+m.links.release(r.Upstream, Release{Release: record.Release})+": "+inline(why)+"; "+advice(record))
+			items = append(items, "⚠️ "+m.release(record.Release)+": "+inline(why)+"; "+advice(record))
 		}
 	}
 	for _, text := range r.Repaired {
@@ -44,7 +44,7 @@ func (m *markdown) needsYou() {
 			items = append(items, inline(string(message.Level))+": "+code(message.Text))
 		}
 	}
-	m.list("What needs you", items)
+	return cut(items, m.rows, func(item string) string { return item })
 }
 
 // advice is what to do about a release, with what is to be pasted set off.

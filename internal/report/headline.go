@@ -10,20 +10,6 @@ import (
 // The first lines of a job summary: how it went, how fresh the mirror is, and what each
 // destination got.
 
-func (m *markdown) headline() {
-	r := m.run
-	m.add("## %s\n\n%s\n\n", r.title(), m.lead())
-	if r.Packages != "" {
-		m.add("Only packages %s.\n\n", code(short(r.Packages, 200)))
-	}
-	if r.Left > 0 && !r.DryRun {
-		m.facts("Still to come", plain.Plural(r.Left, "release")+", because "+r.why()+". The next run picks up from there.")
-	}
-	if r.Outcome == Interrupted {
-		m.add("Readers see the old state of each destination or the new one, never a mixture.\n\n")
-	}
-}
-
 // title says in a line how it went.
 func (r *Run) title() string {
 	const mirror = "Hackage mirror: "
@@ -82,30 +68,15 @@ func (m *markdown) lead() string {
 	return strings.Join(append(parts, came+when+Took(r.Took)+"."), " ")
 }
 
-func (m *markdown) destinations() {
-	if len(m.run.Destinations) == 0 {
-		return
+// where says how far a destination is, unless the first lines have said it.
+func (m *markdown) where(d Destination) string {
+	switch {
+	case d.At == m.run.Index:
+		return ""
+	case d.At.IsZero():
+		return "; holds nothing yet"
 	}
-	news := "What came"
-	if m.run.DryRun {
-		news = "What would come"
-	}
-	t := m.table("lll", "Destination", news, "Took")
-	for _, d := range m.run.Destinations {
-		if !t.room() {
-			continue
-		}
-		cell := m.news(d)
-		switch {
-		case d.At == m.run.Index: // the first lines have said it
-		case d.At.IsZero():
-			cell += "; holds nothing yet"
-		default:
-			cell += "; has Hackage as of " + when(d.At.Time)
-		}
-		t.row(m.name(d), cell, Took(d.Took))
-	}
-	m.add("%s\n", t)
+	return "; has Hackage as of " + when(d.At.Time)
 }
 
 // maxName bounds the name of a destination in a cell, in characters.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
 
 // Links are what is needed to make links of.
@@ -73,12 +74,12 @@ func (l Links) commit(d Destination) string {
 }
 
 // release links to a release's page upstream.
-func (l Links) release(upstream string, r Release) string {
+func (l Links) release(upstream string, r index.Release) string {
 	u, err := url.Parse(upstream)
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" {
-		return code(r.Release.String())
+		return code(r.String())
 	}
-	return link(u.JoinPath("package", url.PathEscape(r.Release.String())).String(), code(r.Release.String()))
+	return link(u.JoinPath("package", url.PathEscape(r.String())).String(), code(r.String()))
 }
 
 // diff links to what a run changed of a release's .cabal file: its place in the

@@ -1,9 +1,11 @@
 package report
 
 import (
-	"fmt"
+	_ "embed"
 	"strings"
+	"text/template"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 )
 
@@ -29,96 +31,50 @@ func (r *Run) Markdown(links Links, room int) string {
 type markdown struct {
 	run   *Run
 	links Links
-	rows  int
-	out   strings.Builder
+	rows  int // at most in each table and list
 
 	histogram string // which does not get shorter
 }
 
-// render puts first what an operator looks for first: is it fresh, how much came, what
-// needs me, what came by name, how large is it, where is it; and last what explains
-// the rest.
+//go:embed summary.tmpl
+var summary string
+
+// render fills the template.
 func (m *markdown) render() string {
-	m.headline()
-	m.destinations()
-	m.needsYou()
-	m.restored()
-	m.releases()
-	m.revisions()
-	m.deprecations()
-	m.waiting()
-	m.size()
-	m.readers()
-	m.expiries()
-	m.skipped()
-	if m.histogram != "" {
-		m.add("%s", folded("Where the time went", m.run.phases()))
+	var out strings.Builder
+	if err := template.Must(template.New("").Funcs(m.values()).Parse(summary)).Execute(&out, m.run); err != nil {
+		panic("report: the template of the job summary: " + err.Error())
 	}
-	m.footer()
-	return m.out.String()
+	return out.String()
 }
 
-func (m *markdown) add(format string, args ...any) { fmt.Fprintf(&m.out, format, args...) }
-
-// A table is made row by row, as far as there is room.
-type table struct {
-	rows int
-	more int
-	out  strings.Builder
-}
-
-// table begins a table. Aligns holds a letter for each column: l or r.
-func (m *markdown) table(aligns string, titles ...string) *table {
-	t := &table{rows: m.rows}
-	t.out.WriteString("| " + strings.Join(titles, " | ") + " |\n|")
-	for _, align := range aligns {
-		t.out.WriteString(map[rune]string{'l': "---|", 'r': "--:|"}[align])
-	}
-	t.out.WriteString("\n")
-	return t
-}
-
-// room reports whether there is room for a row, and counts the row if not. To
-// make cells of what will not be shown would take long.
-func (t *table) room() bool {
-	if t.rows == 0 {
-		t.more++
-	}
-	return t.rows > 0
-}
-
-// row adds a row of cells that are Markdown already, if there is room.
-func (t *table) row(cells ...string) {
-	if t.room() {
-		t.rows--
-		t.out.WriteString("| " + strings.Join(cells, " | ") + " |\n")
+// values are what the template asks for: Markdown, but for plain numbers and lists.
+func (m *markdown) values() template.FuncMap {
+	r, repository := m.run, m.links.diffRepository(m.run)
+	return template.FuncMap{
+		"code": code, "inline": inline, "link": link, "short": short, "join": strings.Join,
+		"when": when, "date": date, "took": Took, "plural": func(n int, noun string) string { return plain.Plural(n, noun) },
+		"size": func(bytes int64) string { return unbroken(plain.Size(bytes)) },
+		"fit":  func(n int) int { return min(n, m.rows) },
+		"cuts": func(n int) bool { return n > m.rows },
+		"more": func(n int) string {
+			if n <= m.rows {
+				return ""
+			}
+			return "\n…and " + plain.Count(n-m.rows) + " more\n"
+		},
+		"title": r.title, "lead": m.lead, "why": r.why, "interrupted": func() bool { return r.Outcome == Interrupted },
+		"name": m.name, "news": m.news, "where": m.where, "needsYou": m.needsYou,
+		"histogram": func() string { return m.histogram }, "phases": r.phases,
+		"release":    m.release,
+		"diffs":      func() bool { return repository.Commit != "" },
+		"diff":       func(release Release) string { return m.links.diff(repository, release) },
+		"revised":    func() string { return strings.Join(cut(r.Revised, m.rows, m.release), ", ") },
+		"deprecated": m.deprecated, "waiting": r.waiting, "holds": m.holds, "expiries": m.expiries,
+		"page":            func() string { return m.links.Run },
+		"troubleshooting": func() string { return troubleshooting },
 	}
 }
 
-// String returns the table, with the number of rows that it lacks.
-func (t *table) String() string {
-	if t.more > 0 {
-		return fmt.Sprintf("%s\n…and %s more\n", t.out.String(), plain.Count(t.more))
-	}
-	return t.out.String()
-}
-
-// folded hides what is long behind a line that opens it.
-func folded(title, content string) string {
-	return "<details><summary>" + title + "</summary>\n\n" + content + "\n</details>\n"
-}
-
-// list adds a list of items that are Markdown already.
-func (m *markdown) list(title string, items []string) {
-	if len(items) > 0 {
-		lines := cut(items, m.rows, func(item string) string { return item })
-		m.add("### %s\n\n- %s\n\n", title, strings.Join(lines, "\n- "))
-	}
-}
-
-// facts adds a line of what is Markdown already, unless there is nothing to say.
-func (m *markdown) facts(about string, facts ...string) {
-	if len(facts) > 0 {
-		m.add("**%s**: %s\n\n", about, strings.Join(facts, " · "))
-	}
-}
+// release names a release, with a link to its page upstream.
+func (m *markdown) release(r index.Release) string { return m.links.release(m.run.Upstream, r) }

@@ -112,7 +112,7 @@ func TestLinks(t *testing.T) {
 
 func TestReleaseLinks(t *testing.T) {
 	t.Parallel()
-	r := Release{Release: index.Release{Package: "a", Version: "1"}}
+	r := index.Release{Package: "a", Version: "1"}
 	for upstream, want := range map[string]string{
 		"https://hackage.haskell.org": `<a href="https://hackage.haskell.org/package/a-1"><code>a-1</code></a>`,
 		"http://host:81/x/":           `<a href="http://host:81/x/package/a-1"><code>a-1</code></a>`,
