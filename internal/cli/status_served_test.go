@@ -114,8 +114,8 @@ func TestStatusOfAnAcknowledgedMismatch(t *testing.T) {
 	said = w.status(CodeDone, w.web.URL)
 	w.says(said, "fresh", "by the mirror's own word its operator has acknowledged that", "unsigned ledger 1 release pending: 1 mismatch (delta-1.0)")
 	w.saysNot(said, "could not be downloaded")
-	if f := w.parsed(w.status(CodeDone, w.web.URL, "--json")); !f.Places[0].Ledger[0].Accepted {
-		t.Errorf("%+v", f.Places[0].Ledger)
+	if f := w.parsed(w.status(CodeDone, w.web.URL, "--json")); !f.Destinations[0].Ledger[0].Accepted {
+		t.Errorf("%+v", f.Destinations[0].Ledger)
 	}
 	// Nothing but a mismatch of the ledger can be acknowledged.
 	w.put("status.json", `{"version":1,"health":"good","ledger":[{"release":"other-1","accepted":true},{"release":"../x","accepted":true}]}`)

@@ -54,7 +54,7 @@ func TestStatusOfABranchThatSomebodyElseMoved(t *testing.T) {
 	said := w.status(CodeDegraded, files...)
 	w.says(said, "! alarm: commit "+foreign+", found at 2026-11-22T06:00:00Z")
 	f := w.parsed(w.status(CodeDegraded, append(files, "--json")...))
-	if tag := f.Places[0].Tag; len(tag.Alarms) != 1 || tag.Alarms[0].Commit != foreign || tag.Signature != "trusted" {
+	if tag := f.Destinations[0].Tag; len(tag.Alarms) != 1 || tag.Alarms[0].Commit != foreign || tag.Signature != "trusted" {
 		t.Errorf("%+v", tag)
 	}
 	w.git(w.files(), "update-ref", "-d", "refs/heads/hackage")

@@ -77,7 +77,7 @@ func TestStatusTellsHowFarBehind(t *testing.T) {
 	w.says(said, "stale: bucket "+w.web.URL+"/: it lacks 3 entries (", "the oldest for 2 h 5 min (and 2 more to look at)")
 	w.says(w.status(CodeDone, w.all("--stale-after", "3h")...), "fresh: bucket ", "lacks 3 entries (", "which is within 3 h")
 	f := w.parsed(w.status(CodeDegraded, w.all("--json")...))
-	for _, p := range f.Places {
+	for _, p := range f.Destinations {
 		if !p.Stale || *p.Lacks.Entries != 3 || *p.Lacks.Seconds != 7500 || !p.Lacks.Proven || p.Lacks.AtMost {
 			t.Errorf("%s: %+v", p.Kind, p.Lacks)
 		}
@@ -138,7 +138,7 @@ func TestStatusTellsExpiry(t *testing.T) {
 	w.hackage.Prefer("alpha", "alpha >0")
 	said := w.status(CodeDegraded, w.web.URL)
 	w.says(said, "! timestamp.json expired at 2026-11-25T05:55:00Z, so clients refuse the mirror\n", "expired 2026-11-25T05:55:00Z, 12 h 5 min ago")
-	if f := w.parsed(w.status(CodeDegraded, w.web.URL, "--json")).Places[0].Files[0]; f.State != "expired" || *f.Days != -0.5 {
+	if f := w.parsed(w.status(CodeDegraded, w.web.URL, "--json")).Destinations[0].Files[0]; f.State != "expired" || *f.Days != -0.5 {
 		t.Errorf("%+v", f)
 	}
 }
@@ -193,7 +193,7 @@ func TestStatusOfWhatCannotBeRead(t *testing.T) {
 	said := w.status(CodeError, "http://127.0.0.1:1/", "--files-repository", w.files())
 	w.says(said, "connection refused", "unproven  missing         nothing")
 	f := w.parsed(w.status(CodeError, "http://127.0.0.1:1/", "--files-repository", w.path("none.git"), "--json"))
-	if f.Health != "unreachable" || f.Places[0].Error == "" || f.Places[1].Error == "" {
+	if f.Health != "unreachable" || f.Destinations[0].Error == "" || f.Destinations[1].Error == "" {
 		t.Errorf("%+v", f)
 	}
 }
@@ -289,8 +289,8 @@ func TestStatusOfHostileWords(t *testing.T) {
 	} {
 		w.put("hackage-mirror.json", strings.Replace(state, edit[0], edit[1], 1))
 		w.status(CodeDone, w.web.URL)
-		if f := w.parsed(w.status(CodeDone, w.web.URL, "--json")); f.Places[0].Error != "" || name != "time" && len(f.Places[0].Notes) == 0 {
-			t.Errorf("%s: %+v", name, f.Places[0])
+		if f := w.parsed(w.status(CodeDone, w.web.URL, "--json")); f.Destinations[0].Error != "" || name != "time" && len(f.Destinations[0].Notes) == 0 {
+			t.Errorf("%s: %+v", name, f.Destinations[0])
 		}
 	}
 }
@@ -422,8 +422,8 @@ func TestStatusOfALongLedger(t *testing.T) {
 	if raw := outputs["summary-json"]; len(raw) >= 32_000 || !strings.Contains(raw, `"cut":true`) || !strings.Contains(raw, `"owed":20000`) {
 		t.Errorf("summary-json has %d bytes: %.300s", len(raw), raw)
 	}
-	if f := w.parsed(w.status(CodeDone, w.web.URL, "--json")); !f.Cut || len(f.Places[0].Ledger) != 1000 || *f.Places[0].Owed != len(lines) {
-		t.Errorf("%d of %d lines, cut: %v", len(f.Places[0].Ledger), *f.Places[0].Owed, f.Cut)
+	if f := w.parsed(w.status(CodeDone, w.web.URL, "--json")); !f.Cut || len(f.Destinations[0].Ledger) != 1000 || *f.Destinations[0].Pending != len(lines) {
+		t.Errorf("%d of %d lines, cut: %v", len(f.Destinations[0].Ledger), *f.Destinations[0].Pending, f.Cut)
 	}
 }
 

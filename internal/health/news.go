@@ -58,9 +58,9 @@ func (n News) Enter(ctx context.Context, former, out *status.Status, now time.Ti
 	return nil
 }
 
-// A chronicle is what a stretch of the index adds to what readers are told: what
+// A chronicle is what a part of the index adds to what readers are told: what
 // came, day by day, the newest of it, and how much it is. It holds no more than
-// that, however long the stretch is.
+// that, however long the part is.
 type chronicle struct {
 	from   int64 // in bytes of the index; what lies before was told
 	since  time.Time

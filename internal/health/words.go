@@ -24,8 +24,8 @@ func WordOf(run *report.Run) status.Word {
 }
 
 // Judge returns the word and the sentence for what failed, what to look at, what is
-// still to come, and what is owed, each in sentences.
-func Judge(failed, look []string, filling string, owed int) (status.Word, string) {
+// still to come, and what is pending, each in sentences.
+func Judge(failed, look []string, filling string, pending int) (status.Word, string) {
 	switch {
 	case len(failed) > 0:
 		return status.Failed, "Not up to date: " + uncapital(failed[0])
@@ -35,8 +35,8 @@ func Judge(failed, look []string, filling string, owed int) (status.Word, string
 		return status.Look, "Up to date, but look at this: " + uncapital(look[0])
 	case filling != "":
 		return status.Filling, filling
-	case owed > 0:
-		return status.Good, fmt.Sprintf("Up to date, but for %s, listed with the reason.", plain.Plural(owed, "release"))
+	case pending > 0:
+		return status.Good, fmt.Sprintf("Up to date, but for %s, listed with the reason.", plain.Plural(pending, "release"))
 	}
 	return status.Good, "Up to date."
 }

@@ -15,15 +15,15 @@ import (
 // not known is null.
 type (
 	Form struct {
-		Version    int          `json:"version"`
-		Health     word         `json:"health"`
-		Sentence   string       `json:"sentence"`
-		Asked      time.Time    `json:"asked"`
-		StaleAfter int64        `json:"stale-after-seconds"`
-		Tool       string       `json:"tool"`
-		Upstream   upstreamForm `json:"upstream"`
-		Places     []placeForm  `json:"places"`
-		Cut        bool         `json:"cut"`
+		Version      int               `json:"version"`
+		Health       word              `json:"health"`
+		Sentence     string            `json:"sentence"`
+		Asked        time.Time         `json:"asked"`
+		StaleAfter   int64             `json:"stale-after-seconds"`
+		Tool         string            `json:"tool"`
+		Upstream     upstreamForm      `json:"upstream"`
+		Destinations []destinationForm `json:"places"`
+		Cut          bool              `json:"cut"`
 	}
 	upstreamForm struct {
 		Address string     `json:"address"`
@@ -31,21 +31,21 @@ type (
 		Index   *int64     `json:"index-length"`
 		Files   []fileForm `json:"files"`
 	}
-	placeForm struct {
-		Kind     string     `json:"kind"`
-		Address  string     `json:"address"`
-		Error    string     `json:"error"`
-		Stale    bool       `json:"stale"`
-		Problems []string   `json:"problems"`
-		Notes    []string   `json:"notes"`
-		Lacks    lagForm    `json:"lacks"`
-		Index    *int64     `json:"index-length"`
-		State    *time.Time `json:"index-state"`
-		Files    []fileForm `json:"files"`
-		Owed     *int       `json:"owed"`
-		Ledger   []owedLine `json:"ledger"`
-		Says     *saysForm  `json:"says"`
-		Tag      *tagForm   `json:"tag"`
+	destinationForm struct {
+		Kind     string       `json:"kind"`
+		Address  string       `json:"address"`
+		Error    string       `json:"error"`
+		Stale    bool         `json:"stale"`
+		Problems []string     `json:"problems"`
+		Notes    []string     `json:"notes"`
+		Lacks    lagForm      `json:"lacks"`
+		Index    *int64       `json:"index-length"`
+		State    *time.Time   `json:"index-state"`
+		Files    []fileForm   `json:"files"`
+		Pending  *int         `json:"owed"`
+		Ledger   []recordForm `json:"ledger"`
+		Says     *saysForm    `json:"says"`
+		Tag      *tagForm     `json:"tag"`
 	}
 	fileForm struct {
 		Of      string     `json:"of"`
@@ -61,7 +61,7 @@ type (
 		Bytes   *int64 `json:"bytes"`
 		Proven  bool   `json:"proven"`
 	}
-	owedLine struct {
+	recordForm struct {
 		Release string     `json:"release"`
 		Reason  string     `json:"reason"`
 		Since   *time.Time `json:"since"`
@@ -114,13 +114,13 @@ func (r *Report) BoundedJSON(limit int) []byte {
 	}
 }
 
-// encode writes so many places, and so many lines of each ledger, at most.
+// encode writes so many destinations, and so many lines of each ledger, at most.
 func (r *Report) encode(entries int) []byte {
 	b := &report.Bound{Entries: entries}
 	f := Form{
 		Version: formVersion, Health: r.health(), Sentence: shownTo(longestError, r.Sentence()), Asked: r.now.UTC().Truncate(time.Second),
 		StaleAfter: int64(r.c.StaleAfter / time.Second), Tool: r.c.Tool, Upstream: r.upstreamForm(),
-		Places: report.List(b, r.destinations, func(d *destination) placeForm { return r.placeForm(d, b) }),
+		Destinations: report.List(b, r.destinations, func(d *destination) destinationForm { return r.destinationForm(d, b) }),
 	}
 	f.Cut = b.Cut
 	return report.Marshal(f)
@@ -165,12 +165,12 @@ func known(t time.Time) *time.Time {
 	return &t
 }
 
-func (r *Report) placeForm(d *destination, b *report.Bound) placeForm {
+func (r *Report) destinationForm(d *destination, b *report.Bound) destinationForm {
 	whole := func(text string) string { return shownTo(longestError, text) }
-	f := placeForm{
+	f := destinationForm{
 		Kind: d.kind, Address: shown(d.name), Stale: d.health() == stale,
 		Problems: list(d.problems, func(p problem) string { return whole(p.text) }), Notes: list(d.notes, whole),
-		Lacks: d.lag.form(), State: known(d.newest()), Files: []fileForm{}, Ledger: []owedLine{},
+		Lacks: d.lag.form(), State: known(d.newest()), Files: []fileForm{}, Ledger: []recordForm{},
 		Says: d.saysForm(), Tag: r.tagForm(d),
 	}
 	if d.err != nil {
@@ -182,11 +182,11 @@ func (r *Report) placeForm(d *destination, b *report.Bound) placeForm {
 	if !d.stated {
 		return f
 	}
-	ledger, accepted, owed := d.state.Ledger, d.accepted(), len(d.state.Ledger)
+	ledger, accepted, pending := d.state.Ledger, d.accepted(), len(d.state.Ledger)
 	f.Index = cmp.Or(f.Index, &d.state.Position.Length)
-	f.Owed = &owed
-	f.Ledger = report.List(b, ledger.Sorted(), func(release index.Release) owedLine {
-		return owedLine{shown(release.String()), string(ledger[release].Reason), known(ledger[release].Since), accepted[release.String()]}
+	f.Pending = &pending
+	f.Ledger = report.List(b, ledger.Sorted(), func(release index.Release) recordForm {
+		return recordForm{shown(release.String()), string(ledger[release].Reason), known(ledger[release].Since), accepted[release.String()]}
 	})
 	return f
 }

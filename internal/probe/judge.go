@@ -25,7 +25,7 @@ const (
 	clockSkew = 10 * time.Minute
 )
 
-// judge finds what is the matter with a place that could be read.
+// judge finds what is the matter with a destination that could be read.
 func (r *Report) judge(d *destination) {
 	if d.err != nil {
 		return
@@ -99,10 +99,10 @@ func (d *destination) accepted() map[string]bool {
 	if d.said == nil {
 		return accepted
 	}
-	for _, owed := range d.said.Ledger {
-		release, err := index.ParseRelease(owed.Release)
-		if err == nil && owed.Accepted && d.state.Ledger[release].Reason == state.Mismatch {
-			accepted[owed.Release] = true
+	for _, record := range d.said.Ledger {
+		release, err := index.ParseRelease(record.Release)
+		if err == nil && record.Accepted && d.state.Ledger[release].Reason == state.Mismatch {
+			accepted[record.Release] = true
 		}
 	}
 	return accepted
@@ -116,7 +116,7 @@ func (d *destination) addNote(format string, args ...any) {
 	d.notes = append(d.notes, fmt.Sprintf(format, args...))
 }
 
-// judgeLag holds what a place lacks against the time that is allowed.
+// judgeLag holds what a destination lacks against the time that is allowed.
 func (r *Report) judgeLag(d *destination) {
 	switch lag := &d.lag; {
 	case r.upstream.metadata == nil:

@@ -83,16 +83,16 @@ type absence struct {
 }
 
 // lookForTarballs looks for those of the newest releases, but for those that the
-// bucket says it leaves out or owes.
+// bucket says it leaves out, or has in its ledger.
 func (d *destination) lookForTarballs(ctx context.Context, from *hackage.Upstream) error {
-	take, err := selection.Parse(paste.Items(d.state.Packages))
+	selected, err := selection.Parse(paste.Items(d.state.Packages))
 	if err != nil {
-		take = func(string) bool { return true } // it is the bucket's own word
+		selected = func(string) bool { return true } // it is the bucket's own word
 	}
 	asked := 0
 	for _, upload := range d.served.Newest {
-		_, owed := d.state.Ledger[upload.Release]
-		if owed || !take(upload.Release.Package) {
+		_, pending := d.state.Ledger[upload.Release]
+		if pending || !selected(upload.Release.Package) {
 			continue
 		}
 		if asked++; asked > mostTarballs {
@@ -176,7 +176,7 @@ func (d *destination) readRepository(ctx context.Context, r Repository) (err err
 	return nil
 }
 
-// A lag is how far a place is behind upstream.
+// A lag is how far a destination is behind upstream.
 type lag struct {
 	known bool
 	// atMost says that the time is only known not to be longer.
@@ -190,7 +190,7 @@ type lag struct {
 // mostOfGap bounds what is read of upstream's index, in bytes: some 1,500 entries.
 const mostOfGap = 4 << 20
 
-// compare finds out what a place lacks.
+// compare finds out what a destination lacks.
 func (d *destination) compare(ctx context.Context, u upstreamView) {
 	if d.err != nil {
 		return
@@ -222,7 +222,7 @@ func sameIndex(a, b *hackage.Metadata) bool {
 	return a.Snapshot.IndexTarGz() == b.Snapshot.IndexTarGz()
 }
 
-// position is how far into the index a place is. What a bucket says counts only if
+// position is how far into the index a destination is. What a bucket says counts only if
 // it is that of the index which is signed there.
 func (d *destination) position() (index.Position, bool) {
 	if d.metadata == nil {
@@ -235,7 +235,7 @@ func (d *destination) position() (index.Position, bool) {
 	return index.Position{Prefix: midstate.Prefix{Length: info.Length - index.Closing}}, signed && info.Length >= index.Closing
 }
 
-// newest is the time of the newest entry that a place says it has, zero if it does
+// newest is the time of the newest entry that a destination says it has, zero if it does
 // not say so.
 func (d *destination) newest() time.Time {
 	switch {

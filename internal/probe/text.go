@@ -12,10 +12,9 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
-	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
-// The marks before a fact: who vouches for it.
+// What stands before a fact: who vouches for it.
 const (
 	verified = "verified" // keys that are trusted
 	unproven = "unproven" // nobody whom the reader named
@@ -64,7 +63,7 @@ func (r *Report) Sentence() string {
 	return "fresh: nothing of upstream's index is missing"
 }
 
-// worst is the first problem, or the first that makes a place stale.
+// worst is the first problem, or the first that makes a destination stale.
 func (d *destination) worst() string {
 	for _, problem := range d.problems {
 		if problem.stale {
@@ -90,7 +89,7 @@ func (r *Report) more() string {
 }
 
 // Text is what was found, for people: the health, what is the matter, and a table
-// for each place.
+// for each destination.
 func (r *Report) Text() string {
 	t := &statusText{}
 	t.wrap("", r.Sentence())
@@ -107,14 +106,22 @@ func (r *Report) Text() string {
 		for _, note := range d.notes {
 			t.wrap("  - ", note)
 		}
-		t.table(r.rows(d))
+		if d.tag != nil {
+			r.writeTag(t, d)
+		} else {
+			r.writeBucket(t, d)
+		}
 	}
 	t.line("")
 	t.line("upstream " + r.upstreamName())
 	if r.upstream.err != nil {
 		t.wrap("  ", "cannot be read: "+r.upstream.err.Error())
 	} else {
-		t.table(r.signedRows(r.upstream.metadata.Snapshot.IndexTar()), r.fileRows(firstToExpire(r.upstream.metadata)))
+		t.signedIndex(r.upstream.metadata)
+		files := filesOf(r.upstream.metadata)
+		files = slices.DeleteFunc(files, func(f signedFile) bool { return f.expires.IsZero() })
+		slices.SortStableFunc(files, func(a, b signedFile) int { return a.expires.Compare(b.expires) })
+		r.writeFiles(t, files[:min(len(files), 1)])
 	}
 	return t.out.String()
 }
@@ -127,88 +134,60 @@ func (r *Report) upstreamName() string {
 	return r.upstream.from.String()
 }
 
-// A row is one fact of a table.
-type row struct{ mark, label, value string }
-
-// rows are the facts of a place.
-func (r *Report) rows(d *destination) []row {
-	if d.tag != nil {
-		return r.tagRows(d)
-	}
-	mark := verified
+// writeBucket writes the facts of a bucket.
+func (r *Report) writeBucket(t *statusText, d *destination) {
+	vouched := verified
 	if !d.lag.known || d.lag.atMost || d.lag.Bytes > 0 && !d.lag.Proven {
-		mark = unproven
+		vouched = unproven
 	}
-	rows := slices.Concat([]row{{mark, "missing", d.lag.String()}},
-		r.signedRows(d.metadata.Snapshot.IndexTar()), r.servedRows(d), r.fileRows(filesOf(d.metadata)))
+	t.fact(vouched, "missing", d.lag.String())
+	t.signedIndex(d.metadata)
+	if d.served.End {
+		t.fact(sampled, "index there", "of that length, with the beginning and the end of one")
+	} else {
+		t.fact(sampled, "index there", "of that length, with the beginning of one; the end could not be looked at")
+	}
+	r.writeFiles(t, filesOf(d.metadata))
 	if d.stated {
-		rows = append(rows, row{unsigned, "newest entry", r.ago(d.newest())}, row{unsigned, "ledger", ledgerLine(d.state.Ledger)})
+		t.fact(unsigned, "newest entry", r.ago(d.newest()))
+		t.fact(unsigned, "ledger", ledgerLine(d.state.Ledger))
 	}
 	if s := d.said; s != nil {
-		rows = append(rows, row{unsigned, "says of itself", string(s.Health) + ": " + s.Sentence},
-			row{unsigned, "last checked", r.ago(s.Checked)},
-			row{unsigned, "last run", cmp.Or(s.Run.Outcome, "unknown outcome") + ", began " + r.ago(s.Run.Began)})
+		t.fact(unsigned, "says of itself", string(s.Health)+": "+s.Sentence)
+		t.fact(unsigned, "last checked", r.ago(s.Checked))
+		t.fact(unsigned, "last run", cmp.Or(s.Run.Outcome, "unknown outcome")+", began "+r.ago(s.Run.Began))
 	}
-	return rows
 }
 
-// tagRows are the facts of a repository.
-func (r *Report) tagRows(d *destination) []row {
+// writeTag writes the facts of a repository.
+func (r *Report) writeTag(t *statusText, d *destination) {
 	s, how := d.tag, r.signature(d.tag)
-	mark, signer := unproven, "key "+s.Fingerprint
+	vouched, signer := unproven, "key "+s.Fingerprint
 	switch how {
 	case byTrusted:
-		mark, signer = verified, signer+", which is trusted"
+		vouched, signer = verified, signer+", which is trusted"
 	case byUnknown:
 		signer += ", which is none of trusted-keys"
 	case byUnjudged:
 		signer += "; if it is the mirror's, give it by --trusted-keys"
 	case byNobody:
-		mark, signer = unsigned, "nobody"
+		vouched, signer = unsigned, "nobody"
 	case byFalse:
 		signer = "nobody whose signature holds"
 	}
-	rows := []row{
-		{mark, "missing", d.lag.String()},
-		{mark, "tag", r.c.Tag + " at commit " + s.Commit},
-		{mark, "signed by", signer},
-		{mark, "newest entry", r.ago(d.newest())},
-	}
+	t.fact(vouched, "missing", d.lag.String())
+	t.fact(vouched, "tag", r.c.Tag+" at commit "+s.Commit)
+	t.fact(vouched, "signed by", signer)
+	t.fact(vouched, "newest entry", r.ago(d.newest()))
 	if s.Older {
-		return append(rows, row{mark, "made by", "an older tool, which says no position"})
+		t.fact(vouched, "made by", "an older tool, which says no position")
+	} else {
+		t.fact(vouched, "ledger", ledgerLine(s.State.Ledger))
 	}
-	return append(rows, row{mark, "ledger", ledgerLine(s.State.Ledger)})
 }
 
-// signedRows tell of the index that a snapshot signs.
-func (*Report) signedRows(info tuf.FileInfo, signed bool) []row {
-	if !signed {
-		return nil
-	}
-	return []row{{verified, "index signed", plain.Count(info.Length) + " bytes"}}
-}
-
-// servedRows tell what there is of the index.
-func (*Report) servedRows(d *destination) []row {
-	value := "of that length, with the beginning and the end of one"
-	if !d.served.End {
-		value = "of that length, with the beginning of one; the end could not be looked at"
-	}
-	return []row{{sampled, "index there", value}}
-}
-
-// firstToExpire returns the signed file that expires first, nothing if none does.
-func firstToExpire(m *hackage.Metadata) []signedFile {
-	files := slices.DeleteFunc(filesOf(m), func(f signedFile) bool { return f.expires.IsZero() })
-	if len(files) == 0 {
-		return nil
-	}
-	return []signedFile{slices.MinFunc(files, func(a, b signedFile) int { return a.expires.Compare(b.expires) })}
-}
-
-// fileRows tell of signed files.
-func (r *Report) fileRows(files []signedFile) []row {
-	var rows []row
+// writeFiles tells of signed files.
+func (r *Report) writeFiles(t *statusText, files []signedFile) {
 	for _, f := range files {
 		value := fmt.Sprintf("version %d, ", f.version)
 		switch left := f.expires.Sub(r.now); f.state(r.now) {
@@ -219,9 +198,8 @@ func (r *Report) fileRows(files []signedFile) []row {
 		default:
 			value += fmt.Sprintf("expires %s, in %s", instant(f.expires), span(left))
 		}
-		rows = append(rows, row{verified, f.of, value})
+		t.fact(verified, f.of, value)
 	}
-	return rows
 }
 
 // ledgerLine tells what is pending: how many releases for each reason, and some names.
@@ -315,9 +293,14 @@ func (t *statusText) wrap(lead, text string) {
 	t.line(lead + line)
 }
 
-// table writes facts in columns.
-func (t *statusText) table(groups ...[]row) {
-	for _, r := range slices.Concat(groups...) {
-		t.wrap(fmt.Sprintf("  %-8s  %-14s  ", r.mark, r.label), shown(r.value))
+// fact writes a fact in columns, behind who vouches for it.
+func (t *statusText) fact(vouched, label, value string) {
+	t.wrap(fmt.Sprintf("  %-8s  %-14s  ", vouched, label), shown(value))
+}
+
+// signedIndex tells of the index that a snapshot signs.
+func (t *statusText) signedIndex(m *hackage.Metadata) {
+	if info, signed := m.Snapshot.IndexTar(); signed {
+		t.fact(verified, "index signed", plain.Count(info.Length)+" bytes")
 	}
 }

@@ -112,7 +112,7 @@ type grain struct {
 	name   string
 	layout string                     // of a bar's label
 	number func(t time.Time) int      // of the bar to which a time belongs; they have no gap
-	begin  func(number int) time.Time // of a bar
+	start  func(number int) time.Time // of a bar
 }
 
 // grains are from the finest on.
@@ -145,7 +145,7 @@ func bins(releases []Release) (by string, out []bin) {
 	}
 	from := max(g.number(first), g.number(last)-2*maxBins+1)
 	for n := from; n <= g.number(last); n++ {
-		out = append(out, bin{label: g.begin(n).UTC().Format(g.layout)})
+		out = append(out, bin{label: g.start(n).UTC().Format(g.layout)})
 	}
 	for _, t := range times {
 		if n := g.number(t) - from; n >= 0 {

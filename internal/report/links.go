@@ -82,7 +82,7 @@ func (l Links) release(upstream string, r index.Release) string {
 	return link(u.JoinPath("package", url.PathEscape(r.String())).String(), code(r.String()))
 }
 
-// diff links to what a run changed of a release's .cabal file: its place in the
+// diff links to what a run changed of a release's .cabal file: where it is in the
 // one commit of the run, or the file's history if there are several. It is empty
 // if the repository is not on GitHub.
 func (l Links) diff(d Destination, r Release) string {

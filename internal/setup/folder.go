@@ -72,7 +72,7 @@ func linkNew(from, to string) error {
 	return os.Rename(from, to)
 }
 
-// write makes a file beside its place, and gives it its name when all is in it.
+// write makes a file beside where it belongs, and gives it its name when all is in it.
 func write(path string, content []byte, mode fs.FileMode, name func(from, to string) error) (err error) {
 	defer func() {
 		if err != nil {

@@ -21,7 +21,7 @@ type SigningKey struct {
 // Name is who signs: NAME <ADDRESS>.
 func (k SigningKey) Name() string { return gitpack.SignerIdentity(k.Signer).String() }
 
-// MakeSigningKey makes the signing key that init makes, in the same place, or opens
+// MakeSigningKey makes the signing key that init makes, in the same folder, or opens
 // the one that is there, which is never changed. Signer is NAME <ADDRESS>, Expires
 // never or an age such as 2y.
 func MakeSigningKey(dir, signer, expires string, passphrase []byte, now func() time.Time) (SigningKey, error) {

@@ -51,7 +51,7 @@ func Remembered(keys string) (Answers, error) {
 	return a, nil
 }
 
-// Or returns the answers with those of another in the place of what is lacking.
+// Or returns the answers with those of another for what is lacking.
 func (a Answers) Or(other Answers) Answers {
 	mine, theirs := reflect.ValueOf(&a).Elem(), reflect.ValueOf(other)
 	for i := range mine.NumField() {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	_ "embed"
 	"hash/fnv"
 	"os"
 	"path/filepath"
@@ -22,14 +23,9 @@ const actionAddress = "https://github.com/hackage-mirror/hackage-mirror"
 const lookupTime = 20 * time.Second
 
 // dependabot has GitHub propose newer releases of the actions.
-const dependabot = `# Proposes newer releases of the actions that the workflows use.
-version: 2
-updates:
-  - package-ecosystem: github-actions
-    directory: /
-    schedule:
-      interval: weekly
-`
+//
+//go:embed dependabot.yml
+var dependabot string
 
 var (
 	ownUses     = regexp.MustCompile(`(?m)(uses: hackage-mirror/hackage-mirror\S*)@v1$`)

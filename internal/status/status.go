@@ -1,5 +1,5 @@
 // Package status is status.json, the file in which a bucket tells people and
-// programs how the mirror is: whether it is fresh, what it holds, what it owes,
+// programs how the mirror is: whether it is fresh, what it holds, what it lacks,
 // what expires when, and what happened in the last 90 days. The page, the badge,
 // the feed and the metrics are made of it, and the command "status" reads it.
 //
@@ -141,7 +141,7 @@ type Expiry struct {
 	When time.Time `json:"when"`
 }
 
-// A Record is a release that the mirror could not take yet.
+// A Record is a release that the mirror could not publish yet.
 type Record struct {
 	Release string    `json:"release"`
 	Reason  string    `json:"reason"` // as the ledger has it
