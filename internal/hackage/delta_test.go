@@ -53,7 +53,7 @@ func after(g *hackagetest.Generation, n int) index.Position {
 // whole is what a destination has that was brought up to g.
 func whole(g *hackagetest.Generation) Held {
 	gz := g.File(indexGzFile)
-	return Held{Tar: after(g, len(g.Entries())), Gz: prefixOf(gz, markOf(int64(len(gz)))), NeedGz: true}
+	return Held{Tar: after(g, len(g.Entries())), Gz: prefixOf(gz, stableLength(int64(len(gz)))), NeedGz: true}
 }
 
 // indexFrom is IndexFrom with everything around it.
@@ -109,8 +109,8 @@ func checkPacked(t *testing.T, ix *Index, g *hackagetest.Generation, from midsta
 	if err != nil || p.From != from || !bytes.Equal(got, raw[from.Length:]) || p.Info.Check(raw) != nil {
 		t.Errorf("packed index: %d bytes from %d, want from %d: %v", len(got), p.From.Length, from.Length, err)
 	}
-	if want := prefixOf(raw, max(from.Length, markOf(int64(len(raw))))); p.Mark != want {
-		t.Errorf("mark is at %d, want %d, or its state is wrong", p.Mark.Length, want.Length)
+	if want := prefixOf(raw, max(from.Length, stableLength(int64(len(raw))))); p.Stable != want {
+		t.Errorf("the stable prefix ends at %d, want %d, or its state is wrong", p.Stable.Length, want.Length)
 	}
 }
 
@@ -181,7 +181,7 @@ func TestTailCostsWhatIsNew(t *testing.T) {
 			}
 		}
 		packed := ix.Packed
-		have = Held{Tar: after(g, len(now)), Gz: packed.Mark, NeedGz: true}
+		have = Held{Tar: after(g, len(now)), Gz: packed.Stable, NeedGz: true}
 	}
 }
 

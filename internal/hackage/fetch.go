@@ -33,7 +33,9 @@ func (u *Upstream) fetch(ctx context.Context, r request, sink func() io.Writer) 
 		tries++
 		return u.attempt(ctx, r, sink)
 	},
-		backoff.WithBackOff(u.waits()),
+		backoff.WithBackOff(&backoff.ExponentialBackOff{
+			InitialInterval: u.o.FirstWait, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: max(maxWait, u.o.FirstWait),
+		}),
 		backoff.WithMaxTries(uint(u.o.Attempts)),
 		backoff.WithMaxElapsedTime(u.o.Patience+u.o.allowance(r.limit)),
 		backoff.WithNotify(func(err error, wait time.Duration) {
@@ -47,16 +49,6 @@ func (u *Upstream) fetch(ctx context.Context, r request, sink func() io.Writer) 
 		return fetched{}, fmt.Errorf("fetch %s (%d attempts): %w", name, tries, err)
 	}
 	return fetched{}, fmt.Errorf("fetch %s: %w", name, err)
-}
-
-// waits returns the waits between attempts for one file.
-func (u *Upstream) waits() backoff.BackOff {
-	return &backoff.ExponentialBackOff{
-		InitialInterval:     u.o.FirstWait,
-		RandomizationFactor: 0.5,
-		Multiplier:          2,
-		MaxInterval:         max(maxWait, u.o.FirstWait),
-	}
 }
 
 // attempt asks once.

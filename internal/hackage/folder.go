@@ -76,7 +76,7 @@ func (f *folder) open(ctx context.Context, r request) (*answer, error) {
 
 // cut makes an answer of the part of a file that was asked for.
 func cut(file *os.File, size int64, r request) (*answer, error) {
-	if err := r.fits(size); err != nil {
+	if err := r.checkTotal(size); err != nil {
 		return nil, backoff.Permanent(err)
 	}
 	if size < r.offset+r.limit {

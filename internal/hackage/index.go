@@ -47,9 +47,9 @@ type Part struct {
 	Size int64
 	// Info is length and digest of the whole file.
 	Info tuf.FileInfo
-	// Mark is the prefix to name as Held.Gz next time: upstream's next edition
+	// Stable is the prefix to name as Held.Gz next time: upstream's next edition
 	// most likely begins with it. It is zero if the file is small.
-	Mark midstate.Prefix
+	Stable midstate.Prefix
 
 	file *os.File
 }
@@ -104,17 +104,18 @@ func (u *Upstream) downloadGz(ctx context.Context, m *Metadata, root *os.Root) (
 	return part, err
 }
 
-// download makes a file of what fetch writes.
+// download makes a file of what fetch writes. Each attempt begins at its start; none
+// writes more than the one that succeeds.
 func download(root *os.Root, name string, from midstate.Prefix, info tuf.FileInfo, fetch func(*digester, func() io.Writer) error) (*Part, error) {
 	file, err := create(root, name)
 	if err != nil {
 		return nil, err
 	}
 	d := newDigester(from, info.Length)
-	if err := fetch(d, func() io.Writer { return &restarted{file: file} }); err != nil {
+	if err := fetch(d, func() io.Writer { return io.NewOffsetWriter(file, 0) }); err != nil {
 		return nil, errors.Join(err, file.Close(), root.RemoveAll(name))
 	}
-	return &Part{From: from, Body: file, Size: info.Length - from.Length, Info: info, Mark: d.mark, file: file}, nil
+	return &Part{From: from, Body: file, Size: info.Length - from.Length, Info: info, Stable: d.stable, file: file}, nil
 }
 
 // create makes an empty file of an index.
@@ -124,25 +125,6 @@ func create(root *os.Root, name string) (*os.File, error) {
 		return nil, fmt.Errorf("make a file for the index: %w", err)
 	}
 	return file, nil
-}
-
-// restarted empties its file before the first write of an attempt.
-type restarted struct {
-	file  *os.File
-	begun bool
-}
-
-func (r *restarted) Write(p []byte) (int, error) {
-	if !r.begun {
-		r.begun = true
-		if _, err := r.file.Seek(0, io.SeekStart); err != nil {
-			return 0, err
-		}
-		if err := r.file.Truncate(0); err != nil {
-			return 0, err
-		}
-	}
-	return r.file.Write(p)
 }
 
 // Close closes the files of the index, but leaves them where they are.

@@ -109,10 +109,7 @@ func inRounds[T any](ctx context.Context, u *Upstream, try func(round int) (T, e
 		return got, err
 	},
 		backoff.WithBackOff(&backoff.ExponentialBackOff{
-			InitialInterval:     2 * u.o.FirstWait,
-			RandomizationFactor: 0.1,
-			Multiplier:          3,
-			MaxInterval:         max(2*maxWait, 2*u.o.FirstWait),
+			InitialInterval: 2 * u.o.FirstWait, RandomizationFactor: 0.1, Multiplier: 3, MaxInterval: 2 * max(maxWait, u.o.FirstWait),
 		}),
 		backoff.WithMaxTries(uint(max(2, u.o.Rounds))),
 		backoff.WithMaxElapsedTime(0),
@@ -176,7 +173,7 @@ func (u *Upstream) round(ctx context.Context, knownRoots func() []*tuf.Root, see
 	if err != nil {
 		return nil, err
 	}
-	v := verification{u: u, seen: seen, fresh: fresh, now: u.asOf()}
+	v := verification{u: u, seen: seen, fresh: fresh, now: u.asOf(), etag: etag}
 	if !fresh {
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
@@ -189,22 +186,14 @@ func (u *Upstream) round(ctx context.Context, knownRoots func() []*tuf.Root, see
 		m, err := v.under(ctx, root, raw)
 		var r *refusal
 		if err == nil || !errors.As(err, &r) || !r.torn {
-			return withETag(m, etag), err
+			return m, err
 		}
 	}
 	root, err := v.root(ctx, known)
 	if err != nil {
 		return nil, err
 	}
-	m, err := v.under(ctx, root, raw)
-	return withETag(m, etag), err
-}
-
-func withETag(m *Metadata, etag string) *Metadata {
-	if m != nil {
-		m.ETag = etag
-	}
-	return m
+	return v.under(ctx, root, raw)
 }
 
 // Ahead asks for timestamp.json while the caller does not know yet what was seen. The

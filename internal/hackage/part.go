@@ -33,8 +33,8 @@ func (u *Upstream) fetchPart(ctx context.Context, r request, sink func() io.Writ
 	return err
 }
 
-// fits holds the length that a file has against the one that it should have.
-func (r request) fits(length int64) error {
+// checkTotal compares the length that a file has with the signed one.
+func (r request) checkTotal(length int64) error {
 	if r.total == 0 || r.total == length {
 		return nil
 	}
@@ -50,8 +50,8 @@ func (w *web) checkPart(r request, resp *http.Response) error {
 		return backoff.Permanent(fmt.Errorf("the server gives only whole files: %w", errPart))
 	case http.StatusRequestedRangeNotSatisfiable:
 		total, err := strconv.ParseInt(strings.TrimPrefix(given, "bytes */"), 10, 64)
-		if err == nil && r.fits(total) != nil {
-			return backoff.Permanent(r.fits(total))
+		if err == nil && r.checkTotal(total) != nil {
+			return backoff.Permanent(r.checkTotal(total))
 		}
 		return backoff.Permanent(fmt.Errorf("the server refuses the range: %w", errPart))
 	case http.StatusPartialContent:
@@ -62,8 +62,8 @@ func (w *web) checkPart(r request, resp *http.Response) error {
 	if err != nil {
 		return backoff.Permanent(err)
 	}
-	if total >= 0 && r.fits(total) != nil {
-		return backoff.Permanent(r.fits(total))
+	if total >= 0 && r.checkTotal(total) != nil {
+		return backoff.Permanent(r.checkTotal(total))
 	}
 	if first != r.offset || last != r.offset+r.limit-1 {
 		return backoff.Permanent(fmt.Errorf("bytes %d to %d were requested, but %d to %d arrived: %w",

@@ -11,34 +11,34 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
-// beforeEnd is how far from its end a file is marked. Two editions of upstream's
-// packed index differ from about 64 KiB before the end of the older one on.
+// beforeEnd is how far before the end of a file its stable prefix ends. Two editions of
+// upstream's packed index differ from about 64 KiB before the end of the older one on.
 const beforeEnd = 128 << 10
 
-// markOf returns the length of the prefix to note of a file of some length; 0 if
+// stableLength returns the length of the stable prefix of a file of some length; 0 if
 // the file is too short.
-func markOf(length int64) int64 {
+func stableLength(length int64) int64 {
 	at := max(0, length-beforeEnd)
 	return at - at%sha256.BlockSize
 }
 
-// A digester is SHA-256 over a file from a prefix on, which notes its own state
-// where the mark is. It must be Reset before it is first used.
+// A digester is SHA-256 over a file from a prefix on, which keeps its own state where
+// the stable prefix ends. It must be Reset before it is first used.
 type digester struct {
 	hash.Hash
-	from midstate.Prefix
-	mark midstate.Prefix // its Length is given, its Midstate is noted
-	pos  int64
+	from   midstate.Prefix
+	stable midstate.Prefix // its Length is given, its Midstate is found
+	pos    int64
 }
 
-// newDigester returns a digester with its mark near the end of a file of some
+// newDigester returns a digester with its stable prefix ending near the end of a file of some
 // length, but not before its start.
 func newDigester(from midstate.Prefix, length int64) *digester {
-	mark := from
-	if at := markOf(length); at > from.Length {
-		mark = midstate.Prefix{Length: at}
+	stable := from
+	if at := stableLength(length); at > from.Length {
+		stable = midstate.Prefix{Length: at}
 	}
-	return &digester{from: from, mark: mark}
+	return &digester{from: from, stable: stable}
 }
 
 // Reset starts again behind the prefix.
@@ -49,9 +49,9 @@ func (d *digester) Reset() {
 
 func (d *digester) Write(p []byte) (int, error) {
 	n := len(p)
-	if left := d.mark.Length - d.pos; left > 0 && left <= int64(n) {
+	if left := d.stable.Length - d.pos; left > 0 && left <= int64(n) {
 		d.Hash.Write(p[:left]) // a hash.Hash never fails
-		d.mark = midstate.Of(d.Hash)
+		d.stable = midstate.Of(d.Hash)
 		p = p[left:]
 	}
 	d.Hash.Write(p)

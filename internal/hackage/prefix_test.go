@@ -10,16 +10,16 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
-// However the bytes come, and from wherever they go on, digest and mark are those
+// However the bytes come, and from wherever they go on, digest and stable prefix are those
 // of the whole.
 func TestDigester(t *testing.T) {
 	t.Parallel()
 	raw := hackagetest.Noise("digester", beforeEnd+1000)
 	size := int64(len(raw))
 	info := tuf.FileInfo{Length: size, SHA256: sum(raw)}
-	mark := markOf(size)
-	if mark != 960 {
-		t.Fatalf("the mark is at %d", mark)
+	stable := stableLength(size)
+	if stable != 960 {
+		t.Fatalf("the stable prefix ends at %d", stable)
 	}
 	for _, from := range []int64{0, 64, 960, 1024, 64000} {
 		for _, chunk := range []int{1, 63, 64, 65, 960, 4096, len(raw)} {
@@ -37,8 +37,8 @@ func TestDigester(t *testing.T) {
 			if err := d.check("a file", info); err != nil {
 				t.Errorf("from %d by %d: %v", from, chunk, err)
 			}
-			if want := prefixOf(raw, max(from, mark)); d.mark != want {
-				t.Errorf("from %d by %d: mark at %d, or its state is wrong", from, chunk, d.mark.Length)
+			if want := prefixOf(raw, max(from, stable)); d.stable != want {
+				t.Errorf("from %d by %d: stable prefix ends at %d, or its state is wrong", from, chunk, d.stable.Length)
 			}
 		}
 	}
@@ -51,8 +51,8 @@ func TestDigesterOfASmallFile(t *testing.T) {
 	if _, err := io.WriteString(d, "small"); err != nil {
 		t.Error(err)
 	}
-	if err := d.check("a file", tuf.FileInfo{SHA256: sha256.Sum256([]byte("small"))}); err != nil || !d.mark.IsZero() {
-		t.Errorf("mark is %+v: %v", d.mark, err)
+	if err := d.check("a file", tuf.FileInfo{SHA256: sha256.Sum256([]byte("small"))}); err != nil || !d.stable.IsZero() {
+		t.Errorf("stable prefix is %+v: %v", d.stable, err)
 	}
 	if d.check("a file", tuf.FileInfo{}) == nil {
 		t.Error("another digest is taken")

@@ -18,36 +18,33 @@ import (
 // statusError says what an HTTP status other than success means, and whether to
 // ask again.
 func (w *web) statusError(resp *http.Response) error {
-	err := w.statusMeans(resp)
-	if permanent, ok := errors.AsType[*backoff.PermanentError](err); ok {
-		return backoff.Permanent(&denial{permanent.Unwrap()})
-	}
-	return err
-}
-
-func (w *web) statusMeans(resp *http.Response) error {
 	status := fmt.Sprintf("status %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
 	switch code := resp.StatusCode; {
 	case code == http.StatusNotFound:
-		return backoff.Permanent(fmt.Errorf("%s: %w", status, state.ErrMissing))
+		return deny("%s: %w", status, state.ErrMissing)
 	case code == http.StatusGone, code == http.StatusUnavailableForLegalReasons:
-		return backoff.Permanent(fmt.Errorf("%s: %w", status, state.ErrWithdrawn))
+		return deny("%s: %w", status, state.ErrWithdrawn)
 	case code == http.StatusForbidden && hides(resp):
-		return backoff.Permanent(fmt.Errorf("%s, which a bucket also answers for a missing object to users who may not list it: %w", status, state.ErrMissing))
+		return deny("%s, which a bucket also answers for a missing object to users who may not list it: %w", status, state.ErrMissing)
 	case code == http.StatusUnauthorized:
-		return backoff.Permanent(errors.New(status + ": upstream wants a user and a password, or others: check upstream-user and upstream-password"))
+		return deny("%s: upstream wants a user and a password, or others: check upstream-user and upstream-password", status)
 	case code == http.StatusForbidden:
-		return backoff.Permanent(errors.New(status + ": upstream refuses this machine or user: check the address, or ask its operator"))
+		return deny("%s: upstream refuses this machine or user: check the address, or ask its operator", status)
 	case code == http.StatusProxyAuthRequired:
-		return backoff.Permanent(errors.New(status + ": the proxy wants credentials: set them in HTTPS_PROXY"))
+		return deny("%s: the proxy wants credentials: set them in HTTPS_PROXY", status)
 	case code == http.StatusTooManyRequests:
 		return w.later(resp, errors.New(status+": upstream limits the rate of requests: lower the concurrency"))
 	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code >= 500:
 		return w.later(resp, errors.New(status+": upstream has a problem of its own"))
 	case code < 400:
-		return backoff.Permanent(errors.New(status + ", which does not answer the request: check that the address is a Hackage repository"))
+		return deny("%s, which does not answer the request: check that the address is a Hackage repository", status)
 	}
-	return backoff.Permanent(errors.New(status + ": check the address"))
+	return deny("%s: check the address", status)
+}
+
+// deny returns a denial, after which no attempt follows at once.
+func deny(format string, args ...any) error {
+	return backoff.Permanent(&denial{fmt.Errorf(format, args...)})
 }
 
 // hides reports whether a refusal is that of an S3 server, which says the same of
@@ -65,7 +62,7 @@ func (w *web) later(resp *http.Response, err error) error {
 		return err
 	}
 	if wait > w.patience {
-		return backoff.Permanent(fmt.Errorf("%w; upstream asks for a pause of %s: try again then", err, wait))
+		return deny("%w; upstream asks for a pause of %s: try again then", err, wait)
 	}
 	return &delayed{err: err, after: &backoff.RetryAfterError{Duration: wait}}
 }

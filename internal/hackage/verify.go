@@ -71,6 +71,7 @@ type verification struct {
 	seen  state.Seen
 	fresh bool
 	now   time.Time
+	etag  string                            // of the timestamp
 	ahead map[string]func() ([]byte, error) // what was asked for already, see askOnce
 }
 
@@ -130,7 +131,7 @@ func (v verification) under(ctx context.Context, root *tuf.Root, raw []byte) (*M
 	if err != nil {
 		return nil, refuse(mirrorsFile, bySnapshot, err)
 	}
-	return &Metadata{Root: root, Timestamp: timestamp, Snapshot: snapshot, Mirrors: mirrors}, nil
+	return &Metadata{Root: root, Timestamp: timestamp, Snapshot: snapshot, Mirrors: mirrors, ETag: v.etag}, nil
 }
 
 // maxMetadata bounds what a signed length may ask us to keep in memory.

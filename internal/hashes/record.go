@@ -33,11 +33,16 @@ func (d Digests) JSON(locations ...string) []byte {
 	if locations == nil {
 		locations = []string{} // not null
 	}
+	type hashes struct {
+		MD5, SHA1, SHA256, SHA512 string
+		Skein512                  string `json:"Skein512_512"`
+	}
+	text := hex.EncodeToString
 	record := struct {
-		Hashes    any      `json:"package-hashes"`
+		Hashes    hashes   `json:"package-hashes"`
 		Locations []string `json:"package-locations"`
 		Size      int64    `json:"package-size"`
-	}{d.fields(), locations, d.Size}
+	}{hashes{text(d.MD5[:]), text(d.SHA1[:]), text(d.SHA256[:]), text(d.SHA512[:]), text(d.Skein512[:])}, locations, d.Size}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false) // an address may have an ampersand
@@ -45,20 +50,6 @@ func (d Digests) JSON(locations ...string) []byte {
 		panic("hashes: strings and numbers have a JSON form: " + err.Error())
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-}
-
-// fields returns the digests as a value whose JSON has the order of the record.
-func (d Digests) fields() any {
-	return struct {
-		MD5, SHA1, SHA256, SHA512 string
-		Skein512                  string `json:"Skein512_512"`
-	}{
-		hex.EncodeToString(d.MD5[:]),
-		hex.EncodeToString(d.SHA1[:]),
-		hex.EncodeToString(d.SHA256[:]),
-		hex.EncodeToString(d.SHA512[:]),
-		hex.EncodeToString(d.Skein512[:]),
-	}
 }
 
 // Locations returns where the tarball of a release is available: at Hackage, and

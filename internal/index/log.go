@@ -100,14 +100,8 @@ func (l *Log) passCheckpoints() {
 // ErrDamaged or what reading failed with. A loop that was left early can be
 // taken up again by another call.
 func (l *Log) Entries() iter.Seq2[Entry, error] {
-	return l.entries(func(Entry) bool { return true })
-}
-
-// entries is Entries with the content of the wanted ones only. The rest is hashed
-// where it lies, without a copy.
-func (l *Log) entries(want func(Entry) bool) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		for e, err := range l.steps(want) {
+		for e, err := range l.steps(func(Entry) bool { return true }) {
 			if (err != nil || e.Kind != 0) && !yield(e, err) {
 				return
 			}
@@ -115,8 +109,9 @@ func (l *Log) entries(want func(Entry) bool) iter.Seq2[Entry, error] {
 	}
 }
 
-// steps is entries with those that are skipped, which have no Kind; odd
-// tells of them.
+// steps is Entries with those that are skipped, which have no Kind; odd tells of them.
+// Only the wanted ones have their content: the rest is hashed where it lies, without a
+// copy.
 func (l *Log) steps(want func(Entry) bool) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		for l.err == nil && !l.done {

@@ -68,7 +68,7 @@ func (pub *publishing) prepareIndex(ctx context.Context) error {
 	}
 	pub.final.Held = state.Held{}
 	tar.next, gz.next = &pub.final.Held.Tar, &pub.final.Held.Gz
-	if err := gz.setNext(packed.Mark); err != nil {
+	if err := gz.setNext(packed.Stable); err != nil {
 		return err
 	}
 	if end := pub.final.Position; end.Ends(tar.info.Length, tar.info.SHA256) {
