@@ -32,7 +32,7 @@ exit 1
 `, 0o755)
 	var authorized []string
 	for _, name := range repositories {
-		private, public := sshtest.Key(t, "ed25519")
+		private, public := sshtest.NewKey("ed25519")
 		must(t, h.dir, environment(), "git", "init", "-q", "--bare", h.repository(name))
 		authorized = append(authorized, fmt.Sprintf("restrict,command=\"%s %s\" %s", command, h.repository(name), public))
 		h.keys[name] = string(private)

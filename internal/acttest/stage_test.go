@@ -117,7 +117,7 @@ func (s *stage) configure(key string) {
 	}
 	s.variables = map[string]string{
 		"UPSTREAM": s.upstream.URL, "ROOT_KEYS": strings.Join(s.hackage.KeyIDs(), "\n"), "KEY_THRESHOLD": strconv.Itoa(s.hackage.Threshold()),
-		"BUCKET": s.s3.Address(s.bucket, ""), "PUBLIC_URL": s.s3.PublicURL(s.bucket),
+		"BUCKET": s3test.Address(s.s3.URL, s.bucket, ""), "PUBLIC_URL": s.s3.PublicURL(s.bucket),
 		"FILES_REPOSITORY": s.ssh.url("files"), "HASHES_REPOSITORY": s.ssh.url("hashes"), "SSH_KNOWN_HOSTS": s.ssh.KnownHosts(),
 	}
 }

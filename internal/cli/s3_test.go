@@ -43,7 +43,7 @@ func (w *world) cloud(server *s3test.Server) *cloud {
 }
 
 // address is the bucket's for the command.
-func (c *cloud) address() string { return s3test.AddressAt(c.URL, c.name, "") }
+func (c *cloud) address() string { return s3test.Address(c.URL, c.name, "") }
 
 // public is where everyone reads the bucket, past the watch.
 func (c *cloud) public() string { return c.server.PublicURL(c.name) }

@@ -153,7 +153,7 @@ func TestRefusedRepositoryIsToldOfBeforeTheTarballs(t *testing.T) {
 // sshHost starts an sshd that takes one key, and has runs use that.
 func (w *world) sshHost() (host *sshtest.Host, key []byte) {
 	w.Helper()
-	key, public := sshtest.Key(w.T, "ed25519")
+	key, public := sshtest.NewKey("ed25519")
 	host = sshtest.New(w.T, "", public)
 	w.env["INPUT_SSH-KEY"], w.env["INPUT_SSH-KNOWN-HOSTS"] = string(key), host.KnownHosts()
 	return host, key
@@ -197,7 +197,7 @@ func TestRepositoriesOverSSH(t *testing.T) {
 
 	w.hackage.Upload("last", "1", nil, nil)
 	refs := w.refs(w.files()) + w.refs(w.hashes())
-	other, _ := sshtest.Key(t, "ed25519")
+	other, _ := sshtest.NewKey("ed25519")
 	w.env["INPUT_SSH-KEY"] = string(other)
 	step(CodeError, "refused the credentials", "files-repository", "hashes-repository")
 	w.env["INPUT_SSH-KEY"] = string(key)

@@ -5,7 +5,6 @@ package doctest
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,8 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/servertest"
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 	"github.com/hackage-mirror/hackage-mirror/testdata/demo"
 )
@@ -74,74 +73,31 @@ func TestNginxServesCabal(t *testing.T) {
 	}
 }
 
-// serve starts nginx with a snippet, at a port of the system's choice.
+// serve starts nginx with a snippet, all of it in the home.
 func (r *reader) serve(nginx, snippet, bucket string) (address string) {
-	r.Helper()
-	for range 5 {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			r.Fatal(err)
-		}
-		host := listener.Addr().String()
-		if err := listener.Close(); err != nil {
-			r.Fatal(err)
-		}
-		changed := strings.NewReplacer("listen 80;", "listen "+host+";", printedFolder, bucket).Replace(snippet)
-		if !strings.Contains(changed, host) || !strings.Contains(changed, bucket) {
-			r.Fatalf("the snippet has another port or folder than expected:\n%s", snippet)
-		}
-		if r.start(nginx, changed, host) {
-			return "http://" + host + "/"
-		}
-	}
-	r.Fatal("nginx does not start")
-	return ""
-}
-
-// start starts nginx in the foreground, all of it in the home, and reports whether
-// it answers; a port may have been taken meanwhile.
-func (r *reader) start(nginx, snippet, host string) bool {
 	r.Helper()
 	config := filepath.Join(r.home, "nginx.conf")
 	var temporary strings.Builder
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		fmt.Fprintf(&temporary, "%s_temp_path %s/%s; ", kind, r.home, kind)
 	}
-	user := ""
-	if os.Getuid() == 0 {
-		user = "user root; " // who may read the bucket of this test
-	}
-	text := user + "daemon off; pid " + r.home + "/nginx.pid; error_log stderr; events {}\nhttp {\n" + temporary.String() +
-		"access_log off; include /etc/nginx/mime.types;\n" + snippet + "}\n"
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		r.Fatal(err)
-	}
-	cmd := exec.Command(nginx, "-p", r.home, "-c", config)
-	var said bytes.Buffer
-	cmd.Stderr = &said
-	if err := cmd.Start(); err != nil {
-		r.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		_ = cmd.Wait() // what it said is logged
-		close(ended)
-	}()
-	r.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt) // it may have ended
-		<-ended
+	host, stop, err := servertest.Start(func(host string) *exec.Cmd {
+		changed := strings.NewReplacer("listen 80;", "listen "+host+";", printedFolder, bucket).Replace(snippet)
+		if !strings.Contains(changed, host) || !strings.Contains(changed, bucket) {
+			r.Fatalf("the snippet has another port or folder than expected:\n%s", snippet)
+		}
+		text := "daemon off; master_process off; pid " + r.home + "/nginx.pid; error_log stderr; events {}\nhttp {\n" + temporary.String() +
+			"access_log off; include /etc/nginx/mime.types;\n" + changed + "}\n"
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			r.Fatal(err)
+		}
+		return exec.Command(nginx, "-p", r.home, "-c", config)
 	})
-	for {
-		select {
-		case <-ended:
-			r.Logf("nginx: %s", said.String())
-			return false
-		case <-time.After(20 * time.Millisecond):
-		}
-		if connection, err := net.Dial("tcp", host); err == nil {
-			return connection.Close() == nil
-		}
+	if err != nil {
+		r.Fatal(err)
 	}
+	r.Cleanup(stop)
+	return "http://" + host + "/"
 }
 
 // checkServed: the bytes are those of the bucket whatever a client accepts, and a

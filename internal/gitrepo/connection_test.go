@@ -37,7 +37,7 @@ type caller struct {
 
 func newCaller(t *testing.T, more string) *caller {
 	t.Helper()
-	key, public := sshtest.Key(t, "ed25519")
+	key, public := sshtest.NewKey("ed25519")
 	return &caller{T: t, host: sshtest.New(t, more, public), key: key}
 }
 

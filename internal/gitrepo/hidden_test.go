@@ -15,7 +15,7 @@ import (
 // TestHiddenTags: a host that does not show tags is refused before the push.
 func TestHiddenTags(t *testing.T) {
 	t.Parallel()
-	key, public := sshtest.Key(t, "ed25519")
+	key, public := sshtest.NewKey("ed25519")
 	sshd := sshtest.New(t, "", public)
 	for _, setting := range []string{"uploadpack.hideRefs", "transfer.hideRefs"} {
 		for by, options := range map[string]func(*gitHost) Options{

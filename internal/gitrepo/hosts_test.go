@@ -37,7 +37,7 @@ func hostKinds() map[string]hostKind {
 // eachHost runs a test over every kind of host of a copy of a remote, by https and
 // ssh. sshd passes no GIT_PROTOCOL on, so over ssh the old protocol is spoken.
 func eachHost(t *testing.T, original string, test func(t *testing.T, remote string, want filterLevel, open func(t *testing.T) *Repo)) {
-	key, public := sshtest.Key(t, "ed25519")
+	key, public := sshtest.NewKey("ed25519")
 	sshd := sshtest.New(t, "", public)
 	for name, kind := range hostKinds() {
 		for _, by := range []string{"ssh", "http"} {

@@ -19,7 +19,7 @@ func TestSSHWithDeployKey(t *testing.T) {
 	for _, kind := range []string{"ed25519", "ecdsa", "rsa"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			key, public := sshtest.Key(t, kind)
+			key, public := sshtest.NewKey(kind)
 			host := sshtest.New(t, "", public)
 			path, notes := spy(t, "git", "ssh")
 			dir := filepath.Join(t.TempDir(), `odd "folder" %h $(x)`)
@@ -54,8 +54,8 @@ func TestSSHWithDeployKey(t *testing.T) {
 
 func TestSSHWrongKey(t *testing.T) {
 	t.Parallel()
-	_, right := sshtest.Key(t, "ed25519")
-	key, _ := sshtest.Key(t, "ed25519")
+	_, right := sshtest.NewKey("ed25519")
+	key, _ := sshtest.NewKey("ed25519")
 	host := sshtest.New(t, "", right)
 	r := open(t, host.URL("/r.git"), Auth{SSHKey: key, KnownHosts: []byte(host.KnownHosts())})
 	if _, err := r.Refs(t.Context()); !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "as a deploy key that may write") {
@@ -70,11 +70,11 @@ func TestSSHWrongKey(t *testing.T) {
 
 func TestSSHWrongHostKey(t *testing.T) {
 	t.Parallel()
-	key, public := sshtest.Key(t, "ed25519")
+	key, public := sshtest.NewKey("ed25519")
 	host := sshtest.New(t, "", public)
 	remote := bareRemote(t)
 	right := []byte(host.KnownHosts())
-	_, host.HostKey = sshtest.Key(t, "ed25519")
+	_, host.HostKey = sshtest.NewKey("ed25519")
 	for name, known := range map[string][]byte{"another": []byte(host.KnownHosts()), "only GitHub's": nil} {
 		r := open(t, host.URL(remote), Auth{SSHKey: key, KnownHosts: known})
 		_, err := r.Refs(t.Context())
@@ -119,7 +119,7 @@ func agentOf(t *testing.T, key []byte) string {
 // keys stay strict.
 func TestSSHOfTheUser(t *testing.T) {
 	t.Parallel()
-	key, public := sshtest.Key(t, "ed25519")
+	key, public := sshtest.NewKey("ed25519")
 	host := sshtest.New(t, "", public)
 	theirs := agentOf(t, key)
 	remote := bareRemote(t)

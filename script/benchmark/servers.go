@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http/cgi"
 	"net/http/httptest"
 	"os"
@@ -17,6 +15,7 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo/sshtest"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
+	"github.com/hackage-mirror/hackage-mirror/internal/servertest"
 )
 
 // region is that of the S3 server.
@@ -33,8 +32,7 @@ type servers struct {
 // startServers starts them, those of git if they are wanted, with their files in a folder:
 // also a key to sign with and one for ssh.
 func startServers(ctx context.Context, versitygw, dir string, git bool) (_ *servers, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	s := &servers{folder: filepath.Join(dir, "s3"), stop: cancel}
+	s := &servers{folder: filepath.Join(dir, "s3"), stop: func() {}}
 	defer func() {
 		if err != nil {
 			s.stop()
@@ -45,13 +43,17 @@ func startServers(ctx context.Context, versitygw, dir string, git bool) (_ *serv
 	if err != nil {
 		return nil, err
 	}
-	s.s3, err = s.start(ctx, func(address string) *exec.Cmd {
-		c := exec.CommandContext(ctx, versitygw, "--port", address, "--region", region, "--keep-alive", "--quiet", "posix", s.folder)
+	address, stop, err := servertest.Start(func(address string) *exec.Cmd {
+		c := exec.Command(versitygw, "--port", address, "--region", region, "--keep-alive", "--quiet", "posix", s.folder)
 		c.Env = append(os.Environ(), "ROOT_ACCESS_KEY=benchmark", "ROOT_SECRET_KEY=benchmark")
 		return c
 	})
-	if err != nil || !git {
-		return s, err
+	if err != nil {
+		return nil, err
+	}
+	s.s3, s.stop = address, stop
+	if !git {
+		return s, nil
 	}
 	if err := s.startSSH(dir); err != nil {
 		return nil, err
@@ -62,10 +64,7 @@ func startServers(ctx context.Context, versitygw, dir string, git bool) (_ *serv
 // startSSH starts an sshd, which lets git speak its newer protocol, as the large hosts
 // do, and writes a key for it and its own into the folder.
 func (s *servers) startSSH(dir string) error {
-	key, public, err := sshtest.NewKey("ed25519")
-	if err != nil {
-		return err
-	}
+	key, public := sshtest.NewKey("ed25519")
 	host, err := sshtest.Start(dir, "AcceptEnv GIT_PROTOCOL\n", public)
 	if err != nil {
 		return err
@@ -73,43 +72,6 @@ func (s *servers) startSSH(dir string) error {
 	stop := s.stop
 	s.ssh, s.sshLog, s.stop = host.Address, host.Log, func() { stop(); host.Stop() }
 	return errors.Join(os.WriteFile(filepath.Join(dir, "client"), key, 0o600), os.WriteFile(filepath.Join(dir, "host.pub"), []byte(host.HostKey+"\n"), 0o600))
-}
-
-// start starts a program at an address that is free, and waits until somebody listens
-// there. stop ends it.
-func (s *servers) start(ctx context.Context, program func(address string) *exec.Cmd) (string, error) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	address := free.Addr().String()
-	if err := free.Close(); err != nil {
-		return "", err
-	}
-	var said bytes.Buffer
-	command := program(address)
-	command.Stdout, command.Stderr = &said, &said
-	if err := command.Start(); err != nil {
-		return "", err
-	}
-	ended, stop := make(chan struct{}), s.stop
-	go func() { // ends with the process, which stop ends
-		_ = command.Wait() // it is killed, or said why it ended
-		close(ended)
-	}()
-	s.stop = func() { stop(); <-ended }
-	for {
-		if connection, err := net.Dial("tcp", address); err == nil {
-			return address, connection.Close()
-		}
-		select {
-		case <-ended:
-			return "", fmt.Errorf("start %s: it ended: %s", filepath.Base(command.Path), said.Bytes())
-		case <-ctx.Done():
-			return "", ctx.Err()
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
 }
 
 // startWeb serves the repositories below a folder over HTTP.

@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Generations is how many generations there are; they are counted from 1.
@@ -48,36 +49,25 @@ func Write(dir string, generation int) error {
 	if generation < 1 || generation > Generations {
 		return fmt.Errorf("write demo generation %d: there are %d", generation, Generations)
 	}
-	tarballs, err := fs.Glob(files, "package/*.tar.gz")
+	names, err := fs.Glob(files, "package/*.tar.gz")
 	if err != nil {
 		return fmt.Errorf("list demo packages: %w", err)
 	}
-	for _, name := range tarballs {
-		if err := write(dir, name, name); err != nil {
-			return err
+	for _, name := range append(names, "01-index.tar.gz", "mirrors.json", "root.json", "snapshot.json", "timestamp.json") {
+		from, to := name, filepath.Join(dir, filepath.FromSlash(name))
+		if !strings.HasPrefix(name, "package/") {
+			from = fmt.Sprintf("gen%d/%s", generation, name)
 		}
-	}
-	from := fmt.Sprintf("gen%d/", generation)
-	for _, name := range []string{"01-index.tar.gz", "mirrors.json", "root.json", "snapshot.json", "timestamp.json"} {
-		if err := write(dir, name, from+name); err != nil {
-			return err
+		raw, err := files.ReadFile(from)
+		if err == nil {
+			err = os.MkdirAll(filepath.Dir(to), 0o755)
 		}
-	}
-	return nil
-}
-
-// write copies one embedded file to a name below dir.
-func write(dir, name, from string) error {
-	raw, err := files.ReadFile(from)
-	if err != nil {
-		return fmt.Errorf("read demo file %q: %w", from, err)
-	}
-	path := filepath.Join(dir, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("make folder for demo file %q: %w", name, err)
-	}
-	if err := os.WriteFile(path, raw, 0o644); err != nil {
-		return fmt.Errorf("write demo file %q: %w", name, err)
+		if err == nil {
+			err = os.WriteFile(to, raw, 0o644)
+		}
+		if err != nil {
+			return fmt.Errorf("write demo file %q: %w", name, err)
+		}
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"compress/gzip"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -35,17 +36,13 @@ type Set struct {
 type Generation struct {
 	// Packages is how many releases it has.
 	Packages int `json:"packages"`
-	// Version and Expires are those of the metadata files; nil is never.
-	Version  map[string]int64   `json:"version"`
-	Expires  map[string]*string `json:"expires"`
-	IndexTar Facts              `json:"index_tar"`
-	IndexGz  Facts              `json:"index_tar_gz"`
-}
-
-// Facts are what is signed of a file, the digest in hexadecimal.
-type Facts struct {
-	Length int64  `json:"length"`
-	SHA256 string `json:"sha256"`
+	// Version is those of the metadata files.
+	Version map[string]int64 `json:"version"`
+	// IndexTar is what is signed of the index, the digest in hexadecimal.
+	IndexTar struct {
+		Length int64  `json:"length"`
+		SHA256 string `json:"sha256"`
+	} `json:"index_tar"`
 }
 
 // Read returns a set by its name.
@@ -100,10 +97,7 @@ func (s Set) Write(dir, generation string) error {
 	}
 	for name, raw := range content {
 		path := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, raw, 0o644); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, raw, 0o644)); err != nil {
 			return err
 		}
 	}

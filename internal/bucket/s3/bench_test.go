@@ -42,7 +42,7 @@ func BenchmarkS3Put(b *testing.B) {
 	})
 	for _, c := range []bucket.Condition{bucket.Always(), bucket.IfAbsent()} {
 		run(c.String(), func(name string) func(string) error {
-			store := openAt(b, server.Address(name, ""), s3.Options{Credentials: server.Credentials})
+			store := openAt(b, s3test.Address(server.URL, name, ""), s3.Options{Credentials: server.Credentials})
 			o := bucket.NewObject(content)
 			return func(key string) error {
 				o := o

@@ -76,7 +76,7 @@ func quick() s3.Options {
 // at opens the bucket "fake" of the server behind watch.
 func at(t testing.TB, watch *s3test.Watch, o s3.Options) bucket.Store {
 	t.Helper()
-	return openAt(t, s3test.AddressAt(watch.URL, "fake", "pre"), o)
+	return openAt(t, s3test.Address(watch.URL, "fake", "pre"), o)
 }
 
 // fail answers with an error of S3.

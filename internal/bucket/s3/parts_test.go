@@ -182,7 +182,7 @@ func TestRealServerShowsWhatWasPut(t *testing.T) {
 	server := s3test.Start(t)
 	name := server.NewBucket(t)
 	watch := s3test.NewWatch(t, server.URL)
-	b := openAt(t, s3test.AddressAt(watch.URL, name, ""), s3.Options{Credentials: server.Credentials, Part: 5 * mebi})
+	b := openAt(t, s3test.Address(watch.URL, name, ""), s3.Options{Credentials: server.Credentials, Part: 5 * mebi})
 	before, after := grown()
 	for _, o := range []struct {
 		key string
@@ -240,15 +240,15 @@ func TestRealServerRefuses(t *testing.T) {
 	name := server.NewBucket(t)
 	wrong := server.Credentials
 	wrong.Secret = strings.Repeat("wrong", 8)
-	_, err := openAt(t, server.Address(name, ""), s3.Options{Credentials: wrong, Attempts: 1}).Head(t.Context(), "k")
+	_, err := openAt(t, s3test.Address(server.URL, name, ""), s3.Options{Credentials: wrong, Attempts: 1}).Head(t.Context(), "k")
 	explained(t, err, "403")
-	_, err = openAt(t, server.Address(name, ""), s3.Options{Credentials: wrong, Attempts: 1}).
+	_, err = openAt(t, s3test.Address(server.URL, name, ""), s3.Options{Credentials: wrong, Attempts: 1}).
 		Put(t.Context(), "k", bucket.NewObject(nil), bucket.IfAbsent())
 	explained(t, err, "SignatureDoesNotMatch", "check the credentials")
 	if strings.Contains(err.Error(), wrong.Secret) {
 		t.Errorf("the error holds the secret: %v", err)
 	}
-	_, _, err = openAt(t, server.Address("no-such-bucket", ""), s3.Options{Credentials: server.Credentials}).Get(t.Context(), "k")
+	_, _, err = openAt(t, s3test.Address(server.URL, "no-such-bucket", ""), s3.Options{Credentials: server.Credentials}).Get(t.Context(), "k")
 	if err == nil || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "make the bucket") {
 		t.Errorf("get from no bucket: %v", err)
 	}

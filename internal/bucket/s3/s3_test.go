@@ -180,7 +180,7 @@ func TestRequestsAreCounted(t *testing.T) {
 func TestHeadersOfAPut(t *testing.T) {
 	t.Parallel()
 	watch := (&fakeS3{}).serve(t)
-	b := openAt(t, s3test.AddressAt(watch.URL, "fake", "pre")+"&storage-class=STANDARD_IA&acl=public-read", quick())
+	b := openAt(t, s3test.Address(watch.URL, "fake", "pre")+"&storage-class=STANDARD_IA&acl=public-read", quick())
 	o := bucket.NewObject([]byte("content"))
 	o.ContentType, o.CacheControl = "application/gzip", "public, max-age=31536000, immutable"
 	if _, err := b.Put(t.Context(), "package/a-1.tar.gz", o, bucket.IfAbsent()); err != nil {
@@ -339,7 +339,7 @@ func TestNoAnswer(t *testing.T) {
 	o := quick()
 	o.Attempts, o.Stall = 2, 50*time.Millisecond
 	for endpoint, part := range map[string]string{silent.URL: "timeout", gone.URL: "refused"} {
-		b := openAt(t, s3test.AddressAt(endpoint, "fake", ""), o)
+		b := openAt(t, s3test.Address(endpoint, "fake", ""), o)
 		_, err := b.Head(t.Context(), "k")
 		explained(t, err, "look up", `"k"`, part)
 	}

@@ -27,7 +27,7 @@ func TestRealServerKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	server := s3test.Start(t)
 	buckettest.Test(t, func(t *testing.T) bucket.Bucket {
-		return openAt(t, server.Address(server.NewBucket(t), "some/prefix +%"), s3.Options{Credentials: server.Credentials})
+		return openAt(t, s3test.Address(server.URL, server.NewBucket(t), "some/prefix +%"), s3.Options{Credentials: server.Credentials})
 	})
 }
 

@@ -1,7 +1,6 @@
 package s3test
 
 import (
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -11,7 +10,7 @@ import (
 	"testing"
 )
 
-// A Watch stands before a server and counts its requests and connections.
+// A Watch stands before a server and counts its requests.
 type Watch struct {
 	// URL is its endpoint.
 	URL string
@@ -19,9 +18,8 @@ type Watch struct {
 	// true. Set it while there are none.
 	Hook func(w http.ResponseWriter, r *http.Request) bool
 
-	mu          sync.Mutex
-	requests    []Request
-	connections int
+	mu       sync.Mutex
+	requests []Request
 }
 
 // A Request is what came, without its body.
@@ -58,7 +56,7 @@ func NewWatch(t testing.TB, server string) *Watch {
 func NewWatchOf(t testing.TB, handler http.Handler) *Watch {
 	t.Helper()
 	watch := &Watch{}
-	front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		watch.mu.Lock()
 		watch.requests = append(watch.requests, Request{r.Method, r.URL.Path, r.URL.Query(), r.Header.Clone()})
 		watch.mu.Unlock()
@@ -66,14 +64,6 @@ func NewWatchOf(t testing.TB, handler http.Handler) *Watch {
 			handler.ServeHTTP(w, r)
 		}
 	}))
-	front.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			watch.mu.Lock()
-			watch.connections++
-			watch.mu.Unlock()
-		}
-	}
-	front.Start()
 	t.Cleanup(front.Close)
 	watch.URL = front.URL
 	return watch
@@ -95,16 +85,9 @@ func (w *Watch) Counts() map[string]int {
 	return counts
 }
 
-// Connections returns how many connections were opened.
-func (w *Watch) Connections() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.connections
-}
-
-// Reset forgets the requests and connections so far.
+// Reset forgets the requests so far.
 func (w *Watch) Reset() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.requests, w.connections = nil, 0
+	w.requests = nil
 }

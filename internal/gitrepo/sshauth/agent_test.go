@@ -16,7 +16,7 @@ import (
 
 func TestAgentSocket(t *testing.T) {
 	t.Parallel()
-	key, public := sshtest.Key(t, "ed25519")
+	key, public := sshtest.NewKey("ed25519")
 	for _, dir := range []string{t.TempDir(), filepath.Join(t.TempDir(), strings.Repeat("deep/", 40))} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)

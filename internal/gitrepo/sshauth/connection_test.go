@@ -4,6 +4,7 @@ package sshauth
 
 import (
 	"testing"
+	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo/sshtest"
 )
@@ -12,7 +13,7 @@ import (
 // Where the host ends it sooner, it is not shared.
 func TestConnectionThatEnds(t *testing.T) {
 	t.Parallel()
-	key, public := sshtest.Key(t, "ed25519")
+	key, public := sshtest.NewKey("ed25519")
 	host := sshtest.New(t, "", public)
 	dir := t.TempDir()
 	login, err := Prepare(dir, key, []byte(host.KnownHosts()), "")
@@ -27,6 +28,9 @@ func TestConnectionThatEnds(t *testing.T) {
 			t.Fatalf("again %v: %v, %v: %s", again, shared, err, said)
 		}
 		c.close()
+		for c.IsThere() { // ssh answers before it removes the socket
+			time.Sleep(time.Millisecond)
+		}
 		if !again {
 			c.used = c.used.Add(-idle)
 		}

@@ -1,0 +1,87 @@
+// Package servertest starts programs that serve on loopback, for tests and benchmarks.
+package servertest
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"time"
+)
+
+// Start starts the program of a command at an address (HOST:PORT) that is free, and
+// waits until somebody listens there. Between the choice of a port and its use another
+// program may take it, so this is tried five times. The stop that it returns ends the
+// program; so does the end of this process, however it ends.
+func Start(command func(address string) *exec.Cmd) (address string, stop func(), err error) {
+	for range 5 {
+		if address, stop, err = start(command); err == nil {
+			break
+		}
+	}
+	return address, stop, err
+}
+
+func start(command func(address string) *exec.Cmd) (address string, stop func(), err error) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	address = free.Addr().String()
+	if err := free.Close(); err != nil {
+		return "", nil, err
+	}
+	wanted := command(address)
+	program := guarded(wanted)
+	var said bytes.Buffer
+	program.Stdout, program.Stderr = &said, &said
+	life, err := program.StdinPipe()
+	if err != nil {
+		return "", nil, err
+	}
+	if err := program.Start(); err != nil {
+		return "", nil, err
+	}
+	ended := make(chan struct{})
+	go func() { // ends with the process, which stop ends
+		_ = program.Wait() // it is killed, or said why it ended
+		close(ended)
+	}()
+	stop = func() {
+		_ = life.Close() // closed already if it ended by itself
+		if runtime.GOOS == "windows" {
+			_ = program.Process.Kill()
+		}
+		<-ended
+	}
+	for {
+		if connection, err := net.Dial("tcp", address); err == nil {
+			return address, stop, connection.Close()
+		}
+		select {
+		case <-ended:
+			return "", nil, fmt.Errorf("start %s: it ended: %s", filepath.Base(wanted.Path), bytes.TrimSpace(said.Bytes()))
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// guarded returns a command that ends when its standard input does, so no server
+// outlives a test that is killed. Windows has no shell for that.
+func guarded(c *exec.Cmd) *exec.Cmd {
+	if runtime.GOOS == "windows" {
+		return c
+	}
+	const script = `exec 3<&0
+"$@" 3<&- &
+server=$!
+{ read -r _ <&3; kill -9 "$server"; } >/dev/null 2>&1 &
+guard=$!
+wait "$server"
+kill "$guard"`
+	shell := exec.Command("sh", append([]string{"-c", script, "sh", c.Path}, c.Args[1:]...)...)
+	shell.Env, shell.Dir = c.Env, c.Dir
+	return shell
+}
