@@ -60,15 +60,12 @@ type Tag struct {
 func (c Commit) Marshal(s *openpgp.Signer) (Object, error) {
 	var b bytes.Buffer
 	b.WriteString("tree " + c.Tree + "\n")
+	err := CheckID(c.Tree)
 	for _, parent := range c.Parents {
 		b.WriteString("parent " + parent + "\n")
+		err = cmp.Or(err, CheckID(parent))
 	}
-	for _, id := range append([]string{c.Tree}, c.Parents...) {
-		if err := CheckID(id); err != nil {
-			return Object{}, err
-		}
-	}
-	err := cmp.Or(writeStamp(&b, "author", c.Author, c.AuthorWhen),
+	err = cmp.Or(err, writeStamp(&b, "author", c.Author, c.AuthorWhen),
 		writeStamp(&b, "committer", c.Committer, c.CommitterWhen), writeMessage(&b, c.Message))
 	if err != nil {
 		return Object{}, err
@@ -221,9 +218,7 @@ func withoutSignature(content []byte) []byte {
 func withSignature(content []byte, armored string) []byte {
 	end := bytes.Index(content, []byte("\n\n")) + 1
 	folded := strings.ReplaceAll(strings.TrimSuffix(armored, "\n"), "\n", "\n ")
-	out := append([]byte(nil), content[:end]...)
-	out = append(out, signatureHeader+" "+folded+"\n"...)
-	return append(out, content[end:]...)
+	return slices.Concat(content[:end], []byte(signatureHeader+" "+folded+"\n"), content[end:])
 }
 
 // ParseTag reads a tag as git does: object, type and name are in its first lines.

@@ -57,9 +57,6 @@ func (f *folder) file(name string) (file, error) {
 	return file{e.ID(), e.Mode()}, nil
 }
 
-// isChanged reports whether something changed since raw.
-func (f *folder) isChanged() bool { return len(f.changed)+len(f.files) > 0 }
-
 // set puts a file in the place of whatever has its name, or takes that away.
 func (f *folder) set(name string, to file) {
 	delete(f.subs, name)
@@ -78,7 +75,7 @@ func (f *folder) set(name string, to file) {
 
 // sub returns the folder of a name, reading it if need be. With make it puts a
 // new one in the place of nothing or of a file, without it there may be none.
-func (f *folder) sub(store treeStore, name string, make bool) (*folder, error) {
+func (f *folder) sub(t *TreeWriter, name string, make bool) (*folder, error) {
 	if s, ok := f.subs[name]; ok {
 		return s, nil
 	}
@@ -89,7 +86,7 @@ func (f *folder) sub(store treeStore, name string, make bool) (*folder, error) {
 	case err != nil:
 		return nil, err
 	case ok && e.IsFolder() && !replaced:
-		raw, err := store.readTree(e.ID())
+		raw, err := t.read(e.ID())
 		if err != nil {
 			return nil, err
 		}
@@ -109,20 +106,14 @@ func (f *folder) sub(store treeStore, name string, make bool) (*folder, error) {
 	return s, nil
 }
 
-// A treeStore is where trees come from and go to.
-type treeStore interface {
-	readTree(id ID) ([]byte, error)
-	writeTree(raw []byte, base location, delta []byte) (ID, location, error)
-}
-
 // write writes the folder and those below if they changed, and returns the id,
 // zero for an empty folder, which git does not have below the root. The folders in
 // the root stay in memory, since they change again and again; deeper ones are read
 // again when they are needed, and so are never written as deltas.
-func (f *folder) write(store treeStore) (ID, error) {
+func (f *folder) write(t *TreeWriter) (ID, error) {
 	changes := make([]edit, 0, 2*(len(f.changed)+len(f.files)))
 	for name, s := range f.changed {
-		id, err := s.write(store)
+		id, err := s.write(t)
 		if err != nil {
 			return ID{}, err
 		}
@@ -149,11 +140,11 @@ func (f *folder) write(store treeStore) (ID, error) {
 		return *f.asIs, nil
 	}
 	f.asIs = nil
-	return f.store(store, merged, delta)
+	return f.store(t, merged, delta)
 }
 
 // store puts a new content in the place of raw.
-func (f *folder) store(store treeStore, merged, delta []byte) (ID, error) {
+func (f *folder) store(t *TreeWriter, merged, delta []byte) (ID, error) {
 	if len(merged) == 0 {
 		f.raw, f.at = nil, location{}
 		return ID{}, nil
@@ -168,7 +159,7 @@ func (f *folder) store(store treeStore, merged, delta []byte) (ID, error) {
 	if len(delta) == 0 || len(delta) >= len(merged) {
 		base = location{}
 	}
-	id, at, err := store.writeTree(merged, base, delta)
+	id, at, err := t.objects.addDelta(Object{"tree", merged}, base, delta)
 	if err != nil {
 		return ID{}, err
 	}

@@ -157,7 +157,7 @@ func (t *TreeWriter) set(in *folder, name string, to file) error {
 
 // writeFolders writes all folders that changed.
 func (t *TreeWriter) writeFolders() (err error) {
-	if !t.root.isChanged() {
+	if len(t.root.changed)+len(t.root.files) == 0 {
 		return nil
 	}
 	t.waiting = 0
@@ -186,13 +186,6 @@ func (t *TreeWriter) Tree() (id string, changed bool, err error) {
 	changed = t.written != t.last
 	t.last = t.written
 	return t.last.String(), changed, nil
-}
-
-// readTree and writeTree make a TreeWriter the store of its folders.
-func (t *TreeWriter) readTree(id ID) ([]byte, error) { return t.read(id) }
-
-func (t *TreeWriter) writeTree(raw []byte, base location, delta []byte) (ID, location, error) {
-	return t.objects.addDelta(Object{"tree", raw}, base, delta)
 }
 
 // fail keeps an error for all later calls.

@@ -23,7 +23,7 @@ func (r *Repo) Diff(ctx context.Context, old, new string) iter.Seq2[gitpack.Chan
 		for filter := noTrees; err == nil && len(level) > 0; filter = noFiles {
 			var ids []string
 			for _, p := range level {
-				ids = append(ids, p.sides()...)
+				ids = append(ids, p.old, p.new)
 			}
 			err = r.fetchObjects(ctx, filter, ids)
 			var below []folderPair
@@ -49,12 +49,12 @@ func (r *Repo) Diff(ctx context.Context, old, new string) iter.Seq2[gitpack.Chan
 	}
 }
 
-// A folderPair is a folder of both trees; the id of one that is not there is "".
+// A folderPair is a folder of both trees; one that is not there is the empty tree.
 type folderPair struct{ path, old, new string }
 
 // topPair are the roots of two commits.
 func (r *Repo) topPair(ctx context.Context, old, new string) ([]folderPair, error) {
-	var top folderPair
+	top := folderPair{old: gitpack.EmptyTree}
 	if old != "" {
 		c, err := r.commit(ctx, old)
 		if err != nil {
@@ -69,30 +69,17 @@ func (r *Repo) topPair(ctx context.Context, old, new string) ([]folderPair, erro
 	return []folderPair{top}, nil
 }
 
-// sides are the ids of the folders that are there.
-func (p folderPair) sides() (ids []string) {
-	for _, id := range []string{p.old, p.new} {
-		if id != "" {
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
 // diffFolder returns what differs in one folder.
 func (r *Repo) diffFolder(ctx context.Context, p folderPair) ([]gitpack.Change, error) {
-	var sides [2][]byte
-	for i, id := range []string{p.old, p.new} {
-		if id == "" {
-			continue
-		}
-		raw, err := r.readTree(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		sides[i] = raw
+	old, err := r.readTree(ctx, p.old)
+	if err != nil {
+		return nil, err
 	}
-	changes, err := gitpack.DiffTrees(sides[0], sides[1])
+	new, err := r.readTree(ctx, p.new)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := gitpack.DiffTrees(old, new)
 	for i := range changes {
 		changes[i].Path = p.path + changes[i].Path
 	}
@@ -101,7 +88,7 @@ func (r *Repo) diffFolder(ctx context.Context, p folderPair) ([]gitpack.Change, 
 
 // splitFolders takes the folders out of a change and returns them.
 func splitFolders(c *gitpack.Change) folderPair {
-	pair := folderPair{path: c.Path + "/"}
+	pair := folderPair{c.Path + "/", gitpack.EmptyTree, gitpack.EmptyTree}
 	if c.OldMode == gitpack.ModeFolder {
 		pair.old, c.OldMode, c.OldID = c.OldID, "", ""
 	}

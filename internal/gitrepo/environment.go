@@ -14,21 +14,19 @@ import (
 // inherited are the variables that a child may see: those that programs need
 // to find their way, proxies and certificates, and where the user's own git
 // settings are. All else stays with us, since it may hold secrets.
-func inherited() []string {
-	return []string{
-		"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TMP", "TEMP",
-		"SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT", "USERPROFILE", "APPDATA",
-		"LOCALAPPDATA", "PROGRAMDATA", "PROGRAMFILES", "HOMEDRIVE", "HOMEPATH",
-		"XDG_CONFIG_HOME", "LD_LIBRARY_PATH",
-		"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
-		"SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "NIX_SSL_CERT_FILE",
-		"GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_EXEC_PATH",
-		"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM",
-	}
+var inherited = [...]string{
+	"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TMP", "TEMP",
+	"SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT", "USERPROFILE", "APPDATA",
+	"LOCALAPPDATA", "PROGRAMDATA", "PROGRAMFILES", "HOMEDRIVE", "HOMEPATH",
+	"XDG_CONFIG_HOME", "LD_LIBRARY_PATH",
+	"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
+	"SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "NIX_SSL_CERT_FILE",
+	"GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_EXEC_PATH",
+	"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM",
 }
 
 // baseEnvironment is what every git of ours gets.
-func baseEnvironment(getenv func(string) string, more ...string) []string {
+func baseEnvironment(getenv func(string) string) []string {
 	env := []string{
 		"LC_ALL=C",
 		"GIT_TERMINAL_PROMPT=0",
@@ -37,7 +35,7 @@ func baseEnvironment(getenv func(string) string, more ...string) []string {
 		"GIT_OPTIONAL_LOCKS=0",
 		"GCM_INTERACTIVE=never",
 	}
-	for _, name := range append(inherited(), more...) {
+	for _, name := range inherited {
 		if value := getenv(name); value != "" {
 			env = append(env, name+"="+value)
 		}

@@ -2,7 +2,7 @@ package gitrepo
 
 import (
 	"errors"
-	"strings"
+	"regexp"
 )
 
 // Errors of a remote.
@@ -38,51 +38,26 @@ var (
 	ErrNotFile = errors.New("not a usable file")
 )
 
-// A complaint is a phrase of git, ssh or a host, in lower case, and the error
-// that it stands for. LC_ALL=C keeps git's phrases in English.
-type complaint struct {
-	phrase string
-	err    error
-}
-
-// complaints are tried in order: the first lines are the more telling ones,
-// since ssh and git add general ones behind them.
-func complaints() []complaint {
-	return []complaint{
-		{"host key verification failed", ErrHostKey},
-		{"mismatched algorithms", ErrObjectFormat},
-		{"unsupported object format", ErrObjectFormat},
-		{"unknown object format", ErrObjectFormat},
-		{"does not support this repository's hash algorithm", ErrObjectFormat},
-		{"marked as read only", ErrRefused},
-		{"write access to repository not granted", ErrRefused},
-		{"remote: permission to", ErrRefused},
-		{"error: permission to", ErrRefused},
-		{"permission denied (", ErrAuth},
-		{"authentication failed", ErrAuth},
-		{"could not read username", ErrAuth},
-		{"could not read password", ErrAuth},
-		{"no supported authentication methods", ErrAuth},
-		{"too many authentication failures", ErrAuth},
-		{"returned error: 401", ErrAuth},
-		{"returned error: 403", ErrAuth},
-		{"repository not found", ErrNoRepository},
-		{"does not appear to be a git repository", ErrNoRepository},
-		{"not a git repository", ErrNoRepository},
-		{"returned error: 404", ErrNoRepository},
-	}
+// complaints are the words of git, ssh or a host for the errors above; LC_ALL=C keeps
+// git's in English. The first that is found counts: ssh and git add general words
+// behind the more telling ones.
+var complaints = [...]struct {
+	err   error
+	words *regexp.Regexp
+}{
+	{ErrHostKey, regexp.MustCompile(`(?i)host key verification failed`)},
+	{ErrObjectFormat, regexp.MustCompile(`(?i)mismatched algorithms|(unsupported|unknown) object format|does not support this repository's hash algorithm`)},
+	{ErrRefused, regexp.MustCompile(`(?i)marked as read only|write access to repository not granted|(remote|error): permission to`)},
+	{ErrAuth, regexp.MustCompile(`(?i)permission denied \(|authentication failed|could not read (username|password)|no supported authentication methods|too many authentication failures|returned error: 40[13]`)},
+	{ErrNoRepository, regexp.MustCompile(`(?is)repository not found|(does not appear to be|not) a git repository|returned error: 404|repository '.*' not found`)},
 }
 
 // classify finds what the words of a failed git mean, nil if nothing known.
 func classify(words string) error {
-	words = strings.ToLower(words)
-	for _, c := range complaints() {
-		if strings.Contains(words, c.phrase) {
+	for _, c := range complaints {
+		if c.words.MatchString(words) {
 			return c.err
 		}
-	}
-	if strings.Contains(words, "repository '") && strings.Contains(words, "' not found") {
-		return ErrNoRepository
 	}
 	return nil
 }

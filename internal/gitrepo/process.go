@@ -67,20 +67,8 @@ func (g *runner) explain(ctx context.Context, verb string, err error, words stri
 	if said == "" {
 		return fmt.Errorf("git %s: %w", verb, err)
 	}
-	return &ended{fmt.Sprintf("git %s: %s", verb, said), err}
+	return fmt.Errorf("git %s: %s", verb, said) // that its exit status was not 0 goes without saying
 }
-
-// An ended error is of a git that said why it failed. That its exit status was not
-// 0 goes without saying.
-type ended struct {
-	text string
-	err  error // an *exec.ExitError
-}
-
-func (e *ended) Error() string { return e.text }
-
-// Unwrap returns the exit status.
-func (e *ended) Unwrap() error { return e.err }
 
 // general are lines by which git only says once more that it failed, or guesses.
 var general = regexp.MustCompile(`^(error: failed to push some refs to|fatal: Could not read from remote repository|Please make sure you have the correct access rights|and the repository exists)`)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -194,12 +195,13 @@ func (r *Repo) judgePush(ctx context.Context, report []byte, err error) error {
 			continue
 		}
 		_, ref, _ := strings.Cut(fields[1], ":")
-		why := judgeRef(fields[2])
-		if why == nil {
-			continue // fell with another one
-		}
-		if kind == nil || errors.Is(why, ErrRefused) {
-			kind = why
+		switch {
+		case strings.Contains(fields[2], "(atomic "):
+			continue // it fell with another one
+		case !moved.MatchString(fields[2]):
+			kind = ErrRefused
+		case kind == nil:
+			kind = ErrMoved
 		}
 		reasons = append(reasons, ref+" "+fields[2])
 	}
@@ -208,7 +210,7 @@ func (r *Repo) judgePush(ctx context.Context, report []byte, err error) error {
 		// are in err, may sound like another.
 		return fmt.Errorf("%w: %s: %v", kind, r.git.clean(strings.Join(reasons, ", ")), err)
 	}
-	if moved(err.Error()) {
+	if moved.MatchString(err.Error()) {
 		// Lost inside the remote, between its look and its write: then git
 		// reports every ref as fallen with another one.
 		return fmt.Errorf("%w: %w", ErrMoved, err)
@@ -219,27 +221,5 @@ func (r *Repo) judgePush(ctx context.Context, report []byte, err error) error {
 	return err
 }
 
-// judgeRef says what it means that one ref did not move; nil if only the whole
-// push failed.
-func judgeRef(summary string) error {
-	switch {
-	case strings.Contains(summary, "(atomic "):
-		return nil
-	case moved(summary):
-		return ErrMoved
-	}
-	return ErrRefused
-}
-
-// moved reports whether git's words say that a ref is not where it was.
-func moved(words string) bool {
-	for _, phrase := range []string{
-		"stale info", "already exists", "cannot lock ref", "incorrect old value",
-		"failed to update ref", "non-fast-forward", "fetch first",
-	} {
-		if strings.Contains(words, phrase) {
-			return true
-		}
-	}
-	return false
-}
+// moved are git's words for a ref that is not where it was.
+var moved = regexp.MustCompile(`stale info|already exists|cannot lock ref|incorrect old value|failed to update ref|non-fast-forward|fetch first`)

@@ -2,6 +2,7 @@ package gitrepo
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,16 +34,9 @@ type reader struct {
 func (r *Repo) startReader() (*reader, error) {
 	ctx, kill := context.WithCancel(r.life)
 	cmd, said := r.git.command(ctx, "cat-file", "--batch-command")
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		kill()
-		return nil, fmt.Errorf("start git cat-file: %w", err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
+	in, inErr := cmd.StdinPipe()
+	out, outErr := cmd.StdoutPipe()
+	if err := cmp.Or(inErr, outErr, cmd.Start()); err != nil {
 		kill()
 		return nil, fmt.Errorf("start git cat-file: %w", err)
 	}
