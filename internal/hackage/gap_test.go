@@ -179,7 +179,7 @@ func TestFilesOfAStoreAreVerified(t *testing.T) {
 	if _, err := open(); !errors.Is(err, tuf.ErrExpired) {
 		t.Errorf("expired: %v", err)
 	}
-	o.TakeExpired = true
+	o.AllowExpired = true
 	if m, err := open(); err != nil || !m.Timestamp.Expires().Before(h.Now()) {
 		t.Errorf("expired and taken: %v", err)
 	}

@@ -149,7 +149,7 @@ func (u *Upstream) beginning(ctx context.Context, r request) ([]byte, error) {
 	return head, err
 }
 
-// A headWriter takes no more than the head of a file.
+// A headWriter holds no more than the head of a file.
 type headWriter []byte
 
 var errEnough = errors.New("no more is wanted")

@@ -76,7 +76,7 @@ func (u *Upstream) served(ctx context.Context, key string, signed tuf.FileInfo) 
 	}
 	info = tuf.FileInfo{Length: d.pos, SHA256: [32]byte(d.Sum(nil))}
 	if info == signed {
-		return tuf.FileInfo{} // mended by now: the next run takes it
+		return tuf.FileInfo{} // mended by now: the next run downloads it
 	}
 	return info
 }

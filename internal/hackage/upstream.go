@@ -63,7 +63,7 @@ func UserAgent(version string) string {
 	return "hackage-mirror/" + version + " (+https://github.com/hackage-mirror/hackage-mirror)"
 }
 
-// Options says whom to trust and how patient to be. Zero fields take defaults,
+// Options says whom to trust and how patient to be. Zero fields have defaults,
 // except Pinned: without keys nothing verifies.
 type Options struct {
 	// Pinned are the root keys that vouch for the repository.
@@ -82,8 +82,8 @@ type Options struct {
 	Password []byte
 	// Now is the time that expiry is checked against.
 	Now func() time.Time
-	// TakeExpired takes metadata whose time is over, for who only looks at it.
-	TakeExpired bool
+	// AllowExpired accepts metadata whose time is over, for who only looks at it.
+	AllowExpired bool
 	// Timeout ends an attempt in which no byte arrives for so long: 30 s. An
 	// attempt as a whole may take ten times as long, and a second more for each
 	// 32 KiB that are expected.
@@ -163,9 +163,9 @@ func Open(address string, o Options) (*Upstream, error) {
 }
 
 // asOf is the time that expiry is checked against: one before every date if
-// metadata is taken that has expired.
+// expired metadata is accepted.
 func (u *Upstream) asOf() time.Time {
-	if u.o.TakeExpired {
+	if u.o.AllowExpired {
 		return time.Time{}
 	}
 	return u.o.Now()

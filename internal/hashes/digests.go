@@ -21,21 +21,13 @@ type Digests struct {
 // A Writer computes of a tarball, in one pass, all five digests. Make it with
 // NewWriter; it is for one goroutine.
 type Writer struct {
-	md5, sha1, sha256, sha512, skein hash.Hash
-	size                             int64
+	hashes [5]hash.Hash // in the order of the fields of Digests
+	size   int64
 }
 
 // NewWriter returns a Writer of no bytes.
 func NewWriter() *Writer {
-	w := &Writer{
-		md5:    md5.New(),
-		sha1:   sha1.New(),
-		sha256: sha256.New(),
-		sha512: sha512.New(),
-		skein:  newSkein(),
-	}
-	w.Reset()
-	return w
+	return &Writer{hashes: [...]hash.Hash{md5.New(), sha1.New(), sha256.New(), sha512.New(), newSkein()}}
 }
 
 // chunk is how much one hash reads before the next gets the same bytes: little
@@ -47,7 +39,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 {
 		part := p[:min(len(p), chunk)]
-		for _, h := range w.all() {
+		for _, h := range w.hashes {
 			h.Write(part)
 		}
 		p = p[len(part):]
@@ -59,22 +51,16 @@ func (w *Writer) Write(p []byte) (int, error) {
 // Sum returns the digests of what was written so far. More may be written.
 func (w *Writer) Sum() Digests {
 	d := Digests{Size: w.size}
-	w.md5.Sum(d.MD5[:0])
-	w.sha1.Sum(d.SHA1[:0])
-	w.sha256.Sum(d.SHA256[:0])
-	w.sha512.Sum(d.SHA512[:0])
-	w.skein.Sum(d.Skein512[:0])
+	for i, digest := range [...][]byte{d.MD5[:0], d.SHA1[:0], d.SHA256[:0], d.SHA512[:0], d.Skein512[:0]} {
+		w.hashes[i].Sum(digest)
+	}
 	return d
 }
 
 // Reset makes w as new, to be used for another tarball.
 func (w *Writer) Reset() {
-	for _, h := range w.all() {
+	for _, h := range w.hashes {
 		h.Reset()
 	}
 	w.size = 0
-}
-
-func (w *Writer) all() [5]hash.Hash {
-	return [...]hash.Hash{w.md5, w.sha1, w.sha256, w.sha512, w.skein}
 }

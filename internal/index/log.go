@@ -245,7 +245,7 @@ func (l *Log) Finish(length int64, digest [sha256.Size]byte) error {
 	return nil
 }
 
-// drain takes in the zeros behind the last entry, up to one more byte than the
+// drain reads the zeros behind the last entry, up to one more byte than the
 // signed length has.
 func (l *Log) drain(length int64) error {
 	r := l.in

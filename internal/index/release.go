@@ -60,10 +60,7 @@ func ParseRelease(id string) (Release, error) {
 		return Release{}, fmt.Errorf("read release %q: no dash before a version: %w", id, ErrName)
 	}
 	r := Release{Package: id[:dash], Version: id[dash+1:]}
-	if err := CheckPackage(r.Package); err != nil {
-		return Release{}, err
-	}
-	if err := CheckVersion(r.Version); err != nil {
+	if err := cmp.Or(CheckPackage(r.Package), CheckVersion(r.Version)); err != nil {
 		return Release{}, err
 	}
 	return r, nil
@@ -96,14 +93,9 @@ func CheckPackage(name string) error {
 // CheckVersion refuses what Cabal does not take as a version: numbers joined by
 // dots, without leading zeros, at most nine digits each.
 func CheckVersion(version string) error {
-	if version == "" || len(version) > maxVersionLength {
-		return fmt.Errorf("check version %.60q: %w", version, ErrName)
-	}
 	for number := range strings.SplitSeq(version, ".") {
-		if number == "" || len(number) > 9 || len(number) > 1 && number[0] == '0' {
-			return fmt.Errorf("check version %.60q: %w", version, ErrName)
-		}
-		if strings.Trim(number, "0123456789") != "" {
+		if number == "" || len(number) > 9 || len(number) > 1 && number[0] == '0' ||
+			strings.Trim(number, "0123456789") != "" || len(version) > maxVersionLength {
 			return fmt.Errorf("check version %.60q: %w", version, ErrName)
 		}
 	}

@@ -40,7 +40,7 @@ type Delta struct {
 	// first appearance.
 	Changes map[Release]*ReleaseChanges
 	Order   []Release
-	// Entries counts the entries of packages that were taken, and Preferred
+	// Entries counts the entries of packages that are selected, and Preferred
 	// those among them that are preferred-versions.
 	Entries, Preferred int
 	// NewestPreferred has the offset of the newest preferred-versions of each

@@ -33,7 +33,7 @@ func readUsual(r Release, raw []byte) (t named, ok bool) {
 	return t, true
 }
 
-// usual takes one thing after another from a text, as long as they are there.
+// usual reads one thing after another of a text, as long as they are there.
 type usual struct {
 	rest   []byte
 	failed bool
@@ -47,7 +47,7 @@ func (u *usual) text(want string) {
 	u.rest = u.rest[len(want):]
 }
 
-// digest takes lower-case hexadecimal digits.
+// digest reads lower-case hexadecimal digits.
 func (u *usual) digest(into []byte) {
 	if len(u.rest) < 2*len(into) {
 		u.failed = true
@@ -72,7 +72,7 @@ func hexDigit(c byte) byte {
 	return 16
 }
 
-// number takes a number of at most 15 digits that does not begin with 0.
+// number reads a number of at most 15 digits that does not begin with 0.
 func (u *usual) number() (n int64) {
 	i := 0
 	for ; i < len(u.rest) && '0' <= u.rest[i] && u.rest[i] <= '9' && i < 16; i++ {

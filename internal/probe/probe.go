@@ -70,7 +70,7 @@ type Report struct {
 // Patient returns the options with the patience of somebody who looks, which is less
 // than that of a run. What has expired is read all the same.
 func Patient(o hackage.Options) hackage.Options {
-	o.TakeExpired = true
+	o.AllowExpired = true
 	o.Timeout, o.Attempts, o.Patience, o.Rounds = 20*time.Second, 3, 30*time.Second, 3
 	return o
 }

@@ -4,7 +4,7 @@
 //
 // The format is that of the Haskell library hackage-security, which is what
 // cabal and stack trust; it is a small dialect of The Update Framework. This
-// room takes what that library takes.
+// room accepts what that library accepts.
 //
 // # Files
 //
@@ -38,7 +38,7 @@
 // Three things are refused here that hackage-security lets pass: a role that
 // needs no signature at all, a field named twice, and bytes other than white
 // space behind the value. An expired root is refused also when it is the first
-// one; a zero time as now takes expired files, which the older roots of a chain
+// one; a zero time as now accepts expired files, which the older roots of a chain
 // need.
 //
 // # Canonical JSON

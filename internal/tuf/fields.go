@@ -70,11 +70,11 @@ func kindOf(data any) string {
 // field returns the field of that name, which must be there.
 func field[T any](r *reader, o object, name string) T {
 	v, ok := o.find(name)
-	data, fits := v.data.(T)
+	data, right := v.data.(T)
 	switch {
 	case !ok:
 		r.refuse("field %q is missing: "+shape, name)
-	case !fits:
+	case !right:
 		r.refuse("field %q: %s instead of %s: "+shape, name, kindOf(v.data), kindOf(data))
 	}
 	return data

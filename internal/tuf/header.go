@@ -27,7 +27,7 @@ func (r *reader) header(raw []byte, signed object) header {
 }
 
 // fresh refuses an old version and an expired file. A zero now is before every
-// date, so that it takes expired files.
+// date, so that it accepts expired files.
 func (h header) fresh(minVersion int64, now time.Time) error {
 	if h.version < minVersion {
 		return fmt.Errorf("version %d after version %d: %w", h.version, minVersion, ErrRollback)

@@ -105,8 +105,8 @@ func (o object) find(name string) (Value, bool) {
 	return o[i].value, true
 }
 
-// A parser stands at the first byte of a token; every method that takes a token
-// also takes the white space behind it.
+// A parser stands at the first byte of a token; every method that reads a token
+// also reads the white space behind it.
 type parser struct {
 	raw []byte
 	at  int
@@ -135,9 +135,9 @@ func (p *parser) space() {
 	}
 }
 
-// eat takes the mark if it is ahead.
-func (p *parser) eat(mark byte) bool {
-	if p.peek() != mark {
+// skip moves behind a token of one byte, and the space behind it, if it is ahead.
+func (p *parser) skip(token byte) bool {
+	if p.peek() != token {
 		return false
 	}
 	p.at++
@@ -231,22 +231,22 @@ func (p *parser) text() (string, error) {
 	}
 }
 
-// items takes an opening bracket, items with commas between them, and the
+// items reads an opening bracket, items with commas between them, and the
 // closing bracket.
 func (p *parser) items(closing byte, item func() error) error {
 	p.at++
 	p.space()
-	if p.eat(closing) {
+	if p.skip(closing) {
 		return nil
 	}
 	for {
 		if err := item(); err != nil {
 			return err
 		}
-		if p.eat(closing) {
+		if p.skip(closing) {
 			return nil
 		}
-		if !p.eat(',') {
+		if !p.skip(',') {
 			return p.refuse("neither a comma nor a closing bracket")
 		}
 	}
@@ -272,7 +272,7 @@ func (p *parser) object(depth int) (Value, error) {
 		if err != nil {
 			return err
 		}
-		if !p.eat(':') {
+		if !p.skip(':') {
 			return p.refuse("no colon behind the name of a field")
 		}
 		v, err := p.value(depth + 1)

@@ -55,7 +55,7 @@ func (p Pinned) Check() error {
 
 // VerifyRoot verifies a first root.json: enough pinned keys must have signed it,
 // and at the time now it must not be expired. With a zero now an expired one is
-// taken: it can be the start of a chain of roots.
+// accepted: it can be the start of a chain of roots.
 //
 // ErrThreshold says who signed.
 func (p Pinned) VerifyRoot(raw []byte, now time.Time) (*Root, error) {
@@ -101,5 +101,5 @@ func (p Pinned) checkSigners(signers []string) error {
 }
 
 // An error names so many signers, by so many digits: enough to find them in the list
-// that an operator publishes, which is where a person takes the whole ids from.
+// that an operator publishes, which has the whole ids.
 const maxListed, shortID = 6, 12

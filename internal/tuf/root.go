@@ -37,7 +37,7 @@ type role struct {
 // VerifyRoot verifies a root.json that follows r, or is r again. Its signatures
 // are by keys of its own; those of r's root keys are counted against r's
 // threshold, its version must not be lower than r's, and at the time now it must
-// not be expired. With a zero now an expired one is taken: the older roots of a
+// not be expired. With a zero now an expired one is accepted: the older roots of a
 // chain need that.
 func (r *Root) VerifyRoot(raw []byte, now time.Time) (*Root, error) {
 	next, signers, err := parseRoot(raw)
