@@ -76,7 +76,7 @@ func sink(ctx context.Context, t *testing.T) sinkhole {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = ix.Close() })
-	store := buckettest.NewMemory(t, buckettest.Rules{})
+	store := buckettest.NewMemory(t)
 	b := New(store, "test", noon)
 	b.mustLoad(t)
 	tail, err := index.Scan(ix.Log(index.Position{}), all)
@@ -360,7 +360,7 @@ func TestOtherBytesInTheBucketAreRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, hackagetest.Small())
 	extra := index.Release{Package: "extra", Version: "1.0"}
-	r.store = buckettest.NewMemory(t, buckettest.Rules{}) // somebody keeps to no rules
+	r.store = buckettest.NewMemory(t) // somebody keeps to no rules
 	r.store.Set(extra.TarballKey(), []byte("somebody's"))
 	r.mustRun()
 	if string(r.store.Contents()[extra.TarballKey()]) != "somebody's" {

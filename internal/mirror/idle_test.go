@@ -11,7 +11,7 @@ import (
 // A tarball that nobody takes any more is not asked for.
 func TestWantsOfBrokenBucketsAreIdle(t *testing.T) {
 	t.Parallel()
-	store := buckettest.NewMemory(t, buckettest.Rules{})
+	store := buckettest.NewMemory(t)
 	well, broken := New(store, "test", time.Now), New(store, "test", time.Now)
 	broken.fail(errors.New("no right to write"))
 	for name, test := range map[string]struct {

@@ -125,7 +125,7 @@ func newMatch(t *testing.T, kind string, between func(h *hackagetest.Hackage)) *
 // begin returns the bucket of the match as it is before all runs.
 func (m *match) begin(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{T: t, store: buckettest.NewMemory(t, buckettest.Rules{}), hackage: hackagetest.New(hackagetest.Options{Seed: "match"}), smallIndex: m.smallIndex}
+	r := &rig{T: t, store: buckettest.NewMemory(t), hackage: hackagetest.New(hackagetest.Options{Seed: "match"}), smallIndex: m.smallIndex}
 	r.store.ByContent = m.byContent
 	for key, content := range m.base {
 		r.store.Set(key, content)

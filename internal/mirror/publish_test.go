@@ -98,7 +98,7 @@ func TestPointerOfSomebodyElseIsRepaired(t *testing.T) {
 				t.Run(fmt.Sprint(key, " ", name, " ", how), func(t *testing.T) {
 					t.Parallel()
 					r := newRig(t, hackagetest.Small())
-					r.store = buckettest.NewMemory(t, buckettest.Rules{}) // somebody keeps to no rules
+					r.store = buckettest.NewMemory(t) // somebody keeps to no rules
 					r.mustRun()
 					if r.store.Set(key, content); content == nil {
 						r.store.Delete(key)
@@ -209,7 +209,7 @@ func TestRefusedObjectKeepsNothingElseBack(t *testing.T) {
 		t.Run(key, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, hackagetest.Small())
-			r.store = buckettest.NewMemory(t, buckettest.Rules{})
+			r.store = buckettest.NewMemory(t)
 			r.mustRun()
 			r.hackage.Upload("new", "1.0", nil, nil)
 			r.hackage.Revise("alpha", "0.2", cabalText("", 1))

@@ -59,7 +59,8 @@ func (r *rig) Context() context.Context {
 func newRig(t *testing.T, h *hackagetest.Hackage) *rig {
 	t.Helper()
 	r := &rig{T: t, hackage: h, dir: t.TempDir()}
-	r.store = buckettest.NewMemory(t, buckettest.Rules{Immutable: r.immutable, Order: order})
+	r.store = buckettest.NewMemory(t)
+	r.store.Immutable, r.store.Order = r.immutable, order
 	return r
 }
 

@@ -126,7 +126,7 @@ func TestToldOfAnUpdateCostsOnlyTheFiles(t *testing.T) {
 func TestBucketsToTellOf(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, hackagetest.Small())
-	r.store = buckettest.NewMemory(t, buckettest.Rules{})
+	r.store = buckettest.NewMemory(t)
 	if r.opened().CanTell() {
 		t.Error("an empty bucket is told of")
 	}

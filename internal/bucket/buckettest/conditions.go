@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
-	"io/fs"
 	"strings"
 	"testing"
 
@@ -107,26 +106,21 @@ func testIfMatchNothing(t *testing.T, b bucket.Bucket) {
 }
 
 func testWrongDeclaration(t *testing.T, b bucket.Bucket) {
-	good := bucket.NewObject([]byte("content"))
-	short, long, other := good, good, good
-	short.Size--
-	long.Size++
-	other.SHA256[31] ^= 1
-	negative, none := good, good
-	negative.Size = -1
-	none.Body = nil
-	put(t, b, "old", "old", bucket.Always())
-	_, old := get(t, b, "old")
-	for name, o := range map[string]bucket.Object{"short": short, "long": long, "other": other, "negative": negative, "no body": none} {
+	old := put(t, b, "old", "old", bucket.Always())
+	for why, change := range map[string]func(*bucket.Object){
+		"short":    func(o *bucket.Object) { o.Size-- },
+		"long":     func(o *bucket.Object) { o.Size++ },
+		"other":    func(o *bucket.Object) { o.SHA256[31] ^= 1 },
+		"negative": func(o *bucket.Object) { o.Size = -1 },
+		"no body":  func(o *bucket.Object) { o.Body = nil },
+	} {
+		o := bucket.NewObject([]byte("content"))
+		change(&o)
 		for _, c := range []bucket.Condition{bucket.Always(), bucket.IfAbsent(), bucket.IfMatch("")} {
-			if _, err := b.Put(t.Context(), "new", o, c); !errors.Is(err, bucket.ErrBody) {
-				t.Errorf("put %s (%s): %v, want ErrBody", name, c, err)
-			}
+			refused(t, b, "new", o, c, bucket.ErrBody, why)
 		}
 		for _, c := range []bucket.Condition{bucket.Always(), bucket.IfMatch(old.ETag)} {
-			if _, err := b.Put(t.Context(), "old", o, c); !errors.Is(err, bucket.ErrBody) {
-				t.Errorf("put %s over another (%s): %v, want ErrBody", name, c, err)
-			}
+			refused(t, b, "old", o, c, bucket.ErrBody, why)
 		}
 	}
 	// A body that is not what it claims is refused even where the claim is
@@ -134,9 +128,7 @@ func testWrongDeclaration(t *testing.T, b bucket.Bucket) {
 	lie := bucket.NewObject([]byte("old"))
 	lie.Body = strings.NewReader("lie")
 	for _, c := range []bucket.Condition{bucket.Always(), bucket.IfAbsent(), bucket.IfMatch(old.ETag)} {
-		if _, err := b.Put(t.Context(), "old", lie, c); !errors.Is(err, bucket.ErrBody) {
-			t.Errorf("put a lie (%s): %v, want ErrBody", c, err)
-		}
+		refused(t, b, "old", lie, c, bucket.ErrBody, "a lie")
 	}
 	absent(t, b, "new")
 	holds(t, b, "old", "old")
@@ -163,9 +155,7 @@ func testFailingBody(t *testing.T, b bucket.Bucket) {
 	o.Body = &stepBody{strings.NewReader("content"), func() error { return broken }}
 	put(t, b, "old", "old", bucket.Always())
 	for key, c := range map[string]bucket.Condition{"new": bucket.IfAbsent(), "old": bucket.Always()} {
-		if _, err := b.Put(t.Context(), key, o, c); !errors.Is(err, broken) {
-			t.Errorf("put %q: %v, want the body's error", key, err)
-		}
+		refused(t, b, key, o, c, broken, "whose body fails")
 	}
 	absent(t, b, "new")
 	holds(t, b, "old", "old")
@@ -209,12 +199,4 @@ func testContextMidway(t *testing.T, b bucket.Bucket) {
 		t.Errorf("put: %v, want context.Canceled", err)
 	}
 	absent(t, b, "k")
-}
-
-// absent fails the test if key has an object.
-func absent(t *testing.T, b bucket.Bucket, key string) {
-	t.Helper()
-	if info, err := b.Head(t.Context(), key); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("%q has an object of %d bytes (error %v), want none", key, info.Size, err)
-	}
 }

@@ -13,8 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"testing"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/bounded"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 )
 
@@ -34,72 +34,51 @@ type Call struct {
 	Key string
 }
 
-// Rules are what a Memory fails the test for. The zero Rules are none.
-type Rules struct {
-	// Immutable says of a key that its content never changes.
-	Immutable func(key string) bool
-	// Order is called before an object is put in place, with a view of what is
-	// there. An error means that it comes too early (or at all), as with a
-	// pointer to something that view lacks. It must not call the Memory.
-	Order func(view func(key string) ([]byte, bool), key string, content []byte) error
-}
-
-// A Reporter is the part of testing.TB that a Memory needs.
-type Reporter interface {
-	Helper()
-	Errorf(format string, args ...any)
-}
-
 // A Memory is a bucket in memory for tests of those who write into buckets. It
-// fails the test when its Rules are broken, counts its calls, and fails when it
+// fails the test when its rules are broken, counts its calls, and fails when it
 // is told to. Its ETags are numbers, so nobody gets away with taking an ETag
 // for a digest. A broken rule fails the test, but the put goes on.
+//
+// Its exported fields are set while no operation runs.
 type Memory struct {
-	t     Reporter
-	rules Rules
+	bucket.Reads
 
-	// Hook, if set, is asked before each operation takes effect; set it while
-	// none runs. Apply false with an error fails the operation without effect,
-	// true with an error fails it after it took effect (a reply that was
-	// lost). Apply false without an error is a store that lies; that fails the
-	// test. For Get and Head only the error counts.
+	// Immutable, if set, says of a key that its content never changes.
+	Immutable func(key string) bool
+
+	// Order, if set, is called before an object is put in place, with what is
+	// there. An error means that it comes too early (or at all), as with a
+	// pointer to something that is not there. It must not call the Memory.
+	Order func(view func(key string) ([]byte, bool), key string, content []byte) error
+
+	// Hook, if set, is asked before each operation takes effect. Apply false with
+	// an error fails the operation without effect, true with an error fails it after
+	// it took effect (a reply that was lost). Apply false without an error is a store
+	// that lies; that fails the test. For Get and Head only the error counts.
 	Hook func(op Op, key string) (apply bool, err error)
 
 	// ByContent makes an ETag of the content alone, as S3 does of small objects: a
-	// content that comes back is the version that it was. Set it before the first
-	// put.
+	// content that comes back is the version that it was.
 	ByContent bool
 
+	t       testing.TB
 	mu      sync.Mutex
 	objects map[string]stored
 	version int
 	calls   []Call
 	writes  int
-
-	reads     int
-	readBytes int64
 }
 
 type stored struct {
-	content                   []byte
-	info                      bucket.Info
-	contentType, cacheControl string
+	content []byte
+	info    bucket.Info
 }
 
 // NewMemory returns an empty bucket that reports to t.
-func NewMemory(t Reporter, rules Rules) *Memory {
-	return &Memory{t: t, rules: rules, objects: make(map[string]stored)}
-}
+func NewMemory(t testing.TB) *Memory { return &Memory{t: t, objects: map[string]stored{}} }
 
 // String implements bucket.Bucket.
 func (m *Memory) String() string { return "bucket in memory" }
-
-// Read implements bucket.Bucket.
-func (m *Memory) Read() (objects int, bytes int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.reads, m.readBytes
-}
 
 // Get implements bucket.Bucket.
 func (m *Memory) Get(ctx context.Context, key string) (io.ReadCloser, bucket.Info, error) {
@@ -107,11 +86,7 @@ func (m *Memory) Get(ctx context.Context, key string) (io.ReadCloser, bucket.Inf
 	if err != nil {
 		return nil, bucket.Info{}, err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.reads++
-	m.readBytes += int64(len(o.content))
-	return io.NopCloser(bounded.Reader(ctx, bytes.NewReader(o.content))), o.info, nil
+	return m.Reads.Count(ctx, io.NopCloser(bytes.NewReader(o.content))), o.info, nil
 }
 
 // Head implements bucket.Bucket.
@@ -121,14 +96,15 @@ func (m *Memory) Head(ctx context.Context, key string) (bucket.Info, error) {
 }
 
 func (m *Memory) lookUp(ctx context.Context, op Op, key string) (stored, error) {
-	if _, err := m.call(ctx, op, key); err != nil {
-		return stored{}, fmt.Errorf("%s %q from %s: %w", op, key, m, err)
-	}
+	_, err := m.call(ctx, op, key)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	o, ok := m.objects[key]
-	if !ok {
-		return stored{}, fmt.Errorf("%s %q from %s: %w", op, key, m, fs.ErrNotExist)
+	if err == nil && !ok {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return stored{}, fmt.Errorf("%s %q from %s: %w", op, key, m, err)
 	}
 	return o, nil
 }
@@ -141,11 +117,8 @@ func (m *Memory) call(ctx context.Context, op Op, key string) (apply bool, err e
 	m.mu.Lock()
 	m.calls = append(m.calls, Call{op, key})
 	m.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return false, err
-	}
-	if m.Hook == nil {
-		return true, nil
+	if err := ctx.Err(); err != nil || m.Hook == nil {
+		return err == nil, err
 	}
 	apply, err = m.Hook(op, key)
 	if !apply && err == nil {
@@ -173,79 +146,54 @@ func (m *Memory) Put(ctx context.Context, key string, o bucket.Object, c bucket.
 func (m *Memory) put(ctx context.Context, key string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
 	m.t.Helper()
 	var body bytes.Buffer
-	if err := o.Copy(ctx, &body); err != nil {
-		return bucket.Info{}, err
-	}
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(o.Check(ctx, c), o.Copy(ctx, &body)); err != nil {
 		return bucket.Info{}, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	have, exists := m.objects[key]
-	whole, err := onBase(ctx, have.content, body.Bytes(), o.Base, c)
-	if err != nil {
-		return bucket.Info{}, err
+	whole := body.Bytes()
+	if length := o.Base.Length; length > 0 {
+		if same, err := o.Base.IsPrefixOf(bytes.NewReader(have.content)); err != nil || !same {
+			return bucket.Info{}, cmp.Or(err, bucket.ErrBase)
+		}
+		whole = slices.Concat(have.content[:length], whole)
 	}
 	write, err := c.Decide(bytes.Equal(whole, have.content), have.info, exists)
 	if errors.Is(err, bucket.ErrDiffers) {
 		err = bucket.Differs(have.info, sha256.Sum256(have.content), o)
 	}
-	if err != nil {
+	if err != nil || !write {
+		have.info.Existed = true
 		return have.info, err
 	}
-	if !write {
-		kept := have.info
-		kept.Existed = true
-		return kept, nil
-	}
-	if exists && m.rules.Immutable != nil && m.rules.Immutable(key) {
+	if exists && m.Immutable != nil && m.Immutable(key) {
 		m.t.Errorf("put %q (%s): an immutable object changes", key, c)
 	}
-	if m.rules.Order != nil {
-		if err := m.rules.Order(m.view, key, whole); err != nil {
+	if m.Order != nil {
+		if err := m.Order(m.view, key, whole); err != nil {
 			m.t.Errorf("put %q (%s): out of order: %v", key, c, err)
 		}
 	}
-	m.store(key, whole, o.ContentType, o.CacheControl)
+	m.store(key, whole)
 	m.writes++
 	return m.objects[key].info, nil
 }
 
-// onBase returns the content of an object: a body, behind the base that the
-// content in place begins with.
-func onBase(ctx context.Context, have, body []byte, base bucket.Base, c bucket.Condition) ([]byte, error) {
-	if base.Length == 0 {
-		return body, nil
-	}
-	same, err := base.IsPrefixOf(bounded.Reader(ctx, bytes.NewReader(have)))
-	if err != nil {
-		return nil, err
-	}
-	if !same || c == bucket.IfAbsent() || c == bucket.IfMatch("") {
-		return nil, bucket.ErrBase
-	}
-	return slices.Concat(have[:base.Length], body), nil
-}
-
-// view is for Rules.Order; the lock is held.
+// view is for Order; the lock is held.
 func (m *Memory) view(key string) ([]byte, bool) {
 	o, ok := m.objects[key]
 	return o.content, ok
 }
 
 // store puts an object in place; the lock is held.
-func (m *Memory) store(key string, content []byte, contentType, cacheControl string) {
+func (m *Memory) store(key string, content []byte) {
 	m.version++
 	etag := "v" + strconv.Itoa(m.version)
 	if m.ByContent {
 		etag = fmt.Sprintf("%x", sha256.Sum256(content))
 	}
-	m.objects[key] = stored{
-		content:      content,
-		info:         bucket.Info{Size: int64(len(content)), ETag: etag},
-		contentType:  contentType,
-		cacheControl: cacheControl,
-	}
+	m.objects[key] = stored{content, bucket.Info{Size: int64(len(content)), ETag: etag}}
 }
 
 // Set puts content under key behind the back of rules, hook and counters, as
@@ -253,7 +201,7 @@ func (m *Memory) store(key string, content []byte, contentType, cacheControl str
 func (m *Memory) Set(key string, content []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.store(key, bytes.Clone(content), "", "")
+	m.store(key, bytes.Clone(content))
 }
 
 // Delete removes the object behind the back of rules, hook and counters.
@@ -275,19 +223,7 @@ func (m *Memory) Contents() map[string][]byte {
 }
 
 // Keys returns the keys of all objects, sorted.
-func (m *Memory) Keys() []string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return slices.Sorted(maps.Keys(m.objects))
-}
-
-// Headers returns what the object was put with.
-func (m *Memory) Headers(key string) (contentType, cacheControl string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	o := m.objects[key]
-	return o.contentType, o.cacheControl
-}
+func (m *Memory) Keys() []string { return slices.Sorted(maps.Keys(m.Contents())) }
 
 // Calls returns all operations so far, failed ones too, in the order they began.
 func (m *Memory) Calls() []Call {

@@ -15,12 +15,15 @@ import (
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	buckettest.Test(t, func(t *testing.T) bucket.Bucket {
-		return buckettest.NewMemory(t, buckettest.Rules{})
+		return buckettest.NewMemory(t)
 	})
 }
 
-// A recorder takes the failures that a Memory reports.
-type recorder struct{ failures []string }
+// A recorder has the failures that a Memory reports.
+type recorder struct {
+	testing.TB
+	failures []string
+}
 
 func (r *recorder) Helper() {}
 
@@ -51,9 +54,8 @@ func put(t *testing.T, b bucket.Bucket, key, content string) {
 func TestMemoryReportsChangeOfImmutable(t *testing.T) {
 	t.Parallel()
 	var r recorder
-	m := buckettest.NewMemory(&r, buckettest.Rules{
-		Immutable: func(key string) bool { return strings.HasPrefix(key, "package/") },
-	})
+	m := buckettest.NewMemory(&r)
+	m.Immutable = func(key string) bool { return strings.HasPrefix(key, "package/") }
 	put(t, m, "package/a", "one")
 	put(t, m, "package/a", "one")
 	put(t, m, "pointer", "one")
@@ -66,14 +68,13 @@ func TestMemoryReportsChangeOfImmutable(t *testing.T) {
 func TestMemoryReportsOrder(t *testing.T) {
 	t.Parallel()
 	var r recorder
-	m := buckettest.NewMemory(&r, buckettest.Rules{
-		Order: func(view func(string) ([]byte, bool), key string, content []byte) error {
-			if _, ok := view(string(content)); key == "pointer" && !ok {
-				return fmt.Errorf("%q is not there", content)
-			}
-			return nil
-		},
-	})
+	m := buckettest.NewMemory(&r)
+	m.Order = func(view func(string) ([]byte, bool), key string, content []byte) error {
+		if _, ok := view(string(content)); key == "pointer" && !ok {
+			return fmt.Errorf("%q is not there", content)
+		}
+		return nil
+	}
 	put(t, m, "pointer", "a")
 	r.expect(t, `"a" is not there`)
 	put(t, m, "b", "")
@@ -98,7 +99,7 @@ func TestMemoryHook(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			var r recorder
-			m := buckettest.NewMemory(&r, buckettest.Rules{})
+			m := buckettest.NewMemory(&r)
 			m.Hook = func(op buckettest.Op, key string) (bool, error) { return c.apply, c.err }
 			if _, err := m.Put(t.Context(), "k", bucket.NewObject(nil), bucket.Always()); !errors.Is(err, c.err) {
 				t.Errorf("put: %v, want %v", err, c.err)
@@ -117,7 +118,7 @@ func TestMemoryHook(t *testing.T) {
 
 func TestMemoryCounts(t *testing.T) {
 	t.Parallel()
-	m := buckettest.NewMemory(t, buckettest.Rules{})
+	m := buckettest.NewMemory(t)
 	put(t, m, "a", "one")
 	put(t, m, "a", "one")
 	put(t, m, "b", "one")
@@ -144,15 +145,9 @@ func TestMemoryCounts(t *testing.T) {
 
 func TestMemoryBehindItsBack(t *testing.T) {
 	t.Parallel()
-	m := buckettest.NewMemory(t, buckettest.Rules{Immutable: func(string) bool { return true }})
-	o := bucket.NewObject([]byte("one"))
-	o.ContentType, o.CacheControl = "application/gzip", "immutable"
-	if _, err := m.Put(t.Context(), "a", o, bucket.IfAbsent()); err != nil {
-		t.Fatal(err)
-	}
-	if kind, cache := m.Headers("a"); kind != o.ContentType || cache != o.CacheControl {
-		t.Errorf("headers %q, %q", kind, cache)
-	}
+	m := buckettest.NewMemory(t)
+	m.Immutable = func(string) bool { return true }
+	put(t, m, "a", "one")
 	m.Set("a", []byte("two"))
 	m.Set("b", []byte("three"))
 	if all := m.Contents(); len(all) != 2 || string(all["a"]) != "two" || string(all["b"]) != "three" {

@@ -6,8 +6,10 @@ package buckettest
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"testing"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
@@ -40,10 +42,10 @@ func Test(t *testing.T, open func(t *testing.T) bucket.Bucket) {
 		{"race of creators", testCreators},
 		{"race of updaters", testUpdaters},
 		{"reader during replacement", testReaders},
-		{"built on a base", testBase},
-		{"nothing to build on", testNoBase},
-		{"wrong declaration on a base", testBaseWrongBody},
-		{"base if match", testBaseIfMatch},
+		{"built on a base", onBases(testBase)},
+		{"nothing to build on", onBases(testNoBase)},
+		{"wrong declaration on a base", onBases(testBaseWrongBody)},
+		{"base if match", onBases(testBaseIfMatch)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -118,5 +120,24 @@ func holds(t *testing.T, b bucket.Bucket, key, content string) {
 	t.Helper()
 	if got, _ := get(t, b, key); got != content {
 		t.Errorf("%q holds %.60q, want %.60q", key, got, content)
+	}
+}
+
+// absent fails the test if key has an object.
+func absent(t *testing.T, b bucket.Bucket, key string) {
+	t.Helper()
+	if _, err := b.Head(t.Context(), key); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("head %q: %v, want fs.ErrNotExist", key, err)
+	}
+	if _, _, err := b.Get(t.Context(), key); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("get %q: %v, want fs.ErrNotExist", key, err)
+	}
+}
+
+// refused fails the test if a put does not fail with an error.
+func refused(t *testing.T, b bucket.Bucket, key string, o bucket.Object, c bucket.Condition, want error, why string) {
+	t.Helper()
+	if _, err := b.Put(t.Context(), key, o, c); !errors.Is(err, want) {
+		t.Errorf("put %q (%s), %s: %v, want %v", key, c, why, err, want)
 	}
 }
