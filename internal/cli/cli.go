@@ -42,6 +42,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/run"
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
+	"github.com/hackage-mirror/hackage-mirror/internal/setup"
 )
 
 // helpWidth is how wide --help is at most, in columns.
@@ -225,6 +226,9 @@ func (c commands) run(ctx context.Context, args []string, env Env) error {
 		}
 		err = c.start(ctx, g, parsed, env)
 	}
+	if _, ok := errors.AsType[*setup.AnswerError](err); ok {
+		err = usage(err, command)
+	}
 	exit, ok := errors.AsType[*ExitError](err)
 	if !ok || exit.Code != CodeUsage {
 		return err
@@ -232,7 +236,7 @@ func (c commands) run(ctx context.Context, args []string, env Env) error {
 	exit.onRunner(env)
 	if command == "sync" {
 		run := env.refusal(exit)
-		newNotifier(&g.Sync, env).End(ctx, run, notify.Changed("", notify.StatusOf(run, report.RunPage(env.Getenv))))
+		newNotifier(&g.Sync, env).Ended(ctx, run, notify.Changed("", notify.StatusOf(run, report.RunPage(env.Getenv))))
 	}
 	return err
 }
@@ -279,16 +283,16 @@ func canonical(args []string, env Env) []string {
 	return args
 }
 
-// actionStep is the variable by which the Action says that this is its own step.
-// There the runner reads every line itself, and takes those that ask it to mask a
+// actionStep is the variable by which the Action says that the step is the Action.
+// There the runner reads every line itself, and keeps those that ask it to mask a
 // secret out of the log. In a step that somebody wrote, the output may go into a
 // file (| tee log), and such a line would put the secret there.
 const actionStep = "HACKAGE_MIRROR_ACTION"
 
-// startSync checks the options before anything is begun.
+// startSync checks the options before anything is done.
 func (c commands) startSync(ctx context.Context, o *options.Sync, env Env) error {
 	if env.log.set(o.LogFormat) {
-		env.IsTerminal = false // a bar has no place in a log
+		env.IsTerminal = false // a bar is not for a log
 	}
 	o.Resolve(env.Getenv)
 	warnings, err := o.Check()
@@ -340,7 +344,7 @@ func parse(g *grammar, args []string, env Env) (parsed *kong.Context, command st
 	return parsed, command, nil
 }
 
-// newParser returns a parser that fills g. Exit is called instead of os.Exit.
+// newParser returns a parser that writes into g. Exit is called instead of os.Exit.
 func newParser(g *grammar, env Env, exit func(int)) (*kong.Kong, error) {
 	return kong.New(g,
 		kong.Name(program),
@@ -385,7 +389,7 @@ func flagNames(parser *kong.Kong, command string) (names []string) {
 	return names
 }
 
-// commandOf returns the command that args begin with, "" if there is none.
+// commandOf returns the command that is first in args, "" if none is.
 func commandOf(parser *kong.Kong, args []string) string {
 	if len(args) > 0 && slices.ContainsFunc(parser.Model.Leaves(true), func(leaf *kong.Node) bool { return leaf.Name == args[0] }) {
 		return args[0]

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"iter"
 	"regexp"
 	"slices"
 	"strings"
@@ -46,31 +45,34 @@ func parseConfig(raw []byte, options []string) (map[string]string, error) {
 		return nil, fmt.Errorf("%s is not YAML; write one OPTION: VALUE on each line", cmp.Or(atLine.FindString(err.Error()), "it"))
 	}
 	values, lines := map[string]string{}, map[string]int{}
+	if len(document.Content) == 0 || document.Content[0].Tag == "!!null" {
+		return values, nil
+	}
+	top := document.Content[0]
+	if top.Kind != yaml.MappingNode {
+		return values, fmt.Errorf("line %d: write one OPTION: VALUE on each line", top.Line)
+	}
 	var errs []error
-	for key, node := range pairs(&document) {
-		text, err := "", checkKey(key, node, lines[key.Value], options)
+	for pair := range slices.Chunk(top.Content, 2) {
+		key, name := pair[0], pair[0].Value
+		err := checkKey(name, lines[name], options)
 		if err == nil {
-			if text, err = valueOf(node); err != nil {
-				err = fmt.Errorf("option %q: %w", key.Value, err)
+			if values[name], err = valueOf(pair[1]); err != nil {
+				err = fmt.Errorf("option %q: %w", name, err)
 			}
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("line %d: %w", key.Line, err))
-		} else if text != "" {
-			values[key.Value] = text
 		}
-		lines[key.Value] = key.Line
+		lines[name] = key.Line
 	}
 	return values, errors.Join(errs...)
 }
 
 // checkKey refuses what is not the name of an option, or stands in an earlier line as
 // well.
-func checkKey(key, value *yaml.Node, earlier int, options []string) error {
-	name := key.Value
+func checkKey(name string, earlier int, options []string) error {
 	switch {
-	case value == nil:
-		return errors.New("write one OPTION: VALUE on each line")
 	case earlier > 0:
 		return fmt.Errorf("option %.80q is in line %d already; write it once", name, earlier)
 	case name == configOption:
@@ -104,23 +106,6 @@ func valueOf(node *yaml.Node) (string, error) {
 
 // atLine is where YAML's words say that something is wrong.
 var atLine = regexp.MustCompile(`line \d+`)
-
-// pairs returns the keys of a document's mapping with their values. What is no
-// mapping is a key without one.
-func pairs(document *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
-	return func(yield func(*yaml.Node, *yaml.Node) bool) {
-		for _, top := range document.Content {
-			if top.Kind != yaml.MappingNode && top.Tag != "!!null" && !yield(top, nil) {
-				return
-			}
-			for pair := range slices.Chunk(top.Content, 2) {
-				if top.Kind == yaml.MappingNode && !yield(pair[0], pair[1]) {
-					return
-				}
-			}
-		}
-	}
-}
 
 // configOption names the file of options; it cannot stand in one.
 const configOption = "config"

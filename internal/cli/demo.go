@@ -65,20 +65,20 @@ func demoRun(ctx context.Context, dir string, generation int, key []byte, env En
 	if _, err := fmt.Fprintf(env.Stdout, "== %s\n", occasion); err != nil {
 		return err
 	}
-	place := func(name string) string {
+	at := func(name string) string {
 		if filepath.IsAbs(dir) {
 			return filepath.Join(dir, name)
 		}
 		return "." + string(filepath.Separator) + filepath.Join(dir, name)
 	}
-	if err := demo.Write(place(demoUpstream), generation); err != nil {
+	if err := demo.Write(at(demoUpstream), generation); err != nil {
 		return err
 	}
 	o := &options.Sync{
-		Upstream: place(demoUpstream), RootKeys: demo.KeyIDs(), KeyThreshold: demo.Threshold,
-		Bucket:           []string{place(demoBucket)},
-		FilesRepository:  place(demoFiles),
-		HashesRepository: place(demoHashes),
+		Upstream: at(demoUpstream), RootKeys: demo.KeyIDs(), KeyThreshold: demo.Threshold,
+		Bucket:           []string{at(demoBucket)},
+		FilesRepository:  at(demoFiles),
+		HashesRepository: at(demoHashes),
 		Branch:           "hackage", Tag: "current-hackage",
 		History: "daily", Concurrency: 10,
 	}

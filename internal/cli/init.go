@@ -64,15 +64,7 @@ func runInit(ctx context.Context, o *InitOptions, env Env) error {
 	if err != nil {
 		return err
 	}
-	return answered(s.Do(ctx), "init")
-}
-
-// answered makes an error about an answer one of bad usage.
-func answered(err error, command string) error {
-	if _, ok := errors.AsType[*setup.AnswerError](err); ok {
-		return usage(err, command)
-	}
-	return err
+	return s.Do(ctx)
 }
 
 // checkBranch refuses to put a workflow among the data.

@@ -22,7 +22,7 @@ type KeyOptions struct {
 func runKey(o *KeyOptions, env Env) error {
 	key, err := setup.MakeSigningKey(o.Keys, o.Signer, o.Expires, o.SigningPassphrase.Bytes(), env.Now)
 	if err != nil {
-		return answered(err, "key")
+		return err
 	}
 	what, name := "found", key.Name()
 	day, _ := key.Expires()

@@ -79,10 +79,10 @@ func (l *logWriter) line(text string) string {
 	if ours || soon {
 		level, message = "error", early
 	}
-	for _, mark := range []string{"warning: ", lookAtThis} {
-		if rest, marked := strings.CutPrefix(message, mark); marked {
+	for _, prefix := range []string{"warning: ", lookAtThis} {
+		if rest, found := strings.CutPrefix(message, prefix); found {
 			level = "warning"
-			if mark != lookAtThis {
+			if prefix != lookAtThis {
 				message = rest
 			}
 		}

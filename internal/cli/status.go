@@ -112,7 +112,7 @@ func probeConfig(o *options.Status, s *options.Sync, env Env, dir string) (probe
 // servers are not shown upstream's password.
 func openForReading(ctx context.Context, o *options.Sync, text string, asking hackage.Options, env Env) (*hackage.Upstream, io.Closer, error) {
 	scheme, _, isURL := strings.Cut(text, "://")
-	if isURL && options.IsWeb(scheme) || !isURL && !begun(text) {
+	if isURL && options.IsWeb(scheme) || !isURL && !unsigned(text) {
 		from, err := hackage.Open(text, asking)
 		return from, io.NopCloser(nil), err
 	}
@@ -128,8 +128,8 @@ func openForReading(ctx context.Context, o *options.Sync, text string, asking ha
 	return hackage.OpenFiles(stored{store}, asking), store, nil
 }
 
-// begun reports whether a folder is a bucket in which nothing is signed yet.
-func begun(folder string) bool {
+// unsigned reports whether a folder is a bucket in which nothing is signed yet.
+func unsigned(folder string) bool {
 	return options.Exists(filepath.Join(folder, mirror.StateKey)) && !options.Exists(filepath.Join(folder, "root.json"))
 }
 

@@ -12,12 +12,12 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
-// An unready error is what keeps a run from beginning, such as a key that is none.
+// An unready error is what keeps a run from its start, such as a key that is none.
 type unready struct{ error }
 
 func (e *unready) Unwrap() error { return e.error }
 
-// runSync brings every destination up to date, and says what was done.
+// runSync updates every destination, and says what was done.
 func runSync(ctx context.Context, o *options.Sync, env Env) error {
 	run, err := syncWatching(ctx, o, env)
 	return errors.Join(err, tell(ctx, run, err, o, env))
@@ -30,12 +30,12 @@ func runSync(ctx context.Context, o *options.Sync, env Env) error {
 func syncOnce(ctx context.Context, o *options.Sync, env Env) (facts *report.Run, seen state.Seen, err error) {
 	op := newOpening(o, env)
 	outside := newNotifier(o, env)
-	outside.Begin(ctx)
+	outside.Started(ctx)
 	result := run.Run(ctx, op.open(ctx))
 	judge(ctx, result.Run, result.Err)
 	now := notify.StatusOf(result.Run, op.Page)
 	now.Index = result.Found.Index(now.Index)
-	if outside.End(ctx, result.Run, notify.Changed(result.Found.Notified(now.Health), now)) {
+	if outside.Ended(ctx, result.Run, notify.Changed(result.Found.Notified(now.Health), now)) {
 		result.Found.KeepNotified(ctx, now.Health)
 	}
 	result.Found.Announce(ctx)

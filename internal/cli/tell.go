@@ -18,11 +18,13 @@ var errInterrupted = errors.New("interrupted")
 // tell says what a run did: to people and programs on standard output, and to
 // GitHub's runner in its files. Err is what the command will end with. That
 // somebody cannot be told changes nothing of what was done, but for standard
-// output: who reads that must not take a part for the whole.
+// output: who reads that must not believe that a part is the whole.
 func tell(ctx context.Context, run *report.Run, err error, o *options.Sync, env Env) error {
 	judge(ctx, run, err)
 	run.Messages = env.console.Messages()
-	slices.SortFunc(run.New, newestFirst)
+	slices.SortFunc(run.New, func(a, b report.Release) int { // the newest first
+		return cmp.Or(b.Time.Compare(a.Time), a.Release.Compare(b.Release))
+	})
 	if err := run.WriteFiles(env.Getenv); err != nil {
 		env.warn(err.Error())
 	}
@@ -39,7 +41,7 @@ func tell(ctx context.Context, run *report.Run, err error, o *options.Sync, env 
 	return err
 }
 
-// judge enters how a run ended, as its error says.
+// judge sets how a run ended, as its error says.
 func judge(ctx context.Context, run *report.Run, err error) {
 	run.Outcome, run.Error = outcomeOf(ctx, err), ""
 	if err = apparent(ctx, err); err != nil && run.Outcome != report.Interrupted {
@@ -47,7 +49,7 @@ func judge(ctx context.Context, run *report.Run, err error) {
 	}
 }
 
-// refusal is what there is to tell of a command that was not begun.
+// refusal is what there is to tell of a command that did not start.
 func (e Env) refusal(exit *ExitError) *report.Run {
 	return &report.Run{
 		Tool: program + " " + e.Version, Outcome: report.Failed, Error: exit.Error() + "\n" + exit.Hint,
@@ -55,7 +57,7 @@ func (e Env) refusal(exit *ExitError) *report.Run {
 	}
 }
 
-// tellRefusal writes the outputs and the summary of a command that was not begun:
+// tellRefusal writes the outputs and the summary of a command that did not start:
 // who looks at the page of a workflow, or goes on by its outputs, learns of it too.
 func (e Env) tellRefusal(exit *ExitError) {
 	run := e.refusal(exit)
@@ -80,7 +82,7 @@ func outcomeOf(ctx context.Context, err error) report.Outcome {
 	return report.Failed
 }
 
-// apparent takes from an error of an interrupted run what only says that it was
+// apparent is the error of an interrupted run without what only says that it was
 // interrupted, in many words.
 func apparent(ctx context.Context, err error) error {
 	if ctx.Err() == nil || err == nil {
@@ -124,7 +126,7 @@ func (e Env) warn(text string) {
 	}
 }
 
-// lookAtThis begins what a run says that did all it could.
+// lookAtThis is the first of what a run says that did all it could.
 const lookAtThis = "up to date, but look at this: "
 
 // fail says what went wrong, each thing by itself. A run that did its work, and
@@ -139,9 +141,4 @@ func (e Env) fail(err error, code int) {
 			say(e.Stderr, kind, part.Error())
 		}
 	}
-}
-
-// newestFirst puts releases in the order in which people look for them.
-func newestFirst(a, b report.Release) int {
-	return cmp.Or(b.Time.Compare(a.Time), a.Release.Compare(b.Release))
 }

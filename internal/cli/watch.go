@@ -33,21 +33,17 @@ func syncWatching(ctx context.Context, o *options.Sync, env Env) (*report.Run, e
 	all, seen, err := syncOnce(ctx, o, env)
 	failures := 0
 	for o.Watch > 0 && watchable(ctx, all, err) {
-		next := func() (bool, error) { return waitForNews(ctx, o, env, seen, end) }
+		var again bool
+		var interrupted error
 		if failed(err) {
 			failures++
-			pause := min(failures, longestPause)
-			next = func() (bool, error) { return afterFailure(ctx, o, env, err, pause, end) }
+			again, interrupted = afterFailure(ctx, o, env, err, min(failures, longestPause), end)
 		} else {
 			failures = 0
+			again, interrupted = waitForNews(ctx, o, env, seen, end)
 		}
-		news, waited := next()
-		if waited != nil {
-			// Everything was brought up to date before the signal came.
-			return all, errors.Join(err, waited)
-		}
-		if !news {
-			break
+		if interrupted != nil || !again {
+			return all, errors.Join(err, interrupted)
 		}
 		var run *report.Run
 		run, seen, err = syncOnce(ctx, o, env)
@@ -57,7 +53,7 @@ func syncWatching(ctx context.Context, o *options.Sync, env Env) (*report.Run, e
 }
 
 // watchable reports whether there is a point in going on. There is none if a run
-// cannot even begin, as without a key, or if it had no time to come to its end.
+// cannot even start, as without a key, or if it had no time to come to its end.
 func watchable(ctx context.Context, run *report.Run, err error) bool {
 	_, never := errors.AsType[*unready](err)
 	return ctx.Err() == nil && !never && (failed(err) || run.Left == 0)

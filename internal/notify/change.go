@@ -11,7 +11,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
 
-// maxText bounds what a chat shows, in bytes: Discord takes 2000 characters.
+// maxText bounds what a chat shows, in bytes: Discord allows 2000 characters.
 const maxText = 1_800
 
 // A Change is what the addresses of notify-url are told: the state of the mirror,
@@ -56,8 +56,8 @@ func Changed(before status.Word, now *status.Status) *Change {
 	return &Change{Text: text, Content: text, Mentions: mentions{[]string{}}, Before: before, Status: &short}
 }
 
-// harmless takes from a text what chats make links, mentions and markup of: errors
-// hold what others wrote.
+// harmless removes from a text what chats make links, mentions and markup of: errors
+// contain what others wrote.
 var harmless = strings.NewReplacer("@", "@\u200b", "<", "‹", ">", "›", "](", "] (", "`", "'")
 
 // json returns the body of the call.

@@ -32,10 +32,10 @@ import (
 
 const (
 	// callTime bounds a call. It is also what servers that hang may add to a run:
-	// all are called concurrently, and a call that says that the run began is
+	// all are called concurrently, and a call that says that the run started is
 	// given up after half of it once the run has ended.
 	callTime = 10 * time.Second
-	// lastCallTime takes its place from when somebody asks the run to end: GitHub's
+	// lastCallTime is its bound from when somebody asks the run to end: GitHub's
 	// runner kills ten seconds after that.
 	lastCallTime = 2500 * time.Millisecond
 	// maxPing bounds what a ping says, in bytes.
@@ -49,45 +49,39 @@ type receiver struct {
 	name    string // for messages: the option, and which of its addresses
 	address *url.URL
 
-	begun   chan struct{} // closed when the call that the run began is over
+	started chan error // gives what became of the call that the run started; nil: there was none
 	giveUp  context.CancelFunc
-	atBegin error // what became of that call
 }
 
-// receivers returns those of an option.
-func receivers(option string, given secret.Secret) (all []*receiver, errs []error) {
+// receivers returns those of an option, and what of it is no address, or one that others
+// can read on the way.
+func receivers(option string, given secret.Secret) (all []*receiver, warnings []string) {
 	if err := given.Err(); err != nil {
-		return nil, []error{fmt.Errorf("%s: %w", option, err)}
+		return nil, []string{fmt.Sprintf("%s: %v; it is told nothing", option, err)}
 	}
+	var unencrypted []string
 	lines := strings.FieldsFunc(string(given.Bytes()), func(r rune) bool { return r == '\n' })
 	for i, line := range lines {
-		o := &receiver{name: option}
+		name := option
 		if len(lines) > 1 {
-			o.name = fmt.Sprintf("%s (address %d of %d)", option, i+1, len(lines))
+			name = fmt.Sprintf("%s (address %d of %d)", option, i+1, len(lines))
 		}
 		u, err := url.Parse(line)
 		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.Fragment != "" || strings.ContainsAny(line, ", \t") {
-			errs = append(errs, fmt.Errorf("%s is not an http(s) address; write https://HOST/PATH, one on each line, with %%2C for a comma and %%20 for a blank", o.name))
+			warnings = append(warnings, name+" is not an http(s) address; write https://HOST/PATH, one on each line, with %2C for a comma and %20 for a blank; it is told nothing")
 			continue
 		}
-		o.address = u
-		all = append(all, o)
+		if u.Scheme == "http" && !addresses.IsLoopback(u.Hostname()) {
+			unencrypted = append(unencrypted, name+" goes over http: anyone on the way can read the address and call it in this mirror's name")
+		}
+		all = append(all, &receiver{name: name, address: u})
 	}
-	return all, errs
+	return all, append(warnings, unencrypted...)
 }
 
-// Warnings says what of an option is no address, or one that others can read on the way.
-// It is no reason not to mirror.
-func Warnings(option string, given secret.Secret) (warnings []string) {
-	all, errs := receivers(option, given)
-	for _, err := range errs {
-		warnings = append(warnings, fmt.Sprintf("%v; it is told nothing", err))
-	}
-	for _, o := range all {
-		if o.address.Scheme == "http" && !addresses.IsLoopback(o.address.Hostname()) {
-			warnings = append(warnings, o.name+" goes over http: anyone on the way can read the address and call it in this mirror's name")
-		}
-	}
+// Warnings says what is wrong with an option. It is no reason not to mirror.
+func Warnings(option string, given secret.Secret) []string {
+	_, warnings := receivers(option, given)
 	return warnings
 }
 
@@ -118,12 +112,12 @@ type Config struct {
 // A Notifier tells of one run.
 type Notifier struct {
 	Config
-	client *http.Client
-	last   time.Duration // patience once somebody asked the run to end
-	pings  []*receiver
-	notes  []*receiver
-	calls  errgroup.Group
-	mu     sync.Mutex // for the log
+	client  *http.Client
+	last    time.Duration // patience once somebody asked the run to end
+	pings   []*receiver
+	changes []*receiver
+	calls   errgroup.Group
+	mu      sync.Mutex // for the log
 }
 
 // warn tells of what went wrong with one of several calls that are under way.
@@ -144,27 +138,26 @@ func New(c Config) *Notifier {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	n.pings, _ = receivers(PingOption, c.Ping) // Warnings tells of what is none
-	n.notes, _ = receivers(NotifyOption, c.Notify)
+	n.changes, _ = receivers(NotifyOption, c.Notify)
 	return n
 }
 
-// Begin says that a run begins, and waits for nobody.
-func (n *Notifier) Begin(ctx context.Context) {
+// Started says that a run starts, and waits for nobody.
+func (n *Notifier) Started(ctx context.Context) {
 	for _, o := range n.pings {
 		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.Patience)
-		o.begun, o.giveUp = make(chan struct{}), cancel
+		o.started, o.giveUp = make(chan error, 1), cancel
 		n.calls.Go(func() error {
-			defer close(o.begun)
-			o.atBegin = n.post(limited, below(o.address, "start"), "text/plain; charset=utf-8", nil)
+			o.started <- n.post(limited, below(o.address, "start"), "text/plain; charset=utf-8", nil)
 			return nil
 		})
 	}
 }
 
-// End says how a run ended, and waits until everybody was told, or cannot be. It
-// reports whether somebody took the change.
-func (n *Notifier) End(ctx context.Context, run *report.Run, change *Change) (notified bool) {
-	var took atomic.Bool
+// Ended says how a run ended, and waits until everybody was told, or cannot be. It
+// reports whether somebody was told of the change.
+func (n *Notifier) Ended(ctx context.Context, run *report.Run, change *Change) (notified bool) {
+	var told atomic.Bool
 	patience := n.Patience
 	if ctx.Err() != nil {
 		patience = n.last
@@ -175,14 +168,14 @@ func (n *Notifier) End(ctx context.Context, run *report.Run, change *Change) (no
 	for _, o := range n.pings {
 		n.calls.Go(func() error { n.ping(limited, o, run, patience/2); return nil })
 	}
-	for _, o := range n.notes {
+	for _, o := range n.changes {
 		if change == nil {
 			break
 		}
 		n.calls.Go(func() error {
 			err := n.post(limited, o.address.String(), "application/json", change.json())
 			if err == nil {
-				took.Store(true)
+				told.Store(true)
 			} else {
 				n.warn(fmt.Sprintf("%s was not told that the state is now %q: %v", o.name, change.Health, err))
 			}
@@ -191,20 +184,18 @@ func (n *Notifier) End(ctx context.Context, run *report.Run, change *Change) (no
 	}
 	_ = n.calls.Wait() // each has said what went wrong
 	n.client.CloseIdleConnections()
-	return took.Load()
+	return told.Load()
 }
 
 // ping tells one receiver how the run ended. The two calls about a run must not
 // pass each other, or it would seem to go on for ever.
 func (n *Notifier) ping(ctx context.Context, o *receiver, run *report.Run, patience time.Duration) {
-	if o.begun != nil {
-		select {
-		case <-o.begun:
-		case <-time.After(patience):
-		case <-ctx.Done():
-		}
+	var startErr error
+	if o.started != nil {
+		defer time.AfterFunc(patience, o.giveUp).Stop()
+		defer context.AfterFunc(ctx, o.giveUp)()
+		startErr = <-o.started
 		o.giveUp()
-		<-o.begun
 	}
 	address := o.address.String()
 	if run.Outcome != report.Done && run.Outcome != report.Degraded {
@@ -212,8 +203,8 @@ func (n *Notifier) ping(ctx context.Context, o *receiver, run *report.Run, patie
 	}
 	if err := n.post(ctx, address, "text/plain; charset=utf-8", account(run, n.Page)); err != nil {
 		n.warn(fmt.Sprintf("%s was not told how the run ended: %v", o.name, err))
-	} else if o.atBegin != nil {
-		n.warn(fmt.Sprintf("%s was not told that the run began: %v", o.name, o.atBegin))
+	} else if startErr != nil {
+		n.warn(fmt.Sprintf("%s was not told that the run began: %v", o.name, startErr))
 	}
 }
 
@@ -230,7 +221,7 @@ func (n *Notifier) post(ctx context.Context, address, kind string, body []byte) 
 		return errors.New(reason(err))
 	}
 	defer func() { _ = response.Body.Close() }()
-	// What it says beyond the code is not read: it may take its time for that.
+	// What it says beyond the code is not read: that may come late.
 	switch code := response.StatusCode; {
 	case code/100 == 3:
 		return fmt.Errorf("the answer is a redirect (%d), and none is followed; give the address that it leads to", code)
@@ -240,7 +231,7 @@ func (n *Notifier) post(ctx context.Context, address, kind string, body []byte) 
 	return nil
 }
 
-// reason says in words of our own why a call failed.
+// reason says without foreign words why a call failed.
 func reason(err error) string {
 	_, dns := errors.AsType[*net.DNSError](err)
 	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)

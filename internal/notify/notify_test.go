@@ -46,9 +46,9 @@ func TestCallsDoNotPassEachOther(t *testing.T) {
 		}
 	})
 	n := New(Config{Ping: given(t, url+"/ping"), Warn: func(string) {}})
-	n.Begin(t.Context())
+	n.Started(t.Context())
 	over := make(chan struct{})
-	go func() { defer close(over); n.End(t.Context(), &report.Run{Outcome: report.Done}, nil) }()
+	go func() { defer close(over); n.Ended(t.Context(), &report.Run{Outcome: report.Done}, nil) }()
 	if first := <-asked; first != "/ping/start" || len(asked) != 0 {
 		t.Errorf("first came %q", first)
 	}
@@ -74,9 +74,9 @@ func TestInterruptedWhileItTells(t *testing.T) {
 	var said strings.Builder
 	n := New(Config{Ping: given(t, url+"/a,"+url+"/b"), Patience: time.Hour, Warn: func(text string) { said.WriteString(text) }})
 	n.last = time.Millisecond
-	n.Begin(ctx)
+	n.Started(ctx)
 	over := make(chan struct{})
-	go func() { defer close(over); n.End(ctx, &report.Run{Outcome: report.Done}, nil) }()
+	go func() { defer close(over); n.Ended(ctx, &report.Run{Outcome: report.Done}, nil) }()
 	<-over
 	if !strings.Contains(said.String(), "there was no answer in time") {
 		t.Errorf("it says %q", &said)

@@ -241,24 +241,20 @@ func (c *checker) folder(option, path, remedy string) {
 // checkComments refuses comments in options for which c.comment is not asked where
 // they are read.
 func (o *Sync) checkComments(c *checker) {
-	for _, values := range []struct {
-		option string
-		texts  []string
-	}{
-		{"root-keys", o.RootKeys},
-		{"packages", o.Packages},
-		{"keep", o.Keep},
-		{"accept-mismatch", o.AcceptMismatch},
-		{"public-url", []string{o.PublicURL}},
-		{"s3-endpoint", []string{o.S3Endpoint}},
-		{"s3-region", []string{o.S3Region}},
-		{"branch", []string{o.Branch}},
-		{"tag", []string{o.Tag}},
-	} {
-		for _, text := range values.texts {
-			c.comment(values.option, text)
+	check := func(option string, texts ...string) {
+		for _, text := range texts {
+			c.comment(option, text)
 		}
 	}
+	check("root-keys", o.RootKeys...)
+	check("packages", o.Packages...)
+	check("keep", o.Keep...)
+	check("accept-mismatch", o.AcceptMismatch...)
+	check("public-url", o.PublicURL)
+	check("s3-endpoint", o.S3Endpoint)
+	check("s3-region", o.S3Region)
+	check("branch", o.Branch)
+	check("tag", o.Tag)
 }
 
 // comment refuses a comment in an item of a list, and reports whether there is one.

@@ -8,7 +8,7 @@ import (
 )
 
 // Mend is what the schedule does. It restarts a chain that ended or hangs, and
-// starts the mirror itself when the published data are late, whatever the chain
+// starts the mirror itself when the published data are overdue, whatever the chain
 // looks like. It starts neither while the mirror is disabled.
 func (p *Pacer) Mend(ctx context.Context) error {
 	err := p.checkBranch(ctx)
@@ -30,13 +30,13 @@ func (p *Pacer) Mend(ctx context.Context) error {
 		return fmt.Errorf("look at the mirror: %w", err)
 	}
 	last := p.published(ctx, mirrors)
-	late := p.Now().Sub(last) > 2*timer+slack
+	overdue := p.Now().Sub(last) > 2*timer+slack
 	alive := false
 	if lost == nil {
-		alive, lost = p.mendChain(ctx, timer, late)
+		alive, lost = p.mendChain(ctx, timer, overdue)
 	}
 	switch {
-	case alive && !late:
+	case alive && !overdue:
 		return nil
 	case last.IsZero():
 		p.say("No run is known that brought the published data up to date.")
@@ -62,10 +62,10 @@ func (p *Pacer) published(ctx context.Context, mirrors []Run) time.Time {
 }
 
 // mendChain makes sure that the chain goes on, and reports whether it did so by
-// itself. When the data are late it has less patience.
-func (p *Pacer) mendChain(ctx context.Context, timer time.Duration, late bool) (alive bool, err error) {
+// itself. When the data are overdue it has less patience.
+func (p *Pacer) mendChain(ctx context.Context, timer time.Duration, overdue bool) (alive bool, err error) {
 	limit := timer + patience
-	if late {
+	if overdue {
 		limit = timer + slack
 	}
 	alive, err = p.busy(ctx, func(Run) time.Duration { return limit }, PacerFile)

@@ -125,7 +125,7 @@ type Pacer struct {
 	Checked func(ctx context.Context) (time.Time, error)
 	Say     func(text string)
 
-	began time.Time // when it asked first
+	firstTry time.Time // when it asked first
 }
 
 func (p *Pacer) say(format string, args ...any) { p.Say(fmt.Sprintf(format, args...)) }
@@ -162,15 +162,15 @@ func (p *Pacer) Pace(ctx context.Context) error {
 // retry does something again until it is done, a reason against it is known, or
 // the time is over.
 func (p *Pacer) retry(ctx context.Context, act func(context.Context) error) error {
-	if p.began.IsZero() {
-		p.began = p.Now()
+	if p.firstTry.IsZero() {
+		p.firstTry = p.Now()
 	}
 	for pause := 10 * time.Second; ; pause = min(2*pause, 2*time.Minute) {
 		err := act(ctx)
 		switch {
 		case err == nil || errors.Is(err, errEnds) || errors.Is(err, errDisabled) || ctx.Err() != nil:
 			return err
-		case p.Now().Add(pause).Sub(p.began) > retryTime:
+		case p.Now().Add(pause).Sub(p.firstTry) > retryTime:
 			return fmt.Errorf("%w, after %s of trying: %w; the schedule restarts it", errEnds, retryTime, err)
 		}
 		if err := p.Wait(ctx, pause); err != nil {
@@ -285,8 +285,8 @@ func mirrorLimit(run Run) time.Duration {
 // busy reports whether a run of these workflows, which share a concurrency group,
 // goes on. It ends those that have been as they are for longer than limit allows.
 func (p *Pacer) busy(ctx context.Context, limit func(Run) time.Duration, files ...string) (busy bool, err error) {
-	held := false
-	for _, pending := range []bool{false, true} { // one that is pending hangs only if nobody holds the group
+	running := false                              // some run has the group
+	for _, pending := range []bool{false, true} { // one that is pending hangs only if no other has the group
 		for _, file := range files {
 			runs, err := p.GitHub.Active(ctx, file)
 			if err != nil {
@@ -295,7 +295,7 @@ func (p *Pacer) busy(ctx context.Context, limit func(Run) time.Duration, files .
 			for _, run := range runs {
 				switch {
 				case (run.Status == "pending") != pending:
-				case p.Now().Sub(run.Updated) <= limit(run) || pending && held:
+				case p.Now().Sub(run.Updated) <= limit(run) || pending && running:
 					busy = true
 					p.say("Run %d of %s is %s.", run.ID, file, strings.ReplaceAll(run.Status, "_", " "))
 				default:
@@ -305,7 +305,7 @@ func (p *Pacer) busy(ctx context.Context, limit func(Run) time.Duration, files .
 					}
 					busy = busy || !gone
 				}
-				held = held || run.Status != "pending"
+				running = running || run.Status != "pending"
 			}
 		}
 	}

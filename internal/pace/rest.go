@@ -69,8 +69,7 @@ func (r *REST) Rules(ctx context.Context, environment string) (timer time.Durati
 			Timer int    `json:"wait_timer"` // minutes
 		} `json:"protection_rules"`
 	}
-	err = r.get(ctx, "/environments/"+url.PathEscape(environment), &answer)
-	if err != nil && !missing(err) {
+	if err = r.find(ctx, "/environments/"+url.PathEscape(environment), &answer); err != nil {
 		return 0, nil, err
 	}
 	for _, rule := range answer.Rules {
@@ -88,10 +87,7 @@ func (r *REST) State(ctx context.Context, file string) (string, error) {
 	var answer struct {
 		State string `json:"state"`
 	}
-	err := r.get(ctx, "/actions/workflows/"+file, &answer)
-	if missing(err) {
-		return "", nil
-	}
+	err := r.find(ctx, "/actions/workflows/"+file, &answer)
 	return clean(answer.State), err
 }
 
@@ -121,10 +117,7 @@ func (a answeredRun) run() Run {
 // Run returns a run by its id, a zero one if there is no such run.
 func (r *REST) Run(ctx context.Context, id int64) (Run, error) {
 	var answer answeredRun
-	err := r.get(ctx, fmt.Sprintf("/actions/runs/%d", id), &answer)
-	if missing(err) {
-		err = nil
-	}
+	err := r.find(ctx, fmt.Sprintf("/actions/runs/%d", id), &answer)
 	return answer.run(), err
 }
 
@@ -156,8 +149,7 @@ func (r *REST) runs(ctx context.Context, file, status string) ([]Run, error) {
 	var answer struct {
 		Runs []answeredRun `json:"workflow_runs"`
 	}
-	err := r.get(ctx, "/actions/workflows/"+file+"/runs?per_page=100&status="+status, &answer)
-	if err != nil && !missing(err) {
+	if err := r.find(ctx, "/actions/workflows/"+file+"/runs?per_page=100&status="+status, &answer); err != nil {
 		return nil, fmt.Errorf("list the runs of %s: %w", file, err)
 	}
 	runs := make([]Run, len(answer.Runs))
@@ -199,10 +191,13 @@ func (r *REST) Cancel(ctx context.Context, run int64, force bool) error {
 	return r.ask(ctx, http.MethodPost, fmt.Sprintf("/actions/runs/%d/%s", run, how), nil, nil)
 }
 
-// missing reports whether GitHub knows no such thing.
-func missing(err error) bool {
-	answer, ok := errors.AsType[*answerError](err)
-	return ok && answer.status == http.StatusNotFound
+// find is get, and leaves the answer zero if GitHub knows no such thing.
+func (r *REST) find(ctx context.Context, path string, answer any) error {
+	err := r.get(ctx, path, answer)
+	if said, ok := errors.AsType[*answerError](err); ok && said.status == http.StatusNotFound {
+		return nil
+	}
+	return err
 }
 
 // get asks up to three times.

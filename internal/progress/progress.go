@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -182,31 +183,21 @@ type meter struct {
 	total   int64
 	started time.Time
 
-	mu    sync.Mutex
-	done  int64
-	bytes int64
+	done, bytes atomic.Int64
 }
 
 func (m *meter) add(n int, bytes int64) {
 	if m == nil {
 		return
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.done += int64(n)
-	m.bytes += bytes
-}
-
-func (m *meter) counts() (done, bytes int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.done, m.bytes
+	m.done.Add(int64(n))
+	m.bytes.Add(bytes)
 }
 
 // state says how far the phase is, how fast, and how long it will take if it
 // goes on like that.
 func (m *meter) state(now time.Time) string {
-	done, bytes := m.counts()
+	done, bytes := m.done.Load(), m.bytes.Load()
 	elapsed := now.Sub(m.started)
 	parts := m.amounts(done, bytes)
 	if bytes > 0 && elapsed >= time.Second {
@@ -224,9 +215,7 @@ func (m *meter) state(now time.Time) string {
 
 // summary says what the phase did.
 func (m *meter) summary(now time.Time) string {
-	done, bytes := m.counts()
-	parts := append(m.amounts(done, bytes), report.Took(now.Sub(m.started)))
-	return strings.Join(parts, ", ")
+	return strings.Join(append(m.amounts(m.done.Load(), m.bytes.Load()), report.Took(now.Sub(m.started))), ", ")
 }
 
 // amounts leaves out what the phase does not count.

@@ -8,29 +8,30 @@ import (
 	"strings"
 )
 
-// Parse returns the function that says which packages the patterns take. A
+// Parse returns the function that says which packages the patterns select. A
 // pattern is a name or a glob as path.Match reads it; one that starts with !
 // leaves out, and that always wins, in whatever order the patterns come. If no
-// pattern takes (there are none, or all leave out), everything not left out is
-// taken. The returned function is safe for concurrent use.
+// pattern selects (there are none, or all leave out), everything not left out is
+// selected. The returned function is safe for concurrent use.
 func Parse(patterns []string) (func(name string) bool, error) {
-	var take, leave matcher
+	var included, excluded matcher
 	for _, pattern := range patterns {
-		into := &take
+		into := &included
 		glob, out := strings.CutPrefix(pattern, "!")
 		if out {
-			into = &leave
+			into = &excluded
 		}
 		if err := into.add(glob); err != nil {
 			return nil, fmt.Errorf("read package pattern %q: %w", pattern, err)
 		}
 	}
+	all := len(included.names)+len(included.globs) == 0
 	return func(name string) bool {
-		return (take.empty() || take.match(name)) && !leave.match(name)
+		return (all || included.match(name)) && !excluded.match(name)
 	}, nil
 }
 
-// Unmatched returns the patterns to take that match none of the packages.
+// Unmatched returns the patterns that select but match none of the packages.
 func Unmatched(patterns []string, packages map[string]bool) []string {
 	return slices.DeleteFunc(slices.Clone(patterns), func(pattern string) bool {
 		var m matcher
@@ -46,7 +47,7 @@ func Unmatched(patterns []string, packages map[string]bool) []string {
 	})
 }
 
-// A matcher holds plain names apart from globs: a list of thousands of names
+// A matcher has plain names apart from globs: a list of thousands of names
 // must not cost thousands of comparisons for each of a million entries.
 type matcher struct {
 	names map[string]bool
@@ -79,8 +80,6 @@ func (m *matcher) add(glob string) error {
 	m.globs = append(m.globs, glob)
 	return nil
 }
-
-func (m *matcher) empty() bool { return len(m.names) == 0 && len(m.globs) == 0 }
 
 func (m *matcher) match(name string) bool {
 	if m.names[name] {
