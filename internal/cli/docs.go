@@ -25,7 +25,6 @@ func optionsTable(parser *kong.Kong) string {
 	return b.String()
 }
 
-// escapeCell makes text safe in a cell of a Markdown table.
 func escapeCell(text string) string {
 	return strings.NewReplacer("|", `\|`, "<", "&lt;", "*", `\*`, "_", `\_`).Replace(text)
 }

@@ -90,7 +90,6 @@ func (o *InitOptions) suggestions(known setup.Answers, asks bool) func(repositor
 	}
 }
 
-// ask asks for what flags did not say.
 func (o *InitOptions) ask(ctx context.Context, s *setup.Setup, suggest func(string) setup.Answers, env Env) error {
 	prompt := setup.NewPrompt(env.stdin, env.Stderr)
 	answers, err := prompt.Ask(ctx, o.Answers, suggest, env.Now())

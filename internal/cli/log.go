@@ -64,7 +64,6 @@ func (l *logWriter) Write(p []byte) (int, error) {
 	}
 }
 
-// line is a line in the form that was asked for.
 func (l *logWriter) line(text string) string {
 	now := l.now().UTC().Format(time.RFC3339)
 	switch {

@@ -129,7 +129,6 @@ func upstreamOptions(o *options.Sync, env Env) hackage.Options {
 	return hackage.Options{Pinned: pinned(o), UserAgent: hackage.UserAgent(env.Version), Now: env.Now}
 }
 
-// pinned returns the keys to trust.
 func pinned(o *options.Sync) tuf.Pinned {
 	pinned := tuf.HackagePinned()
 	if len(o.RootKeys) > 0 {
@@ -139,7 +138,6 @@ func pinned(o *options.Sync) tuf.Pinned {
 	return pinned
 }
 
-// openBuckets makes the buckets ready.
 func (op *opening) openBuckets(ctx context.Context) error {
 	defaults, err := bucketOptions(op.o, op.env)
 	if err != nil {
@@ -166,7 +164,6 @@ func bucketOptions(o *options.Sync, env Env) (s3.Options, error) {
 	return options, nil
 }
 
-// openBucket makes a bucket ready.
 func (op *opening) openBucket(ctx context.Context, text string, defaults s3.Options) *run.Target {
 	store, err := open.Bucket(ctx, text, defaults)
 	if err != nil {
@@ -201,7 +198,6 @@ func (e Env) region() string {
 	return cmp.Or(paste.Line(e.Getenv("AWS_REGION")), paste.Line(e.Getenv("AWS_DEFAULT_REGION")))
 }
 
-// openRepositories makes the git repositories ready.
 func (op *opening) openRepositories(ctx context.Context, remotes []options.Remote) error {
 	connections := sshauth.NewConnections(op.Dir)
 	op.closers = append(op.closers, connections.Close)
@@ -223,7 +219,6 @@ func (op *opening) openRepositories(ctx context.Context, remotes []options.Remot
 	return nil
 }
 
-// openRepository makes one git repository ready.
 func (op *opening) openRepository(ctx context.Context, m options.Remote) (*run.Target, error) {
 	o := m.Options
 	o.Dir = filepath.Join(op.Dir, m.Kind)

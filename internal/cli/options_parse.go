@@ -23,7 +23,7 @@ import (
 // from the string that a flag brings: that one may only be a path.
 type secretText string
 
-// An environment holds what the options can learn from environment variables and from the
+// An environment is what the options can learn from environment variables and from the
 // file of options. Secrets leave the variables before anything else is done, so that no
 // child process inherits them, whichever command runs.
 type environment struct {
@@ -41,10 +41,10 @@ type environment struct {
 	from   map[string]string // where the value of an option came from, but for flags
 }
 
-// variablePrefix begins the variables for those who are not on GitHub.
+// variablePrefix is that of the variables for those who are not on GitHub.
 const variablePrefix = "HACKAGE_MIRROR_"
 
-// inputVariables returns the variables of an option in the order in which they take
+// inputVariables returns the variables of an option in the order of their
 // precedence. The runner keeps hyphens, which many shells cannot write.
 func inputVariables(option string) []string {
 	name := strings.ToUpper(option)
@@ -90,7 +90,7 @@ func (e *environment) readConfig(args []string, command string) {
 // among the arguments, or in the variable of an option that is no secret.
 func (e *environment) refuse(args []string, command string) error {
 	for i, arg := range args {
-		if strings.Contains(arg, strings.TrimSpace(secret.ArmorMark)) || secret.LooksLike(arg) {
+		if strings.Contains(arg, strings.TrimSpace(paste.ArmorBegin)) || secret.LooksLike(arg) {
 			return usage(fmt.Errorf("argument %d looks like a key or a token, and other users of this machine can read arguments; "+
 				"give the path of a file, or the text in the environment (HACKAGE_MIRROR_SIGNING_KEY and so on), and replace this one if the machine is shared", i+1), "")
 		}
@@ -139,7 +139,7 @@ func argument(args []string, flag string) (last string) {
 // dryRunOption is of a run that is nobody else's business.
 const dryRunOption = "dry-run"
 
-// misplaced is the error of an option that holds a secret and is for none.
+// misplaced is the error of an option that has a secret and is for none.
 func misplaced(option string) error {
 	return fmt.Errorf("%s contains a private key or a token, which would end up in logs; "+
 		"give it with the right option, such as signing-key, ssh-key or token, and replace it if others could see it", option)
@@ -220,7 +220,7 @@ func (listMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 // IsBool lets a flag stand without a value.
 func (boolMapper) IsBool() bool { return true }
 
-// Decode takes the booleans of YAML's core schema, as GitHub's own actions do, and
+// Decode reads the booleans of YAML's core schema, as GitHub's own actions do, and
 // 1 and 0, which are those of an environment.
 func (boolMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	if ctx.Scan.Peek().Type != kong.FlagValueToken {
@@ -239,7 +239,7 @@ func (boolMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 }
 
 // Decode reads a length of time, with a unit. None is what an option is without: to
-// take 0 for that would hide a slip.
+// accept 0 for that would hide a slip.
 func (timeMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	token, err := ctx.Scan.PopValue("duration")
 	if err != nil {

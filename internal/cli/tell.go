@@ -42,11 +42,20 @@ func tell(ctx context.Context, run *report.Run, err error, o *options.Sync, env 
 }
 
 // judge sets how a run ended, as its error says.
-func judge(ctx context.Context, run *report.Run, err error) {
-	run.Outcome, run.Error = outcomeOf(ctx, err), ""
-	if err = apparent(ctx, err); err != nil && run.Outcome != report.Interrupted {
-		run.Error = err.Error()
+func judge(ctx context.Context, facts *report.Run, err error) {
+	_, degraded := errors.AsType[*run.DegradedError](err)
+	facts.Outcome, facts.Error = report.Failed, ""
+	switch {
+	case err == nil:
+		facts.Outcome = report.Done
+		return
+	case degraded:
+		facts.Outcome = report.Degraded
+	case ctx.Err() != nil:
+		facts.Outcome = report.Interrupted
+		return
 	}
+	facts.Error = apparent(ctx, err).Error()
 }
 
 // refusal is what there is to tell of a command that did not start.
@@ -66,20 +75,6 @@ func (e Env) tellRefusal(exit *ExitError) {
 	if err := run.WriteFiles(e.Getenv); err != nil {
 		e.warn(err.Error())
 	}
-}
-
-// outcomeOf says how a run ended.
-func outcomeOf(ctx context.Context, err error) report.Outcome {
-	_, degraded := errors.AsType[*run.DegradedError](err)
-	switch {
-	case err == nil:
-		return report.Done
-	case degraded:
-		return report.Degraded
-	case ctx.Err() != nil:
-		return report.Interrupted
-	}
-	return report.Failed
 }
 
 // apparent is the error of an interrupted run without what only says that it was

@@ -2,7 +2,6 @@ package notify
 
 import (
 	"cmp"
-	"encoding/json"
 	"strings"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/health"
@@ -59,15 +58,6 @@ func Changed(before status.Word, now *status.Status) *Change {
 // harmless removes from a text what chats make links, mentions and markup of: errors
 // contain what others wrote.
 var harmless = strings.NewReplacer("@", "@\u200b", "<", "‹", ">", "›", "](", "] (", "`", "'")
-
-// json returns the body of the call.
-func (c *Change) json() []byte {
-	raw, err := json.Marshal(c)
-	if err != nil {
-		panic("notify: a change does not fit into JSON: " + err.Error())
-	}
-	return raw
-}
 
 // StatusOf says what a run, whose page on GitHub is given, tells alone of the state of the mirror.
 func StatusOf(run *report.Run, page string) *status.Status {

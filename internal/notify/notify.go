@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -173,7 +174,10 @@ func (n *Notifier) Ended(ctx context.Context, run *report.Run, change *Change) (
 			break
 		}
 		n.calls.Go(func() error {
-			err := n.post(limited, o.address.String(), "application/json", change.json())
+			body, err := json.Marshal(change)
+			if err == nil {
+				err = n.post(limited, o.address.String(), "application/json", body)
+			}
 			if err == nil {
 				told.Store(true)
 			} else {

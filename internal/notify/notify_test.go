@@ -3,6 +3,7 @@ package notify
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -174,7 +175,11 @@ func TestNotesCallNobody(t *testing.T) {
 			t.Errorf("%q is in %.100q", bad, got.Text)
 		}
 	}
-	if len(got.Text) > maxText || len(got.Content) > maxText || !strings.Contains(string(got.json()), `"allowed_mentions":{"parse":[]}`) {
-		t.Errorf("%d bytes: %s", len(got.Text), got.json())
+	asJSON, err := json.Marshal(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Text) > maxText || len(got.Content) > maxText || !strings.Contains(string(asJSON), `"allowed_mentions":{"parse":[]}`) {
+		t.Errorf("%d bytes: %s", len(got.Text), asJSON)
 	}
 }

@@ -11,15 +11,12 @@ import (
 
 // Generate makes an Ed25519 key that signs and does nothing else, armored. A
 // zero expires is never; an empty passphrase is none.
-func Generate(name, email string, passphrase []byte, now, expires time.Time) ([]byte, error) {
-	text, err := generate(name, email, passphrase, now, expires)
-	if err != nil {
-		return nil, fmt.Errorf("make a signing key for %q: %w", name+" <"+email+">", err)
-	}
-	return text, nil
-}
-
-func generate(name, email string, passphrase []byte, now, expires time.Time) ([]byte, error) {
+func Generate(name, email string, passphrase []byte, now, expires time.Time) (text []byte, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("make a signing key for %q: %w", name+" <"+email+">", err)
+		}
+	}()
 	config := &packet.Config{Algorithm: packet.PubKeyAlgoEdDSA, Time: func() time.Time { return now }}
 	if !expires.IsZero() {
 		config.KeyLifetimeSecs = uint32(expires.Sub(now) / time.Second)

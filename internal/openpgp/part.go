@@ -16,25 +16,21 @@ var always time.Time
 type part struct {
 	public  *packet.PublicKey
 	secret  *packet.PrivateKey      // nil: not here
-	self    *packet.Signature       // by which the key holds the part; nil: it does not
+	self    *packet.Signature       // by which the key binds the part; nil: it does not
 	revoked func(at time.Time) bool // of the part, or the whole key
-	crossed bool                    // the part holds the key as well; the primary key always does
+	crossed bool                    // the part binds the key as well; the primary key always does
 	expires time.Time               // its own end or the key's, zero: never
 }
 
 // here reports whether the part has its secret.
 func (p part) here() bool { return p.secret != nil }
 
-// parts lists the primary key, and then the subkeys.
+// parts lists the primary key, and then the subkeys. What the key says of them is
+// verified once.
 func (k *key) parts() []part {
-	if k.checked == nil {
-		k.checked = k.check()
+	if k.checked != nil {
+		return k.checked
 	}
-	return k.checked
-}
-
-// check verifies what the key says of its parts.
-func (k *key) check() []part {
 	self, err := k.PrimarySelfSignature(always, rules())
 	if err != nil {
 		self = nil
@@ -44,11 +40,11 @@ func (k *key) check() []part {
 	if direct, err := k.LatestValidDirectSignature(always, rules()); err == nil {
 		whole.expires = earlier(whole.expires, end(k.PrimaryKey, direct))
 	}
-	parts := []part{whole}
+	k.checked = []part{whole}
 	for i := range k.Subkeys {
-		parts = append(parts, subpart(whole, &k.Subkeys[i]))
+		k.checked = append(k.checked, subpart(whole, &k.Subkeys[i]))
 	}
-	return parts
+	return k.checked
 }
 
 func subpart(whole part, sub *openpgp.Subkey) part {
@@ -62,7 +58,7 @@ func subpart(whole part, sub *openpgp.Subkey) part {
 
 // crossed reports whether a subkey says by a signature of its own that it
 // belongs to the key: without it, anybody could claim the signatures of others'
-// keys, so gpg takes none. go-crypto looks for it where the flag for signing is
+// keys, so gpg accepts none. go-crypto looks for it where the flag for signing is
 // set.
 func crossed(primary, sub *packet.PublicKey, self *packet.Signature) bool {
 	flagged := *self

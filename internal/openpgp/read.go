@@ -80,12 +80,14 @@ func readKeys(text []byte) ([]*key, error) {
 // also be in binary form, or that in base64.
 func unpack(text []byte, kinds ...string) ([][]byte, error) {
 	plain := paste.Lines(text)
-	if !bytes.Contains(plain, []byte("-----BEGIN ")) {
+	if !bytes.Contains(plain, []byte(paste.ArmorBegin)) {
 		if _, err := readFingerprint(string(bytes.TrimSpace(plain))); err == nil {
 			return nil, errors.New("it is a fingerprint; the key itself is needed")
 		}
-		if raw, ok := binaryForm(text, plain); ok {
-			return [][]byte{raw}, nil
+		for _, raw := range [][]byte{text, paste.Base64(string(plain))} {
+			if paste.IsBinary(raw) {
+				return [][]byte{raw}, nil
+			}
 		}
 		return nil, noBlock(plain, kinds[0])
 	}
@@ -109,20 +111,10 @@ func unpack(text []byte, kinds ...string) ([][]byte, error) {
 	}
 }
 
-// binaryForm returns a text that is no armor if it can be packets.
-func binaryForm(text, plain []byte) ([]byte, bool) {
-	for _, raw := range [][]byte{text, paste.Base64(string(plain))} {
-		if paste.IsBinary(raw) {
-			return raw, true
-		}
-	}
-	return nil, false
-}
-
 // noBlock says what a text without a block is instead.
 func noBlock(plain []byte, kind string) error {
 	text := string(plain)
-	_, found, _ := strings.Cut(text, "-----BEGIN ")
+	_, found, _ := strings.Cut(text, paste.ArmorBegin)
 	found, _, _ = strings.Cut(found, "-----")
 	switch {
 	case strings.TrimSpace(text) == "":

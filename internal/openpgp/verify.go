@@ -147,9 +147,9 @@ func (k *key) verify(signed []byte, sig *packet.Signature) (known bool, err erro
 	return known, err
 }
 
-// readSignature takes a text with one signature over bytes.
+// readSignature reads a text with one signature over bytes.
 func readSignature(text string) (*packet.Signature, error) {
-	if !strings.HasPrefix(text, "-----BEGIN "+blockSignature+"-----") {
+	if !strings.HasPrefix(text, paste.ArmorBegin+blockSignature+"-----") {
 		return nil, errors.New("no armored signature")
 	}
 	blocks, err := unpack([]byte(text), blockSignature)

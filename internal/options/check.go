@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -200,16 +201,11 @@ func (o *Sync) checkRootKeys(c *checker) {
 	}
 }
 
-// ref refuses what git would not take as the name of a branch or tag.
+// badRef finds what git does not accept in the name of a branch or tag.
+var badRef = regexp.MustCompile(`^$|^HEAD$|^refs/|^-|[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|(^|/)(\.|/|$)|(\.|\.lock)$|\.lock/`)
+
 func (c *checker) ref(option, name string) {
-	bad := name == "" || name == "HEAD" || strings.HasPrefix(name, "refs/") || strings.ContainsAny(name, " ~^:?*[\\\x7f") ||
-		strings.HasPrefix(name, "-") || strings.HasSuffix(name, ".") ||
-		strings.Contains(name, "..") || strings.Contains(name, "@{") ||
-		strings.ContainsFunc(name, func(r rune) bool { return r < ' ' })
-	for part := range strings.SplitSeq(name, "/") {
-		bad = bad || part == "" || strings.HasPrefix(part, ".") || strings.HasSuffix(part, ".lock")
-	}
-	if bad {
+	if badRef.MatchString(name) {
 		c.refuse("%s %q is not a valid name for git; use letters, digits and dashes", option, name)
 	}
 }

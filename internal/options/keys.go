@@ -10,6 +10,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
 	"github.com/hackage-mirror/hackage-mirror/internal/bounded"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
+	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
 
@@ -29,7 +30,7 @@ func (k *keyring) Verify(signed []byte, signature string) (string, error) {
 // Awaits reports whether a key would be known if it were here.
 func (k *keyring) Awaits() bool { return len(k.awaited) > 0 }
 
-// Learn takes those keys of a text that are awaited; the fingerprint vouches for
+// Learn adds those keys of a text that are awaited; the fingerprint vouches for
 // them, wherever they come from.
 func (k *keyring) Learn(text []byte) {
 	found, err := openpgp.ReadKeys(text)
@@ -44,7 +45,7 @@ const maxTrusted = 1 << 20
 // Trusted reads trusted-keys: fingerprints, public keys, and files of either.
 func (o *Sync) Trusted() (openpgp.Keys, []string, error) {
 	text := o.TrustedKeys
-	if !strings.Contains(text, secret.ArmorMark) {
+	if !strings.Contains(text, paste.ArmorBegin) {
 		items := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '\n' })
 		for i, item := range items {
 			if item = strings.TrimSpace(item); !secret.IsFile(item) {
@@ -89,11 +90,7 @@ func (o *Sync) Keyring(signer *openpgp.Signer, now func() time.Time) (allcabal.K
 // trusted.
 func NewKeyring(keys openpgp.Keys, fingerprints []string, now func() time.Time) *keyring {
 	known := keys.Fingerprints()
-	k := &keyring{keys: keys, now: now}
-	for _, fingerprint := range fingerprints {
-		if !slices.Contains(known, fingerprint) {
-			k.awaited = append(k.awaited, fingerprint)
-		}
-	}
-	return k
+	return &keyring{keys: keys, now: now, awaited: slices.DeleteFunc(slices.Clone(fingerprints), func(fingerprint string) bool {
+		return slices.Contains(known, fingerprint)
+	})}
 }

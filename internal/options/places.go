@@ -41,7 +41,6 @@ func (c *checker) use(p location) {
 	c.used = append(c.used, p)
 }
 
-// folderAt is the location of a folder.
 func folderAt(option, path string) location {
 	return location{option: option, name: path, folder: realPath(path)}
 }

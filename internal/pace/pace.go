@@ -357,7 +357,6 @@ func (p *Pacer) fresh(ctx context.Context) time.Time {
 	return checked.Add(stale)
 }
 
-// startNext starts the successor.
 func (p *Pacer) startNext(ctx context.Context, rest int) error {
 	return p.retry(ctx, func(ctx context.Context) error {
 		if _, err := p.timer(ctx); err != nil { // it may have gone meanwhile

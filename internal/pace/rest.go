@@ -218,7 +218,6 @@ func (r *REST) get(ctx context.Context, path string, answer any) (err error) {
 	return err
 }
 
-// ask asks once.
 func (r *REST) ask(ctx context.Context, method, path string, question, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, questionTime)
 	defer cancel()

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
-	"embed"
+	_ "embed"
 	"encoding/base64"
 	"fmt"
 	"html/template"
@@ -20,8 +20,14 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
 
-//go:embed index/page.html index/page.css index/page.js
-var index embed.FS
+//go:embed index/page.html
+var pageText string
+
+//go:embed index/page.css
+var style string
+
+//go:embed index/page.js
+var script string
 
 // maxPage bounds the page, in bytes.
 const maxPage = 100_000
@@ -34,23 +40,12 @@ const (
 )
 
 var (
-	pageTemplate = template.Must(template.ParseFS(index, "index/page.html"))
-	style        = text("index/page.css")
-	script       = text("index/page.js")
+	pageTemplate = template.Must(template.New("page.html").Parse(pageText))
 	// policy lets the page run its own script and style, read files that lie
 	// beside it, and nothing else.
 	policy = "default-src 'none'; script-src " + digest(script) + "; style-src " + digest(style) +
 		"; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'"
 )
-
-// text returns an embedded file.
-func text(name string) string {
-	raw, err := index.ReadFile(name)
-	if err != nil {
-		panic(err) // it is embedded
-	}
-	return string(raw)
-}
 
 // digest is how a policy names a text.
 func digest(text string) string {
@@ -58,7 +53,6 @@ func digest(text string) string {
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// html renders the page.
 func html(s *status.Status) ([]byte, error) {
 	for rows := maxRows; ; rows /= 2 {
 		var out bytes.Buffer
@@ -233,7 +227,6 @@ func (v *view) addLists(s *status.Status, rows int) {
 	}
 }
 
-// first returns the first n of a list.
 func first[T any](list []T, n int) []T { return list[:min(n, len(list))] }
 
 var hexadecimal = regexp.MustCompile(` [0-9A-Fa-f]{40,64}$`)

@@ -11,7 +11,6 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
 
-// A gauge is a metric with its samples.
 type gauge struct {
 	name, help, unit string
 	samples          []sample

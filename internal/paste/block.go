@@ -7,26 +7,27 @@ import (
 	"unicode"
 )
 
-// armorBegin begins each block of a key in text form, and armorEnd ends it.
+// Each block of a key in text form has a line that begins with ArmorBegin before it,
+// and one with armorEnd behind it.
 const (
-	armorBegin = "-----BEGIN "
+	ArmorBegin = "-----BEGIN "
 	armorEnd   = "-----END "
 )
 
-// blocks brings each block of a text into the form that all readers know: its
-// marks, its headers and its data on lines of their own, and no line too long.
-// gpg takes more than that, and forms make more of it.
+// blocks gives each block of a text the form that all readers know: its
+// first and last line, its headers and its data on lines of their own, and no line too long.
+// gpg reads more than that, and web forms make more of it.
 func blocks(text string) string {
-	parts := strings.Split(text, armorBegin)
+	parts := strings.Split(text, ArmorBegin)
 	if len(parts) == 1 {
 		return text
 	}
 	out := outside(parts[0])
 	for i, part := range parts[1:] {
-		// gpg puts a colon before the mark of a revocation certificate so that
+		// gpg puts a colon before a revocation certificate so that
 		// it is not read unless somebody means it.
 		if strings.HasSuffix(parts[i], ":") {
-			out = append(out, ":"+armorBegin+part)
+			out = append(out, ":"+ArmorBegin+part)
 			continue
 		}
 		out = append(out, block(part)...)
@@ -35,7 +36,7 @@ func blocks(text string) string {
 }
 
 // outside returns the lines of a text around blocks that say something: quotes,
-// brackets and what else stands before a mark are left out.
+// brackets and what else stands before a block are left out.
 func outside(text string) []string {
 	var lines []string
 	for line := range strings.SplitSeq(text, "\n") {
@@ -46,16 +47,16 @@ func outside(text string) []string {
 	return lines
 }
 
-// block returns the lines of the block whose mark stands before a text, and of
+// block returns the lines of the block of which ArmorBegin stood before a text, and of
 // what follows it.
 func block(text string) []string {
 	kind, body, ok := strings.Cut(text, "-----")
 	if !ok || kind == "PGP SIGNED MESSAGE" {
-		return []string{armorBegin + text}
+		return []string{ArmorBegin + text}
 	}
 	body, after, ended := strings.Cut(body, armorEnd)
 	headers, data := split(body)
-	lines := []string{armorBegin + kind + "-----"}
+	lines := []string{ArmorBegin + kind + "-----"}
 	switch {
 	case strings.HasPrefix(kind, "PGP "):
 		lines = append(lines, "") // its headers matter to nobody
@@ -102,7 +103,7 @@ var (
 	notCoded = regexp.MustCompile(`[^A-Za-z0-9+/=]`) // what base64 has no sign for
 )
 
-// Data come in lines of lineLength; up to maxLine, readers take others as well.
+// Data come in lines of lineLength; up to maxLine, readers accept others as well.
 const (
 	lineLength = 64
 	maxLine    = 76

@@ -1,6 +1,6 @@
 // Package paste reads what people paste into forms, secret stores and files as
 // what they meant. Editors and forms add byte order marks, blanks, other line
-// ends and signs that nobody sees, or take line ends away; Windows PowerShell
+// ends and signs that nobody sees, or remove line ends; Windows PowerShell
 // writes UTF-16. None of that is ever part of a key, a token or an address.
 package paste
 
@@ -16,8 +16,8 @@ import (
 // lineEnds makes line ends of all kinds one, also those written as signs.
 var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u2028", "\n", "\u2029", "\n", `\r`, "", `\n`, "\n")
 
-// Lines returns a text of several lines, such as a key or known_hosts: no marks
-// of the encoding, no signs that nobody sees, no blanks around a line, a newline
+// Lines returns a text of several lines, such as a key or known_hosts: no byte order
+// mark, no signs that nobody sees, no blanks around a line, a newline
 // after each. Line ends written as \n, quotes around the text and a coding in
 // base64 to survive a form are undone, and blocks get the form that all readers
 // know. Bytes that are no text stay as they are.
@@ -45,7 +45,7 @@ func Line(text string) string {
 	return unquote(trim(Decode([]byte(text))))
 }
 
-// unquote takes one pair of quotes or angle brackets off.
+// unquote removes one pair of quotes or angle brackets.
 func unquote(text string) string {
 	for _, pair := range [][2]string{{`"`, `"`}, {"'", "'"}, {"`", "`"}, {"<", ">"}, {"“", "”"}, {"‘", "’"}} {
 		inner, opened := strings.CutPrefix(text, pair[0])
@@ -71,7 +71,7 @@ func visible(r rune) rune {
 	return r
 }
 
-// Decode takes the byte order mark off and reads UTF-16, which is known by it, or
+// Decode removes the byte order mark and reads UTF-16, which is known by it, or
 // by each second byte being zero.
 func Decode(text []byte) string {
 	var order binary.ByteOrder
@@ -103,7 +103,7 @@ func everySecond(text []byte, zero int) bool {
 
 // isText tells text from the bytes of a key in binary form.
 func isText(text string) bool {
-	return strings.Contains(text, armorBegin) || text != "" && !IsBinary([]byte(text)) && !strings.Contains(text, "\x00")
+	return strings.Contains(text, ArmorBegin) || text != "" && !IsBinary([]byte(text)) && !strings.Contains(text, "\x00")
 }
 
 // IsBinary reports whether bytes can be a key in binary form, which begins with a byte

@@ -213,7 +213,6 @@ func (m *meter) state(now time.Time) string {
 	return strings.Join(parts, ", ")
 }
 
-// summary says what the phase did.
 func (m *meter) summary(now time.Time) string {
 	return strings.Join(append(m.amounts(m.done.Load(), m.bytes.Load()), report.Took(now.Sub(m.started))), ", ")
 }

@@ -1,4 +1,4 @@
-// Package secret holds the values of options that nobody may read: keys, tokens,
+// Package secret keeps the values of options that nobody may read: keys, tokens,
 // passphrases and addresses that let anybody in. It reads them, finds them where
 // they should not be, hides them from everything that prints, and wipes them.
 package secret
@@ -42,8 +42,6 @@ type content struct {
 
 const (
 	redacted = "[secret]"
-	// ArmorMark is in every key that is lines of text, not plain bytes.
-	ArmorMark = "-----BEGIN "
 	// MaxFile bounds a secret's file, in bytes; keys have a few thousand.
 	MaxFile = 1 << 20
 	// minMask is the shortest line of a secret that is masked, and minKeyMask
@@ -118,11 +116,11 @@ func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // Masks returns what must be masked in a log: the secret's lines, but for those too
-// short to give anything away and the marks around a key, which everybody knows.
+// short to give anything away and the first and last line of a key, which everybody knows.
 func (s Secret) Masks() []string {
 	text := strings.TrimSpace(string(s.Bytes()))
 	least := minMask
-	if strings.Contains(text, ArmorMark) {
+	if strings.Contains(text, paste.ArmorBegin) {
 		least = minKeyMask
 	}
 	var masks []string
@@ -217,7 +215,7 @@ const minCoded = 100
 // in binary form.
 func looksKey(text string) bool {
 	plain := string(paste.Lines([]byte(text)))
-	return strings.Contains(plain, ArmorMark) || len(plain) >= minCoded && paste.IsBinary(paste.Base64(plain))
+	return strings.Contains(plain, paste.ArmorBegin) || len(plain) >= minCoded && paste.IsBinary(paste.Base64(plain))
 }
 
 // New returns a secret whose text has its kind's form, without what editors, shells and
@@ -258,13 +256,13 @@ func addressList(text string) (all []string) {
 
 var beginsAddress = regexp.MustCompile(`^(?i)https?://`)
 
-// LooksLike reports whether a text that is meant for all to see holds a private
+// LooksLike reports whether a text that is meant for all to see contains a private
 // key, in any form in which people paste one, or what hosts put in front of their
 // tokens so that they can be found in the wrong place.
 func LooksLike(text string) bool {
 	plain := string(paste.Lines([]byte(text)))
-	for _, mark := range []string{"PRIVATE KEY", "SECRET KEY", "Private-Lines:"} {
-		if strings.Contains(plain, mark) {
+	for _, sign := range []string{"PRIVATE KEY", "SECRET KEY", "Private-Lines:"} {
+		if strings.Contains(plain, sign) {
 			return true
 		}
 	}
