@@ -17,6 +17,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,13 +92,11 @@ var version string
 // programVersion returns the version: the linker's word, or else what the go
 // command knows of the module it built.
 func programVersion() string {
-	if version != "" {
-		return version
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = &debug.BuildInfo{}
 	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
+	return cmp.Or(version, info.Main.Version, "(devel)")
 }
 
 // ProcessEnv returns the Env of the running process.

@@ -111,7 +111,7 @@ var atLine = regexp.MustCompile(`line \d+`)
 const configOption = "config"
 
 // actionOnly are the inputs of the Action that are no options of the program, and
-// what else begins like one.
+// what else looks like one.
 var actionOnly = []string{"command", "install", "download-base", "action"}
 
 // warnOfUnknown tells of variables that look like options and are none. One that is
@@ -123,17 +123,17 @@ func (env Env) warnOfUnknown(parser *kong.Kong) {
 	}
 	for _, variable := range env.Environ() {
 		name, value, _ := strings.Cut(variable, "=")
-		begins := "INPUT_"
+		prefix := "INPUT_"
 		if strings.HasPrefix(name, variablePrefix) {
-			begins = variablePrefix
+			prefix = variablePrefix
 		}
-		rest, input := strings.CutPrefix(name, begins)
+		rest, input := strings.CutPrefix(name, prefix)
 		option := strings.ToLower(strings.ReplaceAll(rest, "_", "-"))
 		if !input || strings.TrimSpace(value) == "" || slices.Contains(options, option) || slices.Contains(actionOnly, option) {
 			continue
 		}
 		env.warn(fmt.Sprintf("variable %.80q is not an option, so it was ignored%s", name, meant(option, options, func(option string) string {
-			return begins + strings.ToUpper(strings.ReplaceAll(option, "-", "_"))
+			return prefix + strings.ToUpper(strings.ReplaceAll(option, "-", "_"))
 		})))
 	}
 }

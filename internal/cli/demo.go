@@ -58,10 +58,7 @@ func runDemo(ctx context.Context, dir string, env Env) error {
 
 // demoRun mirrors one generation. The key lives in memory only.
 func demoRun(ctx context.Context, dir string, generation int, key []byte, env Env) error {
-	occasion := "the first run"
-	if generation > 1 {
-		occasion = "Hackage has grown; the second run mirrors what is new"
-	}
+	occasion := []string{"the first run", "Hackage has grown; the second run mirrors what is new"}[generation-1]
 	if _, err := fmt.Fprintf(env.Stdout, "== %s\n", occasion); err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ const (
 	logJSON = "json"
 )
 
-// progress returns the Progress that fits where standard error goes.
+// progress returns the Progress for what standard error is.
 func (e Env) progress(verbose bool) *progress.Progress {
 	return progress.New(e.Stderr, e.IsTerminal, verbose, e.Now, e.console)
 }
@@ -43,7 +43,7 @@ func (l *logWriter) set(format string) bool {
 	return l.format != ""
 }
 
-// Write passes whole lines on. What GitHub's runner takes for a command stays so.
+// Write passes whole lines on. A command to GitHub's runner stays one.
 func (l *logWriter) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

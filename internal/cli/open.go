@@ -37,7 +37,7 @@ type opening struct {
 	closers []func() error
 }
 
-// newOpening returns the opening of a run that begins now.
+// newOpening returns the opening of a run that starts now.
 func newOpening(o *options.Sync, env Env) *opening {
 	bar := env.progress(o.Verbose)
 	accepted, _ := o.Accepted() // Check refuses what is none
@@ -82,7 +82,7 @@ func (op *opening) openAll(ctx context.Context) (err error) {
 		return err
 	}
 	if op.Shard.Number > 0 {
-		remotes = nil // the job that gathers the shards fills the repositories
+		remotes = nil // the job that gathers the shards writes the repositories
 	}
 	if len(remotes) > 0 && op.o.SigningKey.IsSet() { // before anything is made
 		if op.Signer, err = openpgp.NewSigner(op.o.SigningKey.Bytes(), op.o.SigningPassphrase.Bytes(), op.Now); err != nil {
@@ -182,7 +182,7 @@ func (op *opening) openBucket(ctx context.Context, text string, defaults s3.Opti
 }
 
 // credentials returns the access key that the environment holds. Without one the
-// store looks in the other usual places.
+// store looks elsewhere, as AWS has it.
 func (e Env) credentials() s3.Credentials {
 	key := s3.Credentials{
 		ID: paste.Line(e.Getenv("AWS_ACCESS_KEY_ID")), Secret: paste.Line(e.Getenv("AWS_SECRET_ACCESS_KEY")), Token: paste.Line(e.Getenv("AWS_SESSION_TOKEN")),
@@ -203,10 +203,7 @@ func (op *opening) openRepositories(ctx context.Context, remotes []options.Remot
 	op.closers = append(op.closers, connections.Close)
 	for _, m := range remotes {
 		m.Connections = connections
-		name, err := m.Check()
-		if err != nil {
-			return fmt.Errorf("%s: %w", m.Kind, err)
-		}
+		name, _ := m.Check() // which was refused before, if at all
 		target, err := op.openRepository(ctx, m)
 		if err != nil {
 			target = run.Unopened(m.Kind, name, err)

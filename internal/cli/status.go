@@ -97,10 +97,7 @@ func probeConfig(o *options.Status, s *options.Sync, env Env, dir string) (probe
 		return c, err
 	}
 	for _, m := range remotes {
-		name, err := m.Check()
-		if err != nil {
-			return c, fmt.Errorf("%s: %w", m.Kind, err)
-		}
+		name, _ := m.Check() // which was refused before, if at all
 		c.Repositories = append(c.Repositories, probe.Repository{Kind: m.Kind, Name: name, Open: func(ctx context.Context) (*allcabal.Repository, io.Closer, error) {
 			return openTag(ctx, s, m, filepath.Join(dir, m.Kind), env)
 		}})

@@ -70,8 +70,7 @@ func (e Env) refusal(exit *ExitError) *report.Run {
 // who looks at the page of a workflow, or goes on by its outputs, learns of it too.
 func (e Env) tellRefusal(exit *ExitError) {
 	run := e.refusal(exit)
-	run.Messages = e.console.Messages()
-	run.Messages = slices.DeleteFunc(run.Messages, func(m report.Message) bool { return m.Level == report.Error })
+	run.Messages = slices.DeleteFunc(e.console.Messages(), func(m report.Message) bool { return m.Level == report.Error })
 	if err := run.WriteFiles(e.Getenv); err != nil {
 		e.warn(err.Error())
 	}

@@ -87,7 +87,7 @@ func explainValue(parser *kong.Kong, command string, variables *environment, err
 	return fmt.Errorf("%s: %s", source, what)
 }
 
-// missingValue says what stands in the place of a flag's value.
+// missingValue says what stands where a flag's value should.
 func missingValue(name, placeholder, got string) string {
 	switch {
 	case got == "" || got == "EOL":

@@ -66,10 +66,9 @@ func failed(err error) bool {
 	return err != nil && !degraded
 }
 
-// waitForNews asks upstream once a minute whether it has something newer than
-// what was seen, until it has, or an hour or the whole watch is over. It reports
-// whether another run is due. An answer that is neither yes
-// nor no counts as yes: the next run finds out what it means.
+// waitForNews asks upstream once a minute whether it has something newer than what was
+// seen, until it has, or an hour or the whole watch is over. It reports whether another
+// run is due. An unclear answer counts as yes: the next run finds out what it means.
 func waitForNews(ctx context.Context, o *options.Sync, env Env, seen state.Seen, end time.Time) (bool, error) {
 	op := newOpening(o, env)
 	upstream, err := op.openUpstream()

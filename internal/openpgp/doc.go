@@ -26,13 +26,13 @@ var (
 	ErrPassphrase = errors.New("the passphrase is wrong or missing")
 	// ErrNotPrivate says that the text is not a private OpenPGP key.
 	ErrNotPrivate = errors.New("not a private OpenPGP key")
-	// ErrNotPublic says that the text holds no OpenPGP key.
+	// ErrNotPublic says that there is no OpenPGP key in the text.
 	ErrNotPublic = errors.New("not an OpenPGP key or fingerprint")
 	// ErrKeyExpired says that the signing key has expired.
 	ErrKeyExpired = errors.New("the signing key has expired")
 	// ErrCannotSign says that no part of the key can sign.
 	ErrCannotSign = errors.New("the key cannot sign")
-	// ErrSignature says that a signature does not fit its bytes and keys.
+	// ErrSignature says that a signature is not by one of the keys over these bytes.
 	ErrSignature = errors.New("the signature does not verify")
 )
 

@@ -37,7 +37,7 @@ const (
 	tagUserAttribute = 17
 )
 
-// A key is what one text holds of one OpenPGP key.
+// A key is what one text has of one OpenPGP key.
 type key struct {
 	*openpgp.Entity
 	away map[uint64]string // why the private part of a key id is not here

@@ -179,7 +179,7 @@ func (s *Signer) Sign(signed []byte) (string, error) {
 	return signature, nil
 }
 
-// Verify holds a signature of ours against the public key alone.
+// Verify checks a signature of ours by the public key alone.
 func (s *Signer) Verify(signed []byte, signature string) error {
 	_, err := s.trusted.Verify(signed, signature, s.now())
 	return err
@@ -257,4 +257,33 @@ func armored(kind string, raw []byte) ([]byte, error) {
 		return nil, err
 	}
 	return append(out.Bytes(), '\n'), nil
+}
+
+// Generate makes an Ed25519 key that signs and does nothing else, armored. A
+// zero expires is never; an empty passphrase is none.
+func Generate(name, email string, passphrase []byte, now, expires time.Time) (text []byte, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("make a signing key for %q: %w", name+" <"+email+">", err)
+		}
+	}()
+	config := &packet.Config{Algorithm: packet.PubKeyAlgoEdDSA, Time: func() time.Time { return now }}
+	if !expires.IsZero() {
+		config.KeyLifetimeSecs = uint32(expires.Sub(now) / time.Second)
+	}
+	entity, err := openpgp.NewEntity(name, "", email, config)
+	if err != nil {
+		return nil, err
+	}
+	entity.Subkeys = nil // it comes with one for encryption
+	if len(passphrase) > 0 {
+		if err := entity.EncryptPrivateKeys(passphrase, config); err != nil {
+			return nil, err
+		}
+	}
+	var raw bytes.Buffer
+	if err := entity.SerializePrivateWithoutSigning(&raw, nil); err != nil {
+		return nil, err
+	}
+	return armored(blockPrivateKey, raw.Bytes())
 }

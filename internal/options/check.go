@@ -148,7 +148,7 @@ func (o *Sync) Accepted() (all []run.Accepted, err error) {
 	return all, err
 }
 
-// maxShards bounds how many jobs fill a bucket; a workflow's matrix has no more.
+// maxShards bounds how many jobs write into a bucket; a workflow's matrix has no more.
 const maxShards = 256
 
 // ShardOf reads the option of that name; the zero Shard is a run of its own.

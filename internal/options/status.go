@@ -67,7 +67,7 @@ Exit codes:
   130  interrupted`
 }
 
-// Sync returns the options as those of a sync to the same places, which is how
+// Sync returns the options as those of a sync to the same destinations, which is how
 // addresses, keys and secrets are read.
 func (o *Status) Sync() *Sync {
 	return &Sync{

@@ -13,8 +13,8 @@ import (
 
 // A Sync is all that a sync can be told. Each field is one option under one
 // name: the flag --name and the Action input name, which the runner hands over
-// as the environment variable INPUT_NAME. The tags below are the only place
-// for names, defaults and help; --help, docs/options.md and action.yml are
+// as the environment variable INPUT_NAME. Names, defaults and help are
+// written in the tags below only; --help, docs/options.md and action.yml are
 // made of them or held equal to them.
 //
 // A flag beats the environment. An empty variable counts as not set, because a
@@ -93,7 +93,7 @@ Examples:
 ` + ExitCodes
 }
 
-// Tidy brings values that can be written in several ways into one, so that two
+// Tidy gives values that can be written in several ways one form, so that two
 // runs can be compared: the order of packages means nothing.
 func (o *Sync) Tidy() {
 	for i, id := range o.RootKeys {

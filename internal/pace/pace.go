@@ -4,10 +4,10 @@
 //
 // It relies on these rules of GitHub:
 //
-//   - A concurrency group has one run that holds it and one that is pending. A
-//     newer pending run takes the place of the older one. All runs of pace.yml share
+//   - A concurrency group has one run that goes on and one that is pending. A
+//     newer pending run replaces the older one. All runs of pace.yml share
 //     a group, so there is one chain, however many are started.
-//   - A run that waits for a timer holds its group, and no runner.
+//   - A run that waits for a timer keeps its group, and no runner.
 //   - An environment that was deleted comes back without its timer at the next run.
 //
 // And it keeps these of its own:
@@ -47,12 +47,12 @@ const (
 const (
 	MinTimer  = 10 * time.Minute // the shortest timer, and the shortest wait
 	normal    = 30 * time.Minute // the timer of those who chose none
-	slack     = 30 * time.Minute // how late a run may be when the data are late
-	patience  = 3 * time.Hour    // how late it may be otherwise
+	slack     = 30 * time.Minute // the delay that a run may have when the data are overdue
+	patience  = 3 * time.Hour    // the delay that it may have otherwise
 	stuckAge  = 6 * time.Hour    // a mirror that waited so long for a runner hangs
-	maxRun    = 30 * time.Hour   // no run takes longer; a backfill of 64 shards takes 27.5 hours
+	maxRun    = 30 * time.Hour   // no run is longer; a backfill of 64 shards lasts 27.5 hours
 	quietAge  = 6 * time.Hour    // upstream is quiet when nothing came for so long
-	cancelled = time.Minute      // how long GitHub may take to cancel a run
+	cancelled = time.Minute      // how long GitHub may need to cancel a run
 	retryTime = 10 * time.Minute // how long a run asks an API that does not answer; the job has 20
 	stale     = time.Hour        // how old the time in status.json may be though the mirror runs
 	maxRest   = 7                // waits that are let pass at most
@@ -224,7 +224,7 @@ func (p *Pacer) timer(ctx context.Context) (time.Duration, error) {
 
 // waited refuses a run that did not wait, whatever the environment says: private
 // repositories on most plans ignore its rules, and somebody may skip them. The timer
-// may have been another one when the wait began.
+// may have been another one when the wait started.
 func (p *Pacer) waited(ctx context.Context) error {
 	run, err := p.GitHub.Run(ctx, p.Run)
 	age := p.Now().Sub(run.Created)

@@ -67,13 +67,13 @@ func badgeSVG(s *status.Status) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// wide returns how many pixels a text takes, about.
+// wide returns how many pixels wide a text is, about.
 func wide(text string) int { return len(text) * 32 / 5 }
 
 // escape makes text safe in XML, also in an attribute.
 func escape(text string) string {
 	var out bytes.Buffer
-	_ = xml.EscapeText(&out, []byte(text)) // a Buffer takes all
+	_ = xml.EscapeText(&out, []byte(text)) // no write to a Buffer fails
 	return out.String()
 }
 

@@ -254,11 +254,8 @@ func newItem(i status.Item) item {
 
 // link returns an address of the web as it is, and nothing for any other.
 func link(address string) string {
-	if web(address) == "" {
-		return ""
-	}
 	u, err := url.Parse(address)
-	if err != nil {
+	if err != nil || web(address) == "" {
 		return ""
 	}
 	u.User = nil
@@ -269,7 +266,7 @@ func seconds(n int64) time.Duration {
 	return time.Duration(min(n, int64(math.MaxInt64/time.Second))) * time.Second
 }
 
-// span says a length of time in the largest unit that fits, as the page's script
+// span says a length of time in the largest unit of which there is one, as the page's script
 // does.
 func span(d time.Duration) string {
 	const day = 24 * time.Hour

@@ -42,7 +42,8 @@ func metrics(s *status.Status) ([]byte, error) {
 
 // gauges returns all metrics, those without a value as well.
 func gauges(s *status.Status) []gauge {
-	all := []gauge{
+	state, failed := repositories(s.Repositories)
+	return []gauge{
 		{"info", "Program, upstream and selection; always 1.", "", []sample{{1, []string{"tool", s.Tool, "upstream", s.Upstream, "packages", s.Packages}}}},
 		{"health", "Health as the last run found it: 1 for the word that holds.", "", health(s.Health)},
 		{"checked_timestamp_seconds", "When the mirror was compared with upstream last, to the hour.", "seconds", instant(s.Checked)},
@@ -53,39 +54,29 @@ func gauges(s *status.Status) []gauge {
 		{"lag_seconds", "From the upload of the newest entry to its publication here.", "seconds", number(s.Index.Lag)},
 		{"behind_seconds", "For how long the oldest entry that is missing here has waited.", "seconds", number(s.Index.Behind)},
 		{"run_began_timestamp_seconds", "When the last run began.", "seconds", instant(s.Run.Began)},
-		{"run_outcome", "How the last run ended; always 1.", "", outcome(s.Run.Outcome)},
+		{"run_outcome", "How the last run ended; always 1.", "", known(s.Run.Outcome != "", 1, "outcome", s.Run.Outcome)},
 		{"packages", "Packages in the mirror.", "", number(s.Holds.Packages)},
 		{"releases", "Releases in the mirror.", "", number(s.Holds.Releases)},
 		{"revisions", "Revised .cabal files in the mirror.", "", number(s.Holds.Revisions)},
 		{"tarballs_bytes", "Size of all tarballs.", "bytes", number(s.Holds.Bytes)},
 		{"owed_releases", "Releases that the mirror could not take yet.", "", number(int64(s.Pending))},
+		{"run_duration_seconds", "How long the last run took.", "seconds", known(!s.Run.Began.IsZero() && s.Run.Seconds >= 0, s.Run.Seconds)},
+		expiries(s.Expiries), state, failed,
 	}
-	if !s.Run.Began.IsZero() && s.Run.Seconds >= 0 {
-		all = append(all, gauge{"run_duration_seconds", "How long the last run took.", "seconds", []sample{{s.Run.Seconds, nil}}})
-	}
-	state, failed := repositories(s.Repositories)
-	return append(all, expiries(s.Expiries), state, failed)
 }
 
-func number(n int64) []sample {
-	if n < 0 {
+// known returns a sample, none if there is nothing to tell.
+func known(is bool, value float64, labels ...string) []sample {
+	if !is {
 		return nil
 	}
-	return []sample{{value: float64(n)}}
+	return []sample{{value, labels}}
 }
+
+func number(n int64) []sample { return known(n >= 0, float64(n)) }
 
 func instant(t time.Time, labels ...string) []sample {
-	if t.IsZero() {
-		return nil
-	}
-	return []sample{{float64(t.Unix()), labels}}
-}
-
-func outcome(word string) []sample {
-	if word == "" {
-		return nil
-	}
-	return []sample{{1, []string{"outcome", word}}}
+	return known(!t.IsZero(), float64(t.Unix()), labels...)
 }
 
 func health(is status.Word) []sample {
@@ -131,7 +122,7 @@ func repositories(list []status.Repository) (state, failed gauge) {
 	return state, failed
 }
 
-// family returns a gauge as the library takes it.
+// family returns a gauge in the form of the library.
 func (g gauge) family() *dto.MetricFamily {
 	name, kind := "hackage_mirror_"+g.name, dto.MetricType_GAUGE
 	f := &dto.MetricFamily{Name: &name, Help: &g.help, Type: &kind}

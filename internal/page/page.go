@@ -2,7 +2,7 @@
 // bucket: a page, a badge in two forms, a feed and metrics, and the list of names
 // that the page's search reads.
 //
-// It takes facts and returns files: no network, no clock. The same status gives
+// It makes files of facts: no network, no clock. The same status gives
 // the same bytes. What depends on the hour at which somebody looks is left to
 // the page's own script, for a mirror whose runs no longer start cannot write
 // that it is out of date. A badge therefore names the time that it speaks of.
@@ -11,7 +11,7 @@
 // come from upstream, a bucket or a git host. Characters that have no picture of
 // their own or that reorder others become blanks, an address is a link only if
 // it is one of the web, a release only if its name is one that Hackage allows,
-// and each form escapes what is left for the place where it stands. The page
+// and each form escapes what is left for where it stands. The page
 // loads nothing from elsewhere, and its policy forbids it.
 package page
 

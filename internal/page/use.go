@@ -13,7 +13,7 @@ import (
 )
 
 // somewhere stands for the mirror's address where nobody said it. The page's
-// script puts the address of the page in its place.
+// script replaces it by the address of the page.
 const somewhere = "https://ADDRESS/"
 
 // A block is text to be copied, and what to do with it.
@@ -145,15 +145,13 @@ func newRepositories(list []status.Repository, rows int) []repository {
 	return all
 }
 
+var fourDigits = regexp.MustCompile(`.{4}`)
+
 // fingerprint writes one in groups of four, as gpg does.
 func fingerprint(text string) string {
 	text = shown(text, maxWord)
-	var out strings.Builder
-	for i, r := range text {
-		if i > 0 && i%4 == 0 && !strings.Contains(text, " ") {
-			out.WriteByte(' ')
-		}
-		out.WriteRune(r)
+	if strings.Contains(text, " ") {
+		return text
 	}
-	return out.String()
+	return strings.TrimSpace(fourDigits.ReplaceAllString(text, "$0 "))
 }

@@ -38,13 +38,13 @@ type Progress struct {
 	folded  bool       // a group is open
 }
 
-// ErrorPrefix begins a line about an error that does not end the run at once.
+// ErrorPrefix is that of a line about an error that does not end the run at once.
 const ErrorPrefix = "error: "
 
 // logInterval is how often a phase writes to a log.
 const logInterval = 5 * time.Second
 
-// New returns the Progress that fits where w goes. Verbose names each release, and
+// New returns the Progress for a terminal or a log. Verbose names each release, and
 // console, if it is not nil, folds the lines of a phase away on GitHub.
 func New(w io.Writer, terminal, verbose bool, now func() time.Time, console *report.Console) *Progress {
 	return &Progress{w: w, now: now, terminal: terminal, verbose: verbose, console: console, ticker: func() (<-chan time.Time, func()) {
@@ -53,7 +53,7 @@ func New(w io.Writer, terminal, verbose bool, now func() time.Time, console *rep
 	}}
 }
 
-// Start begins a phase, ending the one before it. It counts things of a kind, such as
+// Start starts a phase, ending the one before it. It counts things of a kind, such as
 // "releases"; total 0 means that nobody knows how many there will be.
 func (p *Progress) Start(phase, things string, total int64) {
 	p.mu.Lock()

@@ -167,7 +167,7 @@ func Masks(options any) (masks []string) {
 	return masks
 }
 
-// Wipe overwrites all secrets in a struct of options in memory, whoever else holds their
+// Wipe overwrites all secrets in a struct of options in memory, whoever else has their
 // bytes.
 func Wipe(options any) {
 	each(reflect.ValueOf(options).Elem(), func(_ string, s Secret) { s.Wipe() })
@@ -258,7 +258,7 @@ var beginsAddress = regexp.MustCompile(`^(?i)https?://`)
 
 // LooksLike reports whether a text that is meant for all to see contains a private
 // key, in any form in which people paste one, or what hosts put in front of their
-// tokens so that they can be found in the wrong place.
+// tokens so that they can be found where they should not be.
 func LooksLike(text string) bool {
 	plain := string(paste.Lines([]byte(text)))
 	for _, sign := range []string{"PRIVATE KEY", "SECRET KEY", "Private-Lines:"} {

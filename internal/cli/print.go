@@ -28,5 +28,27 @@ func printMan(model *kong.Application, w io.Writer) error {
 	return err
 }
 
-// manExamples are indented lines, which the library would have man fill and justify.
+// manExamples are indented lines, whose line ends the library would have man move.
 var manExamples = regexp.MustCompile(`(?m)(?:^\.PP\n  .*\n)+`)
+
+// optionsTable returns the table of the options of sync in docs/options.md, in
+// Markdown with a final newline. It stands there between <!-- options --> and
+// <!-- /options -->.
+func optionsTable(parser *kong.Kong) string {
+	var b strings.Builder
+	b.WriteString("| Option | Default | Meaning |\n|---|---|---|\n")
+	for flag := range flags(parser, "sync") {
+		value := "" // the help says what the lack of the option means
+		if flag.HasDefault {
+			value = "`" + flag.Default + "`"
+		} else if flag.IsBool() {
+			value = "`false`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", flag.Name, value, escapeCell(flag.Help))
+	}
+	return b.String()
+}
+
+func escapeCell(text string) string {
+	return strings.NewReplacer("|", `\|`, "<", "&lt;", "*", `\*`, "_", `\_`).Replace(text)
+}
