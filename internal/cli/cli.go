@@ -352,10 +352,10 @@ func newParser(g *grammar, env Env, exit func(int)) (*kong.Kong, error) {
 		kong.Exit(exit),
 		kong.ValueFormatter(helpText),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: helpWidth}),
-		kong.NamedMapper("list", listMapper{}),
+		kong.NamedMapper("list", kong.MapperFunc(decodeList)),
 		kong.KindMapper(reflect.Bool, boolMapper{}),
-		kong.TypeMapper(reflect.TypeFor[secret.Secret](), secretMapper{}),
-		kong.TypeMapper(reflect.TypeFor[time.Duration](), timeMapper{}),
+		kong.TypeMapper(reflect.TypeFor[secret.Secret](), kong.MapperFunc(decodeSecret)),
+		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(decodeTime)),
 	)
 }
 

@@ -196,17 +196,9 @@ func (e *environment) resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (a
 	return value, nil
 }
 
-// A mapper decodes one kind of option. See kong.Mapper.
-type (
-	listMapper   struct{}
-	boolMapper   struct{}
-	secretMapper struct{}
-	timeMapper   struct{}
-)
-
-// Decode adds to a list the items of one flag or variable: between newlines or
+// decodeList adds to a list the items of one flag or variable: between newlines or
 // commas, without what is around them.
-func (listMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
+func decodeList(ctx *kong.DecodeContext, target reflect.Value) error {
 	token, err := ctx.Scan.PopValue("list")
 	if err != nil {
 		return err
@@ -216,6 +208,9 @@ func (listMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	}
 	return nil
 }
+
+// A boolMapper decodes what is true or false. See kong.BoolMapper.
+type boolMapper struct{}
 
 // IsBool lets a flag stand without a value.
 func (boolMapper) IsBool() bool { return true }
@@ -238,9 +233,9 @@ func (boolMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	return nil
 }
 
-// Decode reads a length of time, with a unit. None is what an option is without: to
+// decodeTime reads a length of time, with a unit. None is what an option is without: to
 // accept 0 for that would hide a slip.
-func (timeMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
+func decodeTime(ctx *kong.DecodeContext, target reflect.Value) error {
 	token, err := ctx.Scan.PopValue("duration")
 	if err != nil {
 		return err
@@ -274,8 +269,8 @@ func inHours(part string) string {
 	return strconv.FormatFloat(n*hours, 'f', -1, 64) + "h"
 }
 
-// Decode reads a secret. No error repeats what was given.
-func (secretMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
+// decodeSecret reads a secret. No error repeats what was given.
+func decodeSecret(ctx *kong.DecodeContext, target reflect.Value) error {
 	kind := secret.Kind(ctx.Value.Tag.Get("secret"))
 	var given secret.Secret
 	var err error

@@ -128,11 +128,9 @@ func Base64(text string) []byte {
 // Items returns the lines of a list: those between newlines or commas, each as Line
 // has it, without empty ones.
 func Items(text string) (items []string) {
-	for line := range strings.SplitSeq(text, "\n") {
-		for item := range strings.SplitSeq(line, ",") {
-			if item = Line(item); item != "" {
-				items = append(items, item)
-			}
+	for item := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '\n' || r == ',' }) {
+		if item = Line(item); item != "" {
+			items = append(items, item)
 		}
 	}
 	return items
