@@ -84,7 +84,7 @@ func design() rules {
 			// For tests only: no room has them among its imports.
 			"testdata/hackage":           {imports: []string{"testdata/demo"}, stdOnly: true},
 			"internal/hackagetest":       {imports: internal("index"), stdOnly: true},
-			"internal/bucket/buckettest": {imports: internal("bounded", "bucket", "midstate")},
+			"internal/bucket/buckettest": {imports: internal("bucket", "midstate")},
 			"internal/bucket/s3test":     {imports: internal("bucket/s3", "servertest")},
 			"internal/gitrepo/sshtest":   {imports: internal("servertest")},
 			"internal/servertest":        {stdOnly: true},
