@@ -251,7 +251,7 @@ func (r *replay) writeRecord(release index.Release) error {
 		return err
 	}
 	record := outcome.Digests.JSON(hashes.Locations(release, r.d.o.PublicURL)...)
-	if there, err := r.im.Holds(release.JSONPath(), record); there || err != nil {
+	if there, err := r.im.Has(release.JSONPath(), record); there || err != nil {
 		return err
 	}
 	return r.write(release.JSONPath(), record)

@@ -31,11 +31,7 @@ type Commit struct {
 	CommitterWhen time.Time
 	// Message ends in a newline; Marshal adds a missing one.
 	Message string
-
-	// Signature is armored, "" if there is none, and Signed is what it
-	// covers. Both are for reading; Marshal makes its own.
-	Signature string
-	Signed    []byte
+	signature
 }
 
 // A Tag is an annotated tag object.
@@ -49,11 +45,13 @@ type Tag struct {
 	// Message is without the signature and ends in a newline; Marshal adds
 	// a missing one.
 	Message string
+	signature
+}
 
-	// Signature is armored, "" if there is none, and Signed is what it
-	// covers. Both are for reading; Marshal makes its own.
-	Signature string
-	Signed    []byte
+// A signature is for reading; Marshal makes its own.
+type signature struct {
+	Signature string // armored, "" if there is none
+	Signed    []byte // what it covers
 }
 
 // Marshal writes the commit, signed unless s is nil.
@@ -165,18 +163,17 @@ func splitObject(content []byte) (headers []header, message string) {
 }
 
 // one returns the value of a header, "" unless it is there once.
-func one(headers []header, key string) (value string) {
-	times := 0
+func one(headers []header, key string) string {
+	var values []string
 	for _, h := range headers {
 		if h.key == key {
-			value = h.value
-			times++
+			values = append(values, h.value)
 		}
 	}
-	if times != 1 {
+	if len(values) != 1 {
 		return ""
 	}
-	return value
+	return values[0]
 }
 
 // ParseCommit reads a commit as git does: the tree is in the first line, and the
@@ -195,8 +192,8 @@ func ParseCommit(content []byte) (c Commit, err error) {
 	}
 	c.Author, c.AuthorWhen = parseStamp(one(headers, "author"))
 	c.Committer, c.CommitterWhen = parseStamp(one(headers, "committer"))
-	if signature := one(headers, signatureHeader); signature != "" {
-		c.Signature, c.Signed = signature+"\n", withoutSignature(content)
+	if armored := one(headers, signatureHeader); armored != "" {
+		c.signature = signature{armored + "\n", withoutSignature(content)}
 	}
 	return c, nil
 }
@@ -223,7 +220,10 @@ func withSignature(content []byte, armored string) []byte {
 
 // ParseTag reads a tag as git does: object, type and name are in its first lines.
 func ParseTag(content []byte) (t Tag, err error) {
-	signed, signature := splitTag(content)
+	signed := content // up to the last line that begins a signature, where git parts them
+	if starts := signatureStart.FindAllIndex(content, -1); len(starts) > 0 {
+		signed = content[:starts[len(starts)-1][0]]
+	}
 	headers, message := splitObject(signed)
 	for i, key := range []string{"object", "type", "tag"} {
 		if len(headers) <= i || headers[i].key != key {
@@ -235,23 +235,14 @@ func ParseTag(content []byte) (t Tag, err error) {
 		return Tag{}, fmt.Errorf("no object: %w", ErrObject)
 	}
 	t.Tagger, t.When = parseStamp(one(headers, "tagger"))
-	if signature != "" {
-		t.Signature, t.Signed = signature, signed
+	if len(signed) < len(content) {
+		t.signature = signature{string(content[len(signed):]), signed}
 	}
 	return t, nil
 }
 
-// signatureStart is where git parts a tag: at the last line like it.
+// signatureStart begins the signature of a tag.
 var signatureStart = regexp.MustCompile(`(?m)^-----BEGIN PGP (?:SIGNATURE|MESSAGE)-----`)
-
-// splitTag parts a tag from its signature.
-func splitTag(content []byte) (signed []byte, signature string) {
-	at := len(content)
-	if starts := signatureStart.FindAllIndex(content, -1); len(starts) > 0 {
-		at = starts[len(starts)-1][0]
-	}
-	return content[:at], string(content[at:])
-}
 
 // parseStamp reads "NAME <EMAIL> SECONDS ZONE". What it cannot read is nobody, or
 // the zero time.

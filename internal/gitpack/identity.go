@@ -1,6 +1,7 @@
 package gitpack
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
@@ -14,12 +15,7 @@ func SignerIdentity(s *openpgp.Signer) Identity {
 	if id.Email == "" && strings.Contains(id.Name, "@") && !strings.Contains(id.Name, " ") {
 		id.Email = id.Name // a user id that is an address and no more
 	}
-	if id.Name == "" {
-		id.Name = id.Email
-	}
-	if id.Name == "" {
-		id.Name = s.Fingerprint()
-	}
+	id.Name = cmp.Or(id.Name, id.Email, s.Fingerprint())
 	return id
 }
 

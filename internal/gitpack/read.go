@@ -86,8 +86,6 @@ type packReader struct {
 	whole [2][]byte
 }
 
-func newPackReader() *packReader { return &packReader{in: bufio.NewReader(nil)} }
-
 // read returns the object at an offset, with the deltas that lead there undone, and its
 // type.
 func (r *packReader) read(file io.ReaderAt, offset, end int64) (content []byte, kind byte, err error) {

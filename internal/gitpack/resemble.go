@@ -70,11 +70,11 @@ func (s *resembler) learn(old []byte) {
 func (s *resembler) match(old, content []byte) (from, n int) {
 	next := s.last[keyOf(content)]
 	for try := 0; next > 0 && try < matchTry; try++ {
-		place := int(next) - 1
-		next = s.prior[place]
-		if place+n < len(old) && n < len(content) && old[place+n] == content[n] {
-			if m := sameStart(old[place:], content); m > n {
-				from, n = place, m
+		at := int(next) - 1
+		next = s.prior[at]
+		if at+n < len(old) && n < len(content) && old[at+n] == content[n] {
+			if m := sameStart(old[at:], content); m > n {
+				from, n = at, m
 			}
 		}
 	}

@@ -71,8 +71,8 @@ func (t *TreeWriter) Write(path string, content []byte) error {
 	return t.fail(t.set(in, name, file{id, ModeFile}))
 }
 
-// Holds reports whether a plain file of this content is at path.
-func (t *TreeWriter) Holds(path string, content []byte) (bool, error) {
+// Has reports whether a plain file of this content is at path.
+func (t *TreeWriter) Has(path string, content []byte) (bool, error) {
 	if err := t.failure(); err != nil {
 		return false, err
 	}

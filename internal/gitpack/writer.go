@@ -81,7 +81,7 @@ func NewWriter(dir string) *Writer {
 	w.progress.L = &w.mu
 	w.packing.SetLimit(runtime.GOMAXPROCS(0))
 	w.deflaters.New = func() any { return newDeflater() }
-	w.readers.New = func() any { return newPackReader() }
+	w.readers.New = func() any { return &packReader{in: bufio.NewReader(nil)} }
 	w.finders.New = func() any { return new(resembler) }
 	return w
 }

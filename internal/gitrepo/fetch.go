@@ -108,7 +108,7 @@ func (r *Repo) fetched(ctx context.Context, refs []string) (map[string]string, e
 	if err != nil {
 		return nil, err
 	}
-	ids := map[string]string{}
+	ids := make(map[string]string, len(refs))
 	for i, ref := range refs {
 		if kept[i] == "" {
 			return nil, fmt.Errorf("fetch %q: git did not keep it", ref)

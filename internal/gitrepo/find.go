@@ -25,8 +25,7 @@ type unresolved struct {
 // small ones.
 func (r *Repo) ResolvePaths(ctx context.Context, rev string, paths ...string) ([]gitpack.File, error) {
 	found := make([]gitpack.File, len(paths))
-	err := r.resolve(ctx, rev, paths, found)
-	if err != nil {
+	if err := r.resolve(ctx, rev, paths, found); err != nil {
 		return nil, fmt.Errorf("find files of %.40q: %w", rev, err)
 	}
 	return found, nil

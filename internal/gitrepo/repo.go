@@ -63,7 +63,7 @@ type Repo struct {
 
 	login      *sshauth.Login       // these are nil if the remote is not reached by ssh
 	connection *sshauth.Connection  // and also if there is none to share
-	own        *sshauth.Connections // and also if they are the caller's
+	unshared   *sshauth.Connections // and also if they are the caller's
 
 	life context.Context // of the processes that outlive a call
 	end  context.CancelFunc
@@ -103,7 +103,8 @@ func Open(ctx context.Context, o Options) (*Repo, error) {
 	if notify == nil {
 		notify = func(string) {}
 	}
-	r := &Repo{git: git, remote: remote, auth: o.Auth.clone(), notify: notify, initial: cmp.Or(o.InitialBranch, "main"), filter: noTrees}
+	r := &Repo{git: git, remote: remote, auth: o.Auth, notify: notify, initial: cmp.Or(o.InitialBranch, "main"), filter: noTrees}
+	r.auth.SSHKey, r.auth.Token = bytes.Clone(r.auth.SSHKey), bytes.Clone(r.auth.Token) // which Close wipes
 	r.life, r.end = context.WithCancel(ctx)
 	if err := r.prepare(ctx, o, getenv); err != nil {
 		return nil, errors.Join(err, r.Close())
@@ -123,13 +124,13 @@ func (r *Repo) prepare(ctx context.Context, o Options, getenv func(string) strin
 		}
 	}
 	dir, err := os.MkdirTemp(o.Dir, "git-")
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
+	if err == nil {
+		err = r.init(ctx, dir, "none")
+	}
 	if err != nil {
-		return fmt.Errorf("make local repository: %w", err)
-	}
-	if dir, err = filepath.Abs(dir); err != nil {
-		return fmt.Errorf("make local repository: %w", err)
-	}
-	if _, err := r.git.output(ctx, nil, "init", "--quiet", "--bare", "--template=", "--object-format=sha1", "--initial-branch=none", dir); err != nil {
 		return fmt.Errorf("make local repository: %w", err)
 	}
 	r.objects = gitpack.NewWriter(dir)
@@ -162,14 +163,20 @@ func (r *Repo) prepareTransport(connections *sshauth.Connections, getenv func(st
 		}
 		r.git.env = append(r.git.env, r.login.Environment()...)
 		if connections == nil {
-			r.own = sshauth.NewConnections(r.git.dir)
-			connections = r.own
+			r.unshared = sshauth.NewConnections(r.git.dir)
+			connections = r.unshared
 		}
 		r.connection = connections.To(r.remote.destination(), r.auth.SSHKey, r.auth.KnownHosts, getenv("HOME"))
 	}
 	r.config = config
 	r.git.env = append(r.git.env, configEnvironment(config)...)
 	return nil
+}
+
+// init makes a bare repository.
+func (r *Repo) init(ctx context.Context, dir, branch string) error {
+	_, err := r.git.output(ctx, nil, "init", "--quiet", "--bare", "--template=", "--object-format=sha1", "--initial-branch="+branch, "--", dir)
+	return err
 }
 
 // create makes a remote that is a missing or empty folder. It is made beside its
@@ -201,7 +208,7 @@ func (r *Repo) createBeside(ctx context.Context, path string) (err error) {
 	}
 	defer func() { err = errors.Join(err, beside.Close()) }()
 	made := filepath.Join(beside.Path, "git")
-	if _, err := r.git.output(ctx, nil, "init", "--quiet", "--bare", "--template=", "--object-format=sha1", "--initial-branch="+r.initial, "--", made); err != nil {
+	if err := r.init(ctx, made, r.initial); err != nil {
 		return err
 	}
 	// An empty folder gives way; one that is no longer empty is somebody's.
@@ -227,8 +234,8 @@ func (r *Repo) Close() error {
 	if r.objects != nil {
 		errs = append(errs, r.objects.Close())
 	}
-	if r.own != nil {
-		errs = append(errs, r.own.Close())
+	if r.unshared != nil {
+		errs = append(errs, r.unshared.Close())
 	}
 	errs = append(errs, r.login.Close())
 	r.login = nil
@@ -244,11 +251,6 @@ func (r *Repo) String() string { return r.remote.display }
 // ForCommands returns the address as a command that people are given needs it:
 // with the user of ssh, which is none of the secrets.
 func (r *Repo) ForCommands() string { return r.remote.forGit }
-
-func (a Auth) clone() Auth {
-	a.SSHKey, a.Token = bytes.Clone(a.SSHKey), bytes.Clone(a.Token)
-	return a
-}
 
 // The oldest git that we work with: Debian 12's.
 const (

@@ -143,11 +143,11 @@ var hopeless = regexp.MustCompile(`(?m)^ssh: (connect to host|Could not resolve)
 // connect starts the ssh that holds the connection. It ends by itself when that has
 // not been used for a while.
 func (c *Connection) connect(ctx context.Context, options []string) (shared bool, said string, err error) {
-	own := []string{
+	master := []string{
 		"-o ControlMaster=yes", "-o ControlPath=" + c.socketFrom(c.dir),
 		"-o ControlPersist=" + strconv.Itoa(int(idle.Seconds())), "-N", "-f",
 	}
-	said, err = c.ssh(ctx, append(own, options...))
+	said, err = c.ssh(ctx, append(master, options...))
 	switch {
 	case err == nil:
 		c.used = time.Now()
