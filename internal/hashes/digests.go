@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"hash"
+	"slices"
 )
 
 // Digests are the five digests of a tarball, and its size in bytes.
@@ -18,41 +19,38 @@ type Digests struct {
 	Size     int64
 }
 
-// A Writer computes of a tarball, in one pass, all five digests. Make it with
-// NewWriter; it is for one goroutine.
+// A Writer reads a tarball once for all five digests. Make it with NewWriter; it is
+// for one goroutine.
 type Writer struct {
-	hashes [5]hash.Hash // in the order of the fields of Digests
+	hashes [5]hash.Hash // in the order of Digests
 	size   int64
 }
 
-// NewWriter returns a Writer of no bytes.
+// NewWriter returns a Writer of nothing so far.
 func NewWriter() *Writer {
 	return &Writer{hashes: [...]hash.Hash{md5.New(), sha1.New(), sha256.New(), sha512.New(), newSkein()}}
 }
 
-// chunk is how much one hash reads before the next gets the same bytes: little
+// chunkSize is how much one hash reads before the next gets the same bytes: little
 // enough to stay in the processor's first cache.
-const chunk = 16 << 10
+const chunkSize = 16 << 10
 
-// Write adds p to all five. It never fails.
+// Write adds p. It never fails.
 func (w *Writer) Write(p []byte) (int, error) {
-	n := len(p)
-	for len(p) > 0 {
-		part := p[:min(len(p), chunk)]
+	for chunk := range slices.Chunk(p, chunkSize) {
 		for _, h := range w.hashes {
-			h.Write(part)
+			h.Write(chunk)
 		}
-		p = p[len(part):]
 	}
-	w.size += int64(n)
-	return n, nil
+	w.size += int64(len(p))
+	return len(p), nil
 }
 
 // Sum returns the digests of what was written so far. More may be written.
 func (w *Writer) Sum() Digests {
 	d := Digests{Size: w.size}
-	for i, digest := range [...][]byte{d.MD5[:0], d.SHA1[:0], d.SHA256[:0], d.SHA512[:0], d.Skein512[:0]} {
-		w.hashes[i].Sum(digest)
+	for i, sum := range [...][]byte{d.MD5[:0], d.SHA1[:0], d.SHA256[:0], d.SHA512[:0], d.Skein512[:0]} {
+		w.hashes[i].Sum(sum)
 	}
 	return d
 }

@@ -91,13 +91,11 @@ func Parse(raw []byte) (Record, error) {
 
 // SHA256 returns the digest that is there in every form.
 func (r Record) SHA256() ([sha256.Size]byte, error) {
-	var sum [sha256.Size]byte
 	raw, err := hex.DecodeString(r.Hashes[nameSHA256])
-	if err != nil || len(raw) != len(sum) {
-		return sum, fmt.Errorf("read %s: %w: %.80q", nameSHA256, ErrRecord, r.Hashes[nameSHA256])
+	if err != nil || len(raw) != sha256.Size {
+		return [sha256.Size]byte{}, fmt.Errorf("read %s: %w: %.80q", nameSHA256, ErrRecord, r.Hashes[nameSHA256])
 	}
-	copy(sum[:], raw)
-	return sum, nil
+	return [sha256.Size]byte(raw), nil
 }
 
 // Speaks reports whether a record that somebody else wrote can be left as it is:
