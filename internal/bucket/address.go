@@ -61,8 +61,8 @@ func ParseAddress(address string) (Address, error) {
 		}
 		return Address{Folder: address}, nil
 	}
-	parse, ok := map[string]func(*url.URL) (Address, error){"s3": parseS3, "file": parseFile}[scheme]
-	if !ok {
+	parse := map[string]func(*url.URL) (Address, error){"s3": parseS3, "file": parseFile}[scheme]
+	if parse == nil {
 		return Address{}, fmt.Errorf("read address of a bucket: %q is not the kind of address that can be written to; "+
 			"give s3://NAME/PREFIX (with ?endpoint=URL for a server other than AWS) or a folder", scheme+"://")
 	}
@@ -193,7 +193,7 @@ func parseWebAddress(text string) (string, error) {
 	return strings.TrimRight(u.String(), "/"), nil
 }
 
-// storageClass leaves to the server which classes there are; they differ.
+// Which regions and classes there are is left to the server; they differ.
 var (
 	region       = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
 	storageClass = regexp.MustCompile(`^[A-Z0-9_]{1,64}$`)
@@ -245,13 +245,12 @@ type Defaults struct {
 // error is one that opening the bucket would return, whatever the environment says.
 func Check(address string, d Defaults) (Address, error) {
 	a, err := ParseAddress(address)
-	if err != nil || a.Folder != "" {
-		return a, err
+	if err == nil && a.Folder == "" {
+		if err = a.complete(d); err != nil {
+			err = fmt.Errorf("open %s: %w", a, err)
+		}
 	}
-	if err := a.complete(d); err != nil {
-		return a, fmt.Errorf("open %s: %w", a, err)
-	}
-	return a, nil
+	return a, err
 }
 
 // complete fills in what the address does not say.

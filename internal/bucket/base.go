@@ -13,9 +13,9 @@ import (
 // is none.
 //
 // From the prefix and from all that follows the digest of the whole can be computed.
-// That an object in place begins with the prefix takes its bytes to prove. A folder reads them, for it copies them anyhow. Elsewhere
-// a server that has a checksum of whole objects compares it with ours; of one
-// that has none, a sample is read back.
+// Only its bytes prove that an object in place begins with the prefix. A folder reads
+// them, for it copies them anyhow. Elsewhere a server that has a checksum of whole
+// objects compares it with ours; of one that has none, a sample is read back.
 type Base struct {
 	midstate.Prefix
 	// CRC64 is its CRC-64/NVME; 0 if it is not known.

@@ -21,11 +21,13 @@
 package bucket
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // A Bucket maps keys to objects. Its methods may be called at the same time.
@@ -124,19 +126,13 @@ func (u *Unmet) Error() string { return u.err.Error() }
 // Unwrap returns what is ErrDiffers or ErrConflict.
 func (u *Unmet) Unwrap() error { return u.err }
 
-// A Condition says when a Put may take effect. The zero Condition is Always.
-type Condition struct {
-	kind conditionKind
-	etag string
-}
-
-type conditionKind uint8
+// A Condition says when a Put has an effect. The zero Condition is Always.
+type Condition struct{ kind, etag string }
 
 const (
-	always conditionKind = iota
-	ifAbsent
-	ifNew
-	ifMatch
+	ifAbsent = "if absent"
+	ifNew    = "if new"
+	ifMatch  = "if match"
 )
 
 // Always puts the object whatever is there.
@@ -159,19 +155,8 @@ func IfMatch(etag string) Condition { return Condition{kind: ifMatch, etag: etag
 // ETag returns what the object in place must have; empty if c names none.
 func (c Condition) ETag() string { return c.etag }
 
-// String describes c for messages of tests.
-func (c Condition) String() string {
-	switch c.kind {
-	case ifAbsent:
-		return "if absent"
-	case ifNew:
-		return "if new"
-	case ifMatch:
-		return fmt.Sprintf("if match %q", c.etag)
-	default:
-		return "always"
-	}
-}
+// String describes c for messages.
+func (c Condition) String() string { return strings.TrimSpace(cmp.Or(c.kind, "always") + " " + c.etag) }
 
 // Decide says what a put has to do, given the object in place (have, if exists;
 // same, if its bytes are those to be put): write it, leave what is there because

@@ -165,7 +165,7 @@ func bucketOptions(o *options.Sync, env Env) (s3.Options, error) {
 }
 
 func (op *opening) openBucket(ctx context.Context, text string, defaults s3.Options) *run.Target {
-	store, err := open.Bucket(ctx, text, defaults)
+	store, err := open.Bucket(ctx, text, open.Options{S3: defaults})
 	if err != nil {
 		return run.Unopened(run.BucketKind, options.BucketName(text), err)
 	}

@@ -118,7 +118,7 @@ func openForReading(ctx context.Context, o *options.Sync, text string, asking ha
 		return nil, nil, err
 	}
 	options.Attempts = cmp.Or(options.Attempts, 3)
-	store, err := open.Bucket(ctx, text, options)
+	store, err := open.Bucket(ctx, text, open.Options{S3: options})
 	if err != nil {
 		return nil, nil, err
 	}

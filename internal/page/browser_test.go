@@ -238,7 +238,7 @@ func s3Place(t *testing.T, s *status.Status) string {
 	t.Helper()
 	server := s3test.Start(t)
 	name := server.NewBucket(t)
-	b, err := open.Bucket(t.Context(), s3test.Address(server.URL, name, "hackage"), s3.Options{Credentials: server.Credentials})
+	b, err := open.Bucket(t.Context(), s3test.Address(server.URL, name, "hackage"), open.Options{S3: s3.Options{Credentials: server.Credentials}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 )
@@ -83,12 +84,16 @@ func existing(path string) string {
 // refusedByDisk reports whether err means that a file system accepts no file of this
 // name or size, however much room there is.
 func refusedByDisk(err error) bool {
-	return errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, syscall.EFBIG) || systemRefused(err)
+	return isAny(err, append(systemRefused, syscall.ENAMETOOLONG, syscall.EFBIG))
 }
 
 // diskFull reports whether err means that a file system or a quota is used up.
 func diskFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || systemDiskFull(err)
+	return isAny(err, append(systemDiskFull, syscall.ENOSPC, syscall.EDQUOT))
+}
+
+func isAny(err error, targets []error) bool {
+	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 }
 
 // whoami names the user that the system checks permissions of.

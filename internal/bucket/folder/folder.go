@@ -24,13 +24,11 @@ import (
 // A Bucket is a bucket in a folder of a file system: an object is the file whose
 // path below the folder is its key, so any web server can serve it as it is.
 //
-// A file is written under another name in the folder .hackage-mirror inside the
-// bucket (the same file system, hence one atomic step from there to its key),
-// flushed to the disk, and only then renamed to its key. No file is
-// ever changed in place: one that grows is copied, and digested in that pass.
-// One Bucket writes at a time: from the first write until Close it holds an
-// advisory lock on .hackage-mirror/lock, and that file stays. Reading acquires no
-// lock and leaves no trace; nor does opening.
+// A file is written under another name in .hackage-mirror inside the bucket (the same
+// file system), flushed, and only then renamed to its key. No file is ever changed in
+// place: one that grows is copied, and digested in that pass. One Bucket writes at a
+// time: from the first write until Close it has an advisory lock on
+// .hackage-mirror/lock, and that file stays. To open or read acquires no lock.
 //
 // Symbolic links inside the folder are followed only if they stay inside. The
 // folder itself may be a link, for its path is the operator's own word.

@@ -13,14 +13,11 @@ import (
 
 // unflushed is the set of folders whose entries may not be on the disk yet.
 //
-// A file's content is flushed before it gets its name, each file by itself. A
-// name is an entry of a folder, and to flush the folder after each of 150,000
-// files would double the flushes for nothing: a tarball whose name is lost with
-// the power is a tarball not fetched yet, which the next run puts again. What
-// must not happen is that a pointer outlives what it points to. So all folders
-// above a new name are remembered, and flushed before an object is put with Always
-// or IfMatch, which is how pointers are put, and at Close. A kill alone loses
-// nothing, for the system has the names then.
+// A file's content is flushed before it gets its name. To flush the folder too after
+// each of 150,000 files would double the flushes for nothing: a tarball whose name is
+// lost with the power is put again by the next run. But a pointer must not outlive what
+// it points to, so all folders above new names are flushed before an object is put with
+// Always or IfMatch, as pointers are, and at Close. A kill alone loses nothing.
 //
 // Those of objects found in place are remembered too: a writer that was killed may
 // have made them and not come to flush them.

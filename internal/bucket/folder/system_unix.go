@@ -10,11 +10,8 @@ import (
 // foldersSync: a folder can be opened and flushed like a file.
 const foldersSync = true
 
-// systemDiskFull has nothing to add to POSIX's own errors.
-func systemDiskFull(error) bool { return false }
-
-// systemRefused has nothing to add either.
-func systemRefused(error) bool { return false }
+// POSIX's own errors are all that there are.
+var systemDiskFull, systemRefused []error
 
 // fileNumber returns the number that a file has on its file system.
 func fileNumber(info fs.FileInfo) uint64 {

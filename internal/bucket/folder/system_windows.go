@@ -1,7 +1,6 @@
 package folder
 
 import (
-	"errors"
 	"io/fs"
 
 	"golang.org/x/sys/windows"
@@ -11,15 +10,11 @@ import (
 // order.
 const foldersSync = false
 
-// systemDiskFull knows the errors that Windows has instead of ENOSPC.
-func systemDiskFull(err error) bool {
-	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL)
-}
-
-// systemRefused knows the errors of Windows for names that it does not accept.
-func systemRefused(err error) bool {
-	return errors.Is(err, windows.ERROR_FILENAME_EXCED_RANGE) || errors.Is(err, windows.ERROR_INVALID_NAME)
-}
+// What Windows says instead of ENOSPC, and of names that it does not accept.
+var (
+	systemDiskFull = []error{windows.ERROR_DISK_FULL, windows.ERROR_HANDLE_DISK_FULL}
+	systemRefused  = []error{windows.ERROR_FILENAME_EXCED_RANGE, windows.ERROR_INVALID_NAME}
+)
 
 // fileNumber is not told by a look at a file; size and time must do.
 func fileNumber(fs.FileInfo) uint64 { return 0 }

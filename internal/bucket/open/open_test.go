@@ -13,7 +13,7 @@ import (
 func TestOpenTakesFolders(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "out")
-	b, err := open.Bucket(t.Context(), path, s3.Options{Defaults: bucket.Defaults{Endpoint: "https://s3.example.org"}})
+	b, err := open.Bucket(t.Context(), path, open.Options{S3: s3.Options{Defaults: bucket.Defaults{Endpoint: "https://s3.example.org"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

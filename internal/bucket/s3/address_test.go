@@ -29,10 +29,10 @@ func TestOptionsFillInWhatTheAddressLacks(t *testing.T) {
 		t.Errorf("put to %q with %q", r.Path, authorization)
 	}
 	for _, wrong := range []bucket.Defaults{{Endpoint: "https://" + fakeKeys.ID + ":x@host"}, {Endpoint: watch.URL, Region: "no region"}} {
-		_, err := open.Bucket(t.Context(), "s3://fake", s3.Options{Defaults: wrong})
+		_, err := open.Bucket(t.Context(), "s3://fake", open.Options{S3: s3.Options{Defaults: wrong}})
 		explained(t, err, "s3://fake")
 	}
-	if _, err := open.Bucket(t.Context(), "s3://fake", s3.Options{}); err == nil || !strings.Contains(err.Error(), "region") {
+	if _, err := open.Bucket(t.Context(), "s3://fake", open.Options{}); err == nil || !strings.Contains(err.Error(), "region") {
 		t.Errorf("open without a region: %v", err)
 	}
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
@@ -60,7 +60,7 @@ func TestEndpointOfTheBucketIsRefused(t *testing.T) {
 		"s3://name?endpoint=https://name.example.org&path-style=true": "",
 		"s3://name?endpoint=https://s3.example.org/named":             "",
 	} {
-		_, err := open.Bucket(t.Context(), address, s3.Options{Credentials: fakeKeys})
+		_, err := open.Bucket(t.Context(), address, open.Options{S3: s3.Options{Credentials: fakeKeys}})
 		if service == "" && err != nil || service != "" && (err == nil || !strings.HasSuffix(err.Error(), "give that of the service, "+service)) {
 			t.Errorf("%s: %v, want to be told of %q", address, err, service)
 		}

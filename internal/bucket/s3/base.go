@@ -62,7 +62,7 @@ func damaged(err error) bool {
 // put.
 func noBase(why error) error { return fmt.Errorf("%v: %w", why, bucket.ErrBase) }
 
-// upload puts o on its base.
+// upload puts o on its base, by an upload in parts.
 func (b *Bucket) upload(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
 	etag := c.ETag()
 	if c == bucket.Always() {
@@ -169,10 +169,7 @@ func (u *upload) copyPart(ctx context.Context, source, etag string, number int32
 		CopySource: &source, CopySourceIfMatch: &etag,
 		CopySourceRange: aws.String(fmt.Sprintf("bytes=%d-%d", first, last)),
 	}
-	if strings.HasPrefix(etag, noETag) {
-		in.CopySourceIfMatch = nil
-	}
-	if u.sources.found.Load() {
+	if strings.HasPrefix(etag, noETag) || u.sources.found.Load() {
 		in.CopySourceIfMatch = nil
 	}
 	out, err := u.client.UploadPartCopy(ctx, in)

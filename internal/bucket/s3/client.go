@@ -35,9 +35,7 @@ func newClient(ctx context.Context, a bucket.Address, o Options, identify func(s
 		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
 		config.WithResponseChecksumValidation(aws.ResponseChecksumValidationWhenRequired),
 		config.WithLogger(logging.Nop{}),
-	}
-	if a.Region != "" {
-		load = append(load, config.WithRegion(a.Region))
+		config.WithRegion(a.Region), // "" is what the environment or the profile says
 	}
 	if k := o.Credentials; k.ID != "" {
 		load = append(load, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(k.ID, k.Secret, k.Token)))
@@ -179,18 +177,14 @@ type boundedTransport struct {
 
 func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.RoundTripper.RoundTrip(r)
-	if err == nil {
-		t.identify(response.Header.Get("Server"))
-	}
 	if err != nil {
 		return nil, err
 	}
+	t.identify(response.Header.Get("Server"))
 	body := boundedBody{response.Body, response.Body}
-	response.Body = body
-	if r.Method == http.MethodGet && response.StatusCode/100 == 2 {
-		return response, nil
+	if r.Method != http.MethodGet || response.StatusCode/100 != 2 {
+		body.Reader = io.LimitReader(body.rest, maxAnswer)
 	}
-	body.Reader = io.LimitReader(body.rest, maxAnswer)
 	response.Body = body
 	// The answer to a put is empty. One that is not comes from somebody else,
 	// and its ETag is not the object's.
@@ -221,18 +215,14 @@ type stallConn struct {
 	stall time.Duration
 }
 
-func (c *stallConn) Read(p []byte) (int, error) {
-	if err := c.SetDeadline(time.Now().Add(c.stall)); err != nil {
-		return 0, err
-	}
-	return c.Conn.Read(p)
-}
+func (c *stallConn) Read(p []byte) (int, error)  { return c.before(c.Conn.Read, p) }
+func (c *stallConn) Write(p []byte) (int, error) { return c.before(c.Conn.Write, p) }
 
-func (c *stallConn) Write(p []byte) (int, error) {
+func (c *stallConn) before(do func([]byte) (int, error), p []byte) (int, error) {
 	if err := c.SetDeadline(time.Now().Add(c.stall)); err != nil {
 		return 0, err
 	}
-	return c.Conn.Write(p)
+	return do(p)
 }
 
 // leaveAcceptEncodingUnsigned sends that header without signing it, for there are

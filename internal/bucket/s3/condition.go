@@ -32,7 +32,6 @@ type conditions struct {
 // back. Where it is not known whether the server keeps conditions, one put finds it
 // out, of those that can, and the others wait for no more than that.
 func (b *Bucket) acquire(ctx context.Context, o bucket.Object) (release func(), err error) {
-	release = func() { <-b.conditions.turn }
 	if b.conditions.state.Load() != conditionsUnknown || !b.teaches(o) {
 		return func() {}, nil
 	}
@@ -41,9 +40,9 @@ func (b *Bucket) acquire(ctx context.Context, o bucket.Object) (release func(), 
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	release = sync.OnceFunc(func() { <-b.conditions.turn })
 	if b.conditions.state.Load() != conditionsUnknown {
 		release()
-		return func() {}, nil
 	}
 	return release, nil
 }

@@ -68,9 +68,8 @@ func (b *Bucket) describe(err error) string {
 		said = append(said, plain.Cut(plain.Line(message), maxMessage, "…"))
 	}
 	text := "the server says " + strings.Join(said, ", ")
-	var withID interface{ ServiceRequestID() string }
-	if errors.As(err, &withID) && withID.ServiceRequestID() != "" {
-		text += fmt.Sprintf(" (request id %.100q)", withID.ServiceRequestID())
+	if response, ok := errors.AsType[*awshttp.ResponseError](err); ok && response.RequestID != "" {
+		text += fmt.Sprintf(" (request id %.100q)", response.RequestID)
 	}
 	return text
 }
@@ -78,12 +77,10 @@ func (b *Bucket) describe(err error) string {
 // answer returns the HTTP status of a server's refusal, its code and its words;
 // the status is 0 if no answer came.
 func answer(err error) (status int, code, message string) {
-	var response *awshttp.ResponseError
-	if errors.As(err, &response) {
+	if response, ok := errors.AsType[*awshttp.ResponseError](err); ok {
 		status = response.HTTPStatusCode()
 	}
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		code, message = api.ErrorCode(), api.ErrorMessage()
 	}
 	return status, code, message
@@ -91,12 +88,10 @@ func answer(err error) (status int, code, message string) {
 
 // innermost returns the part of the SDK's error that says why no answer came.
 func innermost(err error) error {
-	var sending *url.Error
-	if errors.As(err, &sending) {
+	if sending, ok := errors.AsType[*url.Error](err); ok {
 		return sending.Err
 	}
-	var operation *smithy.OperationError
-	if errors.As(err, &operation) {
+	if operation, ok := errors.AsType[*smithy.OperationError](err); ok {
 		return operation.Err
 	}
 	return err

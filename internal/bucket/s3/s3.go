@@ -31,16 +31,13 @@ import (
 // that to those who read the bucket later. It never carries a Content-Encoding.
 // Objects larger than a part are put in parts.
 //
-// Conditions are the server's own If-None-Match and If-Match. A server that has
-// none is found out at the first conditional put; from then on a look before
-// each such put stands in for it. That keeps the condition against what is in
-// place, and among the users of this Bucket, but not against another writer in the
-// moment between.
+// Conditions are the server's own If-None-Match and If-Match. Where the first
+// conditional put finds none, a look before each such put stands in, which does not
+// keep the condition against another writer in the moment between.
 //
-// Whether an object in place is the one to be put is told by its size and by the
-// digest that its metadata says; a small one that may be
-// changed, one without a digest and, if the Bucket is a full one (see Options), each
-// is read instead.
+// Whether an object in place is the one to be put is told by its size and the digest in
+// its metadata; a small one that may change, one without a digest and, if the Bucket is
+// a full one (see Options), each is read instead.
 type Bucket struct {
 	bucket.Reads
 

@@ -16,7 +16,7 @@ import (
 // openAt opens a bucket on a server.
 func openAt(t testing.TB, address string, o s3.Options) bucket.Store {
 	t.Helper()
-	b, err := open.Bucket(t.Context(), address, o)
+	b, err := open.Bucket(t.Context(), address, open.Options{S3: o})
 	if err != nil {
 		t.Fatal(err)
 	}
