@@ -182,7 +182,7 @@ func (f *Bucket) checkName(root *os.Root, name string, c bucket.Condition) error
 		return nil // nothing is there to be replaced
 	}
 	if c.Creates() {
-		return fmt.Errorf("create %q: %w", name, fs.ErrExist)
+		return fmt.Errorf("what is there is no object: %w", fs.ErrExist)
 	}
 	if !f.folds {
 		return nil
