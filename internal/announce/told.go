@@ -32,7 +32,7 @@ func ReadTold(ctx context.Context, b *mirror.Bucket, name string, before state.S
 	told.former = former
 	if told.Untold = former == nil || former.Nonce == "" || former.Nonce != before.Nonce; !told.Untold {
 		told.Told = state.Told{When: former.Run.Began, Health: string(former.Health), At: before.Position}
-		b.KnowTold(told.Told)
+		b.SetTold(told.Told)
 	}
 	return told
 }

@@ -43,7 +43,7 @@ type Destination struct {
 	Replaced bool
 }
 
-// idle reports whether nobody is there to take the tarball.
+// idle reports whether nobody is there to get the tarball.
 func (w Want) idle() bool {
 	return !w.Digests && !slices.ContainsFunc(w.Destinations, func(d Destination) bool { return d.Writer.bucket.Err() == nil })
 }
@@ -58,7 +58,7 @@ var ErrOutage = errors.New("upstream gives no tarballs")
 // be had, make an outage.
 const outage = 25
 
-// A Downloader brings tarballs.
+// A Downloader downloads tarballs for buckets.
 type Downloader struct {
 	Upstream Upstream
 	// Dir is a private folder for downloads too large for memory.
@@ -69,8 +69,11 @@ type Downloader struct {
 	// Concurrency is how many tarballs are on their way at once.
 	Concurrency int
 	// Stop, if set, says before each want, by its number, whether to leave it and
-	// those behind it. What was begun is finished.
+	// those behind it. What was started is finished.
 	Stop func(want int) bool
+	// Handled is how many of the wants of the last Download were dealt with: all of
+	// them, or those before the one at which Stop said so.
+	Handled int
 	// Done is told of each release that was dealt with.
 	Done func(r index.Release, size int64, err error)
 
@@ -78,27 +81,25 @@ type Downloader struct {
 	// 0 is waitingMemory.
 	memory int64
 
-	downloads sync.Pool // of *download, to be used again
-	handled   int       // see Handled
-
-	mu       sync.Mutex // guards what follows
-	outcomes map[state.Tarball]state.Outcome
-	failures int   // in a row
-	refused  int   // tarballs that could not be downloaded, the last because of last
-	last     error // of those
-	had      bool  // one was downloaded
-	waiting  int64 // bytes of memory in use of those above
+	downloads sync.Pool  // of *download, to be used again
+	mu        sync.Mutex // guards what follows
+	outcomes  map[state.Tarball]state.Outcome
+	failures  int   // in a row
+	refused   int   // tarballs that could not be downloaded, the last because of last
+	last      error // of those
+	had       bool  // one was downloaded
+	waiting   int64 // bytes of memory in use of those above
 }
 
-// How much memory tarballs may wait in for slow buckets, and what each takes
+// How much memory tarballs may wait in for slow buckets, and what each needs
 // besides its bytes.
 const (
 	waitingMemory  = 32 << 20
 	downloadMemory = 4 << 10
 )
 
-// Download brings every wanted tarball once, checks it against the signed length
-// and digest, takes its five digests in the same pass and hands it to the writers
+// Download fetches every wanted tarball once, checks it against the signed length
+// and digest, computes its five digests in the same pass and gives it to the writers
 // of the buckets that want it. It does not wait for the buckets, except that it
 // never runs far ahead of the fastest.
 //
@@ -106,7 +107,7 @@ const (
 // context that ended, a full disk here, or ErrOutage.
 func (f *Downloader) Download(ctx context.Context, wants []Want) (map[state.Tarball]state.Outcome, error) {
 	f.outcomes = make(map[state.Tarball]state.Outcome, len(wants))
-	f.handled = len(wants)
+	f.Handled = len(wants)
 	group, running := errgroup.WithContext(ctx)
 	group.SetLimit(f.Concurrency)
 	// A tarball takes up room in it until the first bucket is at it.
@@ -123,7 +124,7 @@ func (f *Downloader) Download(ctx context.Context, wants []Want) (map[state.Tarb
 			break // the group says why
 		}
 		if f.Stop != nil && f.Stop(i) {
-			f.handled = i
+			f.Handled = i
 			break
 		}
 		if idle {
@@ -140,10 +141,6 @@ func (f *Downloader) Download(ctx context.Context, wants []Want) (map[state.Tarb
 	return f.outcomes, nil
 }
 
-// Handled returns how many of the wants of the last Download were dealt with: all
-// of them, or those before the one at which Stop said so.
-func (f *Downloader) Handled() int { return f.handled }
-
 // A download is a checked tarball on its way into buckets.
 type download struct {
 	spool   spool
@@ -153,8 +150,8 @@ type download struct {
 
 	reached func()       // a bucket, or none will be
 	users   atomic.Int32 // of the spool
-	free    func()       // called by the last
 	memory  int64        // bytes of it that it waits in, if it does
+	from    *Downloader
 }
 
 // sink empties the download for an attempt and returns where its bytes go.
@@ -166,9 +163,16 @@ func (d *download) sink() io.Writer {
 
 // release ends one user's use; the last one's ends the download.
 func (d *download) release() {
-	if d.users.Add(-1) == 0 {
-		d.reached()
-		d.free()
+	if d.users.Add(-1) > 0 {
+		return
+	}
+	d.reached()
+	d.from.mu.Lock()
+	d.from.waiting -= d.memory
+	d.from.mu.Unlock()
+	d.memory = 0
+	if d.spool.reset() == nil {
+		d.from.downloads.Put(d)
 	}
 }
 
@@ -189,7 +193,7 @@ func (f *Downloader) one(ctx context.Context, want Want, reached func()) error {
 		d.record = d.digests.JSON(hashes.Locations(want.Release, f.PublicURL)...)
 		outcome.Digests = d.digests
 	}
-	if err := f.handOver(want, d, err); err != nil {
+	if err := f.deliver(want, d, err); err != nil {
 		return err
 	}
 	if f.Done != nil {
@@ -202,19 +206,10 @@ func (f *Downloader) one(ctx context.Context, want Want, reached func()) error {
 func (f *Downloader) newDownload(reached func()) *download {
 	d, ok := f.downloads.Get().(*download)
 	if !ok {
-		d = &download{spool: spool{dir: f.Dir}, writer: hashes.NewWriter()}
+		d = &download{spool: spool{dir: f.Dir}, writer: hashes.NewWriter(), from: f}
 	}
 	d.users.Store(1)
 	d.reached = reached
-	d.free = func() {
-		f.mu.Lock()
-		f.waiting -= d.memory
-		f.mu.Unlock()
-		d.memory = 0
-		if d.spool.reset() == nil {
-			f.downloads.Put(d)
-		}
-	}
 	return d
 }
 
@@ -222,20 +217,20 @@ func (f *Downloader) newDownload(reached func()) *download {
 func (f *Downloader) waitInMemory(d *download) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	takes := int64(cap(d.spool.mem)) + downloadMemory
-	if f.waiting+takes > cmp.Or(f.memory, waitingMemory) {
+	size := int64(cap(d.spool.mem)) + downloadMemory
+	if f.waiting+size > cmp.Or(f.memory, waitingMemory) {
 		return false
 	}
-	f.waiting += takes
-	d.memory = takes
+	f.waiting += size
+	d.memory = size
 	return true
 }
 
-// handOver gives a tarball, or the news that there is none, to the writers. If many
+// deliver gives a tarball, or the news that there is none, to the writers. If many
 // wait already it goes to the disk, so that a slow bucket does not fill the
 // memory.
-func (f *Downloader) handOver(want Want, d *download, why error) error {
-	slow := func(d Destination) bool { return d.Writer.isSlow() }
+func (f *Downloader) deliver(want Want, d *download, why error) error {
+	slow := func(d Destination) bool { return len(d.Writer.steps) >= littleBehind }
 	if why == nil && slices.ContainsFunc(want.Destinations, slow) && !f.waitInMemory(d) {
 		if err := d.spool.spill(); err != nil {
 			return fmt.Errorf("keep tarball %q: %w", want.Release, err)

@@ -18,7 +18,7 @@ import (
 
 // Held returns what the bucket has of the index already: its position, or what
 // its 01-index.tar begins with if that is less, and what its 01-index.tar.gz
-// begins with. Only what follows has to be fetched to bring it up. Zero stands
+// begins with. Only what follows has to be fetched. Zero stands
 // for all of it.
 func (b *Bucket) Held() (tar index.Position, gz midstate.Prefix) {
 	if b.key != StateKey {
@@ -57,9 +57,13 @@ func (pub *publishing) prepareIndex(ctx context.Context) error {
 		held: pub.state.Held.Tar, from: ix.From.Length, body: ix.Tar.Body, sample: ix.TarPart,
 		whole: func(ix *hackage.Access) io.ReaderAt { return ix.Tar.Body },
 	}
-	packed, err := packedOf(ctx, ix)
-	if err != nil {
-		return err
+	packed := ix.Packed
+	if packed == nil {
+		whole, err := ix.Full(ctx)
+		if err != nil {
+			return err
+		}
+		packed = whole.Packed
 	}
 	gz := indexFile{
 		key: indexGz, contentType: typeGzip, info: packed.Info,
@@ -76,46 +80,33 @@ func (pub *publishing) prepareIndex(ctx context.Context) error {
 			return err
 		}
 	}
-	if pub.stages = [][]pointer{{pub.growing(tar)}, {pub.growing(gz)}}; tar.info.Length <= pub.smallIndex {
-		pub.stages = [][]pointer{{pub.growing(tar), pub.growing(gz)}}
+	var files []pointer
+	for _, f := range []indexFile{tar, gz} {
+		files = append(files, pointer{key: f.key, put: func(ctx context.Context, etag string) (string, error) {
+			return pub.putIndexFile(ctx, f, etag)
+		}})
+	}
+	if pub.stages = [][]pointer{{files[0]}, {files[1]}}; tar.info.Length <= pub.smallIndex {
+		pub.stages = [][]pointer{files}
 	}
 	return nil
-}
-
-// growing is the pointer that an index file is.
-func (pub *publishing) growing(f indexFile) pointer {
-	return pointer{key: f.key, put: func(ctx context.Context, etag string) (string, error) {
-		return pub.putIndexFile(ctx, f, etag)
-	}}
-}
-
-// packedOf returns the packed index, or what was fetched of it.
-func packedOf(ctx context.Context, ix *hackage.Access) (*hackage.Part, error) {
-	if ix.Packed != nil {
-		return ix.Packed, nil
-	}
-	whole, err := ix.Full(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return whole.Packed, nil
 }
 
 // An indexFile goes on where the one in place ended.
 type indexFile struct {
 	key, contentType string
-	info             tuf.FileInfo    // of the whole
-	held             state.Beginning // of the one in place; zero if that is not known
-	from             int64           // where in the file body begins
+	info             tuf.FileInfo     // of the whole
+	held             state.FilePrefix // of the one in place; zero if that is not known
+	from             int64            // where in the file body begins
 	body             io.ReaderAt
 	whole            func(*hackage.Access) io.ReaderAt // picks the file of the whole index
-	next             *state.Beginning                  // what the next one can be built on
-	// sample brings some bytes of the file from wherever they are.
+	next             *state.FilePrefix                 // what the next one can be built on
+	// sample returns some bytes of the file from wherever they are.
 	sample func(ctx context.Context, at, size int64) ([]byte, error)
 }
 
 // longEnough is how long the beginning of a file in place must be, in bytes,
-// to build on it although the whole is at hand: to send less takes more requests.
+// to build on it although the whole is here: to send less takes more requests.
 const longEnough = 8 << 20
 
 // builds reports whether the file can be built on the one in place, and should.
@@ -190,7 +181,7 @@ func (pub *publishing) putIndexFile(ctx context.Context, f indexFile, etag strin
 	}
 	if why != nil {
 		// What was built on did not hold, and so does what goes on from it.
-		f.held = state.Beginning{}
+		f.held = state.FilePrefix{}
 		if err := f.setNext(f.next.Prefix); err != nil {
 			return "", err
 		}
@@ -214,11 +205,11 @@ func (pub *publishing) putLegacy(ctx context.Context, path string) error {
 		return fmt.Errorf("open 00-index: %w", err)
 	}
 	defer func() { _ = file.Close() }() // only read
-	info, err := digestOf(file)
+	size, sum, err := bucket.Digest(ctx, file)
 	if err != nil {
-		return err
+		return fmt.Errorf("read %q: %w", path, err)
 	}
-	legacy := indexFile{contentType: typeGzip, info: info, body: file}
+	legacy := indexFile{contentType: typeGzip, info: tuf.FileInfo{Length: size, SHA256: sum}, body: file}
 	pub.final.Legacy = pub.final.Position.Time
 	return pub.putKnown(ctx, legacyGz, legacy.object(bucket.Base{}))
 }

@@ -38,7 +38,7 @@ func TestGrownIndexIsBuiltOnTheOneInPlace(t *testing.T) {
 		if before.Held.Tar.Length != before.Position.Length || before.Held.Gz.IsZero() {
 			t.Fatalf("the state says %+v of the index", before.Held)
 		}
-		for key, held := range map[string]state.Beginning{indexTar: before.Held.Tar, indexGz: before.Held.Gz} {
+		for key, held := range map[string]state.FilePrefix{indexTar: before.Held.Tar, indexGz: before.Held.Gz} {
 			if want := bucket.CRC64(0, r.store.Contents()[key][:held.Length]); held.CRC64 != want {
 				t.Errorf("the state says CRC-64 %x of %q, it is %x", held.CRC64, key, want)
 			}

@@ -5,10 +5,8 @@ import (
 	"bufio"
 	"compress/gzip"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"slices"
@@ -16,7 +14,6 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
-	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
 // newest is where the index holds the newest content of a path.
@@ -94,14 +91,4 @@ func writeLegacyEntry(archive *tar.Writer, ix *hackage.Index, name string, n new
 		return fmt.Errorf("write %q into 00-index: %w", name, err)
 	}
 	return nil
-}
-
-// digestOf returns a file's length and SHA-256.
-func digestOf(file *os.File) (tuf.FileInfo, error) {
-	digest := sha256.New()
-	size, err := io.Copy(digest, file)
-	if err != nil {
-		return tuf.FileInfo{}, fmt.Errorf("read %q: %w", file.Name(), err)
-	}
-	return tuf.FileInfo{Length: size, SHA256: [32]byte(digest.Sum(nil))}, nil
 }

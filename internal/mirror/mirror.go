@@ -66,7 +66,7 @@ type Bucket struct {
 	told       state.Told               // of which readers were told, for the next state that is put
 
 	overwrite bool           // what the bucket holds gives way to the index
-	start     index.Position // where the run took the bucket up
+	start     index.Position // where the run began
 	state     state.State    // what the bucket is at by now
 
 	// Of the bucket's writer alone: .cabal files behind start so far, and the first
@@ -76,12 +76,14 @@ type Bucket struct {
 	// before counts the revisions that the index has before start.
 	before func() (map[index.Release]int, error)
 
+	comparing bool // see Compare
+
 	mu       sync.Mutex // guards what follows, and the state's Pointers
 	claim    *claim     // nil before it is begun
 	broken   error      // the first error that is not of one release
 	stats    Stats
 	refused  map[index.Release]error // tarballs the bucket holds with other bytes
-	refusal  error                   // the first of an object that the store does not take
+	refusal  error                   // the first of an object that the store does not accept
 	refusals int                     // how many
 	alarms   []string                // other foreign bytes, repaired
 	unsigned []index.Release         // releases that came without a package.json
@@ -90,9 +92,7 @@ type Bucket struct {
 	overOlder   []revision               // to be put over those, see putOverOlder
 	seen        int                      // how often such a version was seen
 	checked     int                      // how often when the claim was checked last
-
-	comparing bool
-	missing   []index.Release // found by that
+	missing     []index.Release          // found by comparing
 }
 
 // Stats counts what a run put into a bucket, and did not find there.
@@ -105,17 +105,15 @@ type Stats struct {
 	ReadBytes int64
 }
 
-// noPause is the pace of a store that needs none.
-func noPause(context.Context, time.Duration) error { return nil }
-
 // New returns the destination over a store. The tool's version and the clock
 // go into the state it writes.
 func New(store bucket.Bucket, tool string, now func() time.Time) *Bucket {
 	return &Bucket{
 		store: store, tool: tool, now: now, key: StateKey,
 		share:      func(index.Release) bool { return true },
-		smallIndex: smallIndex, pause: noPause,
-		behind: map[index.Release]int{}, firsts: map[index.Release]*firstRevision{},
+		pause:      func(context.Context, time.Duration) error { return nil },
+		smallIndex: smallIndex,
+		behind:     map[index.Release]int{}, firsts: map[index.Release]*firstRevision{},
 		newestETags: map[index.Release]string{}, refused: map[index.Release]error{},
 	}
 }
@@ -143,16 +141,16 @@ func (b *Bucket) Err() error {
 }
 
 // Lacks returns the releases of a part of the index before the bucket's position
-// that are not in it although its state says so, of the newest lookedAt. What it
-// owes must be there but for its tarball.
+// that are not in it although its state says so, of the newest lookedAt. What is
+// pending must be there but for its tarball.
 func (b *Bucket) Lacks(ctx context.Context, tail *index.Delta) ([]index.Release, error) {
 	var said []index.Release
 	var keys []string
 	for _, r := range slices.Backward(tail.Order) {
-		_, owed := b.state.Ledger[r]
+		_, pending := b.state.Ledger[r]
 		news, key := tail.Changes[r], r.TarballKey()
 		at := news.TargetOffset
-		if owed && news.Cabals > 0 {
+		if pending && news.Cabals > 0 {
 			at, key = news.LastCabal.Offset, cabalKey(r)
 		}
 		if at >= 0 && at < b.state.Position.Length && b.share(r) && len(said) < lookedAt {
@@ -199,17 +197,21 @@ func (b *Bucket) Root(ctx context.Context) ([]byte, error) {
 // DeprecatedList returns the list of deprecated packages that the bucket holds; nil if it
 // has none, or if it cannot be read. Nothing signs it.
 func (b *Bucket) DeprecatedList(ctx context.Context) []byte {
-	there, err := b.readSmall(ctx, deprecatedKey, hackage.MaxDeprecated)
-	if err != nil {
-		return nil
-	}
-	return there.raw
+	raw, _ := b.Read(ctx, deprecatedKey, hackage.MaxDeprecated)
+	return raw
 }
 
-// Wants returns the tarballs that the bucket lacks, of its share, and of what it
-// owes those whose turn it is.
+// Wants returns the tarballs that the bucket lacks, of its share, and of what is
+// pending those whose turn it is.
 func (b *Bucket) Wants(tail *index.Delta, turn state.Turn) []state.Want {
 	return slices.DeleteFunc(b.state.Wants(tail, turn), func(w state.Want) bool { return !b.share(w.Release) })
+}
+
+// locked calls do while nobody else is at what mu guards.
+func (b *Bucket) locked(do func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	do()
 }
 
 // count adds to the statistics.

@@ -52,7 +52,7 @@ type publishing struct {
 	inPlace   map[string]readFile // of the files that seldom change; nil if it was not read
 	stages    [][]pointer         // in their order; those of a stage go together
 	kept      []pointer           // which are right as they are
-	begun     bool                // one is in place
+	started   bool                // one is in place
 	contested atomic.Bool         // another run's put came between
 }
 
@@ -97,8 +97,8 @@ func (pub *publishing) publish(ctx context.Context) error {
 		pub.final.Pointers = pub.state.Pointers
 		err = pub.saveState(ctx, pub.final)
 	}
-	if errors.Is(err, bucket.ErrConflict) && pub.begun {
-		err = errors.Join(err, pub.takeBack(ctx), pub.doubt(ctx))
+	if errors.Is(err, bucket.ErrConflict) && pub.started {
+		err = errors.Join(err, pub.restoreOlder(ctx), pub.forgetIndex(ctx))
 	}
 	return err
 }
@@ -172,7 +172,7 @@ const (
 func (pub *publishing) putStage(ctx context.Context, stage []pointer) error {
 	for try := 1; ; try++ {
 		left, err := pub.tryStage(ctx, stage)
-		if err == nil || !pub.begun || try == pointerTries || errors.Is(err, bucket.ErrConflict) {
+		if err == nil || !pub.started || try == pointerTries || errors.Is(err, bucket.ErrConflict) {
 			return err
 		}
 		if stopped := pub.pause(ctx, pointerPause<<(try-1)); stopped != nil {
@@ -204,7 +204,7 @@ func (pub *publishing) tryStage(ctx context.Context, stage []pointer) (left []po
 			err = errs[i]
 		}
 	}
-	pub.begun = pub.begun || len(left) < len(stage)
+	pub.started = pub.started || len(left) < len(stage)
 	return left, err
 }
 
@@ -233,10 +233,10 @@ func (b *Bucket) putKnown(ctx context.Context, key string, o bucket.Object) erro
 	return err
 }
 
-// takeBack puts back what an overtaken run put of the files that seldom change, if
+// restoreOlder puts back what an overtaken run put of the files that seldom change, if
 // the set in place by now needs what was there before: the run that overtook this
 // one had no reason to put it.
-func (pub *publishing) takeBack(ctx context.Context) error {
+func (pub *publishing) restoreOlder(ctx context.Context) error {
 	there, err := pub.readSmall(ctx, "snapshot.json", maxSnapshot)
 	if err != nil {
 		return err
@@ -253,16 +253,16 @@ func (pub *publishing) takeBack(ctx context.Context) error {
 		}
 		_, err = pub.store.Put(ctx, p.key, object(p.before, typeJSON, briefly), bucket.IfMatch(pub.pointerETag(p.key)))
 		if err != nil && !errors.Is(err, bucket.ErrConflict) {
-			return fmt.Errorf("restore %q in %q: %w", p.key, pub, err)
+			return fmt.Errorf("restore what this run replaced: %w", err)
 		}
 	}
 	return nil
 }
 
-// doubt says in the state of the run that overtook this one that the set in place
+// forgetIndex says in the state of the run that overtook this one that the set in place
 // is not known, if that run is through. A put of this one may have come behind it,
 // and the next run publishes all anew.
-func (pub *publishing) doubt(ctx context.Context) error {
+func (pub *publishing) forgetIndex(ctx context.Context) error {
 	there, err := pub.readState(ctx, pub.key)
 	if err != nil || there.file.State.Seen.Index == "" {
 		return err
@@ -303,7 +303,7 @@ func (b *Bucket) pointerETag(key string) string {
 // knew. Before the first of its own it may still give way to a newer set.
 func (pub *publishing) mayReplace(ctx context.Context) error {
 	pub.contested.Store(true)
-	if pub.begun {
+	if pub.started {
 		return nil
 	}
 	return pub.notNewer(ctx, pub.Metadata)
@@ -380,20 +380,14 @@ const grace = time.Minute
 // finishing returns a context that outlives ctx by the grace.
 func finishing(ctx context.Context) (context.Context, func()) {
 	last, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		select {
-		case <-time.After(grace):
-		case <-last.Done():
-		}
-		cancel()
-	})
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
 	return last, func() { stop(); cancel() }
 }
 
-// HoldsIndex reports whether the bucket holds exactly the index that a snapshot
+// HasIndex reports whether the bucket holds exactly the index that a snapshot
 // names, so that only the metadata above it is new. Its state says so: what it
 // names as seen was published whole.
-func (b *Bucket) HoldsIndex(snapshot *tuf.Snapshot) bool {
+func (b *Bucket) HasIndex(snapshot *tuf.Snapshot) bool {
 	want := snapshot.IndexTarGz().SHA256
 	return b.stored.Seen.Index == hex.EncodeToString(want[:])
 }

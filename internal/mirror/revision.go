@@ -48,7 +48,7 @@ func (w *BucketWriter) putRevision(ctx context.Context, e index.Entry, news *ind
 	if b.start.IsZero() {
 		r.number = r.behind
 		if r.behind == 0 && news.TargetOffset < 0 {
-			b.addUnsigned(r.release)
+			b.locked(func() { b.unsigned = append(b.unsigned, r.release) })
 		}
 		w.put(func() error { return b.putRevision(ctx, r) })
 		return
@@ -73,21 +73,14 @@ func (w *BucketWriter) putRevision(ctx context.Context, e index.Entry, news *ind
 	})
 }
 
-// addUnsigned keeps a release that comes without a package.json.
-func (b *Bucket) addUnsigned(r index.Release) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.unsigned = append(b.unsigned, r)
-}
-
 // putFirst puts the first revision of a release behind the bucket's position, and
-// returns its number. A run that reads only the newest part of the index takes a
-// release whose first tarball is in that part for new, if the bucket has no revision
+// returns its number. A run that reads only the newest part of the index treats a
+// release whose first tarball is in that part as new, if the bucket has no revision
 // of it; of any other it asks the bucket, and calls answered when that has answered.
 func (b *Bucket) putFirst(ctx context.Context, r revision, news *index.ReleaseChanges, answered func()) (number int, err error) {
-	_, owed := b.state.Ledger[r.release]
+	_, pending := b.state.Ledger[r.release]
 	signed := news.TargetOffset >= 0
-	if signed && !news.Replaced && !owed {
+	if signed && !news.Replaced && !pending {
 		answered()
 		if err := b.Acquire(ctx); err != nil {
 			return 0, err
@@ -110,13 +103,17 @@ func (b *Bucket) putFirst(ctx context.Context, r revision, news *index.ReleaseCh
 			number, err = b.nextNumber(ctx, r, news.Cabals)
 			return err
 		}
-		return b.lookAtNewest(ctx, r.release)
+		etag, err := b.etagOf(ctx, cabalKey(r.release))
+		if err == nil && etag != "" {
+			b.setNewestETag(r.release, etag)
+		}
+		return err
 	})
-	if err == nil && number == 0 && !signed && !owed {
+	if err == nil && number == 0 && !signed && !pending {
 		// Its package.json may have come before it, in an earlier run.
 		var record string
 		if record, err = b.etagOf(ctx, recordKey(r.release)); err == nil && record == "" {
-			b.addUnsigned(r.release)
+			b.locked(func() { b.unsigned = append(b.unsigned, r.release) })
 		}
 	}
 	if answered(); err != nil {
@@ -180,26 +177,15 @@ func (b *Bucket) putNewest(ctx context.Context, r revision) error {
 		if !ok {
 			return b.unlessRefused(err)
 		}
-		b.sawNewest(r.release, unmet.Have.ETag)
+		b.setNewestETag(r.release, unmet.Have.ETag)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	r.content = nil // the index has it
-	b.overOlder = append(b.overOlder, r)
+	b.locked(func() { b.overOlder = append(b.overOlder, r) })
 	return nil
 }
 
-// lookAtNewest looks whether the newest .cabal file of a release is there.
-func (b *Bucket) lookAtNewest(ctx context.Context, r index.Release) error {
-	etag, err := b.etagOf(ctx, cabalKey(r))
-	if err == nil && etag != "" {
-		b.sawNewest(r, etag)
-	}
-	return err
-}
-
-// sawNewest keeps which version is in place of the newest .cabal file of a release.
-func (b *Bucket) sawNewest(r index.Release, etag string) {
+// setNewestETag keeps which version is in place of the newest .cabal file of a release.
+func (b *Bucket) setNewestETag(r index.Release, etag string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.newestETags[r] = etag
@@ -215,10 +201,8 @@ func (b *Bucket) newestETag(r index.Release) string {
 
 // putOverOlder puts the newest .cabal files over older ones.
 func (b *Bucket) putOverOlder(ctx context.Context, ix *hackage.Access) error {
-	b.mu.Lock()
-	newest := b.overOlder
-	b.overOlder = nil
-	b.mu.Unlock()
+	var newest []revision
+	b.locked(func() { newest, b.overOlder = b.overOlder, nil })
 	if len(newest) == 0 {
 		return nil
 	}
@@ -233,7 +217,7 @@ func (b *Bucket) putOverOlder(ctx context.Context, ix *hackage.Access) error {
 		}
 		etag, err := b.putPointer(ctx, cabalKey(r.release), object(e.Content, typeCabal, briefly), b.newestETag(r.release), nil)
 		if err == nil {
-			b.sawNewest(r.release, etag)
+			b.setNewestETag(r.release, etag)
 		}
 		return b.unlessRefused(err)
 	})

@@ -223,7 +223,7 @@ func (r *rig) run() error {
 		return err
 	}
 	if info, signed := m.Snapshot.IndexTar(); signed && b.State().Position.Ends(info.Length, info.SHA256) {
-		if b.HoldsIndex(m.Snapshot) {
+		if b.HasIndex(m.Snapshot) {
 			return b.Publish(r.Context(), m)
 		}
 	}

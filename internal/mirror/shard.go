@@ -11,7 +11,7 @@ import (
 )
 
 // A Shard is one of several jobs that fill a bucket for the first time side by
-// side. Each takes the releases whose names fall to it and keeps a state of its
+// side. Each has the releases whose names fall to it and keeps a state of its
 // own; none publishes. Afterwards a job without a share gathers their states and
 // goes on from there.
 type Shard struct {
@@ -30,16 +30,16 @@ func (s Shard) has(r index.Release) bool {
 	return int(h.Sum32()%uint32(s.Of)) == s.Number-1
 }
 
-// Restrict makes the bucket take only a shard's releases, under the shard's own
+// Restrict makes the bucket want only a shard's releases, under the shard's own
 // state. It is called before Load.
 func (b *Bucket) Restrict(s Shard) { b.key, b.share = s.stateKey(), s.has }
 
-// Gather takes the bucket up where the shards of a number left it: at the
-// position that all of them have reached, owing what any of them owes. It is
+// Gather resumes the bucket where the shards of a number left it: at the
+// position that all of them have reached, with what is pending in any of them. It is
 // called after Load.
 func (b *Bucket) Gather(ctx context.Context, of int) (state.State, error) {
 	var least state.State
-	owed := state.Ledger{}
+	pending := state.Ledger{}
 	for number := 1; number <= of; number++ {
 		s := Shard{Number: number, Of: of}
 		there, err := b.readState(ctx, s.stateKey())
@@ -50,13 +50,12 @@ func (b *Bucket) Gather(ctx context.Context, of int) (state.State, error) {
 		if number == 1 || read.Position.Length < least.Position.Length {
 			least = read
 		}
-		maps.Copy(owed, read.Ledger)
+		maps.Copy(pending, read.Ledger)
 	}
 	if least.Position.Length > b.state.Position.Length {
-		least.Ledger, least.Seen = owed, b.state.Seen
-		least.Held, least.Legacy = b.state.Held, b.state.Legacy
-		least.Pointers, least.Nonce = b.state.Pointers, b.state.Nonce
-		b.resume(least)
+		gathered := b.state
+		gathered.Position, gathered.Packages, gathered.Ledger = least.Position, least.Packages, pending
+		b.resume(gathered)
 	}
 	return b.state, nil
 }

@@ -3,6 +3,7 @@ package mirror
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -26,12 +27,12 @@ type spool struct {
 // download, so it must not be taken for a tarball that could not be downloaded.
 func (s *spool) Write(p []byte) (n int, err error) {
 	defer func() { s.err = cmp.Or(s.err, err) }()
-	if s.file == nil && len(s.mem)+len(p) <= spoolMemory {
-		s.mem = append(s.mem, p...)
-		s.size += int64(len(p))
-		return len(p), nil
-	}
 	if s.file == nil {
+		if len(s.mem)+len(p) <= spoolMemory {
+			s.mem = append(s.mem, p...)
+			s.size += int64(len(p))
+			return len(p), nil
+		}
 		if err := s.spill(); err != nil {
 			return 0, err
 		}
@@ -68,14 +69,10 @@ func (s *spool) reset() error {
 	if s.file == nil {
 		return nil
 	}
-	name := s.file.Name()
-	closed, removed := s.file.Close(), os.Remove(name)
+	file := s.file
 	s.file = nil
-	if closed != nil {
-		return fmt.Errorf("close temporary file %q: %w", name, closed)
-	}
-	if removed != nil {
-		return fmt.Errorf("remove temporary file %q: %w", name, removed)
+	if err := errors.Join(file.Close(), os.Remove(file.Name())); err != nil {
+		return fmt.Errorf("remove temporary file %q: %w", file.Name(), err)
 	}
 	return nil
 }

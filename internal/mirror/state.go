@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
@@ -41,7 +40,7 @@ func (b *Bucket) Load(ctx context.Context) (state.State, error) {
 	return b.state, nil
 }
 
-// resume takes the bucket up at a state.
+// resume goes on from a state.
 func (b *Bucket) resume(s state.State) { b.state, b.start = s, s.Position }
 
 // Forget puts the bucket back to the start of the index, keeping what it holds.
@@ -157,7 +156,7 @@ func (b *Bucket) saveState(ctx context.Context, s state.State) error {
 const stateEvery = time.Second
 
 // Pace lets the bucket wait so that it puts its state at most once a second:
-// Cloudflare's R2 takes no more of one name. A folder needs none of it.
+// Cloudflare's R2 accepts no more of one name. A folder needs none of it.
 func (b *Bucket) Pace(pause func(context.Context, time.Duration) error) { b.pause = pause }
 
 // putState puts a state and returns how many bytes that were.
@@ -178,16 +177,14 @@ func (b *Bucket) putState(ctx context.Context, s state.State) (int64, error) {
 		return 0, err
 	}
 	b.stored, b.etag, b.known = s, info.ETag, true
-	b.stored.Pointers = maps.Clone(s.Pointers) // the run goes on to change its own
 	return int64(len(raw)), nil
 }
 
 // checkClaim returns an error if another run has claimed the bucket since this one
 // did.
 func (b *Bucket) checkClaim(ctx context.Context) error {
-	b.mu.Lock()
-	seen := b.seen
-	b.mu.Unlock()
+	var seen int
+	b.locked(func() { seen = b.seen })
 	there, err := b.readState(ctx, b.key)
 	if err != nil && !errors.Is(err, state.ErrForm) {
 		return err
@@ -195,9 +192,7 @@ func (b *Bucket) checkClaim(ctx context.Context) error {
 	if there.file.State.Nonce != b.nonce {
 		return b.overtaken(ctx, bucket.ErrConflict)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.checked = max(b.checked, seen)
+	b.locked(func() { b.checked = max(b.checked, seen) })
 	return nil
 }
 
@@ -206,10 +201,8 @@ func (b *Bucket) checkClaimOfSeen(ctx context.Context) error {
 	if err := b.Acquire(ctx); err != nil {
 		return err
 	}
-	b.mu.Lock()
-	done := b.checked == b.seen
-	b.mu.Unlock()
-	if done {
+	var done bool
+	if b.locked(func() { done = b.checked == b.seen }); done {
 		return nil
 	}
 	return b.checkClaim(ctx)

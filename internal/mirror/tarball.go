@@ -16,16 +16,16 @@ import (
 // are never overwritten unless the signed index says that the tarball was
 // replaced: they are an alarm for a person, in the ledger.
 func (b *Bucket) putTarball(ctx context.Context, want state.Want, d *download) error {
-	pending, owed := b.state.Ledger[want.Release]
-	if !owed { // else it may be owed again, and then nothing was changed
+	record, pending := b.state.Ledger[want.Release]
+	if !pending { // else it may be again, and then nothing was changed
 		if err := b.Acquire(ctx); err != nil {
 			return err
 		}
 	}
 	key := want.Release.TarballKey()
 	tarball := bucket.Object{
-		CompareBytes: pending.Reason == state.Mismatch,
-		Body:    d.spool.reader(), Size: d.digests.Size, SHA256: d.digests.SHA256,
+		CompareBytes: record.Reason == state.Mismatch,
+		Body:         d.spool.reader(), Size: d.digests.Size, SHA256: d.digests.SHA256,
 		ContentType: typeGzip, CacheControl: forEver,
 	}
 	replaced := want.Replaced || b.overwrite
@@ -40,13 +40,16 @@ func (b *Bucket) putTarball(ctx context.Context, want state.Want, d *download) e
 		}
 		b.count(1, 0, 0)
 	case errors.Is(err, bucket.ErrDiffers), errors.Is(err, bucket.ErrRefused):
-		b.refuse(want.Release, err)
+		b.locked(func() { b.refused[want.Release] = err })
+		_ = b.unlessRefused(err) // counts it
 		return nil
 	case err != nil:
 		return err
 	case !kept:
 		b.count(1, 0, 0)
-		b.addMissing(want.Release)
+		if b.comparing {
+			b.locked(func() { b.missing = append(b.missing, want.Release) })
+		}
 	}
 	if err := b.Acquire(ctx); err != nil {
 		return err
@@ -54,21 +57,9 @@ func (b *Bucket) putTarball(ctx context.Context, want state.Want, d *download) e
 	return b.putRecord(ctx, want.Release, d.record)
 }
 
-// addMissing keeps a tarball that a full comparison found missing.
-func (b *Bucket) addMissing(r index.Release) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.comparing {
-		b.missing = append(b.missing, r)
-	}
-}
-
-// Compare lets Missing tell of what the bucket turns out to lack.
-func (b *Bucket) Compare() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.comparing = true
-}
+// Compare lets Missing tell of what the bucket turns out to lack. It is called before
+// the bucket's writer begins.
+func (b *Bucket) Compare() { b.comparing = true }
 
 // Missing returns the releases whose tarballs came into a bucket that was compared.
 func (b *Bucket) Missing() []index.Release {
@@ -91,18 +82,9 @@ func (b *Bucket) putRecord(ctx context.Context, r index.Release, raw []byte) err
 // recordKey is where the digests of a release are.
 func recordKey(r index.Release) string { return "package/" + r.String() + ".json" }
 
-// refuse keeps that the bucket holds other bytes of a release than the signed
-// ones, or that its store does not take them.
-func (b *Bucket) refuse(r index.Release, err error) {
-	_ = b.unlessRefused(err) // counts it
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.refused[r] = err
-}
-
-// Refused returns why the bucket did not take the tarball of a release in this run:
+// Refused returns why the bucket did not accept the tarball of a release in this run:
 // bucket.ErrDiffers if it holds other bytes than the signed ones. It is nil for
-// one that it took, or was not given.
+// one that it accepted, or was not given.
 func (b *Bucket) Refused(r index.Release) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -110,7 +92,7 @@ func (b *Bucket) Refused(r index.Release) error {
 }
 
 // unlessRefused returns an error, unless it is of an object that the store does not
-// take, whatever becomes of the others. That is counted, and keeps nothing else from
+// accept, whatever becomes of the others. That is counted, and keeps nothing else from
 // being published.
 func (b *Bucket) unlessRefused(err error) error {
 	if !errors.Is(err, bucket.ErrRefused) {
@@ -124,7 +106,7 @@ func (b *Bucket) unlessRefused(err error) error {
 	return nil
 }
 
-// Incomplete returns the error of a bucket that took all but some objects, which
+// Incomplete returns the error of a bucket that accepted all but some objects, which
 // its store refuses.
 func (b *Bucket) Incomplete() error {
 	b.mu.Lock()
@@ -138,9 +120,7 @@ func (b *Bucket) Incomplete() error {
 
 // alarm keeps what a person should know of although it was repaired.
 func (b *Bucket) alarm(text string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.alarms = append(b.alarms, text)
+	b.locked(func() { b.alarms = append(b.alarms, text) })
 }
 
 // Alarms returns what the bucket held of somebody else's and holds no more.
@@ -162,16 +142,15 @@ func (b *Bucket) advance(batch []delivery, to index.Position) {
 		}
 		b.state.Ledger.Add(r, state.Record{Reason: reason, Target: d.want.Target, Replaced: d.want.Replaced}, b.now())
 	}
-	b.mu.Lock()
-	unsigned := b.unsigned
-	b.unsigned = nil
-	b.mu.Unlock()
-	for _, r := range unsigned {
-		b.state.Ledger.Add(r, state.Record{Reason: state.Unsigned}, b.now())
-	}
+	b.locked(func() {
+		for _, r := range b.unsigned {
+			b.state.Ledger.Add(r, state.Record{Reason: state.Unsigned}, b.now())
+		}
+		b.unsigned = nil
+	})
 }
 
-// reason says why a wanted tarball is owed, "" if it is not.
+// reason says why a wanted tarball is pending, "" if it is not.
 func (b *Bucket) reason(d delivery) state.Reason {
 	refused := b.Refused(d.want.Release)
 	switch {

@@ -62,8 +62,7 @@ func (b *Bucket) Revisions(ctx context.Context, r index.Release, least int) (int
 }
 
 // Notify says in the state which word of health those have heard last who are notified
-// of each change. No claim is made and nothing
-// else of the state changes. bucket.ErrConflict says that another run has come.
+// of each change. No claim is made and nothing else of the state changes. bucket.ErrConflict says that another run has come.
 func (b *Bucket) Notify(ctx context.Context, word string) error {
 	b.told.Health = "" // another word is about to be told
 	s := b.stored
@@ -72,9 +71,9 @@ func (b *Bucket) Notify(ctx context.Context, word string) error {
 	return err
 }
 
-// KnowTold takes over what readers were told by a run that did not say so in the
+// SetTold sets what readers were told by a run that did not say so in the
 // state. What the run writes into the state from now on says it.
-func (b *Bucket) KnowTold(told state.Told) { b.told = told }
+func (b *Bucket) SetTold(told state.Told) { b.told = told }
 
 // Tell puts files that tell readers of the mirror, the last one when the others are
 // there: which word of health, and how far the bucket is. No claim is made and nothing
@@ -86,7 +85,7 @@ func (b *Bucket) KnowTold(told state.Told) { b.told = told }
 // is told, it says that the files are to be looked at, so that a run which comes
 // after one that was killed meanwhile does. After a put that failed the last file is
 // not put, and the state says that it was done all the same: what the store does not
-// take is tried again in the next hour, and not in each run.
+// accept is tried again in the next hour, and not in each run.
 func (b *Bucket) Tell(ctx context.Context, files []File, health string, at index.Position) error {
 	look := b.claimed()
 	if said := b.stored.Told.Health; !look && said != "" && said != health {
@@ -120,7 +119,7 @@ func (b *Bucket) putTold(ctx context.Context, health string, at index.Position) 
 }
 
 // onlyTold reports whether another run did nothing but Tell and Notify since this one read the
-// state, and if so takes that for what was read.
+// state, and if so treats that as what was read.
 func (b *Bucket) onlyTold(ctx context.Context) bool {
 	there, err := b.readState(ctx, b.key)
 	if err != nil || there.etag == "" {

@@ -25,7 +25,7 @@ func (r *rig) opened() *Bucket {
 func (r *rig) openedTold(health string) *Bucket {
 	r.Helper()
 	b := r.opened()
-	b.KnowTold(state.Told{When: noon(), Health: health, At: b.Stored().Position})
+	b.SetTold(state.Told{When: noon(), Health: health, At: b.Stored().Position})
 	return b
 }
 

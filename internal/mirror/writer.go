@@ -15,9 +15,9 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
-// A BucketWriter brings one bucket through a run. Tarballs are handed to it in
+// A BucketWriter writes one bucket in a run. Tarballs are given to it in
 // batches, each a part of the index; when all of a batch are in, it saves the new
-// position in the bucket, so that a run that is stopped is taken up from there.
+// position in the bucket, so that a run that is stopped is resumed from there.
 //
 // Every bucket has a writer of its own and works through it by itself, so a slow
 // bucket holds up nobody. Only when it is very far behind is it left at its last
@@ -26,7 +26,7 @@ type BucketWriter struct {
 	bucket   *Bucket
 	index    *hackage.Access
 	tail     *index.Delta
-	steps    chan step     // what was handed over
+	steps    chan step     // what was given to it
 	close    func()        // says that nothing more will come
 	finished chan struct{} // closed when all is done
 
@@ -92,7 +92,7 @@ func NewBucketWriter(ctx context.Context, b *Bucket, ix *hackage.Access, tail *i
 	return w
 }
 
-// EndBatch ends a batch whose tarballs were all handed over: after it the bucket
+// EndBatch ends a batch whose tarballs were all given to it: after it the bucket
 // is at a length of the index. With a publication it becomes what readers see;
 // without, only the position is saved.
 func (w *BucketWriter) EndBatch(length int64, publish *Publication) {
@@ -107,7 +107,7 @@ func (w *BucketWriter) Close() error {
 	return w.bucket.Err()
 }
 
-// push hands a step over.
+// push gives the writer a step.
 func (w *BucketWriter) push(s step) {
 	select {
 	case w.steps <- s:
@@ -116,9 +116,6 @@ func (w *BucketWriter) push(s step) {
 		s.drop()
 	}
 }
-
-// isSlow reports whether tarballs wait for the bucket.
-func (w *BucketWriter) isSlow() bool { return len(w.steps) >= littleBehind }
 
 // drop gives up a delivery's download.
 func (d delivery) drop() {

@@ -193,7 +193,7 @@ func (r *run) download(ctx context.Context, downloads []download) error {
 			legacy()
 			return err
 		}
-		begun := downloader.Handled()
+		begun := downloader.Handled
 		r.left -= begun
 		if begun < len(s.downloads) {
 			s.end = max(reached, whole(downloads, done+begun))

@@ -61,7 +61,7 @@ func (d repositoryTarget) mayWrite(ctx context.Context, _ bool) error { return d
 func (bucketTarget) due() bool       { return false }
 func (d repositoryTarget) due() bool { return d.Due() != "" }
 
-func (b bucketTarget) holds(snapshot *tuf.Snapshot) bool { return b.HoldsIndex(snapshot) }
+func (b bucketTarget) holds(snapshot *tuf.Snapshot) bool { return b.HasIndex(snapshot) }
 func (repositoryTarget) holds(*tuf.Snapshot) bool        { return true }
 
 func (bucketTarget) stateName(string) string         { return mirror.StateKey }

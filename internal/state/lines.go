@@ -97,8 +97,8 @@ func (s *State) tagFields() []field {
 // bucketFields returns what only a bucket has.
 func (s *State) bucketFields() []field {
 	return []field{
-		fieldOf("Held-Tar", &s.Held.Tar, formatBeginning, parseBeginning),
-		fieldOf("Held-Gz", &s.Held.Gz, formatBeginning, parseBeginning),
+		fieldOf("Held-Tar", &s.Held.Tar, formatPrefix, parsePrefix),
+		fieldOf("Held-Gz", &s.Held.Gz, formatPrefix, parsePrefix),
 		timeField("Legacy-Time", &s.Legacy),
 		fieldOf("Pointers", &s.Pointers, formatPointers, parsePointers),
 		textField("Nonce", &s.Nonce),
@@ -232,9 +232,9 @@ func parseTold(text string) (Told, error) {
 	return Told{When: when.UTC(), Health: health, At: at}, nil
 }
 
-// formatBeginning writes LENGTH:MIDSTATE:CRC64, without the last if it is not
-// known, and the zero Beginning as nothing.
-func formatBeginning(p Beginning) string {
+// formatPrefix writes LENGTH:MIDSTATE:CRC64, without the last if it is not
+// known, and the zero FilePrefix as nothing.
+func formatPrefix(p FilePrefix) string {
 	if p.IsZero() {
 		return ""
 	}
@@ -245,8 +245,8 @@ func formatBeginning(p Beginning) string {
 	return text
 }
 
-// parseBeginning reads what formatBeginning wrote.
-func parseBeginning(text string) (p Beginning, err error) {
+// parsePrefix reads what formatPrefix wrote.
+func parsePrefix(text string) (p FilePrefix, err error) {
 	if text == "" {
 		return p, nil
 	}

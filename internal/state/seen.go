@@ -2,8 +2,8 @@ package state
 
 import "time"
 
-// Seen is what a destination remembers of the metadata that it was last brought
-// up to. The zero value remembers nothing.
+// Seen is what a destination remembers of the metadata that it was last made
+// from. The zero value remembers nothing.
 type Seen struct {
 	// Root, Timestamp, Snapshot and Mirrors are versions; upstream's must not
 	// be lower.

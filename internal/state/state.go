@@ -1,5 +1,5 @@
 // Package state is what a destination says of itself: how far into the index
-// it is, which signed metadata it has seen, and which releases it still owes.
+// it is, which signed metadata it has seen, and which releases are pending.
 //
 // Nothing else is kept anywhere between runs, so the same facts have two
 // written forms. A bucket carries them as the JSON file hackage-mirror.json; a
@@ -34,7 +34,7 @@ type State struct {
 	// Packages is the selection of packages, as the option spells it. A
 	// destination made under another selection cannot trust its position.
 	Packages string
-	// Ledger lists what is owed.
+	// Ledger lists what is pending.
 	Ledger Ledger
 
 	// Kind and Branch say of which repository a tag is and where its data
@@ -103,10 +103,8 @@ const maxAlarms = 10
 // Raise returns the alarms with one more, unless one names the same commit. Of too
 // many the oldest stay, and the newest.
 func Raise(alarms []Alarm, more Alarm) []Alarm {
-	for _, a := range alarms {
-		if a.Commit == more.Commit {
-			return alarms
-		}
+	if slices.ContainsFunc(alarms, func(a Alarm) bool { return a.Commit == more.Commit }) {
+		return alarms
 	}
 	if len(alarms) >= maxAlarms {
 		alarms = alarms[:maxAlarms-1]
@@ -116,13 +114,7 @@ func Raise(alarms []Alarm, more Alarm) []Alarm {
 
 // Standing returns the alarms that have not stood long enough by then.
 func Standing(alarms []Alarm, now time.Time) []Alarm {
-	var stand []Alarm
-	for _, a := range alarms {
-		if now.Sub(a.Since) <= AlarmStands {
-			stand = append(stand, a)
-		}
-	}
-	return stand
+	return slices.DeleteFunc(slices.Clone(alarms), func(a Alarm) bool { return now.Sub(a.Since) > AlarmStands })
 }
 
 // AlarmStands is how long an alarm is told of, unless somebody acknowledges it.
@@ -132,10 +124,10 @@ const AlarmStands = 7 * 24 * time.Hour
 // The next are built on them. A zero Prefix means that it is not known, so the
 // file is to be put whole; every file in place may be newer, if a run was
 // stopped, but begins with what is said here.
-type Held struct{ Tar, Gz Beginning }
+type Held struct{ Tar, Gz FilePrefix }
 
-// A Beginning is that of a file in a bucket.
-type Beginning struct {
+// A FilePrefix is the beginning of a file in a bucket.
+type FilePrefix struct {
 	midstate.Prefix
 	// CRC64 is its CRC-64/NVME, by which some stores prove a file that grows; 0
 	// if it is not known.
@@ -154,7 +146,7 @@ func (s State) Equal(other State) bool {
 		maps.Equal(s.Ledger, other.Ledger)
 }
 
-// A Reason says why a release is owed.
+// A Reason says why a release is pending.
 type Reason string
 
 // The reasons of the ledger.
@@ -171,7 +163,7 @@ const (
 const longMissing = 30 * 24 * time.Hour
 
 // A Record is one line of the ledger: a release that a destination could not
-// take yet, with all that a later run needs to take it without reading the
+// have yet, with all that a later run needs to put it without reading the
 // index from its start.
 type Record struct {
 	Reason Reason
@@ -191,7 +183,7 @@ type Record struct {
 	Replaced bool
 }
 
-// A Ledger lists the releases that a destination owes.
+// A Ledger lists the releases that are pending in a destination.
 type Ledger map[index.Release]Record
 
 // Sorted returns the releases of the ledger in order.
@@ -199,7 +191,7 @@ func (l Ledger) Sorted() []index.Release {
 	return slices.SortedFunc(maps.Keys(l), index.Release.Compare)
 }
 
-// Count returns how many releases are owed for a reason.
+// Count returns how many releases are pending for a reason.
 func (l Ledger) Count(reason Reason) int {
 	n := 0
 	for _, p := range l {

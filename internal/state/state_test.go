@@ -33,7 +33,7 @@ func at(text string) time.Time {
 func bucketFull() state.State {
 	s := full()
 	s.Kind, s.Branch, s.Alarms = "", "", nil // are a repository's alone
-	s.Held.Tar = state.Beginning{Prefix: midstate.Prefix{Length: 531 << 20, Midstate: sha256.Sum256([]byte("tar"))}, CRC64: 0xfedcba}
+	s.Held.Tar = state.FilePrefix{Prefix: midstate.Prefix{Length: 531 << 20, Midstate: sha256.Sum256([]byte("tar"))}, CRC64: 0xfedcba}
 	s.Held.Gz.Prefix = midstate.Prefix{Length: 64 * 1001, Midstate: sha256.Sum256([]byte("gz"))}
 	s.Legacy, s.Nonce, s.Notified = at("2026-11-21T06:00:00Z"), "0123456789abcdef", "failed"
 	s.Told = state.Told{When: at("2026-11-22T06:01:00Z"), Health: "good", At: index.Position{Prefix: midstate.Prefix{Length: 531 << 20, Midstate: sha256.Sum256([]byte("told"))}}}

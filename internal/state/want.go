@@ -23,7 +23,7 @@ type Want struct {
 	Tarball
 	// Replaced says that the signed index itself replaces an older tarball.
 	Replaced bool
-	// Owed says that the tarball could not be downloaded before.
+	// Retried says that the tarball could not be downloaded before.
 	Retried bool
 }
 
@@ -64,8 +64,8 @@ func (s State) Wants(tail *index.Delta, turn Turn) []Want {
 		if n := tail.Changes[r]; n != nil && n.TargetOffset >= s.Position.Length {
 			continue
 		}
-		if owed := s.Ledger[r]; owed.Target != (index.Target{}) {
-			wants = append(wants, Want{Tarball: Tarball{r, owed.Target}, Replaced: owed.Replaced, Retried: true})
+		if record := s.Ledger[r]; record.Target != (index.Target{}) {
+			wants = append(wants, Want{Tarball: Tarball{r, record.Target}, Replaced: record.Replaced, Retried: true})
 		}
 	}
 	return wants
@@ -83,7 +83,7 @@ var (
 	ErrMismatch = errors.New("bytes differ from the signed ones")
 )
 
-// ReasonOf says for what reason a tarball that could not be downloaded is owed.
+// ReasonOf says for what reason a tarball that could not be downloaded is pending.
 func ReasonOf(err error) Reason {
 	switch {
 	case errors.Is(err, ErrMissing):
