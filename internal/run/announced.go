@@ -21,7 +21,7 @@ func (r *run) readTold(ctx context.Context) (wait func()) {
 	for _, s := range r.buckets() {
 		if r.announces(s) {
 			group.Go(func() error {
-				s.told = announce.ReadTold(ctx, s.bucket, s.name, s.before, r.Progress.Log)
+				s.told = announce.ReadTold(ctx, s.Bucket, s.name, s.before, r.Progress.Log)
 				return nil
 			})
 		}
@@ -29,8 +29,8 @@ func (r *run) readTold(ctx context.Context) (wait func()) {
 	return func() { _ = group.Wait() }
 }
 
-// announces reports whether a run says in a target how the mirror is.
-func (r *run) announces(s *Target) bool { return s.bucket != nil && !r.DryRun && s.bucket.CanTell() }
+// announces reports whether a run says in a bucket how the mirror is.
+func (r *run) announces(s *bucketTarget) bool { return !r.DryRun && s.CanTell() }
 
 // sayUntold says which buckets' readers were not told of all, and reports whether
 // there are any.
@@ -47,7 +47,7 @@ func (r *run) sayUntold() (any bool) {
 // readNews finds out what the index holds behind the position up to which a bucket's
 // readers were told of it, if that lies before the one where the run took the
 // bucket up. It stays nil if that position is none of this index.
-func (r *run) readNews(s *Target) {
+func (r *run) readNews(s *bucketTarget) {
 	from := s.told.At
 	if !r.announces(s) || s.tail == nil || s.told.Is(s.State().Position) || from.Length < s.index.From.Length || from.Length > s.tail.To.Length {
 		return
@@ -75,10 +75,11 @@ func (r *run) found(facts *report.Run, aborted error) *announce.Run {
 			found.Repositories = append(found.Repositories, r.foundRepository(s))
 			continue
 		}
-		found.Buckets = append(found.Buckets, &announce.Bucket{
-			Bucket: s.bucket, Name: s.name, Address: s.place(), PublicURL: s.publicURL, Err: s.err,
-			Before: s.before, Told: s.told, Tail: announce.Part{Index: s.index, Delta: s.tail}, News: s.news, Published: s.published,
-		})
+		one := &announce.Bucket{Name: s.name, Address: s.address, Err: s.err, Before: s.before, Tail: announce.Part{Index: s.index, Delta: s.tail}}
+		if b, ok := s.destination.(*bucketTarget); ok {
+			one.Bucket, one.PublicURL, one.Told, one.News, one.Published = b.Bucket, b.publicURL, b.told, b.news, b.published
+		}
+		found.Buckets = append(found.Buckets, one)
 	}
 	return found
 }
@@ -87,9 +88,9 @@ func (r *run) found(facts *report.Run, aborted error) *announce.Run {
 func (r *run) foundRepository(s *Target) announce.Repository {
 	kind, _, _ := strings.Cut(s.kind, "-")
 	one := announce.Repository{Repository: status.Repository{Kind: kind, Address: health.RemoteAddress(s.name), Branch: r.Branch, Tag: r.Tag}}
-	if s.repo != nil {
-		one.Commit, one.State, one.Ledger = s.repo.Head(), s.State().Position.Time, s.State().Ledger
-		one.Repaired = s.err == nil && len(s.repo.Alarms()) > 0
+	if repo, ok := s.destination.(*repositoryTarget); ok {
+		one.Commit, one.State, one.Ledger = repo.Head(), s.State().Position.Time, s.State().Ledger
+		one.Repaired = s.err == nil && len(repo.Alarms()) > 0
 	}
 	if r.Signer != nil {
 		one.Fingerprint, one.KeyPage = r.Signer.Fingerprint(), health.KeyPage(one.Address, r.GitHub)

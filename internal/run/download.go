@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/announce"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
@@ -15,30 +16,30 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
 
-// A download is a tarball that targets lack. Targets that were told different targets of
-// one release have different needs: what one of them says decides for itself
-// alone.
+// A download is a tarball that targets lack. Of targets that were told different
+// targets of one release each has a download of its own: what one of them says decides
+// for itself alone.
 type download struct {
 	state.Tarball
-	// owed says that all of them were told before that it is not available.
-	owed bool
-	// offset is where the index asks for it; 0 for what was owed before. begin is
+	// retried says that all of them were told before that it is not available.
+	retried bool
+	// offset is where the index asks for it; 0 for what was pending before. begin is
 	// where the first of the release's new entries is.
 	offset, begin int64
-	// takers are the buckets among those that lack it; digests says that the
+	// buckets are those among the targets that lack it; digests says that the
 	// hashes repository is another.
-	takers  []taker
+	buckets []lackingBucket
 	digests bool
 }
 
-// A taker is a bucket that lacks a tarball, or holds one that is replaced.
-type taker struct {
-	target   *Target
+// A lackingBucket lacks a tarball, or holds one that is replaced.
+type lackingBucket struct {
+	*bucketTarget
 	replaced bool
 }
 
 // A batch is a part of the index whose tarballs are brought together. When
-// they are in, the buckets note the position behind it.
+// they are in, the buckets save the position behind it.
 type batch struct {
 	downloads []download
 	end       int64 // length of the index up to there
@@ -54,7 +55,7 @@ func (r *run) downloads(ctx context.Context) ([]download, error) {
 	at := map[index.Release]int32{}
 	others := map[state.Tarball]int32{} // of releases of which there is more than one
 	var all []download
-	signed := r.longestDelta()
+	signed := longestDelta(live(r.Targets))
 	for _, s := range live(r.Targets) {
 		wants, err := s.wants(ctx, r.Now())
 		if err != nil {
@@ -75,7 +76,7 @@ func (r *run) downloads(ctx context.Context) ([]download, error) {
 			}
 			if !seen {
 				i = int32(len(all))
-				all = append(all, download{Tarball: w.Tarball, owed: true})
+				all = append(all, download{Tarball: w.Tarball, retried: true})
 			}
 			all[i].add(s, w)
 		}
@@ -84,9 +85,9 @@ func (r *run) downloads(ctx context.Context) ([]download, error) {
 	return all, ctx.Err()
 }
 
-// add notes that a target lacks the tarball.
+// add enters that a target lacks the tarball.
 func (n *download) add(s *Target, w state.Want) {
-	n.owed = n.owed && w.Retried
+	n.retried = n.retried && w.Retried
 	if news := s.tail.Changes[w.Release]; news != nil {
 		n.offset = max(n.offset, news.TargetOffset)
 		n.begin = n.offset
@@ -94,26 +95,22 @@ func (n *download) add(s *Target, w state.Want) {
 			n.begin = min(n.begin, news.FirstCabal)
 		}
 	}
-	if s.bucket != nil {
-		n.takers = append(n.takers, taker{s, w.Replaced})
-	} else {
-		n.digests = true
-	}
+	s.addTo(n, w.Replaced)
 }
 
-// longestDelta returns the longest part of the index that was read for a target.
-func (r *run) longestDelta() *index.Delta {
-	longestDelta := &index.Delta{}
-	for _, s := range live(r.Targets) {
-		if longestDelta.Changes == nil || s.tail.From.Length < longestDelta.From.Length {
-			longestDelta = s.tail
+// longestDelta returns the longest part of the index that was read for one of the targets.
+func longestDelta(targets []*Target) *index.Delta {
+	longest := &index.Delta{}
+	for _, s := range targets {
+		if s.tail != nil && (longest.Changes == nil || s.tail.From.Length < longest.From.Length) {
+			longest = s.tail
 		}
 	}
-	return longestDelta
+	return longest
 }
 
 // bySigned is a want by the word of the signed index, where that was read for
-// another target: what a bucket says of a release that it owes is not signed.
+// another target: what a bucket says of a release that is pending is not signed.
 func (s *Target) bySigned(w state.Want, signed *index.Delta) state.Want {
 	news := signed.Changes[w.Release]
 	if w.Retried && news != nil && news.TargetOffset >= 0 && news.TargetOffset < s.State().Position.Length {
@@ -128,18 +125,18 @@ func cut(downloads []download, size int, end int64) []batch {
 	var out []batch
 	done, at := 0, int64(0)
 	for len(downloads)-done > size && downloads[done+size].offset > 0 {
-		at = max(at, whole(downloads, done+size))
+		at = max(at, cutBefore(downloads, done+size))
 		out = append(out, batch{downloads[done : done+size : done+size], at})
 		done += size
 	}
 	return append(out, batch{downloads[done:], end})
 }
 
-// whole returns where to cut the index when the tarballs of the first k needs have
+// cutBefore returns where to cut the index when the tarballs of the first k downloads have
 // come: no release has entries on both sides, for one whose package.json lies behind
 // the cut would seem to have none. Where releases overlap without end it is before
 // the next package.json, so that every run gets further.
-func whole(downloads []download, k int) int64 {
+func cutBefore(downloads []download, k int) int64 {
 	end, first, looked := downloads[k].offset, k, len(downloads)
 	for {
 		begin := end
@@ -165,51 +162,50 @@ func (s batch) asks(t state.Tarball) bool {
 }
 
 // download brings the tarballs, batch by batch, and gives them to the buckets,
-// which go on by themselves until closeWriters. When the time is up it begins no
-// more tarballs, and r.reached says where it stopped.
-func (r *run) download(ctx context.Context, downloads []download) error {
-	end := r.end.Length
-	batches := cut(downloads, cmp.Or(r.BatchSize, batchSize), end)
-	r.reached = end
+// which go on by themselves until closeWriters, and returns up to which length of the
+// index they came. When the time is up it begins no more tarballs.
+func (r *run) download(ctx context.Context, downloads []download) (reached int64, err error) {
+	batches := cut(downloads, cmp.Or(r.BatchSize, batchSize), r.end.Length)
 	downloader := r.downloader()
 	r.startWriters(ctx, batches)
-	legacy := r.startLegacy(ctx)
+	legacy := sync.OnceValue(r.startLegacy(ctx))
+	defer legacy()
 	if len(downloads) > 0 {
 		r.Progress.Start("tarballs", "releases", int64(len(downloads)))
 		defer r.Progress.Done()
 	}
-	done, reached := 0, int64(0)
+	done := 0
 	for i, s := range batches {
 		downloader.Stop = func(want int) bool { return want > 0 && s.downloads[want].offset > 0 && r.timeIsUp() }
 		outcomes, err := downloader.Download(ctx, r.wantsOf(s))
 		if errors.Is(err, mirror.ErrOutage) {
 			err = fmt.Errorf("%w; nothing was published; the next run tries again", err)
 		}
-		if err != nil {
-			legacy()
-			return err
+		if err == nil {
+			err = r.outcomes.add(outcomes, s.asks)
 		}
-		if err := r.outcomes.add(outcomes, s.asks); err != nil {
-			legacy()
-			return err
+		if err != nil {
+			return reached, err
 		}
 		begun := downloader.Handled
 		r.left -= begun
 		if begun < len(s.downloads) {
-			s.end = max(reached, whole(downloads, done+begun))
+			s.end = max(reached, cutBefore(downloads, done+begun))
 		}
 		done, reached = done+begun, s.end
 		if begun == len(s.downloads) && i == len(batches)-1 {
-			return r.publish(ctx, s.end, legacy())
+			return reached, r.publish(ctx, legacy())
 		}
-		r.endBatch(s.end, nil)
+		for _, b := range r.allBuckets {
+			if b.writer != nil && s.end > b.before.Position.Length { // else it is further already
+				b.writer.EndBatch(s.end, nil)
+			}
+		}
 		if r.timeIsUp() {
-			r.reached = s.end
-			legacy()
-			return nil
+			break
 		}
 	}
-	return nil
+	return reached, nil
 }
 
 // downloader returns what brings tarballs.
@@ -232,9 +228,9 @@ func (r *run) downloader() *mirror.Downloader {
 func (r *run) wantsOf(s batch) []mirror.Want {
 	wants := make([]mirror.Want, len(s.downloads))
 	for i, n := range s.downloads {
-		wants[i] = mirror.Want{Tarball: n.Tarball, Retried: n.owed, Digests: n.digests}
-		for _, t := range n.takers {
-			wants[i].Destinations = append(wants[i].Destinations, mirror.Destination{Writer: t.target.writer, Replaced: t.replaced})
+		wants[i] = mirror.Want{Tarball: n.Tarball, Retried: n.retried, Digests: n.digests}
+		for _, t := range n.buckets {
+			wants[i].Destinations = append(wants[i].Destinations, mirror.Destination{Writer: t.writer, Replaced: t.replaced})
 		}
 	}
 	return wants
@@ -242,45 +238,34 @@ func (r *run) wantsOf(s batch) []mirror.Want {
 
 // startWriters starts the writers of the buckets.
 func (r *run) startWriters(ctx context.Context, batches []batch) {
-	r.filling = r.Now()
+	now := r.Now()
 	var ends []int64
 	for _, s := range batches {
 		ends = append(ends, s.end)
 	}
 	for _, s := range r.buckets() {
-		s.writer = mirror.NewBucketWriter(ctx, s.bucket, s.index, s.tail, r.Packages, ends...)
-	}
-}
-
-// endBatch ends a batch for the buckets that are not further already.
-func (r *run) endBatch(length int64, publish *mirror.Publication) {
-	for _, s := range r.Targets {
-		if s.writer != nil && length > s.before.Position.Length {
-			s.writer.EndBatch(length, publish)
-		}
+		s.filling = now
+		s.writer = mirror.NewBucketWriter(ctx, s.Bucket, s.index, s.tail, r.Packages, ends...)
 	}
 }
 
 // publish ends the last batch, and so makes known what the buckets hold. A
-// shard is only a part of that, so it notes its position alone.
-func (r *run) publish(ctx context.Context, length int64, legacy string) error {
-	var deprecated []byte
+// shard is only a part of that, so it saves its position alone.
+func (r *run) publish(ctx context.Context, legacy string) error {
+	var publication *mirror.Publication
 	if r.Shard.Number == 0 && len(r.buckets()) > 0 {
-		var err error
-		if deprecated, err = r.deprecated(); err != nil {
+		deprecated, err := r.deprecated()
+		if err != nil {
 			return err
 		}
+		publication = &mirror.Publication{Metadata: r.metadata, Legacy: legacy, Deprecated: deprecated}
 		if r.Detailed { // a hashes repository has its own word for it, for nothing
-			r.list = deprecatedList{r.buckets()[0].bucket.DeprecatedList(ctx), deprecated}
+			r.list = deprecatedList{r.buckets()[0].DeprecatedList(ctx), deprecated}
 		}
 	}
-	for _, s := range r.Targets {
-		switch {
-		case s.writer == nil:
-		case r.Shard.Number > 0:
-			s.writer.EndBatch(length, nil)
-		default:
-			s.writer.EndBatch(length, &mirror.Publication{Metadata: r.metadata, Legacy: legacy, Deprecated: deprecated})
+	for _, s := range r.allBuckets {
+		if s.writer != nil {
+			s.writer.EndBatch(r.end.Length, publication)
 		}
 	}
 	return nil
@@ -288,16 +273,11 @@ func (r *run) publish(ctx context.Context, length int64, legacy string) error {
 
 // closeWriters waits until every bucket is through.
 func (r *run) closeWriters() {
-	var fed []*Target // only these, for the repositories are worked on meanwhile
-	for _, s := range r.Targets {
-		if s.writer != nil {
-			fed = append(fed, s)
-		}
-	}
+	fed := slices.DeleteFunc(slices.Clone(r.allBuckets), func(s *bucketTarget) bool { return s.writer == nil })
 	waiting := r.Now()
-	r.each(fed, func(s *Target) error {
-		err := cmp.Or(s.writer.Close(), s.bucket.Incomplete())
-		s.writer, s.took = nil, s.took+waiting.Sub(r.filling) // the rest is counted here
+	each(r, fed, func(s *bucketTarget) error {
+		err := cmp.Or(s.writer.Close(), s.Incomplete())
+		s.writer, s.took = nil, s.took+waiting.Sub(s.filling) // the rest is counted here
 		s.published = r.Now()
 		return err
 	})
@@ -308,7 +288,7 @@ func (r *run) closeWriters() {
 // file that they have.
 func (r *run) startLegacy(ctx context.Context) (wait func() string) {
 	// Where the whole index is at hand it costs little more to make it anew.
-	due := func(s *Target) bool { return r.index.From.IsZero() || s.bucket.LegacyDue(r.end) }
+	due := func(s *bucketTarget) bool { return r.index.From.IsZero() || s.LegacyDue(r.end) }
 	if r.Shard.Number > 0 || !slices.ContainsFunc(r.buckets(), due) {
 		return func() string { return "" }
 	}
@@ -335,7 +315,7 @@ func (r *run) writeLegacy(ctx context.Context, path string) error {
 	return r.readWhole(whole)
 }
 
-// readWhole keeps what the whole index holds, for what readers are told of it.
+// readWhole keeps what the whole index holds, for the readers of the buckets.
 func (r *run) readWhole(whole *hackage.Access) (err error) {
 	for _, s := range r.Targets {
 		if s.tail != nil && s.tail.From.IsZero() {
@@ -346,12 +326,4 @@ func (r *run) readWhole(whole *hackage.Access) (err error) {
 	r.whole.Index = whole
 	r.whole.Delta, err = index.Scan(whole.Log(index.Position{}), r.Selected)
 	return err
-}
-
-// publishMetadata makes newer metadata known over an index that the buckets
-// hold already.
-func (r *run) publishMetadata(ctx context.Context) {
-	r.each(r.buckets(), func(s *Target) error {
-		return s.bucket.Publish(ctx, r.metadata)
-	})
 }

@@ -55,7 +55,7 @@ func newMismatches(c Config) *mismatches {
 	return &mismatches{accepted: c.Accepted, runner: c.OnRunner, served: map[index.Release]*hackage.MismatchError{}}
 }
 
-// record keeps what upstream serves in the place of a release, if err says so.
+// record keeps what upstream serves instead of a release, if err says so.
 func (m *mismatches) record(err error) {
 	if found, ok := errors.AsType[*hackage.MismatchError](err); ok {
 		m.mu.Lock()
@@ -67,32 +67,30 @@ func (m *mismatches) record(err error) {
 // explain completes the line of a ledger about a mismatch: what differs, what to do,
 // and whether somebody has acknowledged exactly that. A release that the run did
 // not ask for again may still be what was acknowledged.
-func (m *mismatches) explain(owed *report.Record, targets []*Target) {
+func (m *mismatches) explain(line *report.Record, buckets []*bucketTarget) {
 	m.mu.Lock()
-	found := m.served[owed.Release]
+	found := m.served[line.Release]
 	m.mu.Unlock()
-	holder := slices.IndexFunc(targets, func(s *Target) bool {
-		return s.bucket != nil && errors.Is(s.bucket.Refused(owed.Release), bucket.ErrDiffers)
-	})
+	holder := slices.IndexFunc(buckets, func(s *bucketTarget) bool { return errors.Is(s.Refused(line.Release), bucket.ErrDiffers) })
 	switch {
 	case holder >= 0:
-		owed.Why = fmt.Sprintf("%s %s has other bytes than the signed ones at %s", targets[holder].kind, targets[holder], owed.Release.TarballKey())
-		owed.Do = "find out who else can write there, and delete the object; the next run puts the signed one"
+		line.Why = fmt.Sprintf("%s %s has other bytes than the signed ones at %s", BucketKind, buckets[holder], line.Release.TarballKey())
+		line.Do = "find out who else can write there, and delete the object; the next run puts the signed one"
 	case found == nil:
-		owed.Why = "upstream had other bytes than the signed ones"
-		owed.Accepted = slices.ContainsFunc(m.accepted, func(a Accepted) bool { return a.release == owed.Release })
+		line.Why = "upstream had other bytes than the signed ones"
+		line.Accepted = slices.ContainsFunc(m.accepted, func(a Accepted) bool { return a.release == line.Release })
 	default:
-		served := Accepted{owed.Release, found.Served.SHA256}
-		_, owed.Why, _ = strings.Cut(found.Error(), ": ")
-		owed.Do = "it was not published; ask upstream"
+		served := Accepted{line.Release, found.Served.SHA256}
+		_, line.Why, _ = strings.Cut(found.Error(), ": ")
+		line.Do = "it was not published; ask upstream"
 		if found.Served.Length > 0 {
-			owed.Do += ", or acknowledge exactly these bytes with"
-			owed.Paste = m.toPaste(served)
+			line.Do += ", or acknowledge exactly these bytes with"
+			line.Paste = m.toPaste(served)
 		}
-		owed.Accepted = slices.Contains(m.accepted, served)
+		line.Accepted = slices.Contains(m.accepted, served)
 	}
-	if owed.Accepted {
-		owed.Do, owed.Paste = "acknowledged; it is not published", ""
+	if line.Accepted {
+		line.Do, line.Paste = "acknowledged; it is not published", ""
 	}
 }
 
@@ -112,9 +110,9 @@ func (m *mismatches) toPaste(more Accepted) string {
 // alarms are the mismatches that nobody has acknowledged.
 func alarms(run *report.Run) []error {
 	var errs []error
-	for _, owed := range run.Ledger {
-		if owed.Reason == state.Mismatch && !owed.Accepted {
-			errs = append(errs, fmt.Errorf("%s: %s; %s", owed.Release, owed.Why, owed.Advice()))
+	for _, line := range run.Ledger {
+		if line.Reason == state.Mismatch && !line.Accepted {
+			errs = append(errs, fmt.Errorf("%s: %s; %s", line.Release, line.Why, line.Advice()))
 		}
 	}
 	return errs

@@ -16,7 +16,7 @@ import (
 
 // outcomes keep what became of the tarballs of a run. A first run has as many as
 // Hackage has releases, so the digests go into a file of the run's folder and
-// only their places stay in memory.
+// only their numbers stay in memory.
 //
 // What goes into the hashes repository is asked for with the target that the
 // repository knows. What a bucket wanted by another target is only told of.
@@ -24,7 +24,7 @@ type outcomes struct {
 	mu      sync.Mutex // repositories ask and add concurrently
 	file    *os.File
 	records int32                   // in the file
-	places  map[index.Release]int32 // which record
+	numbers map[index.Release]int32 // which record
 	failed  map[index.Release]failure
 	bytes   int64 // of the tarballs that came
 }
@@ -41,7 +41,7 @@ func newOutcomes(dir string) (*outcomes, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a file for digests: %w", err)
 	}
-	return &outcomes{file: file, places: map[index.Release]int32{}, failed: map[index.Release]failure{}}, nil
+	return &outcomes{file: file, numbers: map[index.Release]int32{}, failed: map[index.Release]failure{}}, nil
 }
 
 // digestsSize is the length of one record in bytes.
@@ -56,11 +56,11 @@ func (o *outcomes) add(came map[state.Tarball]state.Outcome, asked func(state.Ta
 	first := o.records
 	for tarball, outcome := range came {
 		release := tarball.Release
-		if _, again := o.places[release]; again && !asked(tarball) {
+		if _, again := o.numbers[release]; again && !asked(tarball) {
 			continue
 		}
 		if outcome.Err != nil {
-			delete(o.places, release)
+			delete(o.numbers, release)
 			o.failed[release] = failure{tarball.Target, outcome.Err}
 			continue
 		}
@@ -69,7 +69,7 @@ func (o *outcomes) add(came map[state.Tarball]state.Outcome, asked func(state.Ta
 			return fmt.Errorf("keep digests of %q: %w", release, err)
 		}
 		delete(o.failed, release)
-		o.places[release] = o.records
+		o.numbers[release] = o.records
 		o.records++
 		o.bytes += outcome.Digests.Size
 	}
@@ -82,14 +82,14 @@ func (o *outcomes) add(came map[state.Tarball]state.Outcome, asked func(state.Ta
 // get returns what became of a release's tarball, and whether it was asked for.
 func (o *outcomes) get(release index.Release) (state.Outcome, bool, error) {
 	o.mu.Lock()
-	place, came := o.places[release]
+	number, came := o.numbers[release]
 	failed := o.failed[release].err
 	o.mu.Unlock()
 	if !came {
 		return state.Outcome{Err: failed}, failed != nil, nil
 	}
 	record := make([]byte, digestsSize)
-	if _, err := o.file.ReadAt(record, int64(place)*digestsSize); err != nil {
+	if _, err := o.file.ReadAt(record, int64(number)*digestsSize); err != nil {
 		return state.Outcome{}, false, fmt.Errorf("read digests of %q again: %w", release, err)
 	}
 	var outcome state.Outcome
@@ -117,14 +117,14 @@ func (o *outcomes) asked(t state.Tarball) (bool, error) {
 func (o *outcomes) came() (releases int, bytes int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return len(o.places), o.bytes
+	return len(o.numbers), o.bytes
 }
 
 // each calls yield for every tarball that came, with its length in bytes. Its
 // order means nothing.
 func (o *outcomes) each(yield func(release index.Release, size int64)) {
 	o.mu.Lock()
-	releases := slices.Collect(maps.Keys(o.places))
+	releases := slices.Collect(maps.Keys(o.numbers))
 	o.mu.Unlock()
 	for _, release := range releases {
 		if outcome, _, err := o.get(release); err == nil {

@@ -45,22 +45,22 @@ func (r *run) facts(ctx context.Context, err error) *report.Run {
 	if r.Signer != nil {
 		run.Fingerprint = r.Signer.Fingerprint()
 	}
-	owed := state.Ledger{}
+	pending := state.Ledger{}
 	for _, s := range r.Targets {
 		r.addTarget(ctx, run, s)
 		if s.destination == nil {
 			continue
 		}
-		for release, pending := range s.State().Ledger {
-			if owed[release].Reason != state.Mismatch {
-				owed[release] = pending // an alarm is never hidden by another target
+		for release, record := range s.State().Ledger {
+			if pending[release].Reason != state.Mismatch {
+				pending[release] = record // an alarm is never hidden by another target
 			}
 		}
 	}
-	for _, release := range owed.Sorted() {
-		line := report.Record{Release: release, Reason: owed[release].Reason, Since: owed[release].Since}
+	for _, release := range pending.Sorted() {
+		line := report.Record{Release: release, Reason: pending[release].Reason, Since: pending[release].Since}
 		if line.Reason == state.Mismatch {
-			r.mismatches.explain(&line, r.Targets)
+			r.mismatches.explain(&line, r.allBuckets)
 		}
 		run.Ledger = append(run.Ledger, line)
 	}
@@ -78,7 +78,9 @@ func (r *run) facts(ctx context.Context, err error) *report.Run {
 			run.Bytes += release.Size
 		}
 	}
-	r.date(ctx, run)
+	if r.Detailed {
+		dateReleases(run.New, longestDelta(r.Targets))
+	}
 	return run
 }
 
@@ -99,7 +101,7 @@ func (r *run) addTarget(ctx context.Context, run *report.Run, s *Target) {
 		if s.err == nil && d.At.Length > run.Index.Length {
 			run.Index = d.At
 		}
-		run.Revisions = max(run.Revisions, s.report(s, r, run, &d))
+		run.Revisions = max(run.Revisions, s.report(r, run, &d))
 	}
 	if s.tail != nil {
 		d.Entries = s.tail.Entries
@@ -112,11 +114,11 @@ func (r *run) addTarget(ctx context.Context, run *report.Run, s *Target) {
 
 // addMissing tells of the tarballs that a full comparison found missing, although the
 // bucket said that it holds them.
-func (r *run) addMissing(run *report.Run, s *Target) {
+func addMissing(run *report.Run, s *bucketTarget) {
 	var names []string
-	for _, release := range s.bucket.Missing() {
-		news, owed := s.tail.Changes[release], s.before.Ledger[release].Reason != ""
-		if !owed && news != nil && news.TargetOffset >= 0 && news.TargetOffset < s.before.Position.Length {
+	for _, release := range s.Missing() {
+		news, pending := s.tail.Changes[release], s.before.Ledger[release].Reason != ""
+		if !pending && news != nil && news.TargetOffset >= 0 && news.TargetOffset < s.before.Position.Length {
 			names = append(names, release.String())
 		}
 	}
@@ -135,13 +137,8 @@ const maxMissing = 20
 // revised names the releases with a changed .cabal file. A
 // run that reads the whole index does not know what was there.
 func (r *run) revised() (names []index.Release) {
-	var read *index.Delta
-	for _, s := range r.Targets {
-		if s.tail != nil && (read == nil || s.tail.From.Length < read.From.Length) {
-			read = s.tail
-		}
-	}
-	if read == nil || read.From.IsZero() {
+	read := longestDelta(r.Targets)
+	if read.From.IsZero() {
 		return nil
 	}
 	for _, release := range read.Order {
@@ -175,7 +172,7 @@ func (r *run) arrived() []report.Release {
 	}
 	switch {
 	case !slices.ContainsFunc(r.Targets, func(s *Target) bool { return s.kind != FilesKind }):
-		for _, s := range r.Targets {
+		for _, s := range r.allRepositories {
 			for _, release := range s.commit.New {
 				add(release, s.tail.Changes[release].Target.Length)
 			}
@@ -187,19 +184,19 @@ func (r *run) arrived() []report.Release {
 	case r.outcomes != nil && !r.Full:
 		r.outcomes.each(add)
 	case r.outcomes != nil: // all of them came, to be compared
-		taken := map[index.Release]bool{}
-		for _, s := range r.Targets {
+		added := map[index.Release]bool{}
+		for _, s := range r.allRepositories {
 			for _, release := range s.commit.New {
-				taken[release] = true
+				added[release] = true
 			}
-			if s.bucket != nil {
-				for _, release := range s.bucket.Missing() {
-					taken[release] = true
-				}
+		}
+		for _, s := range r.allBuckets {
+			for _, release := range s.Missing() {
+				added[release] = true
 			}
 		}
 		r.outcomes.each(func(release index.Release, size int64) {
-			if taken[release] {
+			if added[release] {
 				add(release, size)
 			}
 		})
@@ -207,15 +204,13 @@ func (r *run) arrived() []report.Release {
 	return out
 }
 
-// date enters when the new releases came to the index, if somebody wants to
-// know: that takes another reading of what is new of it.
-func (r *run) date(ctx context.Context, run *report.Run) {
-	if len(run.New) == 0 || !r.Detailed {
-		return
-	}
-	at := r.times(run.New)
-	for i := range run.New {
-		run.New[i].Time = at[run.New[i].Release]
+// dateReleases enters when releases came to the index. Those that were pending since an
+// earlier run have no date.
+func dateReleases(releases []report.Release, delta *index.Delta) {
+	for i, release := range releases {
+		if c := delta.Changes[release.Release]; c != nil && c.TargetUnix != 0 {
+			releases[i].Time = time.Unix(c.TargetUnix, 0).UTC()
+		}
 	}
 }
 
@@ -244,48 +239,23 @@ func deprecations(before, after []byte) (changes []report.Deprecation) {
 	return changes
 }
 
-// times returns when releases came to the index. Those that were pending since an
-// earlier run have none.
-func (r *run) times(releases []report.Release) map[index.Release]time.Time {
-	at := make(map[index.Release]time.Time, len(releases))
-	longest := &index.Delta{}
-	for _, s := range r.Targets {
-		if s.tail != nil && (longest.Changes == nil || s.tail.From.Length < longest.From.Length) {
-			longest = s.tail
-		}
-	}
-	for _, release := range releases {
-		at[release.Release] = time.Time{}
-		if c := longest.Changes[release.Release]; c != nil && c.TargetUnix != 0 {
-			at[release.Release] = time.Unix(c.TargetUnix, 0).UTC()
-		}
-	}
-	return at
-}
-
 // verdict is the error of a run that came to its end: of the targets that could
 // not be brought up to date, or of what only a person can mend.
 func (r *run) verdict(run *report.Run) error {
 	var errs []error
 	for _, s := range r.Targets {
 		if s.err != nil {
-			errs = append(errs, fmt.Errorf("%s %q: %w", s.kind, s.place(), s.err))
+			errs = append(errs, fmt.Errorf("%s %q: %w", s.kind, s.address, s.err))
 		}
 	}
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	if errs := slices.Concat(alarms(run), foreign(run), r.pressing(run)); len(errs) > 0 {
+	for _, text := range run.Repaired { // what somebody else had written
+		errs = append(errs, errors.New(text))
+	}
+	if errs := slices.Concat(alarms(run), errs, r.pressing(run)); len(errs) > 0 {
 		return &DegradedError{errors.Join(errs...)}
 	}
 	return nil
-}
-
-// foreign tells of what somebody else had written to a destination.
-func foreign(run *report.Run) []error {
-	var errs []error
-	for _, text := range run.Repaired {
-		errs = append(errs, errors.New(text))
-	}
-	return errs
 }

@@ -68,12 +68,13 @@ type run struct {
 	Config
 	Packages string // as the state of a destination spells the selection
 
+	allBuckets      []*bucketTarget // those that were opened
+	allRepositories []*repositoryTarget
+
 	metadata *hackage.Metadata // nil: the same as the newest that a target has seen
 	index    *hackage.Access   // nil: no target needs it
 	left     int               // tarballs that are still to come
 	end      index.Position    // of the index
-	reached  int64             // length of the index that the run got to
-	filling  time.Time         // when tarballs began to come
 	closers  []func() error
 
 	outcomes   *outcomes
@@ -115,6 +116,14 @@ func Run(ctx context.Context, c Config) *Result {
 		Config: c, Packages: strings.Join(c.Patterns, ","),
 		timeline:   &timeline{now: c.Now, began: c.Began, phases: []report.Phase{{Name: "opening", End: c.Now().Sub(c.Began)}}},
 		mismatches: newMismatches(c),
+	}
+	for _, s := range c.Targets {
+		switch d := s.destination.(type) {
+		case *bucketTarget:
+			r.allBuckets = append(r.allBuckets, d)
+		case *repositoryTarget:
+			r.allRepositories = append(r.allRepositories, d)
+		}
 	}
 	err := c.Unopened
 	if err == nil {
@@ -182,7 +191,7 @@ func (r *run) run(ctx context.Context) error {
 	}
 	if !r.DryRun && r.metadata != nil {
 		defer r.timeline.start("signed files")()
-		r.publishMetadata(ctx)
+		each(r, r.buckets(), func(s *bucketTarget) error { return s.Publish(ctx, r.metadata) }) // over the index that it holds
 	}
 	return ctx.Err()
 }
@@ -193,7 +202,7 @@ func (r *run) readStates(ctx context.Context) {
 	var group errgroup.Group
 	if targets := live(r.Targets); len(targets) > 0 {
 		group.Go(func() error { r.Upstream.Ahead(ctx); return nil })
-		r.each(targets, func(s *Target) error { return s.read(ctx, r.Packages, r.Shard, r.Full) })
+		each(r, targets, func(s *Target) error { return s.read(ctx, r.Packages, r.Shard, r.Full) })
 	}
 	_ = group.Wait() // what went wrong is told where it is needed
 }
@@ -209,13 +218,13 @@ func (r *run) advance(ctx context.Context) error {
 		return err
 	}
 	downloads, err := r.downloads(ctx)
-	if err == nil && !r.DryRun && slices.ContainsFunc(downloads, func(n download) bool { return !n.owed }) && !r.canWrite(ctx) {
+	if err == nil && !r.DryRun && slices.ContainsFunc(downloads, func(n download) bool { return !n.retried }) && !r.canWrite(ctx) {
 		downloads, err = r.downloads(ctx) // of those that can be written
 	}
 	r.left = len(downloads)
 	if r.DryRun {
 		r.wanted = downloads
-		r.each(r.repositories(), func(s *Target) error { return r.rehearse(ctx, s) })
+		each(r, r.repositories(), func(s *repositoryTarget) error { return r.rehearse(ctx, s) })
 	}
 	if err != nil || r.DryRun || len(live(r.Targets)) == 0 {
 		return err
@@ -224,7 +233,7 @@ func (r *run) advance(ctx context.Context) error {
 		r.sayFailed()
 	}
 	end = r.timeline.start("tarballs")
-	err = r.download(ctx, downloads)
+	reached, err := r.download(ctx, downloads)
 	end()
 	if err != nil {
 		r.closeWriters()
@@ -233,7 +242,7 @@ func (r *run) advance(ctx context.Context) error {
 	var group errgroup.Group
 	group.Go(func() error {
 		defer r.timeline.start("repositories")()
-		r.updateRepositories(ctx)
+		r.updateRepositories(ctx, reached)
 		return nil
 	})
 	end = r.timeline.start("buckets")
@@ -247,7 +256,7 @@ func (r *run) advance(ctx context.Context) error {
 func (r *run) canWrite(ctx context.Context) bool {
 	defer r.timeline.start("permissions")()
 	before := live(r.Targets)
-	r.each(before, func(s *Target) error { return s.mayWrite(ctx, len(before) == 1) })
+	each(r, before, func(s *Target) error { return s.mayWrite(ctx, len(before) == 1) })
 	return len(live(r.Targets)) == len(before)
 }
 
@@ -256,7 +265,7 @@ func (r *run) canWrite(ctx context.Context) bool {
 func (r *run) sayFailed() {
 	for _, s := range r.Targets {
 		if s.err != nil {
-			r.Progress.Log(fmt.Sprintf("%s%s %q: %v; the other destinations go on without it", progress.ErrorPrefix, s.kind, s.place(), s.err))
+			r.Progress.Log(fmt.Sprintf("%s%s %q: %v; the other destinations go on without it", progress.ErrorPrefix, s.kind, s.address, s.err))
 		}
 	}
 }
@@ -269,9 +278,9 @@ func (r *run) sayWhy() {
 		}
 	}
 	for _, s := range r.repositories() {
-		if why := s.repo.Adopting(); why != "" {
+		if why := s.Adopting(); why != "" {
 			r.Progress.Log(fmt.Sprintf("%s %q: all of it is compared with the index, because %s", s.kind, s, why))
-		} else if why := s.repo.Due(); why != "" {
+		} else if why := s.Due(); why != "" {
 			r.Progress.Log(fmt.Sprintf("%s %q: %s", s.kind, s, why))
 		}
 	}
@@ -279,12 +288,12 @@ func (r *run) sayWhy() {
 
 // each does one step for several targets concurrently. An error stays with its
 // target; if the context ended the run as a whole says so.
-func (r *run) each(targets []*Target, step func(*Target) error) {
+func each[T targeted](r *run, targets []T, step func(T) error) {
 	var group errgroup.Group
-	for _, s := range targets {
+	for _, one := range targets {
 		group.Go(func() error {
-			begun := r.Now()
-			if err := step(s); err != nil {
+			s, begun := one.target(), r.Now()
+			if err := step(one); err != nil {
 				s.err = err
 			}
 			s.took += r.Now().Sub(begun)
@@ -339,13 +348,12 @@ func (s *Target) fromTheFuture(m *hackage.Metadata, tag string) error {
 	said, seen := s.before.Seen, m.Seen()
 	return fmt.Errorf("upstream shows metadata of versions %d, %d, %d and %d (root, timestamp, snapshot, mirrors), but %s says that versions %d, %d, %d and %d were seen: %w; "+
 		"nothing was changed here. If this happens again, ask upstream's operator; if the file is wrong, remove it, and the next run compares everything",
-		seen.Root, seen.Timestamp, seen.Snapshot, seen.Mirrors, s.witness(tag), said.Root, said.Timestamp, said.Snapshot, said.Mirrors, tuf.ErrRollback)
+		seen.Root, seen.Timestamp, seen.Snapshot, seen.Mirrors, s.stateOf(tag), said.Root, said.Timestamp, said.Snapshot, said.Mirrors, tuf.ErrRollback)
 }
 
 // allAt reports whether every target says of itself that it was brought up to the
 // metadata that is taken for seen. A repository's tag does not move when only the
-// metadata was signed anew, so its position is compared instead. A bucket whose
-// state does not name an index has one that is not known.
+// metadata was signed anew, so its position is compared instead.
 func (r *run) allAt(seen state.Seen) bool {
 	if seen.Digest == "" {
 		return false
@@ -357,7 +365,7 @@ func (r *run) allAt(seen state.Seen) bool {
 		}
 	}
 	for _, s := range live(r.Targets) {
-		if s.due() || s.State().Position != end || s.bucket != nil && (s.before.Seen != seen || seen.Index == "") {
+		if s.due() || s.State().Position != end || !s.saysSeen(seen) {
 			return false
 		}
 	}
@@ -365,7 +373,7 @@ func (r *run) allAt(seen state.Seen) bool {
 }
 
 // upToDate reports whether no target has anything to gain from the index: each is
-// at its end, and what they owe is still not available.
+// at its end, and what is pending is still not available.
 func (r *run) upToDate(ctx context.Context) (bool, error) {
 	if r.metadata != nil {
 		for _, s := range live(r.Targets) {
@@ -386,26 +394,26 @@ func (r *run) upToDate(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// samePending asks upstream again for everything that is owed, and reports whether
+// samePending asks upstream again for everything that is pending, and reports whether
 // the answers are those that the ledgers have.
 func (r *run) samePending(ctx context.Context) (bool, error) {
-	owed := map[state.Tarball]mirror.Want{}
+	pending := map[state.Tarball]mirror.Want{}
 	for _, s := range live(r.Targets) {
 		for _, w := range s.State().Wants(&index.Delta{}, s.turn(r.Now(), quietRetries)) {
-			owed[w.Tarball] = mirror.Want{Tarball: w.Tarball, Retried: true, Digests: true}
+			pending[w.Tarball] = mirror.Want{Tarball: w.Tarball, Retried: true, Digests: true}
 		}
 	}
-	if len(owed) == 0 || r.DryRun {
+	if len(pending) == 0 || r.DryRun {
 		return true, nil
 	}
-	outcomes, err := r.downloader().Download(ctx, slices.Collect(maps.Values(owed)))
+	outcomes, err := r.downloader().Download(ctx, slices.Collect(maps.Values(pending)))
 	if err != nil {
 		return false, err
 	}
 	for _, s := range live(r.Targets) {
-		for release, pending := range s.State().Ledger {
-			outcome, asked := outcomes[state.Tarball{Release: release, Target: pending.Target}]
-			if asked && !sameReason(pending.Reason, outcome.Err) {
+		for release, record := range s.State().Ledger {
+			outcome, asked := outcomes[state.Tarball{Release: release, Target: record.Target}]
+			if asked && !sameReason(record.Reason, outcome.Err) {
 				return false, nil
 			}
 		}
@@ -413,7 +421,7 @@ func (r *run) samePending(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// sameReason reports whether a tarball is still owed for the reason it was. One
+// sameReason reports whether a tarball is still pending for the reason it was. One
 // that is missing for long counts as withdrawn.
 func sameReason(before state.Reason, err error) bool {
 	if err == nil {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
-	"github.com/hackage-mirror/hackage-mirror/internal/announce"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
@@ -21,7 +20,6 @@ import (
 
 // A destination is what a run brings up to date. Each carries its own state.
 type destination interface {
-	String() string
 	// Load reads the state; state.ErrForm means that there is one that
 	// cannot be read.
 	Load(ctx context.Context) (state.State, error)
@@ -31,10 +29,8 @@ type destination interface {
 	Forget(why string)
 
 	// load is Load for a run of a shard, or of none; full says that everything is to
-	// be compared.
+	// be compared, whatever the state says.
 	load(ctx context.Context, shard mirror.Shard, full bool) (state.State, error)
-	// recompare puts a destination that read this state back for a full comparison.
-	recompare(read state.State, why string)
 	// restart is Forget where upstream wrote its index anew, and that is accepted.
 	restart(why string)
 	// mayWrite finds out whether the destination can be written; alone says that it
@@ -46,12 +42,23 @@ type destination interface {
 	// holds reports whether it needs nothing but its position to hold the index that
 	// a snapshot names.
 	holds(snapshot *tuf.Snapshot) bool
+	// inTag reports whether its state stands in a tag of ours, so that it is signed.
+	inTag() bool
+	// saysSeen reports whether its state would not change if it was brought up to this
+	// metadata.
+	saysSeen(seen state.Seen) bool
+	// wants returns the tarballs that it lacks, and turn which of its pending releases
+	// a run asks for.
+	wants(ctx context.Context, now time.Time) ([]state.Want, error)
+	turn(now time.Time, most int) state.Turn
+	// addTo enters into a download that it goes here too.
+	addTo(d *download, replaced bool)
 	// stateName names what the state stands in, and doubt what to do about it where
 	// it is no more than a word.
 	stateName(tag string) string
 	doubt() (cause, remedy string)
 	// report enters what was done to it, and returns how many revisions came.
-	report(s *Target, r *run, facts *report.Run, d *report.Destination) (revisions int)
+	report(r *run, facts *report.Run, d *report.Destination) (revisions int)
 }
 
 // The kinds of targets, named as their options.
@@ -67,49 +74,47 @@ type Target struct {
 	destination        // nil if it could not be opened
 	kind        string // as in the option's name
 	name        string // as the option's value
-	bucket      *mirror.Bucket
-	repo        *allcabal.Repository
-
-	writer *mirror.BucketWriter // of a bucket, while it is filled
+	address     string // in an error: that of a bucket elsewhere has its endpoint
 
 	before state.State     // when the run began
 	unread error           // why a bucket's state could not be read, if it could not
 	index  *hackage.Access // which has all that is behind its position
 	tail   *index.Delta    // what that is
-	commit allcabal.Result
-	// publicURL is where readers find a bucket, if its address or the option says,
-	// and published when this run brought it further.
-	publicURL string
-	published time.Time
-	// told is what the readers of a bucket were told before. If that was not all that
-	// the bucket holds, news is what came since, which is read again for that.
-	told announce.Told
-	news *index.Delta
-	took time.Duration
-	err  error
+	took   time.Duration
+	err    error
 }
 
 // NewBucket returns the target that a bucket is. Readers find it at publicURL, if that
 // is not empty.
 func NewBucket(name, publicURL string, b *mirror.Bucket) *Target {
-	return &Target{destination: bucketTarget{b}, kind: BucketKind, name: name, bucket: b, publicURL: publicURL}
+	t := &Target{kind: BucketKind, name: name, address: name}
+	if strings.Contains(name, "://") {
+		t.address = b.String()
+	}
+	t.destination = &bucketTarget{Target: t, Bucket: b, publicURL: publicURL}
+	return t
 }
 
 // NewRepository returns the target that a repository is.
 func NewRepository(kind, name string, d *allcabal.Repository) *Target {
-	return &Target{destination: repositoryTarget{d}, kind: kind, name: name, repo: d}
+	t := &Target{kind: kind, name: name, address: name}
+	t.destination = &repositoryTarget{Target: t, Repository: d}
+	return t
 }
 
 // Unopened returns the target of a destination that could not be opened.
-func Unopened(kind, name string, err error) *Target { return &Target{kind: kind, name: name, err: err} }
+func Unopened(kind, name string, err error) *Target {
+	return &Target{kind: kind, name: name, address: name, err: err}
+}
 
 // Root returns the root.json that the target holds, if it is a bucket; nil for none. It
 // proves nothing by itself.
 func (s *Target) Root(ctx context.Context) []byte {
-	if s.bucket == nil || s.err != nil {
+	b, ok := s.destination.(*bucketTarget)
+	if !ok || s.err != nil {
 		return nil
 	}
-	raw, err := s.bucket.Root(ctx)
+	raw, err := b.Bucket.Root(ctx)
 	if err != nil {
 		return nil
 	}
@@ -118,14 +123,6 @@ func (s *Target) Root(ctx context.Context) []byte {
 
 // String names the target.
 func (s *Target) String() string { return s.name }
-
-// place names the target in an error: a bucket that is elsewhere with its endpoint.
-func (s *Target) place() string {
-	if s.bucket != nil && strings.Contains(s.name, "://") {
-		return s.bucket.String()
-	}
-	return s.name
-}
 
 // read reads a target's state and decides whether its position can be used.
 func (s *Target) read(ctx context.Context, packages string, shard mirror.Shard, full bool) error {
@@ -136,9 +133,7 @@ func (s *Target) read(ctx context.Context, packages string, shard mirror.Shard, 
 		s.unread = err
 	case err != nil:
 		return err
-	case full:
-		s.recompare(read, "a full comparison was asked for")
-	case read.Packages != packages && !read.Position.IsZero():
+	case !full && read.Packages != packages && !read.Position.IsZero():
 		s.Forget("it was filled with other packages")
 		// Older metadata than it has seen stays refused.
 	}
@@ -157,16 +152,6 @@ func (s *Target) rewritten(end index.Position) error {
 		position.Length, position.Time.Format(time.RFC3339), end.Length, end.Time.Format(time.RFC3339), damaged, index.ErrRewritten, why)
 }
 
-// scanTo reads what the index holds behind the target's position up to a length,
-// where a run ended whose time was up. The whole index is proven already.
-func (s *Target) scanTo(take func(string) bool, length int64) error {
-	tail, err := index.Scan(s.index.LogTo(s.State().Position, length), take)
-	if err == nil {
-		s.tail = tail
-	}
-	return err
-}
-
 // atEnd reports whether the target is at the end of the index that the metadata
 // names, proven by the midstate of its position alone.
 func (s *Target) atEnd(m *hackage.Metadata) bool {
@@ -174,15 +159,7 @@ func (s *Target) atEnd(m *hackage.Metadata) bool {
 	return signed && !s.due() && s.State().Position.Ends(info.Length, info.SHA256) && s.holds(m.Snapshot)
 }
 
-// wants returns the tarballs that the target lacks.
-func (s *Target) wants(ctx context.Context, now time.Time) ([]state.Want, error) {
-	if s.bucket != nil {
-		return s.bucket.Wants(s.tail, s.turn(now, retriesAtOnce)), nil
-	}
-	return s.repo.Wants(ctx, s.tail)
-}
-
-// How many of what a bucket owes a run asks upstream for, at most: what it says is
+// How many of what is pending in a bucket a run asks upstream for, at most: what it says is
 // not signed, and upstream is not to be asked for thousands of things again and
 // again that somebody made up. A run in which nothing else is to be done asks for
 // fewer.
@@ -191,17 +168,10 @@ const (
 	retriesAtOnce = 2000
 )
 
-// turn returns which of the releases that a target owes a run asks for. Of more than
-// so many it is some others each minute.
-func (s *Target) turn(now time.Time, most int) state.Turn {
-	if s.bucket == nil {
-		return state.Turn{}
-	}
-	return state.Turn{Most: most, Number: now.Unix() / 60}
+// signed reports whether the target says what it has seen of the metadata in a tag.
+func (s *Target) signed() bool {
+	return s.destination != nil && s.inTag() && s.before.Seen.Timestamp > 0
 }
-
-// A target's word of upstream's metadata is signed if it stands in a tag of ours.
-func (s *Target) signed() bool { return s.repo != nil && s.before.Seen.Timestamp > 0 }
 
 // highestSeen returns what the targets have seen of the metadata, each version the highest
 // of any.
@@ -224,7 +194,7 @@ func trusted(targets []*Target) state.Seen {
 	for _, s := range targets {
 		if s.signed() {
 			tags = append(tags, s)
-		} else if s.bucket != nil {
+		} else if s.destination != nil && !s.inTag() {
 			buckets = append(buckets, s)
 		}
 	}
@@ -265,16 +235,20 @@ func farthest(targets []*Target) *Target {
 	return slices.MaxFunc(targets, func(a, b *Target) int { return cmp.Compare(versions(a), versions(b)) })
 }
 
-// witness names what the target's state stands in.
-func (s *Target) witness(tag string) string {
+// stateOf names what the target's state stands in.
+func (s *Target) stateOf(tag string) string {
 	return fmt.Sprintf("%s of %s %q", s.stateName(tag), s.kind, s)
 }
 
+// A targeted is a target, or one of a kind.
+type targeted interface{ target() *Target }
+
+func (s *Target) target() *Target { return s }
+
 // live returns the targets that nothing went wrong with.
-func live(targets []*Target) []*Target {
-	var out []*Target
+func live[T targeted](targets []T) (out []T) {
 	for _, s := range targets {
-		if s.err == nil {
+		if s.target().err == nil {
 			out = append(out, s)
 		}
 	}

@@ -29,7 +29,7 @@ func (r *run) readIndex(ctx context.Context) error {
 	defer r.Progress.Done()
 	for _, s := range r.repositories() {
 		if r.metadata == nil || !s.atEnd(r.metadata) {
-			r.closers = append(r.closers, s.repo.Prefetch(ctx))
+			r.closers = append(r.closers, s.Prefetch(ctx))
 		}
 	}
 	m, ix, err := r.Upstream.Read(ctx, r.metadata, r.Dir, r.have())
@@ -41,7 +41,8 @@ func (r *run) readIndex(ctx context.Context) error {
 	if r.end, err = r.scan(ctx, live(r.Targets)...); err != nil {
 		return err
 	}
-	r.each(r.buckets(), func(s *Target) error { return r.checkAhead(ctx, s) })
+	signed := longestDelta(live(r.Targets)) // before any changes
+	each(r, r.buckets(), func(s *bucketTarget) error { return r.checkAhead(ctx, s, signed) })
 	for _, s := range r.buckets() {
 		r.readNews(s)
 	}
@@ -55,7 +56,7 @@ func (r *run) readIndex(ctx context.Context) error {
 // run that reads the whole index can know. Where nothing is left to mirror, that is a
 // mistake, and the run ends before it makes an empty mirror of a full one.
 func (r *run) checkMatches() error {
-	whole := r.longestDelta()
+	whole := longestDelta(live(r.Targets))
 	if !whole.From.IsZero() || whole.Changes == nil || len(r.Patterns) == 0 {
 		return nil
 	}
@@ -76,16 +77,16 @@ func (r *run) checkMatches() error {
 // holds what the index has up to there: the newest tarballs, of as many as that is
 // cheap for. Its position is not signed, and one that was moved forward would have
 // the releases in between left out for good.
-func (r *run) checkAhead(ctx context.Context, s *Target) error {
-	signed, at := r.longestDelta(), s.State().Position
+func (r *run) checkAhead(ctx context.Context, s *bucketTarget, signed *index.Delta) error {
+	at := s.State().Position
 	if s.tail == nil || signed.From.Length >= at.Length || r.Shard.Of > 0 {
 		return nil
 	}
-	lacks, err := s.bucket.Lacks(ctx, signed)
+	lacks, err := s.Lacks(ctx, signed)
 	if err != nil || len(lacks) == 0 {
 		return err
 	}
-	s.bucket.Rewind(signed.From, fmt.Sprintf("%s says that the bucket has the index up to %s, but %s before that are missing, such as %s; they are put now",
+	s.Rewind(signed.From, fmt.Sprintf("%s says that the bucket has the index up to %s, but %s before that are missing, such as %s; they are put now",
 		mirror.StateKey, at.Time.Format(time.RFC3339), plain.Plural(len(lacks), "release"), lacks[0]))
 	s.tail = signed
 	return nil
@@ -96,12 +97,15 @@ func (r *run) checkAhead(ctx context.Context, s *Target) error {
 func (r *run) have() hackage.Held {
 	var have hackage.Held
 	var positions []index.Position
-	for _, s := range live(r.Targets) {
-		if s.bucket == nil || !r.publishes() {
+	for _, s := range r.repositories() {
+		positions = append(positions, s.State().Position)
+	}
+	for _, s := range r.buckets() {
+		if !r.publishes() {
 			positions = append(positions, s.State().Position)
 			continue
 		}
-		tar, gz := s.bucket.Held()
+		tar, gz := s.Held()
 		positions = append(positions, tar)
 		if !have.NeedGz || gz.Length < have.Gz.Length {
 			have.NeedGz, have.Gz = true, gz
@@ -124,6 +128,10 @@ func (r *run) publishes() bool { return r.Shard.Number == 0 && !r.DryRun }
 // begins it must give the signed digest of the whole index; a target whose
 // position is one of those that it came by was then built from a prefix of that
 // index.
+//
+// This reading is the one that proves the index, and with it the position and the
+// delta of each target. Whatever reads a part of the index later (to put it, to commit
+// it, to count it, to cut it where the time was up) trusts that the bytes are these.
 func (r *run) scan(ctx context.Context, targets ...*Target) (index.Position, error) {
 	if len(targets) == 0 {
 		return index.Position{}, nil
@@ -212,8 +220,8 @@ func (r *run) acceptRewrite(s *Target, end index.Position) error {
 }
 
 // updateRepositories commits and pushes, all repositories concurrently.
-func (r *run) updateRepositories(ctx context.Context) {
-	r.each(r.repositories(), func(s *Target) error { return r.cutDelta(s) })
+func (r *run) updateRepositories(ctx context.Context, reached int64) {
+	each(r, r.repositories(), func(s *repositoryTarget) error { return r.cutDelta(s, reached) })
 	if len(r.repositories()) == 0 {
 		return
 	}
@@ -223,16 +231,20 @@ func (r *run) updateRepositories(ctx context.Context) {
 	}
 	r.Progress.Start("repositories", "entries", int64(total))
 	defer r.Progress.Done()
-	r.each(r.repositories(), func(s *Target) error { return r.update(ctx, s) })
+	each(r, r.repositories(), func(s *repositoryTarget) error { return r.update(ctx, s, reached) })
 }
 
-// cutDelta takes from a repository's tail what lies behind the place that the run
-// got to before its time was up.
-func (r *run) cutDelta(s *Target) error {
-	if r.reached == r.end.Length || s.State().Position.Length >= r.reached {
+// cutDelta removes from a repository's delta what lies behind the length of the index
+// that the run reached before its time was up.
+func (r *run) cutDelta(s *repositoryTarget, reached int64) error {
+	if reached == r.end.Length || s.State().Position.Length >= reached {
 		return nil
 	}
-	return s.scanTo(r.Selected, r.reached)
+	tail, err := index.Scan(s.index.LogTo(s.State().Position, reached), r.Selected)
+	if err == nil {
+		s.tail = tail
+	}
+	return err
 }
 
 // tries is how often a repository that others push to is read anew.
@@ -240,9 +252,9 @@ const tries = 5
 
 // update commits and pushes what a repository lacks. When somebody else pushed
 // meanwhile it reads the new state and goes on from there.
-func (r *run) update(ctx context.Context, s *Target) error {
+func (r *run) update(ctx context.Context, s *repositoryTarget, reached int64) error {
 	for try := 1; ; try++ {
-		if r.reached < r.end.Length && s.State().Position.Length >= r.reached {
+		if reached < r.end.Length && s.State().Position.Length >= reached {
 			return nil // the time was up before the run got to what it lacks
 		}
 		err := r.updateOnce(ctx, s)
@@ -260,30 +272,25 @@ func (r *run) update(ctx context.Context, s *Target) error {
 		if err != nil {
 			return err
 		}
-		if s.State().Position.Length > r.reached {
+		if s.State().Position.Length > reached {
 			r.Progress.Log(fmt.Sprintf("another run has updated %s %q further", s.kind, s))
 			return nil
 		}
-		if err := r.scanAgain(ctx, s); err != nil {
+		if _, err := r.scan(ctx, s.Target); err != nil {
+			return err
+		}
+		if s.err != nil {
+			return s.err
+		}
+		if err := r.cutDelta(s, reached); err != nil {
 			return err
 		}
 	}
 }
 
-// scanAgain is scan for a target whose position changed in the run.
-func (r *run) scanAgain(ctx context.Context, s *Target) error {
-	if _, err := r.scan(ctx, s); err != nil {
-		return err
-	}
-	if s.err != nil {
-		return s.err
-	}
-	return r.cutDelta(s)
-}
-
 // updateOnce is one try of update.
-func (r *run) updateOnce(ctx context.Context, s *Target) error {
-	wants, err := s.repo.Wants(ctx, s.tail)
+func (r *run) updateOnce(ctx context.Context, s *repositoryTarget) error {
+	wants, err := s.Wants(ctx, s.tail)
 	if err != nil {
 		return err
 	}
@@ -294,14 +301,14 @@ func (r *run) updateOnce(ctx context.Context, s *Target) error {
 }
 
 // rehearse is the last step of an update, which in a dry run writes nothing.
-func (r *run) rehearse(ctx context.Context, s *Target) (err error) {
+func (r *run) rehearse(ctx context.Context, s *repositoryTarget) (err error) {
 	var deprecated []byte
 	if s.kind == HashesKind {
 		if deprecated, err = r.deprecated(); err != nil {
 			return err
 		}
 	}
-	s.commit, err = s.repo.Update(ctx, r.input(s, deprecated))
+	s.commit, err = s.Update(ctx, r.input(s, deprecated))
 	if s.commit.Deprecated != nil {
 		r.list = deprecatedList{s.commit.Deprecated, deprecated}
 	}
@@ -309,7 +316,7 @@ func (r *run) rehearse(ctx context.Context, s *Target) (err error) {
 }
 
 // input is what an update of a repository is made of.
-func (r *run) input(s *Target, deprecated []byte) allcabal.Input {
+func (r *run) input(s *repositoryTarget, deprecated []byte) allcabal.Input {
 	return allcabal.Input{
 		Index: s.index, Tail: s.tail, Seen: r.metadata.Seen(), Outcome: r.outcomes.get,
 		Deprecated: deprecated, Selected: r.Selected, Packages: r.Packages,
@@ -323,7 +330,7 @@ func (r *run) askForDeprecated(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	r.deprecated = sync.OnceValues(func() ([]byte, error) { return r.readDeprecated(ctx) })
 	var group errgroup.Group
-	forHashes := slices.ContainsFunc(r.repositories(), func(s *Target) bool { return s.kind == HashesKind })
+	forHashes := slices.ContainsFunc(r.repositories(), func(s *repositoryTarget) bool { return s.kind == HashesKind })
 	if forHashes || r.publishes() && len(r.buckets()) > 0 {
 		group.Go(func() error {
 			_, _ = r.deprecated() // which says what went wrong, if anything did
@@ -371,24 +378,8 @@ func (r *run) fetchMissing(ctx context.Context, wants []state.Want) error {
 }
 
 // buckets and repositories return the live targets of a kind.
-func (r *run) buckets() []*Target {
-	return r.only(func(s *Target) bool { return s.bucket != nil })
-}
-
-func (r *run) repositories() []*Target {
-	return r.only(func(s *Target) bool { return s.repo != nil })
-}
-
-// only looks at no target of another kind, because that one may be under way.
-func (r *run) only(kind func(*Target) bool) []*Target {
-	var out []*Target
-	for _, s := range r.Targets {
-		if kind(s) && s.err == nil {
-			out = append(out, s)
-		}
-	}
-	return out
-}
+func (r *run) buckets() []*bucketTarget          { return live(r.allBuckets) }
+func (r *run) repositories() []*repositoryTarget { return live(r.allRepositories) }
 
 // explain adds to an error of upstream's metadata, if it is one, what the user can
 // do.
@@ -401,7 +392,7 @@ func (r *run) explain(err error) error {
 	case errors.Is(err, tuf.ErrExpired):
 		hint = "; upstream has not renewed it, or the clock of this machine is wrong. Nothing was changed"
 	case errors.Is(err, tuf.ErrRollback):
-		hint = "; upstream shows older files than a destination has seen, as " + farthest(r.Targets).witness(r.Tag) +
+		hint = "; upstream shows older files than a destination has seen, as " + farthest(r.Targets).stateOf(r.Tag) +
 			" says. Nothing was changed. If this happens again, ask upstream's operator; if what it says is wrong, remove it"
 	case errors.Is(err, hackage.ErrTorn):
 		hint = "; nothing was changed, and the next run tries again"
