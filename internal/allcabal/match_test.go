@@ -127,6 +127,30 @@ func TestRevisionsOfAnOwedRelease(t *testing.T) {
 	}
 }
 
+// A release whose package.json comes a run after its .cabal file is listed in one
+// commit with what else is new.
+func TestSignedLaterIsOneCommit(t *testing.T) {
+	t.Parallel()
+	for name, history := range map[string]History{"daily": Daily, "snapshot": Snapshot} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := hackagetest.Small()
+			r := newRig(t, h)
+			r.options.History = history
+			h.Upload("late", "1", text(0), nil, hackagetest.Unsigned())
+			r.mustRun()
+			before := len(r.commits())
+			h.AddTargets("late", "1")
+			h.Upload("other", "1", nil, nil)
+			_, result := r.mustRun()
+			r.check()
+			if n := len(r.commits()) - before; n != 1 || result.Commits != 1 || result.Files != 4 {
+				t.Errorf("%d commits came, result %+v", n, result)
+			}
+		})
+	}
+}
+
 // What the older tools did not come to is committed whole, and nothing is turned
 // back.
 func TestAdoptionCommitsWhatCameLater(t *testing.T) {

@@ -233,11 +233,6 @@ func (r *replay) replaceRecord(e index.Entry) error {
 	if news.Cabals > 0 {
 		return nil // it goes with the .cabal file
 	}
-	if r.paths[e.Release.JSONPath()] {
-		if err := r.commit(); err != nil {
-			return err
-		}
-	}
 	return r.writeRecord(e.Release)
 }
 
