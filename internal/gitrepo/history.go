@@ -8,6 +8,7 @@ import (
 	"iter"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
@@ -76,10 +77,15 @@ func (r *Repo) Ancestor(ctx context.Context, old, new string, most int) (bool, e
 	}
 }
 
-// isAncestor is Ancestor by what is here, where both commits must be.
+// isAncestor is Ancestor by what is here, where both commits must be. Unlike rev-list,
+// merge-base does not stop early by the dates of commits, which a clock that was set
+// back turns around.
 func (r *Repo) isAncestor(ctx context.Context, old, new string) (bool, error) {
-	beyond, err := r.git.output(ctx, nil, "rev-list", "--max-count=1", old, "^"+new)
-	return err == nil && len(beyond) == 0, err
+	_, err := r.git.output(ctx, nil, "merge-base", "--is-ancestor", old, new)
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == 1 {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // fetchDeeper fetches more of the history of the refs; false says that no more is there

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestEmptyRemote(t *testing.T) {
@@ -73,6 +74,29 @@ func TestPushBranchesAndTag(t *testing.T) {
 		t.Errorf("a refused push moved %v to %v", before, after)
 	}
 	plainGit(t, remote, "fsck", "--strict")
+}
+
+// TestPushAfterTheClockWasSetBack: commits that are dated before the one that they
+// stand on are pushed, however many.
+func TestPushAfterTheClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	r := open(t, bareRemote(t), Auth{})
+	first := publish(t, r, map[string]string{"a": "0"})
+	c, err := r.ReadCommit(t.Context(), first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Parents, c.CommitterWhen, c.Message = []string{first}, c.CommitterWhen.Add(-2*time.Hour), "earlier\n"
+	next := first
+	for range 20 {
+		if next, err = r.WriteCommit(t.Context(), c, nil); err != nil {
+			t.Fatal(err)
+		}
+		c.Parents = []string{next}
+	}
+	if err := r.Push(t.Context(), Update{Ref: "refs/heads/data", Old: first, New: next}); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestMoved(t *testing.T) {
