@@ -217,3 +217,56 @@ func TestTimeLimitAgainAndAgain(t *testing.T) {
 	w.checkAll()
 	w.checkAllOnce()
 }
+
+// TestTimeLimitOfRepositories: what a run whose time was up left of a repository comes
+// with the next one, although upstream signed nothing since, and whatever else is filled.
+func TestTimeLimitOfRepositories(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		before, more []string // destinations: brought to the end first, and of all runs
+	}{
+		"hashes alone":           {},
+		"one commit of all":      {more: []string{"--history", "snapshot"}},
+		"a batch after the next": {more: []string{"--concurrency", "1"}},
+		"with files":             {more: []string{"--files-repository", "files.git"}},
+		"files at the end":       {[]string{"--files-repository", "files.git"}, []string{"--files-repository", "files.git"}},
+		"bucket at the end":      {[]string{"--bucket", "bucket"}, []string{"--bucket", "bucket"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, longHackage())
+			w.batch = 20
+			here := func(args []string) []string {
+				args = append(w.upstreamArgs(), args...)
+				for i, arg := range args {
+					if arg == "files.git" || arg == "bucket" {
+						args[i] = w.path(arg)
+					}
+				}
+				return args
+			}
+			if c.before != nil {
+				w.fill(CodeDone, here(c.before)...)
+			}
+			l := w.timeUpAt(3)
+			args := append(here(c.more), "--hashes-repository", w.hashes(), "--public-url", "https://mirror.example/hackage")
+			w.says(w.fill(CodeDone, append(args, "--time-limit", "1h")...), "still to come")
+			tag := w.git(w.hashes(), "cat-file", "tag", "current-hackage")
+			w.says(tag, "\nRoot-Version: ", "\nTimestamp-Version: ", "\nSnapshot-Version: ", "\nMirrors-Version: ")
+			if strings.Contains(tag, "Timestamp-SHA256: ") || strings.Contains(tag, "Index-SHA256: ") {
+				w.Errorf("the tag of a part names the whole:\n%s", tag)
+			}
+			l.hours.Store(0)
+			w.fill(CodeDone, args...)
+			w.checkHashes(w.hackage.Generation(), nil)
+			if slices.Contains(c.more, "--files-repository") {
+				w.checkFiles(w.hackage.Generation())
+			}
+			w.server.Forget()
+			w.says(w.fill(CodeDone, args...), "nothing new")
+			if asked := w.server.Requests("/"); len(asked) != 1 {
+				w.Errorf("a quiet run asked upstream %d times: %+v", len(asked), asked)
+			}
+		})
+	}
+}

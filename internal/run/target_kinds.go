@@ -102,7 +102,10 @@ func (*repositoryTarget) inTag() bool { return true }
 func (b *bucketTarget) saysSeen(seen state.Seen) bool {
 	return b.before.Seen == seen && seen.Index != ""
 }
-func (*repositoryTarget) saysSeen(state.Seen) bool { return true }
+
+// saysSeen of a repository whose tag does not name an index is that of one that is not
+// at its end. A tag does not move when only the metadata was signed anew.
+func (d *repositoryTarget) saysSeen(state.Seen) bool { return d.before.Seen.Index != "" }
 
 func (b *bucketTarget) wants(_ context.Context, now time.Time) ([]state.Want, error) {
 	return b.Wants(b.tail, b.turn(now, retriesAtOnce)), nil

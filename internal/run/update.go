@@ -315,10 +315,16 @@ func (r *run) rehearse(ctx context.Context, s *repositoryTarget) (err error) {
 	return err
 }
 
-// input is what an update of a repository is made of.
+// input is what an update of a repository is made of. Where the time was up before
+// the end of the index, the tag does not name what was signed but for its versions:
+// by that the next run would take the rest for known.
 func (r *run) input(s *repositoryTarget, deprecated []byte) allcabal.Input {
+	seen := r.metadata.Seen()
+	if s.tail.To.Length < r.end.Length {
+		seen.Digest, seen.ETag, seen.Index = "", "", ""
+	}
 	return allcabal.Input{
-		Index: s.index, Tail: s.tail, Seen: r.metadata.Seen(), Outcome: r.outcomes.get,
+		Index: s.index, Tail: s.tail, Seen: seen, Outcome: r.outcomes.get,
 		Deprecated: deprecated, Selected: r.Selected, Packages: r.Packages,
 		Done: func() { r.Progress.Add(1, 0, "") },
 	}
