@@ -138,6 +138,38 @@ func TestAncestorLooksBackSoFarAndNoFurther(t *testing.T) {
 	}
 }
 
+// TestAncestorDoesNotGoByTimes: commits bear the times of uploads, and a release that was
+// not available for days comes after younger ones.
+func TestAncestorDoesNotGoByTimes(t *testing.T) {
+	t.Parallel()
+	remote := bareRemote(t)
+	tree := plainGit(t, remote, "write-tree")
+	by := []string{"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.org", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.org"}
+	var line []string
+	for i := range 30 {
+		args := []string{"commit-tree", "-m", "commit", tree}
+		if i > 0 {
+			args = append(args, "-p", line[i-1])
+		}
+		date := fmt.Sprintf("@%d +0000", 1_800_000_000-i*86_400)
+		id, err := tryGit(t, remote, append(by, "GIT_AUTHOR_DATE="+date, "GIT_COMMITTER_DATE="+date), "", args...)
+		if err != nil {
+			t.Fatal(id, err)
+		}
+		line = append(line, strings.TrimSpace(id))
+	}
+	plainGit(t, remote, "update-ref", "refs/heads/data", line[29])
+	r := fetchedHead(t, remote)
+	for _, c := range []struct {
+		old, new int
+		want     bool
+	}{{0, 29, true}, {15, 29, true}, {29, 29, true}, {29, 0, false}, {29, 15, false}} {
+		if is, err := r.Ancestor(t.Context(), line[c.old], line[c.new], 100); is != c.want || err != nil {
+			t.Errorf("ancestor of commit %d at %d: %v, %v", c.new, c.old, is, err)
+		}
+	}
+}
+
 // TestDiffFetchesWhatDiffers: of a tree of many folders the top and those that
 // differ, in two steps after the one for the older commit.
 func TestDiffFetchesWhatDiffers(t *testing.T) {
