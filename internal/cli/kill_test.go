@@ -270,10 +270,10 @@ func (h *history) readersSeeOldOrNew(t *testing.T, dir string, number int) {
 	}
 }
 
-// pointers are the files that a client reads to learn what there is, in the
-// order in which they may become new.
-func pointers() []string {
-	return []string{"00-index.tar.gz", "01-index.tar", "01-index.tar.gz", "root.json", "mirrors.json", "snapshot.json", "timestamp.json"}
+// pointers are the files that a client of a secure repository reads to learn what there
+// is, in the stages in which they become new: those of one stage go together.
+func pointers() [][]string {
+	return [][]string{{"01-index.tar", "01-index.tar.gz", "root.json", "mirrors.json"}, {"snapshot.json"}, {"timestamp.json"}}
 }
 
 // bucketIsOldOrNew holds every file of a bucket against the two generations.
@@ -297,18 +297,21 @@ func (h *history) bucketIsOldOrNew(t *testing.T, dir string, from, to step) {
 			t.Errorf("after the kill the bucket lacks %q, which it had", key)
 		}
 	}
-	// What names something comes after it: once one of these is old, all
+	// What names something comes after it: once one of these is old, all of the stages
 	// behind it are.
 	older := ""
-	for _, name := range pointers() {
-		content := held[name]
-		was, is := from.outcome.bucket[name], to.outcome.bucket[name]
-		switch {
-		case was == is:
-		case content == was:
-			older = name
-		case older != "":
-			t.Errorf("after the kill the bucket's %q is new, and %q, which it vouches for, is old", name, older)
+	for _, stage := range pointers() {
+		before := older
+		for _, name := range stage {
+			content := held[name]
+			was, is := from.outcome.bucket[name], to.outcome.bucket[name]
+			switch {
+			case was == is:
+			case content == was:
+				older = name
+			case before != "":
+				t.Errorf("after the kill the bucket's %q is new, and %q, which it vouches for, is old", name, before)
+			}
 		}
 	}
 	if held["01-index.tar"] == string(to.generation.File("01-index.tar")) {
