@@ -106,7 +106,7 @@ func (d *Repository) reportUnmatched(in Input, newest time.Time) error {
 	}
 	if d.owner != ours && d.lastTime.Sub(newest) > behindAtLeast && cabals.n > 0 {
 		return fmt.Errorf("adopt %q: its newest commit is of %s, upstream's index ends at %s and lacks %s: %w; "+
-			"nothing was written. Wait until upstream has caught up, or name an upstream that has it it",
+			"nothing was written. Wait until upstream has caught up, or name an upstream that has it",
 			d, d.lastTime.Format(time.RFC3339), newest.Format(time.RFC3339), cabals, ErrBehind)
 	}
 	if strange.n > 0 {

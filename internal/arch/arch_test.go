@@ -469,3 +469,32 @@ func TestMapOfTheCodeIsTrue(t *testing.T) {
 		}
 	}
 }
+
+// The rows of the map stand so that a room imports only what is in its own row or below.
+func TestMapOfTheCodeIsInOrder(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile(filepath.Join("..", "..", "CONTRIBUTING.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := map[string]int{}
+	for i, line := range strings.Split(string(raw), "\n") {
+		names, _, _ := strings.Cut(strings.TrimPrefix(line, "|"), "|")
+		for _, name := range strings.Split(names, "`") {
+			if strings.HasPrefix(line, "|") && strings.HasPrefix(name, "internal/") {
+				row[name] = i
+			}
+		}
+	}
+	for from, r := range design().rooms {
+		for _, to := range r.imports {
+			above, below := row[from], row[to]
+			if above != 0 && below != 0 && below < above && !strings.HasSuffix(from, "test") {
+				t.Errorf("%s imports %s, which the map has above it", from, to)
+			}
+		}
+	}
+	if len(row) < 20 {
+		t.Errorf("the map has %d rooms", len(row))
+	}
+}

@@ -263,6 +263,8 @@ func (c commands) start(ctx context.Context, g *grammar, parsed *kong.Context, e
 		return runPace(ctx, &g.Pace, env)
 	case "docs":
 		_, err = io.WriteString(env.Stdout, optionsTable(parsed.Kong))
+	default:
+		panic("cli: no case for the command " + parsed.Selected().Name)
 	}
 	return err
 }

@@ -25,7 +25,7 @@ func TestParseRemote(t *testing.T) {
 	}
 	for _, text := range []string{
 		"", "me", "me/", "/me/x", "./x", "me/x/y", "me/..", "-me/x", "me/x y", "file:///x", "http://h/me/x", "git://h/x",
-		"https://me:hunter2@h/x", "https://token@h/x", "https://h", "https://h/x?y", "https://me:hunter2@h/%zz", "-o@h:x",
+		"https://me:hunter2@h/x", "https://token@h/x", "https://h", "https://h/x?y", "https://me:hunter2@h/%zz", "-o@h:x", "a b@h.i:c", "git@h.i:a b",
 	} {
 		got, err := ParseRemote(text)
 		if err == nil {

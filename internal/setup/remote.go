@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 )
@@ -66,7 +67,8 @@ func ParseRemote(text string) (Remote, error) {
 		return Remote{}, fmt.Errorf("a workflow cannot push to the folder %.200q; write OWNER/REPO or an address over ssh or https", text)
 	}
 	g, ok := addresses.ParseGit(text)
-	if (ok || addresses.HasPassword(text)) && !strings.HasPrefix(text, "-") { // gitrepo refuses passwords
+	blank := strings.ContainsFunc(text, unicode.IsSpace)
+	if (ok || addresses.HasPassword(text)) && !blank && !strings.HasPrefix(text, "-") { // gitrepo refuses passwords
 		return onHost(g.Host, g.Path, text)
 	}
 	slug, err := ParseSlug(text)

@@ -1,3 +1,5 @@
+// Package folder keeps a bucket in a folder of a file system, which any web server can
+// serve as it is.
 package folder
 
 import (

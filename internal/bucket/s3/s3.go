@@ -1,3 +1,5 @@
+// Package s3 keeps a bucket on AWS S3, or on a server that speaks its protocol. It is
+// the only room that knows the AWS SDK.
 package s3
 
 import (

@@ -138,7 +138,7 @@ func (c *Connection) objection(ctx context.Context, options []string) string {
 }
 
 // hopeless is what ssh says when no other way in is worth a try.
-var hopeless = regexp.MustCompile(`(?m)^ssh: (connect to host|Could not resolve)|Permission denied \(|Host key verification failed`)
+var hopeless = regexp.MustCompile(`(?im)^ssh: (connect to host|could not resolve)|permission denied \(|host key verification failed|too many authentication failures|no supported authentication methods`)
 
 // connect starts the ssh that holds the connection. It ends by itself when that has
 // not been used for a while.

@@ -11,6 +11,29 @@ import (
 
 // TestConnectionThatEnds: one that was idle for long is made anew, and that is no news.
 // Where the host ends it sooner, it is not shared.
+// TestHopelessWords: who was refused as a person is not tried again by another way, for
+// hosts count that.
+func TestHopelessWords(t *testing.T) {
+	t.Parallel()
+	for said, want := range map[string]bool{
+		"git@h: Permission denied (publickey).":                                         true,
+		"Host key verification failed.":                                                 true,
+		"Received disconnect from ::1 port 22:2: Too many authentication failures":      true,
+		"ssh: connect to host h port 22: Connection refused":                            true,
+		"ssh: Could not resolve hostname h":                                             true,
+		"Disconnected: No supported authentication methods available":                   true,
+		"muxclient: master hello exchange failed":                                       false,
+		"unix_listener: path too long for Unix domain socket":                           false,
+		"ControlSocket /x already exists, disabling multiplexing":                       false,
+		"banner: do not connect to host h":                                              false,
+		"mux_client_request_session: session request failed: Session open refused by p": false,
+	} {
+		if hopeless.MatchString(said) != want {
+			t.Errorf("%q: want %v", said, want)
+		}
+	}
+}
+
 func TestConnectionThatEnds(t *testing.T) {
 	t.Parallel()
 	key, public := sshtest.NewKey("ed25519")
