@@ -39,7 +39,7 @@ func TestNothing(t *testing.T) {
 }
 
 // TestPieces writes the same bytes in different pieces, around the block sizes
-// of the hashes and around a stretch; a Sum in between must not disturb.
+// of the hashes and around a chunk; a Sum in between must not disturb.
 func TestPieces(t *testing.T) {
 	t.Parallel()
 	seed := [32]byte{1}

@@ -172,7 +172,7 @@ func TestStoppedBetweenStretchesTheRerunGoesOn(t *testing.T) {
 			}
 			h.AddTargets("barea", "1.0")
 			r := newRig(t, h)
-			r.stretch = 2
+			r.batch = 2
 			hook, hit := stopAt(stage{fits: func(string) bool { return true }, nth: nth}, nth%2 == 0)
 			r.store.Hook = hook
 			if err := r.run(); !errors.Is(err, errStopped) || !hit() {

@@ -36,7 +36,7 @@ type rig struct {
 	store   *buckettest.Memory
 	dir     string // of upstream as a folder
 	written bool   // the folder is as the Hackage is, and stays so
-	stretch int    // tarballs of a stretch, 0 for any number
+	batch   int    // tarballs of a batch, 0 for any number
 	tails   bool   // a run fetches only what is new of the index
 	// smallIndex is the bucket's; 0 lets an index here stand for one of real size.
 	smallIndex int64
@@ -249,11 +249,11 @@ func (r *rig) advance(b *Bucket, u *hackage.Upstream, m *hackage.Metadata) error
 		r.Fatal(err)
 	}
 	due := b.LegacyDue(tail.To)
-	stretches, ends := r.cut(b, tail)
+	batches, ends := r.cut(b, tail)
 	downloader := &Downloader{Upstream: u, Dir: r.TempDir(), Concurrency: 4}
 	writer := NewBucketWriter(r.Context(), b, ix, tail, "", ends...)
 	defer func() { _ = writer.Close() }() // a second time does nothing
-	for i, wants := range stretches {
+	for i, wants := range batches {
 		for n := range wants {
 			wants[n].Destinations[0].Writer = writer
 		}
@@ -279,8 +279,8 @@ func (r *rig) advance(b *Bucket, u *hackage.Upstream, m *hackage.Metadata) error
 	return writer.Close()
 }
 
-// cut divides what a bucket wants into stretches, each with its end in the index.
-func (r *rig) cut(b *Bucket, tail *index.Delta) (stretches [][]Want, ends []int64) {
+// cut divides what a bucket wants into batches, each with its end in the index.
+func (r *rig) cut(b *Bucket, tail *index.Delta) (batches [][]Want, ends []int64) {
 	offset := func(w Want) int64 {
 		if news := tail.Changes[w.Release]; news != nil {
 			return news.TargetOffset
@@ -292,11 +292,11 @@ func (r *rig) cut(b *Bucket, tail *index.Delta) (stretches [][]Want, ends []int6
 		wants = append(wants, Want{Tarball: w.Tarball, Retried: w.Retried, Digests: true, Destinations: []Destination{{Replaced: w.Replaced}}})
 	}
 	slices.SortStableFunc(wants, func(a, b Want) int { return cmp.Compare(offset(a), offset(b)) })
-	for r.stretch > 0 && len(wants) > r.stretch && offset(wants[r.stretch]) > 0 {
-		stretches, ends = append(stretches, wants[:r.stretch]), append(ends, offset(wants[r.stretch]))
-		wants = wants[r.stretch:]
+	for r.batch > 0 && len(wants) > r.batch && offset(wants[r.batch]) > 0 {
+		batches, ends = append(batches, wants[:r.batch]), append(ends, offset(wants[r.batch]))
+		wants = wants[r.batch:]
 	}
-	return append(stretches, wants), append(ends, tail.To.Length)
+	return append(batches, wants), append(ends, tail.To.Length)
 }
 
 // mustRun is a run that ends well.

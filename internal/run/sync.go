@@ -224,7 +224,7 @@ func (r *run) advance(ctx context.Context) error {
 	r.left = len(downloads)
 	if r.DryRun {
 		r.wanted = downloads
-		each(r, r.repositories(), func(s *repositoryTarget) error { return r.rehearse(ctx, s) })
+		each(r, r.repositories(), func(s *repositoryTarget) error { return r.commitAndPush(ctx, s) })
 	}
 	if err != nil || r.DryRun || len(live(r.Targets)) == 0 {
 		return err

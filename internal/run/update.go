@@ -297,11 +297,11 @@ func (r *run) updateOnce(ctx context.Context, s *repositoryTarget) error {
 	if err := r.fetchMissing(ctx, wants); err != nil {
 		return err
 	}
-	return r.rehearse(ctx, s)
+	return r.commitAndPush(ctx, s)
 }
 
-// rehearse is the last step of an update, which in a dry run writes nothing.
-func (r *run) rehearse(ctx context.Context, s *repositoryTarget) (err error) {
+// commitAndPush is the last step of an update; a dry run writes nothing in it.
+func (r *run) commitAndPush(ctx context.Context, s *repositoryTarget) (err error) {
 	var deprecated []byte
 	if s.kind == HashesKind {
 		if deprecated, err = r.deprecated(); err != nil {
