@@ -96,7 +96,7 @@ func FuzzObjects(f *testing.F) {
 		c.Message, c.Author = message, Identity{name, email}
 		o, err := c.Marshal(nil)
 		if err != nil {
-			t.Skip()
+			return // a name or message that git does not take
 		}
 		plain := o.Content
 		signature := "-----BEGIN PGP SIGNATURE-----\n\nAAAA\n=BBBB\n-----END PGP SIGNATURE-----\n"
@@ -107,7 +107,7 @@ func FuzzObjects(f *testing.F) {
 		g := tagOf(EmptyTree)
 		g.Message = message
 		if o, err = g.Marshal(nil); err != nil {
-			t.Skip()
+			return // a name or message that git does not take
 		}
 		plain = o.Content
 		tag, err := ParseTag(append(bytes.Clone(plain), signature...))

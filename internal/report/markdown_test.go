@@ -28,7 +28,7 @@ func checkMarkdown(t *testing.T, text string) {
 		}
 		n := strings.Count(line, "|")
 		if columns > 0 && n != columns {
-			t.Errorf("a row has %d bars, the one above %d: %.300q", n, columns, line)
+			t.Errorf("a row of the table has %d bars and the row above it %d: %.300q", n, columns, line)
 		}
 		columns = n
 	}

@@ -91,7 +91,7 @@ func (s Secret) Or(other Secret) Secret {
 // keep it beyond Wipe.
 func (s Secret) Bytes() []byte { return s.content().text }
 
-// Err is why the secret could not be had, nil if it was.
+// Err says why the secret could not be read. It is nil if it could.
 func (s Secret) Err() error { return s.content().err }
 
 // Wipe overwrites the bytes that Bytes returned, of all copies of the secret. Strings
