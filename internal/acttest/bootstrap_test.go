@@ -411,3 +411,31 @@ func TestSecretsAreForTheProgramOnly(t *testing.T) {
 		t.Errorf("others see\n%s", others)
 	}
 }
+
+// A command that ends at once ends its timer in the moment after the fork, when the
+// child still has the script's traps. It neither removes what the script holds nor
+// outlives the command.
+func TestCommandsThatEndAtOnce(t *testing.T) {
+	t.Parallel()
+	need(t, "bash")
+	const loop = `
+set -euo pipefail
+source <(sed -n '/^# What a cancelled job must not leave/,/^# platform prints/p' "$1")
+work=$2
+for _ in {1..400}; do
+  begun=$SECONDS
+  within 10 true
+  [[ -d $work ]] || { echo "the folder is gone"; exit 1; }
+  ((SECONDS < begun + 10)) || { echo "the timer went on"; exit 1; }
+done`
+	for range 2 {
+		work := t.TempDir()
+		t.Run("loop", func(t *testing.T) {
+			t.Parallel()
+			must(t, "", nil, "bash", "-c", loop, "loop", filepath.Join("..", "..", "script", "action-bootstrap"), work)
+			if _, err := os.Stat(work); err == nil {
+				t.Error("the script itself left its folder")
+			}
+		})
+	}
+}
