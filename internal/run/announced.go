@@ -1,61 +1,13 @@
 package run
 
 import (
-	"context"
-	"fmt"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/announce"
 	"github.com/hackage-mirror/hackage-mirror/internal/health"
-	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
-
-// readTold begins to find out what the buckets' readers were told last. The function it
-// returns waits for that.
-func (r *run) readTold(ctx context.Context) (wait func()) {
-	var group errgroup.Group
-	for _, s := range r.buckets() {
-		if r.announces(s) {
-			group.Go(func() error {
-				s.told = announce.ReadTold(ctx, s.Bucket, s.name, s.before, r.Progress.Log)
-				return nil
-			})
-		}
-	}
-	return func() { _ = group.Wait() }
-}
-
-// announces reports whether a run says in a bucket how the mirror is.
-func (r *run) announces(s *bucketTarget) bool { return !r.DryRun && s.CanTell() }
-
-// sayUntold says which buckets' readers were not told of all, and reports whether
-// there are any.
-func (r *run) sayUntold() (any bool) {
-	for _, s := range r.buckets() {
-		if s.told.Untold {
-			r.Progress.Log(fmt.Sprintf("%s %q: its readers were not told yet of all that it holds; what came since is read again for that", s.kind, s))
-			any = true
-		}
-	}
-	return any
-}
-
-// readNews finds out what the index holds behind the position up to which a bucket's
-// readers were told of it, if that lies before the one where the run took the
-// bucket up. It stays nil if that position is none of this index.
-func (r *run) readNews(s *bucketTarget) {
-	from := s.told.At
-	if !r.announces(s) || s.tail == nil || s.told.Is(s.State().Position) || from.Length < s.index.From.Length || from.Length > s.tail.To.Length {
-		return
-	}
-	if tails, _, err := r.tailsFrom(s.index.Index, s.index.From, []index.Position{from}); err == nil {
-		s.news = tails[0]
-	}
-}
 
 // found is what readers of the buckets are to know of the run. Aborted is what ended it
 // before its end, if anything did.

@@ -1,15 +1,12 @@
 package run
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
+	"github.com/hackage-mirror/hackage-mirror/internal/announce"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
@@ -124,41 +121,6 @@ func (s *Target) Root(ctx context.Context) []byte {
 // String names the target.
 func (s *Target) String() string { return s.name }
 
-// read reads a target's state and decides whether its position can be used.
-func (s *Target) read(ctx context.Context, packages string, shard mirror.Shard, full bool) error {
-	read, err := s.load(ctx, shard, full)
-	switch {
-	case errors.Is(err, state.ErrForm), errors.Is(err, index.ErrPosition):
-		s.Forget(err.Error())
-		s.unread = err
-	case err != nil:
-		return err
-	case !full && read.Packages != packages && !read.Position.IsZero():
-		s.Forget("it was filled with other packages")
-		// Older metadata than it has seen stays refused.
-	}
-	s.before = read
-	return nil
-}
-
-// rewritten is the error of an index that does not have the target's position.
-func (s *Target) rewritten(end index.Position) error {
-	position, why := s.State().Position, index.ErrDigest
-	if position.Length > end.Length {
-		why = index.ErrLength
-	}
-	damaged, _ := s.doubt()
-	return fmt.Errorf("it was built from the first %d bytes of the index, up to %s, and upstream's index, of %d bytes up to %s, does not continue that: %s%w: %w",
-		position.Length, position.Time.Format(time.RFC3339), end.Length, end.Time.Format(time.RFC3339), damaged, index.ErrRewritten, why)
-}
-
-// atEnd reports whether the target is at the end of the index that the metadata
-// names, proven by the midstate of its position alone.
-func (s *Target) atEnd(m *hackage.Metadata) bool {
-	info, signed := m.Snapshot.IndexTar()
-	return signed && !s.due() && s.State().Position.Ends(info.Length, info.SHA256) && s.holds(m.Snapshot)
-}
-
 // How many of what is pending in a bucket a run asks upstream for, at most: what it says is
 // not signed, and upstream is not to be asked for thousands of things again and
 // again that somebody made up. A run in which nothing else is to be done asks for
@@ -167,78 +129,6 @@ const (
 	quietRetries  = 50
 	retriesAtOnce = 2000
 )
-
-// signed reports whether the target says what it has seen of the metadata in a tag.
-func (s *Target) signed() bool {
-	return s.destination != nil && s.inTag() && s.before.Seen.Timestamp > 0
-}
-
-// highestSeen returns what the targets have seen of the metadata, each version the highest
-// of any.
-func highestSeen(targets []*Target) (seen state.Seen) {
-	for _, s := range targets {
-		other := s.before.Seen
-		seen.Root = max(seen.Root, other.Root)
-		seen.Timestamp = max(seen.Timestamp, other.Timestamp)
-		seen.Snapshot = max(seen.Snapshot, other.Snapshot)
-		seen.Mirrors = max(seen.Mirrors, other.Mirrors)
-	}
-	return seen
-}
-
-// trusted returns what a run takes for seen: what the signed tags say. Where there
-// is none, a bucket's word counts for itself, so what all of them say alike; but
-// one that names no expiry is not asked by, for it could stand still for ever.
-func trusted(targets []*Target) state.Seen {
-	var tags, buckets []*Target
-	for _, s := range targets {
-		if s.signed() {
-			tags = append(tags, s)
-		} else if s.destination != nil && !s.inTag() {
-			buckets = append(buckets, s)
-		}
-	}
-	switch {
-	case len(tags) > 0:
-		seen := highestSeen(tags)
-		for _, s := range tags {
-			if other := s.before.Seen; other.Timestamp == seen.Timestamp {
-				seen.ETag, seen.Digest, seen.Index, seen.Expires = other.ETag, other.Digest, other.Index, other.Expires
-				seen.RootExpires, seen.MirrorsExpires = other.RootExpires, other.MirrorsExpires
-			}
-		}
-		return seen
-	case len(buckets) == 0:
-		return state.Seen{}
-	}
-	seen := buckets[0].before.Seen
-	for _, s := range buckets {
-		if s.before.Seen != seen || seen.Expires.IsZero() {
-			return state.Seen{}
-		}
-	}
-	return seen
-}
-
-// ahead reports whether a target says that it has seen newer metadata.
-func (s *Target) ahead(m *hackage.Metadata) bool {
-	said, seen := s.before.Seen, m.Seen()
-	return said.Root > seen.Root || said.Timestamp > seen.Timestamp || said.Snapshot > seen.Snapshot || said.Mirrors > seen.Mirrors
-}
-
-// farthest returns the target that has seen the highest versions.
-func farthest(targets []*Target) *Target {
-	versions := func(s *Target) int64 {
-		seen := s.before.Seen
-		return max(seen.Root, seen.Timestamp, seen.Snapshot, seen.Mirrors)
-	}
-	return slices.MaxFunc(targets, func(a, b *Target) int { return cmp.Compare(versions(a), versions(b)) })
-}
-
-// stateOf names what the target's state stands in.
-func (s *Target) stateOf(tag string) string {
-	return fmt.Sprintf("%s of %s %q", s.stateName(tag), s.kind, s)
-}
 
 // A targeted is a target, or one of a kind.
 type targeted interface{ target() *Target }
@@ -254,3 +144,33 @@ func live[T targeted](targets []T) (out []T) {
 	}
 	return out
 }
+
+// A bucketTarget and a repositoryTarget are the two kinds of destination. What they do
+// as such is their own, or of what they opened: the Target's methods of these names lead
+// back to them.
+type (
+	bucketTarget struct {
+		*Target
+		*mirror.Bucket
+		publicURL string               // where readers find it, if its address or the option says
+		writer    *mirror.BucketWriter // while it is filled
+		filling   time.Time            // since when
+		published time.Time            // when this run brought it further
+		// told is what its readers were told before. If that was not all that it holds,
+		// news is what came since, which is read again for that.
+		told announce.Told
+		news *index.Delta
+	}
+	repositoryTarget struct {
+		*Target
+		*allcabal.Repository
+		commit allcabal.Result
+	}
+)
+
+// These are theirs, so that nothing leads around in a circle.
+var _, _ interface {
+	Load(ctx context.Context) (state.State, error)
+	State() state.State
+	Forget(why string)
+} = (*mirror.Bucket)(nil), (*allcabal.Repository)(nil)

@@ -3,25 +3,27 @@ package run
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
-	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
-	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
-	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/selection"
-	"github.com/hackage-mirror/hackage-mirror/internal/state"
-	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
+
+// rewritten is the error of an index that does not have the target's position.
+func (s *Target) rewritten(end index.Position) error {
+	position, why := s.State().Position, index.ErrDigest
+	if position.Length > end.Length {
+		why = index.ErrLength
+	}
+	damaged, _ := s.doubt()
+	return fmt.Errorf("it was built from the first %d bytes of the index, up to %s, and upstream's index, of %d bytes up to %s, does not continue that: %s%w: %w",
+		position.Length, position.Time.Format(time.RFC3339), end.Length, end.Time.Format(time.RFC3339), damaged, index.ErrRewritten, why)
+}
 
 // readIndex fetches the index and finds out what it holds for each target.
 func (r *run) readIndex(ctx context.Context) error {
@@ -219,189 +221,26 @@ func (r *run) acceptRewrite(s *Target, end index.Position) error {
 	return nil
 }
 
-// updateRepositories commits and pushes, all repositories concurrently.
-func (r *run) updateRepositories(ctx context.Context, reached int64) {
-	each(r, r.repositories(), func(s *repositoryTarget) error { return r.cutDelta(s, reached) })
-	if len(r.repositories()) == 0 {
+// readNews finds out what the index holds behind the position up to which a bucket's
+// readers were told of it, if that lies before the one where the run took the
+// bucket up. It stays nil if that position is none of this index.
+func (r *run) readNews(s *bucketTarget) {
+	from := s.told.At
+	if !r.announces(s) || s.tail == nil || s.told.Is(s.State().Position) || from.Length < s.index.From.Length || from.Length > s.tail.To.Length {
 		return
 	}
-	total := 0
-	for _, s := range r.repositories() {
-		total += s.tail.Entries
-	}
-	r.Progress.Start("repositories", "entries", int64(total))
-	defer r.Progress.Done()
-	each(r, r.repositories(), func(s *repositoryTarget) error { return r.update(ctx, s, reached) })
-}
-
-// cutDelta removes from a repository's delta what lies behind the length of the index
-// that the run reached before its time was up.
-func (r *run) cutDelta(s *repositoryTarget, reached int64) error {
-	if reached == r.end.Length || s.State().Position.Length >= reached {
-		return nil
-	}
-	tail, err := index.Scan(s.index.LogTo(s.State().Position, reached), r.Selected)
-	if err == nil {
-		s.tail = tail
-	}
-	return err
-}
-
-// tries is how often a repository that others push to is read anew.
-const tries = 5
-
-// update commits and pushes what a repository lacks. When somebody else pushed
-// meanwhile it reads the new state and goes on from there.
-func (r *run) update(ctx context.Context, s *repositoryTarget, reached int64) error {
-	for try := 1; ; try++ {
-		if reached < r.end.Length && s.State().Position.Length >= reached {
-			return nil // the time was up before the run got to what it lacks
-		}
-		err := r.updateOnce(ctx, s)
-		switch {
-		case errors.Is(err, gitrepo.ErrMoved) && try < tries && ctx.Err() == nil:
-			r.Progress.Log(fmt.Sprintf("somebody else changed %s %q; reading it again", s.kind, s))
-			err = s.read(ctx, r.Packages, r.Shard, r.Full)
-		case errors.Is(err, state.ErrForm) && try < tries:
-			r.Progress.Log(fmt.Sprintf("%s %q: %v; comparing all of it with the index", s.kind, s, err))
-			s.Forget(err.Error())
-			err = nil
-		default:
-			return err
-		}
-		if err != nil {
-			return err
-		}
-		if s.State().Position.Length > reached {
-			r.Progress.Log(fmt.Sprintf("another run has updated %s %q further", s.kind, s))
-			return nil
-		}
-		if _, err := r.scan(ctx, s.Target); err != nil {
-			return err
-		}
-		if s.err != nil {
-			return s.err
-		}
-		if err := r.cutDelta(s, reached); err != nil {
-			return err
-		}
+	if tails, _, err := r.tailsFrom(s.index.Index, s.index.From, []index.Position{from}); err == nil {
+		s.news = tails[0]
 	}
 }
 
-// updateOnce is one try of update.
-func (r *run) updateOnce(ctx context.Context, s *repositoryTarget) error {
-	wants, err := s.Wants(ctx, s.tail)
-	if err != nil {
-		return err
-	}
-	if err := r.fetchMissing(ctx, wants); err != nil {
-		return err
-	}
-	return r.commitAndPush(ctx, s)
-}
-
-// commitAndPush is the last step of an update; a dry run writes nothing in it.
-func (r *run) commitAndPush(ctx context.Context, s *repositoryTarget) (err error) {
-	var deprecated []byte
-	if s.kind == HashesKind {
-		if deprecated, err = r.deprecated(); err != nil {
-			return err
+// longestDelta returns the longest part of the index that was read for one of the targets.
+func longestDelta(targets []*Target) *index.Delta {
+	longest := &index.Delta{}
+	for _, s := range targets {
+		if s.tail != nil && (longest.Changes == nil || s.tail.From.Length < longest.From.Length) {
+			longest = s.tail
 		}
 	}
-	s.commit, err = s.Update(ctx, r.input(s, deprecated))
-	if s.commit.Deprecated != nil {
-		r.list = deprecatedList{s.commit.Deprecated, deprecated}
-	}
-	return err
-}
-
-// input is what an update of a repository is made of. Where the time was up before
-// the end of the index, the tag does not name what was signed but for its versions:
-// by that the next run would take the rest for known.
-func (r *run) input(s *repositoryTarget, deprecated []byte) allcabal.Input {
-	seen := r.metadata.Seen()
-	if s.tail.To.Length < r.end.Length {
-		seen.Digest, seen.ETag, seen.Index = "", "", ""
-	}
-	return allcabal.Input{
-		Index: s.index, Tail: s.tail, Seen: seen, Outcome: r.outcomes.get,
-		Deprecated: deprecated, Selected: r.Selected, Packages: r.Packages,
-		Done: func() { r.Progress.Add(1, 0, "") },
-	}
-}
-
-// askForDeprecated begins to read upstream's list of deprecated packages, which is
-// needed later, while the index comes. Stop ends that.
-func (r *run) askForDeprecated(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	r.deprecated = sync.OnceValues(func() ([]byte, error) { return r.readDeprecated(ctx) })
-	var group errgroup.Group
-	forHashes := slices.ContainsFunc(r.repositories(), func(s *repositoryTarget) bool { return s.kind == HashesKind })
-	if forHashes || r.publishes() && len(r.buckets()) > 0 {
-		group.Go(func() error {
-			_, _ = r.deprecated() // which says what went wrong, if anything did
-			return nil
-		})
-	}
-	return func() { cancel(); _ = group.Wait() }
-}
-
-// readDeprecated returns upstream's list of deprecated packages, nil if there is
-// none. Nothing signs it and nobody builds on it, so one that cannot be read is
-// only told of.
-func (r *run) readDeprecated(ctx context.Context) ([]byte, error) {
-	raw, err := r.Upstream.Deprecated(ctx)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil && ctx.Err() == nil {
-		r.Warn(fmt.Sprintf("deprecated.json was not updated: %v", err))
-		return nil, nil
-	}
-	return raw, ctx.Err()
-}
-
-// fetchMissing brings digests that were not asked for when the run began.
-func (r *run) fetchMissing(ctx context.Context, wants []state.Want) error {
-	var missing []mirror.Want
-	for _, w := range wants {
-		asked, err := r.outcomes.asked(w.Tarball)
-		if err != nil {
-			return err
-		}
-		if !asked {
-			missing = append(missing, mirror.Want{Tarball: w.Tarball, Retried: w.Retried, Digests: true})
-		}
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	outcomes, err := r.downloader().Download(ctx, missing)
-	if err != nil {
-		return err
-	}
-	return r.outcomes.add(outcomes, func(state.Tarball) bool { return true })
-}
-
-// buckets and repositories return the live targets of a kind.
-func (r *run) buckets() []*bucketTarget          { return live(r.allBuckets) }
-func (r *run) repositories() []*repositoryTarget { return live(r.allRepositories) }
-
-// explain adds to an error of upstream's metadata, if it is one, what the user can
-// do.
-func (r *run) explain(err error) error {
-	if err == nil {
-		return nil
-	}
-	hint := "; nothing was changed"
-	switch {
-	case errors.Is(err, tuf.ErrExpired):
-		hint = "; upstream has not renewed it, or the clock of this machine is wrong. Nothing was changed"
-	case errors.Is(err, tuf.ErrRollback):
-		hint = "; upstream shows older files than a destination has seen, as " + farthest(r.Targets).stateOf(r.Tag) +
-			" says. Nothing was changed. If this happens again, ask upstream's operator; if what it says is wrong, remove it"
-	case errors.Is(err, hackage.ErrTorn):
-		hint = "; nothing was changed, and the next run tries again"
-	}
-	return fmt.Errorf("upstream %q: %w%s", r.Upstream, err, hint)
+	return longest
 }

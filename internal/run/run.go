@@ -1,13 +1,24 @@
-// Package run brings a mirror's buckets and repositories up to date with upstream: it
-// plans what each lacks, downloads that once for all, publishes it, and says what was
-// done. What it works on is opened by its caller.
+// Package run brings a mirror's buckets and repositories up to date with upstream. What
+// it works on is opened by its caller. A run has these phases, each in its file:
+//
+//	states.go      what each destination says of itself: how far it is, what it has seen
+//	metadata.go    upstream's signed metadata, if there are newer ones than all have seen;
+//	               where every destination is at the end of its index, the run is over
+//	index.go       the new part of the index: proven, and what it holds for each destination
+//	plan.go        the tarballs that the destinations lack, in batches
+//	download.go    those, each once for all; the writer of each bucket puts and publishes
+//	commit.go      the commits of the repositories, pushed with their tags
+//	facts.go       what there is to tell of the run; announced.go, what readers of the
+//	               buckets are to know of it
+//
+// Beside them, target.go says what a destination is, bucket.go and repository.go are the
+// two kinds. A destination that fails is left out of what follows and fails no other.
 package run
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -196,17 +207,6 @@ func (r *run) run(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// readStates reads the states of all targets, while upstream is asked for the first
-// file that is needed next.
-func (r *run) readStates(ctx context.Context) {
-	var group errgroup.Group
-	if targets := live(r.Targets); len(targets) > 0 {
-		group.Go(func() error { r.Upstream.Ahead(ctx); return nil })
-		each(r, targets, func(s *Target) error { return s.read(ctx, r.Packages, r.Shard, r.Full) })
-	}
-	_ = group.Wait() // what went wrong is told where it is needed
-}
-
 // advance brings the targets to the end of the index. The buckets and the
 // repositories go on concurrently once all tarballs have come.
 func (r *run) advance(ctx context.Context) error {
@@ -251,41 +251,6 @@ func (r *run) advance(ctx context.Context) error {
 	return errors.Join(group.Wait(), ctx.Err())
 }
 
-// canWrite finds out before the first tarball comes which destinations cannot be
-// written, and reports whether all can.
-func (r *run) canWrite(ctx context.Context) bool {
-	defer r.timeline.start("permissions")()
-	before := live(r.Targets)
-	each(r, before, func(s *Target) error { return s.mayWrite(ctx, len(before) == 1) })
-	return len(live(r.Targets)) == len(before)
-}
-
-// sayFailed says, before the tarballs of the others come, which destinations have
-// failed already: a first fill may go on for hours. The run ends with their errors.
-func (r *run) sayFailed() {
-	for _, s := range r.Targets {
-		if s.err != nil {
-			r.Progress.Log(fmt.Sprintf("%s%s %q: %v; the other destinations go on without it", progress.ErrorPrefix, s.kind, s.address, s.err))
-		}
-	}
-}
-
-// sayWhy says what makes a run more than an update.
-func (r *run) sayWhy() {
-	for _, s := range r.buckets() {
-		if s.unread != nil {
-			r.Progress.Log(fmt.Sprintf("%s %q: its state could not be read (%v); everything is compared", s.kind, s, s.unread))
-		}
-	}
-	for _, s := range r.repositories() {
-		if why := s.Adopting(); why != "" {
-			r.Progress.Log(fmt.Sprintf("%s %q: all of it is compared with the index, because %s", s.kind, s, why))
-		} else if why := s.Due(); why != "" {
-			r.Progress.Log(fmt.Sprintf("%s %q: %s", s.kind, s, why))
-		}
-	}
-}
-
 // each does one step for several targets concurrently. An error stays with its
 // target; if the context ended the run as a whole says so.
 func each[T targeted](r *run, targets []T, step func(T) error) {
@@ -303,135 +268,28 @@ func each[T targeted](r *run, targets []T, step func(T) error) {
 	_ = group.Wait() // the steps keep their errors with their targets
 }
 
-// readMetadata reads the one set of metadata that the whole run uses. It stays
-// nil if upstream has nothing newer than what every target has.
-func (r *run) readMetadata(ctx context.Context) error {
-	defer r.timeline.start("metadata")()
-	seen := trusted(live(r.Targets))
-	if r.allAt(seen) {
-		m, err := r.Upstream.Metadata(ctx, seen)
-		if errors.Is(err, hackage.ErrUnchanged) {
-			return nil
-		}
-		r.metadata = m
-		return r.explain(err)
-	}
-	return r.rereadMetadata(ctx)
-}
-
-// rereadMetadata reads the metadata whatever was seen. Nobody is to be brought
-// back, so at first no version may be lower than any target says. If upstream has
-// none such, what signed tags say must hold all the same. A bucket that says more
-// fails alone.
-func (r *run) rereadMetadata(ctx context.Context) error {
-	targets := live(r.Targets)
-	all, signed := highestSeen(targets), highestSeen(slices.DeleteFunc(slices.Clone(targets), func(s *Target) bool { return !s.signed() }))
-	m, err := r.Upstream.Metadata(ctx, all)
-	if errors.Is(err, tuf.ErrRollback) && all != signed {
-		m, err = r.Upstream.Metadata(ctx, signed)
-	}
-	if err != nil {
-		return r.explain(err)
-	}
-	for _, s := range targets {
-		if s.ahead(m) {
-			s.err = s.fromTheFuture(m, r.Tag)
-		}
-	}
-	r.metadata = m
-	return nil
-}
-
-// fromTheFuture is the error of a target that says it has seen newer metadata than
-// upstream has.
-func (s *Target) fromTheFuture(m *hackage.Metadata, tag string) error {
-	said, seen := s.before.Seen, m.Seen()
-	return fmt.Errorf("upstream shows metadata of versions %d, %d, %d and %d (root, timestamp, snapshot, mirrors), but %s says that versions %d, %d, %d and %d were seen: %w; "+
-		"nothing was changed here. If this happens again, ask upstream's operator; if the file is wrong, remove it, and the next run compares everything",
-		seen.Root, seen.Timestamp, seen.Snapshot, seen.Mirrors, s.stateOf(tag), said.Root, said.Timestamp, said.Snapshot, said.Mirrors, tuf.ErrRollback)
-}
-
-// allAt reports whether every target says of itself that it was brought up to the
-// metadata that is taken for seen. A repository's tag does not move when only the
-// metadata was signed anew, so its position is compared instead.
-func (r *run) allAt(seen state.Seen) bool {
-	if seen.Digest == "" {
-		return false
-	}
-	var end index.Position
-	for _, s := range live(r.Targets) {
-		if s.before.Seen.Timestamp == seen.Timestamp && (end.IsZero() || s.signed()) {
-			end = s.before.Position
-		}
-	}
-	for _, s := range live(r.Targets) {
-		if s.due() || s.State().Position != end || !s.saysSeen(seen) {
-			return false
-		}
-	}
-	return true
-}
-
-// upToDate reports whether no target has anything to gain from the index: each is
-// at its end, and what is pending is still not available.
-func (r *run) upToDate(ctx context.Context) (bool, error) {
-	if r.metadata != nil {
-		for _, s := range live(r.Targets) {
-			if !s.atEnd(r.metadata) {
-				return false, nil
-			}
-		}
-	}
-	if untold := r.sayUntold(); !untold {
-		same, err := r.samePending(ctx)
-		if err != nil || same {
-			return same, err
-		}
-	}
-	if r.metadata == nil {
-		return false, r.rereadMetadata(ctx)
-	}
-	return false, nil
-}
-
-// samePending asks upstream again for everything that is pending, and reports whether
-// the answers are those that the ledgers have.
-func (r *run) samePending(ctx context.Context) (bool, error) {
-	pending := map[state.Tarball]mirror.Want{}
-	for _, s := range live(r.Targets) {
-		for _, w := range s.State().Wants(&index.Delta{}, s.turn(r.Now(), quietRetries)) {
-			pending[w.Tarball] = mirror.Want{Tarball: w.Tarball, Retried: true, Digests: true}
-		}
-	}
-	if len(pending) == 0 || r.DryRun {
-		return true, nil
-	}
-	outcomes, err := r.downloader().Download(ctx, slices.Collect(maps.Values(pending)))
-	if err != nil {
-		return false, err
-	}
-	for _, s := range live(r.Targets) {
-		for release, record := range s.State().Ledger {
-			outcome, asked := outcomes[state.Tarball{Release: release, Target: record.Target}]
-			if asked && !sameReason(record.Reason, outcome.Err) {
-				return false, nil
-			}
-		}
-	}
-	return true, nil
-}
-
-// sameReason reports whether a tarball is still pending for the reason it was. One
-// that is missing for long counts as withdrawn.
-func sameReason(before state.Reason, err error) bool {
-	if err == nil {
-		return false
-	}
-	now := state.ReasonOf(err)
-	return now == before || now == state.Missing && before == state.Withdrawn
-}
-
 // timeIsUp reports whether no new work is to be started.
 func (r *run) timeIsUp() bool {
 	return r.TimeLimit > 0 && r.Now().Sub(r.Began) >= r.TimeLimit
+}
+
+// buckets and repositories return the live targets of a kind.
+func (r *run) buckets() []*bucketTarget          { return live(r.allBuckets) }
+func (r *run) repositories() []*repositoryTarget { return live(r.allRepositories) }
+
+// intent is the first line of a run: what will be done, and where.
+func (r *run) intent() string {
+	var to []string
+	for _, s := range r.Targets {
+		to = append(to, fmt.Sprintf("%s %s", s.kind, s))
+	}
+	verb := "mirroring"
+	if r.DryRun {
+		verb = "dry run, writing nothing: would mirror"
+	}
+	line := fmt.Sprintf("%s %s to %s", verb, r.Upstream, strings.Join(to, ", "))
+	if r.Packages != "" {
+		line += ", only packages " + r.Packages
+	}
+	return line
 }

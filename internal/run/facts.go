@@ -4,34 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/plain"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
 )
-
-// intent is the first line of a run: what will be done, and where.
-func (r *run) intent() string {
-	var to []string
-	for _, s := range r.Targets {
-		to = append(to, fmt.Sprintf("%s %s", s.kind, s))
-	}
-	verb := "mirroring"
-	if r.DryRun {
-		verb = "dry run, writing nothing: would mirror"
-	}
-	line := fmt.Sprintf("%s %s to %s", verb, r.Upstream, strings.Join(to, ", "))
-	if r.Packages != "" {
-		line += ", only packages " + r.Packages
-	}
-	return line
-}
 
 // facts collects what there is to tell of the run. Err is what ended it before
 // its end, if anything did. Everything that the run began has come to rest.
@@ -212,31 +193,6 @@ func dateReleases(releases []report.Release, delta *index.Delta) {
 			releases[i].Time = time.Unix(c.TargetUnix, 0).UTC()
 		}
 	}
-}
-
-// A deprecatedList is upstream's list of deprecated packages, before the run and now.
-// Either may be nil.
-type deprecatedList struct{ before, after []byte }
-
-// deprecations says what changed between two lists of deprecated packages. Without
-// an earlier one that can be read, everything would be new, so nothing is.
-func deprecations(before, after []byte) (changes []report.Deprecation) {
-	was, err := hackage.ParseDeprecated(before)
-	now, err2 := hackage.ParseDeprecated(after)
-	if err != nil || err2 != nil {
-		return nil
-	}
-	for _, name := range slices.Sorted(maps.Keys(now)) {
-		if _, already := was[name]; !already {
-			changes = append(changes, report.Deprecation{Package: name, Instead: now[name]})
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(was)) {
-		if _, still := now[name]; !still {
-			changes = append(changes, report.Deprecation{Package: name, Ended: true})
-		}
-	}
-	return changes
 }
 
 // verdict is the error of a run that came to its end: of the targets that could

@@ -1,0 +1,61 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
+	"github.com/hackage-mirror/hackage-mirror/internal/report"
+	"github.com/hackage-mirror/hackage-mirror/internal/state"
+	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
+)
+
+func (d *repositoryTarget) String() string { return d.name }
+
+func (d *repositoryTarget) load(ctx context.Context, _ mirror.Shard, full bool) (state.State, error) {
+	read, err := d.Load(ctx)
+	if full && err == nil {
+		d.Recompute(wasAsked)
+	}
+	return read, err
+}
+
+func (d *repositoryTarget) restart(why string) { d.Forget(why) }
+
+func (d *repositoryTarget) mayWrite(ctx context.Context, _ bool) error { return d.MayPush(ctx) }
+
+func (d *repositoryTarget) due() bool { return d.Due() != "" }
+
+func (*repositoryTarget) inTag() bool { return true }
+
+// saysSeen of a repository whose tag does not name an index is that of one that is not
+// at its end. A tag does not move when only the metadata was signed anew.
+func (d *repositoryTarget) saysSeen(state.Seen) bool { return d.before.Seen.Index != "" }
+
+func (d *repositoryTarget) wants(ctx context.Context, _ time.Time) ([]state.Want, error) {
+	return d.Wants(ctx, d.tail)
+}
+
+func (*repositoryTarget) turn(time.Time, int) state.Turn { return state.Turn{} }
+
+func (*repositoryTarget) addTo(d *download, _ bool) { d.digests = true }
+
+func (*repositoryTarget) holds(*tuf.Snapshot) bool { return true }
+
+func (*repositoryTarget) stateName(tag string) string { return fmt.Sprintf("tag %q", tag) }
+
+func (*repositoryTarget) doubt() (cause, remedy string) { return "", "If" }
+
+func (d *repositoryTarget) report(_ *run, facts *report.Run, out *report.Destination) int {
+	out.Changed, out.Commits, out.Files, out.Adopting = d.commit.Changed, d.commit.Commits, d.commit.Files, d.commit.Adopted
+	if d.commit.Changed && d.commit.Commits > 0 {
+		out.Commit = d.commit.Commit
+	}
+	if d.err == nil {
+		for _, text := range d.Alarms() {
+			facts.Repaired = append(facts.Repaired, fmt.Sprintf("%s %s: %s", d.kind, d, text))
+		}
+	}
+	return d.commit.Revisions
+}
