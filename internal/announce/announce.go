@@ -144,7 +144,7 @@ func (a *announcement) sameAsTold() bool {
 
 // goesOn reports whether what is announced goes on from what was told before.
 func (a *announcement) goesOn() bool {
-	return a.Told.Is(a.Before.Position) || a.News != nil || a.hasWhole()
+	return a.Told.IsOf(a.Before.Position) || a.News != nil || a.hasWhole()
 }
 
 // hasWhole reports whether the whole index was read, and is one that the bucket's goes

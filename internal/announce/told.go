@@ -11,7 +11,7 @@ import (
 
 // Told is what the readers of a bucket were told before a run.
 type Told struct {
-	state.Told
+	state.Announcement
 	// Untold says that they were not told of all that the bucket holds, because a run
 	// was killed before it did, or an older version wrote there.
 	Untold bool
@@ -21,7 +21,7 @@ type Told struct {
 // ReadTold finds out what the readers of a bucket were told last. The state says so, or
 // that they were told more since; then the status itself is asked.
 func ReadTold(ctx context.Context, b *mirror.Bucket, name string, before state.State, log func(string)) Told {
-	told := Told{Told: before.Told}
+	told := Told{Announcement: before.Announced}
 	if told.Health != "" {
 		return told
 	}
@@ -31,8 +31,8 @@ func ReadTold(ctx context.Context, b *mirror.Bucket, name string, before state.S
 	}
 	told.former = former
 	if told.Untold = former == nil || former.Nonce == "" || former.Nonce != before.Nonce; !told.Untold {
-		told.Told = state.Told{When: former.Run.Began, Health: string(former.Health), At: before.Position}
-		b.SetTold(told.Told)
+		told.Announcement = state.Announcement{When: former.Run.Began, Health: string(former.Health), At: before.Position}
+		b.SetTold(told.Announcement)
 	}
 	return told
 }

@@ -36,7 +36,7 @@ func (b *Bucket) Load(ctx context.Context) (state.State, error) {
 		}
 	}
 	b.resume(read)
-	b.stored, b.told = read, read.Told
+	b.stored, b.told = read, read.Announced
 	return b.state, nil
 }
 
@@ -166,7 +166,7 @@ func (b *Bucket) putState(ctx context.Context, s state.State) (int64, error) {
 			return 0, err
 		}
 	}
-	s.Told = b.told
+	s.Announced = b.told
 	raw := state.File{State: s, Tool: b.tool, Updated: b.now()}.JSON()
 	info, err := b.store.Put(ctx, b.key, object(raw, typeJSON, briefly), bucket.IfMatch(b.etag))
 	b.saved = b.now()

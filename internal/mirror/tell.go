@@ -73,7 +73,7 @@ func (b *Bucket) Notify(ctx context.Context, word string) error {
 
 // SetTold sets what readers were told by a run that did not say so in the
 // state. What the run writes into the state from now on says it.
-func (b *Bucket) SetTold(told state.Told) { b.told = told }
+func (b *Bucket) SetTold(told state.Announcement) { b.told = told }
 
 // Tell puts files that tell readers of the mirror, the last one when the others are
 // there: which word of health, and how far the bucket is. No claim is made and nothing
@@ -88,7 +88,7 @@ func (b *Bucket) SetTold(told state.Told) { b.told = told }
 // accept is tried again in the next hour, and not in each run.
 func (b *Bucket) Tell(ctx context.Context, files []File, health string, at index.Position) error {
 	look := b.claimed()
-	if said := b.stored.Told.Health; !look && said != "" && said != health {
+	if said := b.stored.Announced.Health; !look && said != "" && said != health {
 		b.told.Health, look = "", true
 		if _, err := b.putState(ctx, b.stored); err != nil {
 			return err
@@ -113,7 +113,7 @@ func (b *Bucket) Tell(ctx context.Context, files []File, health string, at index
 
 // putTold changes what the state says was told, which is no change of the mirror.
 func (b *Bucket) putTold(ctx context.Context, health string, at index.Position) error {
-	b.told = state.Told{When: b.now(), Health: health, At: at}
+	b.told = state.Announcement{When: b.now(), Health: health, At: at}
 	_, err := b.putState(ctx, b.stored)
 	return err
 }
@@ -126,7 +126,7 @@ func (b *Bucket) onlyTold(ctx context.Context) bool {
 		return false
 	}
 	now, before := there.file.State, b.stored
-	now.Told, before.Told = state.Told{}, state.Told{}
+	now.Announced, before.Announced = state.Announcement{}, state.Announcement{}
 	now.Notified, before.Notified = "", ""
 	if string(state.File{State: now}.JSON()) != string(state.File{State: before}.JSON()) {
 		return false

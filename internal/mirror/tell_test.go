@@ -25,7 +25,7 @@ func (r *rig) opened() *Bucket {
 func (r *rig) openedTold(health string) *Bucket {
 	r.Helper()
 	b := r.opened()
-	b.SetTold(state.Told{When: noon(), Health: health, At: b.Stored().Position})
+	b.SetTold(state.Announcement{When: noon(), Health: health, At: b.Stored().Position})
 	return b
 }
 
@@ -50,7 +50,7 @@ func TestTellingIsNoClaim(t *testing.T) {
 	if err := news.Acquire(t.Context()); err != nil {
 		t.Errorf("a run that met one that only told ends with %v", err)
 	}
-	if told := news.Stored().Told; told.Health != "" {
+	if told := news.Stored().Announced; told.Health != "" {
 		t.Errorf("a claim leaves what was told as it was: %+v", told)
 	}
 	if err := late.Tell(t.Context(), nil, "failed", late.Stored().Position); !errors.Is(err, bucket.ErrConflict) {
@@ -81,11 +81,11 @@ func TestStoppedWhileItTellsTheStateSaysSo(t *testing.T) {
 				t.Fatalf("it ends with %v", err)
 			}
 			r.store.Hook = nil
-			told, changed := r.opened().Stored().Told, r.store.Contents()["status.json"] != nil
+			told, changed := r.opened().Stored().Announced, r.store.Contents()["status.json"] != nil
 			if changed && told.Health == "good" {
 				t.Errorf("stopped at put %d (persisted %v): the state says %q, and a file was changed", nth, persisted, told.Health)
 			}
-			if !told.Is(at) {
+			if !told.IsOf(at) {
 				t.Errorf("stopped at put %d: what was told is not known", nth)
 			}
 		}
@@ -115,7 +115,7 @@ func TestToldOfAnUpdateCostsOnlyTheFiles(t *testing.T) {
 		if errors.Is(err, no) != refuse || err != nil && !refuse {
 			t.Errorf("it ends with %v", err)
 		}
-		if told := b.Stored().Told; (told.Health == "good") != refuse || (len(puts) == 1) == refuse {
+		if told := b.Stored().Announced; (told.Health == "good") != refuse || (len(puts) == 1) == refuse {
 			t.Errorf("refused %v: it made the requests %q, and the state says %+v", refuse, puts, told)
 		}
 		r.store.Hook = nil

@@ -226,7 +226,7 @@ func (r *run) acceptRewrite(s *Target, end index.Position) error {
 // bucket up. It stays nil if that position is none of this index.
 func (r *run) readNews(s *bucketTarget) {
 	from := s.told.At
-	if !r.announces(s) || s.tail == nil || s.told.Is(s.State().Position) || from.Length < s.index.From.Length || from.Length > s.tail.To.Length {
+	if !r.announces(s) || s.tail == nil || s.told.IsOf(s.State().Position) || from.Length < s.index.From.Length || from.Length > s.tail.To.Length {
 		return
 	}
 	if tails, _, err := r.tailsFrom(s.index.Index, s.index.From, []index.Position{from}); err == nil {

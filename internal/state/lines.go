@@ -103,7 +103,7 @@ func (s *State) bucketFields() []field {
 		fieldOf("Pointers", &s.Pointers, formatPointers, parsePointers),
 		textField("Nonce", &s.Nonce),
 		textField("Notified", &s.Notified),
-		fieldOf("Told", &s.Told, formatTold, parseTold),
+		fieldOf("Told", &s.Announced, formatAnnouncement, parseAnnouncement),
 	}
 }
 
@@ -207,29 +207,30 @@ func parsePointers(text string) (pointers map[string]string, _ error) {
 	return pointers, nil
 }
 
-// formatTold writes TIME HEALTH LENGTH MIDSTATE, and the zero Told as nothing.
-func formatTold(t Told) string {
-	if t == (Told{}) {
+// formatAnnouncement writes TIME HEALTH LENGTH MIDSTATE, and the zero Announcement as
+// nothing.
+func formatAnnouncement(a Announcement) string {
+	if a == (Announcement{}) {
 		return ""
 	}
-	return fmt.Sprintf("%s %s %d %s", formatTime(t.When), cmp.Or(t.Health, "-"), t.At.Length, t.At.MidstateHex())
+	return fmt.Sprintf("%s %s %d %s", formatTime(a.When), cmp.Or(a.Health, "-"), a.At.Length, a.At.MidstateHex())
 }
 
-// parseTold reads what formatTold wrote. Of any other text nothing was told: then
-// it is told anew.
-func parseTold(text string) (Told, error) {
+// parseAnnouncement reads what formatAnnouncement wrote. Any other text is the zero
+// Announcement: then the next run writes the files anew.
+func parseAnnouncement(text string) (Announcement, error) {
 	fields := strings.Fields(text)
 	if len(fields) != 4 {
-		return Told{}, nil
+		return Announcement{}, nil
 	}
 	when, err := time.Parse(time.RFC3339, fields[0])
 	length, err2 := parseSize(fields[2])
 	at, err3 := index.NewPosition(length, time.Time{}, fields[3])
 	health := strings.TrimPrefix(fields[1], "-")
 	if err != nil || err2 != nil || err3 != nil || strings.Trim(health, "abcdefghijklmnopqrstuvwxyz") != "" {
-		return Told{}, nil
+		return Announcement{}, nil
 	}
-	return Told{When: when.UTC(), Health: health, At: at}, nil
+	return Announcement{When: when.UTC(), Health: health, At: at}, nil
 }
 
 // formatPrefix writes LENGTH:MIDSTATE:CRC64, without the last if it is not

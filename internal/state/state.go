@@ -56,28 +56,30 @@ type State struct {
 	// makes each state another one than all before, so that a run which reads
 	// back its own knows that nobody came after it.
 	Nonce string
-	// Notified is the word of health that those heard last who are notified of each
-	// change of it; "" if they heard none.
+	// Notified is the word of health that notify-url was told last, which is told of each
+	// change of it; "" for none.
 	Notified string
-	// Told is what the readers of a bucket were told last.
-	Told Told
+	// Announced is what status.json and the other files for people said of a bucket
+	// when they were put last. In hackage-mirror.json its key is Told.
+	Announced Announcement
 }
 
-// Told is what a bucket's readers were told last of the mirror, in files beside
-// those of the mirror. Where it is not what is so, they are to be told anew. The
-// zero Told says that they were told nothing.
-type Told struct {
+// An Announcement is what the files of a bucket that are for people and probes
+// (status.json, index.html, the badges, the feed) say of the mirror. Where that is no
+// longer so, they are to be put anew. The zero Announcement says that there are none.
+type Announcement struct {
+	// When is the time of the run that put them.
 	When time.Time
-	// Health is the word of it; "" says that the files themselves are to be asked,
-	// for they were told more since.
+	// Health is the word of health in them; "" says that status.json itself is to be
+	// read, for it may have been put again since.
 	Health string
-	// At is how far into the index they were told the bucket is, at least.
+	// At is how far into the index they say the bucket is; it may be further.
 	At index.Position
 }
 
-// Is reports whether the readers were told of a bucket that is at p.
-func (t Told) Is(p index.Position) bool {
-	return !t.When.IsZero() && t.At.Prefix == p.Prefix
+// IsOf reports whether the files are there and of a bucket that is at p.
+func (a Announcement) IsOf(p index.Position) bool {
+	return !a.When.IsZero() && a.At.Prefix == p.Prefix
 }
 
 // A Kind tells the two repositories apart.

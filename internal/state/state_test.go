@@ -36,7 +36,7 @@ func bucketFull() state.State {
 	s.Held.Tar = state.FilePrefix{Prefix: midstate.Prefix{Length: 531 << 20, Midstate: sha256.Sum256([]byte("tar"))}, CRC64: 0xfedcba}
 	s.Held.Gz.Prefix = midstate.Prefix{Length: 64 * 1001, Midstate: sha256.Sum256([]byte("gz"))}
 	s.Legacy, s.Nonce, s.Notified = at("2026-11-21T06:00:00Z"), "0123456789abcdef", "failed"
-	s.Told = state.Told{When: at("2026-11-22T06:01:00Z"), Health: "good", At: index.Position{Prefix: midstate.Prefix{Length: 531 << 20, Midstate: sha256.Sum256([]byte("told"))}}}
+	s.Announced = state.Announcement{When: at("2026-11-22T06:01:00Z"), Health: "good", At: index.Position{Prefix: midstate.Prefix{Length: 531 << 20, Midstate: sha256.Sum256([]byte("told"))}}}
 	s.Pointers = map[string]string{"01-index.tar": `"d41d8cd9-5"`, "packages/deprecated.json": `W/"a b=c%"`}
 	return s
 }
@@ -138,15 +138,15 @@ func TestToldThatCannotBeReadIsNothing(t *testing.T) {
 		"2026-11-22T06:01:00Z good 512 x",
 	} {
 		read, err := state.ParseFile([]byte(line.ReplaceAllLiteralString(good, fmt.Sprintf(`"Told": %q`, told))))
-		if err != nil || read.State.Told != (state.Told{}) || !read.State.Equal(bucketFull()) {
-			t.Errorf("%q is read as %+v, %v", told, read.State.Told, err)
+		if err != nil || read.State.Announced != (state.Announcement{}) || !read.State.Equal(bucketFull()) {
+			t.Errorf("%q is read as %+v, %v", told, read.State.Announced, err)
 		}
 	}
 	writing := bucketFull()
-	writing.Told.Health = ""
+	writing.Announced.Health = ""
 	read, err := state.ParseFile(file(writing).JSON())
-	if err != nil || read.State.Told != writing.Told || read.State.Told.Is(writing.Position) || !read.State.Told.Is(writing.Told.At) {
-		t.Errorf("what is being written is read as %+v, %v", read.State.Told, err)
+	if err != nil || read.State.Announced != writing.Announced || read.State.Announced.IsOf(writing.Position) || !read.State.Announced.IsOf(writing.Announced.At) {
+		t.Errorf("what is being written is read as %+v, %v", read.State.Announced, err)
 	}
 }
 
