@@ -127,7 +127,7 @@ runs:
 `, 0o644)
 	s.stubs = slices.DeleteFunc(s.stubs, func(stub string) bool { return strings.HasPrefix(stub, awsAction) })
 	s.stubs = append(s.stubs, awsAction+"="+folder)
-	s.variables["AWS_ROLE"] = "role/" + s.s3.Credentials.ID + "/" + s.s3.Credentials.Secret
+	s.variables["AWS_ROLE"] = "role/" + s.s3.ID + "/" + s.s3.Secret
 	delete(s.secrets, "AWS_ACCESS_KEY_ID")
 	delete(s.secrets, "AWS_SECRET_ACCESS_KEY")
 }

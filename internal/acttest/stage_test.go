@@ -112,7 +112,7 @@ func (s *stage) configure(key string) {
 	s.secrets = map[string]string{
 		"SIGNING_KEY": key, "GITHUB_TOKEN": "token-of-the-workflow",
 		"FILES_SSH_KEY": s.ssh.keys["files"], "HASHES_SSH_KEY": s.ssh.keys["hashes"],
-		"AWS_ACCESS_KEY_ID": s.s3.Credentials.ID, "AWS_SECRET_ACCESS_KEY": s.s3.Credentials.Secret,
+		"AWS_ACCESS_KEY_ID": s.s3.ID, "AWS_SECRET_ACCESS_KEY": s.s3.Secret,
 		"PING_URL": s.watcher.URL + "/secret-ping", "NOTIFY_URL": s.watcher.URL + "/secret-note",
 	}
 	s.variables = map[string]string{

@@ -36,7 +36,7 @@ import (
 	kongcompletion "github.com/jotaen/kong-completion"
 	"golang.org/x/term"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/open"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/notify"
 	"github.com/hackage-mirror/hackage-mirror/internal/options"
@@ -80,7 +80,7 @@ type Env struct {
 	// What tests make another one of: the patience with upstream and with
 	// buckets, and how many tarballs make a batch.
 	tune       func(*hackage.Options)
-	tuneBucket func(*s3.Options)
+	tuneBucket func(*open.Options)
 	batch      int
 	wait       func(context.Context, time.Duration) error // nil: the time itself
 	callTime   time.Duration                              // zero: the constant of that name

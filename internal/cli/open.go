@@ -12,16 +12,13 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
-	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/open"
-	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo/sshauth"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 	"github.com/hackage-mirror/hackage-mirror/internal/options"
-	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/run"
 	"github.com/hackage-mirror/hackage-mirror/internal/selection"
@@ -139,63 +136,44 @@ func pinned(o *options.Sync) tuf.Pinned {
 }
 
 func (op *opening) openBuckets(ctx context.Context) error {
-	defaults, err := bucketOptions(op.o, op.env)
+	o, err := bucketOptions(op.o, op.env)
 	if err != nil {
 		return err
 	}
-	defaults.Notify, defaults.Full = op.Progress.Log, op.o.Full
+	o.Notify = op.Progress.Log
 	for _, text := range op.o.Bucket {
-		op.Targets = append(op.Targets, op.openBucket(ctx, text, defaults))
+		op.Targets = append(op.Targets, op.openBucket(ctx, text, o))
 	}
 	return nil
 }
 
-// bucketOptions are what opens buckets, with the access key of the environment.
-func bucketOptions(o *options.Sync, env Env) (s3.Options, error) {
-	defaults, err := o.BucketDefaults()
-	options := s3.Options{Defaults: defaults, Credentials: env.credentials()}
-	if err != nil {
-		return options, err
-	}
-	options.Region = cmp.Or(options.Region, env.region())
+// bucketOptions are what opens buckets, with the credentials of the environment.
+func bucketOptions(o *options.Sync, env Env) (open.Options, error) {
+	opening, err := o.BucketOptions()
+	opening.Getenv = env.Getenv
 	if env.tuneBucket != nil {
-		env.tuneBucket(&options)
+		env.tuneBucket(&opening)
 	}
-	return options, nil
+	return opening, err
 }
 
-func (op *opening) openBucket(ctx context.Context, text string, defaults s3.Options) *run.Target {
-	store, err := open.Bucket(ctx, text, open.Options{S3: defaults})
+func (op *opening) openBucket(ctx context.Context, text string, o open.Options) *run.Target {
+	name := options.BucketName(text)
+	address, err := open.Address(text, o)
 	if err != nil {
-		return run.Unopened(run.BucketKind, options.BucketName(text), err)
+		return run.Unopened(run.BucketKind, name, err)
+	}
+	store, err := address.Open(ctx)
+	if err != nil {
+		return run.Unopened(run.BucketKind, name, err)
 	}
 	op.closers = append(op.closers, store.Close)
 	b := mirror.New(store, op.env.Version, op.Now)
-	address, err := bucket.ParseAddress(text)
-	if err == nil && address.Folder == "" {
-		b.Pace(op.env.pause)
-	}
+	b.Pace(address.PutEvery, op.env.pause)
 	if op.Shard.Number > 0 {
 		b.Restrict(op.Shard)
 	}
-	return run.NewBucket(options.BucketName(text), cmp.Or(address.PublicURL, op.o.PublicURL), b)
-}
-
-// credentials returns the access key that the environment holds. Without one the
-// store looks elsewhere, as AWS has it.
-func (e Env) credentials() s3.Credentials {
-	key := s3.Credentials{
-		ID: paste.Line(e.Getenv("AWS_ACCESS_KEY_ID")), Secret: paste.Line(e.Getenv("AWS_SECRET_ACCESS_KEY")), Token: paste.Line(e.Getenv("AWS_SESSION_TOKEN")),
-	}
-	if key.ID == "" || key.Secret == "" {
-		return s3.Credentials{}
-	}
-	return key
-}
-
-// region returns that of the environment, without what forms add to it.
-func (e Env) region() string {
-	return cmp.Or(paste.Line(e.Getenv("AWS_REGION")), paste.Line(e.Getenv("AWS_DEFAULT_REGION")))
+	return run.NewBucket(name, cmp.Or(address.PublicURL, op.o.PublicURL), b)
 }
 
 func (op *opening) openRepositories(ctx context.Context, remotes []options.Remote) error {

@@ -224,17 +224,3 @@ func mustSecret(t *testing.T, text string, kind secret.Kind) secret.Secret {
 	}
 	return given
 }
-
-func TestRegionOfTheEnvironment(t *testing.T) {
-	t.Parallel()
-	for _, variables := range []map[string]string{
-		{"AWS_REGION": " us-east-1\n"},
-		{"AWS_REGION": " ", "AWS_DEFAULT_REGION": "\"us-east-1\"\r\n"},
-		{"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "eu-north-1"},
-	} {
-		env, _, _ := testEnv(variables)
-		if got := env.region(); got != "us-east-1" {
-			t.Errorf("%q: region %q", variables, got)
-		}
-	}
-}

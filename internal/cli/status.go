@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,12 +112,12 @@ func openForReading(ctx context.Context, o *options.Sync, text string, asking ha
 		from, err := hackage.Open(text, asking)
 		return from, io.NopCloser(nil), err
 	}
-	options, err := bucketOptions(o, env)
+	opening, err := bucketOptions(o, env)
 	if err != nil {
 		return nil, nil, err
 	}
-	options.Attempts = cmp.Or(options.Attempts, 3)
-	store, err := open.Bucket(ctx, text, open.Options{S3: options})
+	opening.Attempts = 3
+	store, err := open.Bucket(ctx, text, opening)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -20,7 +20,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/open"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
@@ -113,7 +113,7 @@ func (w *world) runUnder(ctx context.Context, args ...string) (int, string) {
 		env.wait = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 	}
 	env.callTime = w.callTime
-	env.tuneBucket = func(o *s3.Options) { o.Pause = time.Millisecond }
+	env.tuneBucket = func(o *open.Options) { o.S3.Pause = time.Millisecond }
 	code := Main(ctx, args, env)
 	return code, stdout.String() + stderr.String()
 }

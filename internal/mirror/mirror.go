@@ -52,6 +52,7 @@ type Bucket struct {
 	store bucket.Bucket
 	tool  string
 	now   func() time.Time
+	every time.Duration // see Pace
 	pause func(context.Context, time.Duration) error
 
 	key        string                   // of the state

@@ -152,17 +152,16 @@ func (b *Bucket) saveState(ctx context.Context, s state.State) error {
 	return err
 }
 
-// stateEvery is how often a state is put at most, see Pace.
-const stateEvery = time.Second
-
-// Pace lets the bucket wait so that it puts its state at most once a second:
-// Cloudflare's R2 accepts no more of one name. A folder needs none of it.
-func (b *Bucket) Pace(pause func(context.Context, time.Duration) error) { b.pause = pause }
+// Pace says how the bucket waits: so that it puts its state no more often than once in
+// every, and before a pointer that was refused is put again.
+func (b *Bucket) Pace(every time.Duration, pause func(context.Context, time.Duration) error) {
+	b.every, b.pause = every, pause
+}
 
 // putState puts a state and returns how many bytes that were.
 func (b *Bucket) putState(ctx context.Context, s state.State) (int64, error) {
-	if wait := stateEvery - b.now().Sub(b.saved); wait > 0 {
-		if err := b.pause(ctx, min(wait, stateEvery)); err != nil {
+	if wait := b.every - max(0, b.now().Sub(b.saved)); wait > 0 {
+		if err := b.pause(ctx, wait); err != nil {
 			return 0, err
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
-	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/open"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/run"
 )
@@ -129,16 +129,16 @@ func (o *Sync) checkDestinations(c *checker) {
 	if len(o.Bucket) == 0 && o.FilesRepository == "" && o.HashesRepository == "" {
 		c.refuse("no destination; give at least one of bucket, files-repository and hashes-repository")
 	}
-	defaults, err := o.BucketDefaults()
+	opening, err := o.BucketOptions()
 	c.add(err)
 	for _, text := range o.Bucket {
-		address, err := bucket.Check(text, defaults)
+		address, err := open.Address(text, opening)
 		switch {
 		case c.comment("bucket", text):
 		case err != nil:
 			c.refuse("bucket: %w", err)
 		case address.Folder == "":
-			c.use(location{option: "bucket", name: BucketName(text), store: address.String()})
+			c.use(location{option: "bucket", name: BucketName(text), store: address.Name})
 		default:
 			if address.Folder == text {
 				c.folder("bucket", text, "write s3://NAME for a bucket on S3, ./NAME for a folder")
@@ -209,7 +209,7 @@ func (o *Sync) LostFolders(getenv func(string) string) (warnings []string) {
 		}
 	}
 	for _, text := range o.Bucket {
-		address, _ := bucket.ParseAddress(text) // an error is for Check
+		address, _ := open.Address(text, open.Options{}) // an error is for Check
 		warn("bucket", address.Folder, "write s3://NAME for a bucket on S3")
 	}
 	for _, r := range [][2]string{{run.FilesKind, o.FilesRepository}, {run.HashesKind, o.HashesRepository}} {

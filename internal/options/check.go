@@ -17,7 +17,8 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
 	"github.com/hackage-mirror/hackage-mirror/internal/bounded"
-	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/open"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo/sshauth"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/notify"
@@ -109,21 +110,23 @@ func (o *Sync) KnownHosts() (lines []byte, warnings []string, err error) {
 	return lines, warnings, nil
 }
 
-// BucketDefaults returns what stands in for parameters that the address of a
-// bucket lacks.
-func (o *Sync) BucketDefaults() (bucket.Defaults, error) {
-	defaults := bucket.Defaults{Region: o.S3Region, PathStyle: o.S3PathStyle}
+// BucketOptions returns what the options say of buckets, whatever the address of one
+// does not.
+func (o *Sync) BucketOptions() (open.Options, error) {
+	opening := open.Options{S3: s3.Options{Region: o.S3Region, PathStyle: &o.S3PathStyle}}
+	opening.Full = o.Full
 	if o.S3Endpoint == "" {
-		return defaults, nil
+		return opening, nil
 	}
-	var err error
-	if defaults.Endpoint, err = bucket.ParseEndpoint(o.S3Endpoint); err != nil {
-		return defaults, fmt.Errorf("s3-endpoint: %w; write it as https://HOST", err)
+	endpoint, err := s3.ParseEndpoint(o.S3Endpoint)
+	if err != nil {
+		return opening, fmt.Errorf("s3-endpoint: %w; write it as https://HOST", err)
 	}
-	if u, err := url.Parse(defaults.Endpoint); err != nil || addresses.Within(u.Path) {
-		return defaults, errors.New("s3-endpoint has another address, or a user and password, in its path; write it as https://HOST")
+	opening.S3.Endpoint = endpoint
+	if u, err := url.Parse(endpoint); err != nil || addresses.Within(u.Path) {
+		return opening, errors.New("s3-endpoint has another address, or a user and password, in its path; write it as https://HOST")
 	}
-	return defaults, nil
+	return opening, nil
 }
 
 // MirrorURL returns the mirror's address for the records, "" for none.
@@ -132,7 +135,7 @@ func (o *Sync) MirrorURL() string {
 		return o.PublicURL
 	}
 	for _, text := range o.Bucket {
-		if address, err := bucket.ParseAddress(text); err == nil && address.PublicURL != "" {
+		if address, _ := open.Address(text, open.Options{}); address.PublicURL != "" {
 			return address.PublicURL
 		}
 	}

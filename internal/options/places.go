@@ -15,7 +15,7 @@ import (
 type location struct {
 	option, name string // the name is for people
 	folder       string // real path
-	store        string // a bucket's address on S3
+	store        string // the name of a bucket elsewhere
 	repository   bool
 	remote       gitrepo.Endpoint
 }

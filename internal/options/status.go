@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/addresses"
-	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/open"
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 	"github.com/hackage-mirror/hackage-mirror/internal/secret"
 )
@@ -108,10 +108,10 @@ func (o *Status) Check(s *Sync) (warnings []string, err error) {
 	c.add(err)
 	_, _, err = s.Trusted()
 	c.add(err)
-	defaults, err := s.BucketDefaults()
+	opening, err := s.BucketOptions()
 	c.add(err)
 	for _, text := range o.Buckets() {
-		c.readable(text, defaults)
+		c.readable(text, opening)
 	}
 	if len(o.Buckets()) == 0 && s.FilesRepository == "" && s.HashesRepository == "" {
 		c.refuse("there is nothing to look at; give the address of a bucket, files-repository or hashes-repository")
@@ -122,14 +122,14 @@ func (o *Status) Check(s *Sync) (warnings []string, err error) {
 
 // readable refuses the address of a bucket that cannot be read from. No refusal
 // repeats what may be a password.
-func (c *checker) readable(text string, defaults bucket.Defaults) {
+func (c *checker) readable(text string, opening open.Options) {
 	scheme, _, isURL := strings.Cut(text, "://")
 	switch {
 	case c.comment("bucket", text):
 	case IsWeb(scheme) && isURL:
 		c.readableWeb(text)
 	case isURL:
-		if _, err := bucket.Check(text, defaults); err != nil {
+		if _, err := open.Address(text, opening); err != nil {
 			c.refuse("bucket: %w", err)
 		}
 	case !saysPath(text) && !Exists(text):

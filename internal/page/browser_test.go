@@ -32,7 +32,6 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/open"
-	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3test"
 	"github.com/hackage-mirror/hackage-mirror/internal/page"
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
@@ -238,7 +237,7 @@ func s3Place(t *testing.T, s *status.Status) string {
 	t.Helper()
 	server := s3test.Start(t)
 	name := server.NewBucket(t)
-	b, err := open.Bucket(t.Context(), s3test.Address(server.URL, name, "hackage"), open.Options{S3: s3.Options{Credentials: server.Credentials}})
+	b, err := open.Bucket(t.Context(), s3test.Address(server.URL, name, "hackage"), open.Options{Options: bucket.Options{Getenv: server.Getenv}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/open"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo"
 	"github.com/hackage-mirror/hackage-mirror/internal/paste"
@@ -169,7 +169,7 @@ func quotable(text string) error {
 }
 
 func checkBucket(text string) error {
-	address, err := bucket.ParseAddress(text)
+	address, err := open.Address(text, open.Options{})
 	if err == nil && address.Folder != "" {
 		err = fmt.Errorf("%.200q is a folder, and a folder on GitHub's machines is gone after the run; write s3://NAME", text)
 	}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	workflows "github.com/hackage-mirror/hackage-mirror/.github/workflows"
-	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3"
 )
 
 // actionAddress is where the Action's releases are tags.
@@ -199,11 +199,11 @@ func (p Plan) region() string {
 // whose region nobody named; each is "" if there is none.
 func (p Plan) bucketRegion() (region, without string) {
 	for _, text := range p.Buckets {
-		address, err := bucket.ParseAddress(text)
+		named, onAWS := s3.AWSRegion(text)
 		switch {
-		case err != nil || address.Endpoint != "":
-		case address.Region != "":
-			region = address.Region
+		case !onAWS:
+		case named != "":
+			region = named
 		case p.Region == "":
 			without = cmp.Or(without, text)
 		}

@@ -14,22 +14,22 @@ import (
 // it runs alone.
 func TestOptionsFillInWhatTheAddressLacks(t *testing.T) {
 	for name, value := range map[string]string{
-		"AWS_ACCESS_KEY_ID": fakeKeys.ID, "AWS_SECRET_ACCESS_KEY": fakeKeys.Secret, "AWS_SESSION_TOKEN": fakeKeys.Token,
+		"AWS_ACCESS_KEY_ID": fakeID, "AWS_SECRET_ACCESS_KEY": fakeSecret, "AWS_SESSION_TOKEN": fakeToken,
 		"AWS_REGION": "", "AWS_DEFAULT_REGION": "", "AWS_EC2_METADATA_DISABLED": "true",
 		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
 	} {
 		t.Setenv(name, value)
 	}
 	watch := (&fakeS3{}).serve(t)
-	b := openAt(t, "s3://fake/pre", s3.Options{Defaults: bucket.Defaults{Endpoint: watch.URL, Region: "eu-north-1", PathStyle: true}})
+	b := openAt(t, "s3://fake/pre", open.Options{S3: s3.Options{Endpoint: watch.URL, Region: "eu-north-1", PathStyle: new(true)}})
 	put(t, b, "k", "one", bucket.Always())
 	r := watch.Requests()[0]
 	authorization := r.Header.Get("Authorization")
-	if r.Path != "/fake/pre/k" || !strings.Contains(authorization, fakeKeys.ID) || !strings.Contains(authorization, "/eu-north-1/s3/") {
+	if r.Path != "/fake/pre/k" || !strings.Contains(authorization, fakeID) || !strings.Contains(authorization, "/eu-north-1/s3/") {
 		t.Errorf("put to %q with %q", r.Path, authorization)
 	}
-	for _, wrong := range []bucket.Defaults{{Endpoint: "https://" + fakeKeys.ID + ":x@host"}, {Endpoint: watch.URL, Region: "no region"}} {
-		_, err := open.Bucket(t.Context(), "s3://fake", open.Options{S3: s3.Options{Defaults: wrong}})
+	for _, wrong := range []s3.Options{{Endpoint: "https://" + fakeID + ":x@host"}, {Endpoint: watch.URL, Region: "no region"}} {
+		_, err := open.Bucket(t.Context(), "s3://fake", open.Options{S3: wrong})
 		explained(t, err, "s3://fake")
 	}
 	if _, err := open.Bucket(t.Context(), "s3://fake", open.Options{}); err == nil || !strings.Contains(err.Error(), "region") {
@@ -37,7 +37,7 @@ func TestOptionsFillInWhatTheAddressLacks(t *testing.T) {
 	}
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
-	b = openAt(t, "s3://fake/pre", s3.Options{Defaults: bucket.Defaults{Endpoint: watch.URL}})
+	b = openAt(t, "s3://fake/pre", open.Options{S3: s3.Options{Endpoint: watch.URL}})
 	_, err := b.Head(t.Context(), "k")
 	explained(t, err, "no credentials were found", "AWS_ACCESS_KEY_ID")
 }
@@ -60,11 +60,11 @@ func TestEndpointOfTheBucketIsRefused(t *testing.T) {
 		"s3://name?endpoint=https://name.example.org&path-style=true": "",
 		"s3://name?endpoint=https://s3.example.org/named":             "",
 	} {
-		_, err := open.Bucket(t.Context(), address, open.Options{S3: s3.Options{Credentials: fakeKeys}})
+		_, err := open.Bucket(t.Context(), address, quick())
 		if service == "" && err != nil || service != "" && (err == nil || !strings.HasSuffix(err.Error(), "give that of the service, "+service)) {
 			t.Errorf("%s: %v, want to be told of %q", address, err, service)
 		}
-		if _, checked := bucket.Check(address, bucket.Defaults{}); (checked == nil) != (err == nil) {
+		if _, checked := open.Address(address, open.Options{S3: s3.Options{PathStyle: new(false)}}); (checked == nil) != (err == nil) {
 			t.Errorf("%s: checked as %v", address, checked)
 		}
 	}

@@ -151,7 +151,7 @@ func (b *Bucket) readBase(ctx context.Context, name string, o bucket.Object) ([]
 // copy lets the server copy the base as the first parts.
 func (u *upload) copy(ctx context.Context, etag string, count int64) error {
 	u.parts = make([]types.CompletedPart, count)
-	source := copySource(u.address.Name + "/" + u.name)
+	source := copySource(u.address.name + "/" + u.name)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(copiesAtOnce)
 	for i := range count {
@@ -165,7 +165,7 @@ func (u *upload) copy(ctx context.Context, etag string, count int64) error {
 
 func (u *upload) copyPart(ctx context.Context, source, etag string, number int32, first, last int64) (types.CompletedPart, error) {
 	in := &s3.UploadPartCopyInput{
-		Bucket: &u.address.Name, Key: &u.name, UploadId: u.id, PartNumber: &number,
+		Bucket: &u.address.name, Key: &u.name, UploadId: u.id, PartNumber: &number,
 		CopySource: &source, CopySourceIfMatch: &etag,
 		CopySourceRange: aws.String(fmt.Sprintf("bytes=%d-%d", first, last)),
 	}

@@ -242,7 +242,7 @@ func TestGrownObjectGoesInPartsOfOneSize(t *testing.T) {
 		fake := &fakeS3{evenParts: true}
 		watch := fake.serve(t)
 		o := quick()
-		o.Part = 5 * mebi / 8
+		o.S3.Part = 5 * mebi / 8
 		b := at(t, watch, o)
 		content := content[:base+more]
 		fake.set("k", content[:base], http.Header{})

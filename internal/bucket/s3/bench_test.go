@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
-	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3test"
 )
 
@@ -42,7 +41,7 @@ func BenchmarkS3Put(b *testing.B) {
 	})
 	for _, c := range []bucket.Condition{bucket.Always(), bucket.IfAbsent()} {
 		run(c.String(), func(name string) func(string) error {
-			store := openAt(b, s3test.Address(server.URL, name, ""), s3.Options{Credentials: server.Credentials})
+			store := openAt(b, s3test.Address(server.URL, name, ""), with(server))
 			o := bucket.NewObject(content)
 			return func(key string) error {
 				o := o

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -21,40 +22,44 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/paste"
 )
 
-// newClient returns a client for the bucket at a, and the credentials it uses.
-// Identify is told of each answer's Server header.
+// newClient returns a client for the bucket at a, and the credentials it uses: the
+// access key of the environment, or else what the SDK finds by its usual chain (a web
+// identity, the profile, the machine's role). Identify is told of each answer's Server
+// header.
 //
 // No checksums are sent but those that are asked for. The SDK's own way, a
 // trailer behind a chunked body, is what servers other than AWS refuse or keep
 // as the object's Content-Encoding.
-func newClient(ctx context.Context, a bucket.Address, o Options, identify func(server string)) (*s3.Client, aws.CredentialsProvider, error) {
+func newClient(ctx context.Context, a address, o bucket.Options, own Options, identify func(server string)) (*s3.Client, aws.CredentialsProvider, error) {
 	load := []func(*config.LoadOptions) error{
-		config.WithHTTPClient(httpClient(o)),
+		config.WithHTTPClient(httpClient(own.Stall)),
 		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
 		config.WithResponseChecksumValidation(aws.ResponseChecksumValidationWhenRequired),
 		config.WithLogger(logging.Nop{}),
-		config.WithRegion(a.Region), // "" is what the environment or the profile says
+		config.WithRegion(a.region), // "" is what the environment or the profile says
 	}
-	if k := o.Credentials; k.ID != "" {
-		load = append(load, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(k.ID, k.Secret, k.Token)))
+	variable := func(name string) string { return paste.Line(o.Getenv(name)) }
+	if id, key := variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY"); id != "" && key != "" {
+		load = append(load, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(id, key, variable("AWS_SESSION_TOKEN"))))
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, load...)
 	if err != nil {
 		return nil, nil, err
 	}
 	client := s3.NewFromConfig(cfg, func(s *s3.Options) {
-		s.Retryer = newRetrier(o, cfg.Credentials)
+		s.Retryer = newRetrier(o.Attempts, own.Pause, cfg.Credentials)
 		if plain, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
 			s.HTTPClient = guardedClient(plain, identify)
 		}
 		s.APIOptions = append(s.APIOptions, leaveAcceptEncodingUnsigned)
-		s.UsePathStyle = *a.PathStyle || local(a.Endpoint)
+		s.UsePathStyle = *a.pathStyle || local(a.endpoint)
 		s.ContinueHeaderThresholdBytes = -1 // some servers let the client wait for it
 		s.DisableLogOutputChecksumValidationSkipped = true
-		if a.Endpoint != "" {
-			s.BaseEndpoint = aws.String(a.Endpoint)
+		if a.endpoint != "" {
+			s.BaseEndpoint = aws.String(a.endpoint)
 		}
 		if s.Region == "" && s.BaseEndpoint != nil {
 			s.Region = "us-east-1"
@@ -81,21 +86,25 @@ type retrier struct {
 	credentials aws.CredentialsProvider
 }
 
-// A server that is only busy is asked busyFactor times as often as one that
-// fails; one that finds the credentials too old, maxExpired times with new ones.
+// A server that fails is asked usualAttempts times, unless the options say how often;
+// one that is only busy, busyFactor times as often; one that finds the credentials too
+// old, maxExpired times with new ones.
 const (
-	busyFactor = 4
-	maxExpired = 3
+	usualAttempts = 6
+	busyFactor    = 4
+	maxExpired    = 3
 )
 
-func newRetrier(o Options, credentials aws.CredentialsProvider) aws.Retryer {
+// newRetrier returns what decides on each attempt. Pause bounds the time between two.
+func newRetrier(attempts int, pause time.Duration, credentials aws.CredentialsProvider) aws.Retryer {
+	attempts = cmp.Or(attempts, usualAttempts)
 	standard := retry.NewStandard(func(s *retry.StandardOptions) {
-		s.MaxAttempts, s.MaxBackoff = busyFactor*o.Attempts, o.Pause
-		s.Backoff = retry.NewExponentialJitterBackoff(o.Pause)
+		s.MaxAttempts, s.MaxBackoff = busyFactor*attempts, pause
+		s.Backoff = retry.NewExponentialJitterBackoff(pause)
 		s.RateLimiter = ratelimit.None
 		s.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(mayPass)}, s.Retryables...)
 	})
-	return retrier{standard, o.Attempts, credentials}
+	return retrier{standard, attempts, credentials}
 }
 
 // RetryDelay returns how long to wait after an attempt, or its error if that was
@@ -140,7 +149,7 @@ func mayPass(err error) aws.Ternary {
 
 // httpClient keeps a connection for each worker. It speaks HTTP/1.1, so that a
 // connection that stalls holds up one object.
-func httpClient(o Options) *awshttp.BuildableClient {
+func httpClient(stall time.Duration) *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		dialer := &net.Dialer{Timeout: 20 * time.Second}
 		t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -148,7 +157,7 @@ func httpClient(o Options) *awshttp.BuildableClient {
 			if err != nil {
 				return nil, err
 			}
-			return &stallConn{conn, o.Stall}, nil
+			return &stallConn{conn, stall}, nil
 		}
 		t.ForceAttemptHTTP2 = false
 		t.MaxIdleConns, t.MaxIdleConnsPerHost = 256, 256

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -16,7 +17,7 @@ import (
 
 func TestWhatIsTriedAgain(t *testing.T) {
 	t.Parallel()
-	r := newRetrier(Options{}.withDefaults(), nil)
+	r := newRetrier(0, time.Second, nil)
 	for name, c := range map[string]struct {
 		err  error
 		want int
@@ -59,7 +60,7 @@ func TestOldCredentialsAreFetchedAnew(t *testing.T) {
 		fetched++
 		return aws.Credentials{AccessKeyID: "id", SecretAccessKey: "secret"}, nil
 	}))
-	r := newRetrier(Options{}.withDefaults(), kept)
+	r := newRetrier(0, time.Second, kept)
 	for _, code := range []string{"SlowDown", "ExpiredToken", "SlowDown"} {
 		if _, err := kept.Retrieve(t.Context()); err != nil {
 			t.Fatal(err)

@@ -160,11 +160,11 @@ func (b *Bucket) advice(action string, err error) string {
 
 // permission names what a policy has to allow.
 func (b *Bucket) permission(action string) string {
-	objects := "arn:aws:s3:::" + path.Join(b.address.Name, b.address.Prefix, "*")
+	objects := "arn:aws:s3:::" + path.Join(b.address.name, b.address.prefix, "*")
 	text := fmt.Sprintf("the credentials must be allowed %s on %s", action, objects)
 	if action == actionGet {
 		text += fmt.Sprintf("; if they are, the object is missing, and S3 hides that "+
-			"from users without s3:ListBucket on arn:aws:s3:::%s", b.address.Name)
+			"from users without s3:ListBucket on arn:aws:s3:::%s", b.address.name)
 	}
 	return text
 }

@@ -20,6 +20,7 @@ import (
 	"testing"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
+	"github.com/hackage-mirror/hackage-mirror/internal/bucket/open"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3test"
 )
@@ -56,7 +57,11 @@ type fakeUpload struct {
 	header http.Header
 }
 
-var fakeKeys = s3.Credentials{ID: "AKIAFAKEFAKEFAKE", Secret: "secret/that+nobody=may/see", Token: "token-that-nobody-may-see"}
+const fakeID, fakeSecret, fakeToken = "AKIAFAKEFAKEFAKE", "secret/that+nobody=may/see", "token-that-nobody-may-see"
+
+func fakeKeys(name string) string {
+	return map[string]string{"AWS_ACCESS_KEY_ID": fakeID, "AWS_SECRET_ACCESS_KEY": fakeSecret, "AWS_SESSION_TOKEN": fakeToken}[name]
+}
 
 // serve starts the fake and returns what stands before it.
 func (f *fakeS3) serve(t testing.TB) *s3test.Watch {
@@ -69,12 +74,12 @@ func (f *fakeS3) serve(t testing.TB) *s3test.Watch {
 func (f *fakeS3) front(t testing.TB) *s3test.Watch { return s3test.NewWatchOf(t, f) }
 
 // quick are options under which nothing takes long.
-func quick() s3.Options {
-	return s3.Options{Credentials: fakeKeys, Pause: 1, Part: 5 << 20}
+func quick() open.Options {
+	return open.Options{Options: bucket.Options{Getenv: fakeKeys}, S3: s3.Options{Pause: 1, Part: 5 << 20}}
 }
 
 // at opens the bucket "fake" of the server behind watch.
-func at(t testing.TB, watch *s3test.Watch, o s3.Options) bucket.Store {
+func at(t testing.TB, watch *s3test.Watch, o open.Options) bucket.Store {
 	t.Helper()
 	return openAt(t, s3test.Address(watch.URL, "fake", "pre"), o)
 }

@@ -83,11 +83,11 @@ var errNoParts = errors.New("the server's answer names no upload or no part")
 func (u *upload) create(ctx context.Context) error {
 	o := u.object
 	in := &s3.CreateMultipartUploadInput{
-		Bucket: &u.address.Name, Key: &u.name,
+		Bucket: &u.address.name, Key: &u.name,
 		ContentType: optional(o.ContentType), CacheControl: optional(o.CacheControl),
 		Metadata:     map[string]string{metadataSHA256: hex.EncodeToString(o.SHA256[:])},
-		StorageClass: types.StorageClass(u.address.StorageClass),
-		ACL:          types.ObjectCannedACL(u.address.ACL),
+		StorageClass: types.StorageClass(u.address.storageClass),
+		ACL:          types.ObjectCannedACL(u.address.acl),
 	}
 	if u.checked {
 		in.ChecksumAlgorithm, in.ChecksumType = types.ChecksumAlgorithmCrc64nvme, types.ChecksumTypeFullObject
@@ -165,7 +165,7 @@ func (w *partWriter) Write(p []byte) (int, error) {
 func (u *upload) sendPart(ctx context.Context, number int32, content []byte) (types.CompletedPart, error) {
 	sum := md5.Sum(content)
 	in := &s3.UploadPartInput{
-		Bucket: &u.address.Name, Key: &u.name, UploadId: u.id, PartNumber: &number,
+		Bucket: &u.address.name, Key: &u.name, UploadId: u.id, PartNumber: &number,
 		Body: bytes.NewReader(content), ContentMD5: aws.String(base64.StdEncoding.EncodeToString(sum[:])),
 	}
 	if u.checked {
@@ -184,7 +184,7 @@ func (u *upload) sendPart(ctx context.Context, number int32, content []byte) (ty
 // complete makes the parts the object, if c holds.
 func (u *upload) complete(ctx context.Context, c bucket.Condition) (bucket.Info, error) {
 	in := &s3.CompleteMultipartUploadInput{
-		Bucket: &u.address.Name, Key: &u.name, UploadId: u.id,
+		Bucket: &u.address.name, Key: &u.name, UploadId: u.id,
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: u.parts},
 	}
 	if u.proves {
@@ -221,6 +221,6 @@ func (u *upload) abort(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTime)
 	defer cancel()
 	_, _ = u.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
-		Bucket: &u.address.Name, Key: &u.name, UploadId: u.id,
+		Bucket: &u.address.name, Key: &u.name, UploadId: u.id,
 	})
 }

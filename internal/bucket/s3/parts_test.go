@@ -18,7 +18,6 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/buckettest"
-	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3test"
 )
 
@@ -182,7 +181,9 @@ func TestRealServerShowsWhatWasPut(t *testing.T) {
 	server := s3test.Start(t)
 	name := server.NewBucket(t)
 	watch := s3test.NewWatch(t, server.URL)
-	b := openAt(t, s3test.Address(watch.URL, name, ""), s3.Options{Credentials: server.Credentials, Part: 5 * mebi})
+	options := with(server)
+	options.S3.Part = 5 * mebi
+	b := openAt(t, s3test.Address(watch.URL, name, ""), options)
 	before, after := grown()
 	for _, o := range []struct {
 		key string
@@ -238,17 +239,18 @@ func TestRealServerRefuses(t *testing.T) {
 	t.Parallel()
 	server := s3test.Start(t)
 	name := server.NewBucket(t)
-	wrong := server.Credentials
-	wrong.Secret = strings.Repeat("wrong", 8)
-	_, err := openAt(t, s3test.Address(server.URL, name, ""), s3.Options{Credentials: wrong, Attempts: 1}).Head(t.Context(), "k")
+	secret := strings.Repeat("wrong", 8)
+	wrong := with(&s3test.Server{ID: server.ID, Secret: secret})
+	wrong.Attempts = 1
+	_, err := openAt(t, s3test.Address(server.URL, name, ""), wrong).Head(t.Context(), "k")
 	explained(t, err, "403")
-	_, err = openAt(t, s3test.Address(server.URL, name, ""), s3.Options{Credentials: wrong, Attempts: 1}).
+	_, err = openAt(t, s3test.Address(server.URL, name, ""), wrong).
 		Put(t.Context(), "k", bucket.NewObject(nil), bucket.IfAbsent())
 	explained(t, err, "SignatureDoesNotMatch", "check the credentials")
-	if strings.Contains(err.Error(), wrong.Secret) {
+	if strings.Contains(err.Error(), secret) {
 		t.Errorf("the error holds the secret: %v", err)
 	}
-	_, _, err = openAt(t, s3test.Address(server.URL, "no-such-bucket", ""), s3.Options{Credentials: server.Credentials}).Get(t.Context(), "k")
+	_, _, err = openAt(t, s3test.Address(server.URL, "no-such-bucket", ""), with(server)).Get(t.Context(), "k")
 	if err == nil || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "make the bucket") {
 		t.Errorf("get from no bucket: %v", err)
 	}

@@ -186,14 +186,14 @@ func (b *Bucket) sendWhole(ctx context.Context, name string, o bucket.Object, st
 		return bucket.Info{}, err
 	}
 	in := &s3.PutObjectInput{
-		Bucket: &b.address.Name, Key: &name, Body: body, ContentLength: &o.Size,
+		Bucket: &b.address.name, Key: &name, Body: body, ContentLength: &o.Size,
 		// A bucket that keeps its objects from being changed wants a checksum in a
 		// header of its own; this one is known to every server.
 		ContentMD5:  &sum,
 		ContentType: optional(o.ContentType), CacheControl: optional(o.CacheControl),
 		Metadata:     map[string]string{metadataSHA256: hex.EncodeToString(o.SHA256[:])},
-		StorageClass: types.StorageClass(b.address.StorageClass),
-		ACL:          types.ObjectCannedACL(b.address.ACL),
+		StorageClass: types.StorageClass(b.address.storageClass),
+		ACL:          types.ObjectCannedACL(b.address.acl),
 	}
 	in.IfMatch, in.IfNoneMatch = conditionHeaders(c)
 	out, err := b.client.PutObject(ctx, in)
@@ -238,7 +238,7 @@ func infoOf(o bucket.Object, etag *string) (bucket.Info, error) {
 
 // putAction is the permission that a put takes.
 func (b *Bucket) putAction() string {
-	if b.address.ACL != "" {
+	if b.address.acl != "" {
 		return actionPut + " and s3:PutObjectAcl"
 	}
 	return actionPut

@@ -39,13 +39,13 @@ import (
 //
 // Whether an object in place is the one to be put is told by its size and the digest in
 // its metadata; a small one that may change, one without a digest and, if the Bucket is
-// a full one (see Options), each is read instead.
+// a full one (see bucket.Options), each is read instead.
 type Bucket struct {
 	bucket.Reads
 
 	client      *s3.Client
 	credentials aws.CredentialsProvider
-	address     bucket.Address
+	address     address
 	part        int64
 	pause       time.Duration
 	full        bool
@@ -61,11 +61,14 @@ type Bucket struct {
 	wrongChecksums atomic.Bool
 }
 
-// New returns the bucket at an S3 address that bucket.Check has filled in. It makes no request.
-func New(ctx context.Context, a bucket.Address, o Options) (*Bucket, error) {
-	o = o.withDefaults()
-	b := &Bucket{address: a, part: o.Part, pause: o.Pause, full: o.Full, notify: o.Notify}
-	client, credentials, err := newClient(ctx, a, o, b.identify)
+// open returns the bucket at a complete address. It makes no request.
+func open(ctx context.Context, a address, o bucket.Options, own Options) (*Bucket, error) {
+	own = own.withDefaults()
+	if a.pathStyle == nil {
+		a.pathStyle = new(false)
+	}
+	b := &Bucket{address: a, part: own.Part, pause: own.Pause, full: o.Full, notify: o.Notify}
+	client, credentials, err := newClient(ctx, a, o, own, b.identify)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +80,7 @@ func New(ctx context.Context, a bucket.Address, o Options) (*Bucket, error) {
 		b.conditions.state.Store(conditionsKept)
 		return b, nil
 	}
-	return b, a.CheckEndpoint(*endpoint)
+	return b, a.checkEndpoint(*endpoint)
 }
 
 // identify reads the name that a server gives itself. Versitygw is known to keep
@@ -101,7 +104,7 @@ func (b *Bucket) name(key string) (string, error) {
 	if err := bucket.CheckKey(key); err != nil {
 		return "", err
 	}
-	name := path.Join(b.address.Prefix, key)
+	name := path.Join(b.address.prefix, key)
 	return name, bucket.CheckKey(name) // with the prefix it may be too long
 }
 
@@ -140,7 +143,7 @@ func (b *Bucket) Get(ctx context.Context, key string) (io.ReadCloser, bucket.Inf
 // reads it finds out by comparing them.
 func (b *Bucket) get(ctx context.Context, name, bytes string) (*s3.GetObjectOutput, error) {
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{
-		Bucket: &b.address.Name, Key: &name, Range: optional(bytes),
+		Bucket: &b.address.name, Key: &name, Range: optional(bytes),
 	})
 	if err != nil {
 		return nil, b.explain(ctx, actionGet, err)
@@ -163,7 +166,7 @@ func (f found) is(o bucket.Object) bool {
 
 // head looks up an object. Its digest is what whoever put it said.
 func (b *Bucket) head(ctx context.Context, name string) (found, error) {
-	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.address.Name, Key: &name})
+	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.address.name, Key: &name})
 	if missing(err) {
 		return found{}, nil
 	}

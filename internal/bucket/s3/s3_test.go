@@ -284,8 +284,8 @@ func TestRefusalsAreExplained(t *testing.T) {
 			[]string{"s3:GetObject", "s3:ListBucket", "arn:aws:s3:::fake/pre/*"},
 			[]string{"s3:PutObject", "arn:aws:s3:::fake/pre/*"},
 		},
-		{403, "InvalidAccessKeyId", "The key " + fakeKeys.ID + " is not known", []string{"credentials"}, []string{"credentials"}},
-		{403, "SignatureDoesNotMatch", "for " + fakeKeys.Secret + " and " + fakeKeys.Token, []string{"credentials"}, []string{"credentials"}},
+		{403, "InvalidAccessKeyId", "The key " + fakeID + " is not known", []string{"credentials"}, []string{"credentials"}},
+		{403, "SignatureDoesNotMatch", "for " + fakeSecret + " and " + fakeToken, []string{"credentials"}, []string{"credentials"}},
 		{404, "NoSuchBucket", "no such bucket", []string{"make the bucket"}, []string{"make the bucket"}},
 		{400, "AuthorizationHeaderMalformed", "expecting 'eu-west-1'", []string{"region", "eu-west-1"}, []string{"region"}},
 		{400, "AccessControlListNotSupported", "The bucket does not allow ACLs", nil, []string{"acl="}},
@@ -321,7 +321,7 @@ func explained(t *testing.T, err error, parts ...string) {
 			t.Errorf("the error lacks %q: %v", part, err)
 		}
 	}
-	for _, secret := range []string{fakeKeys.ID, fakeKeys.Secret, fakeKeys.Token} {
+	for _, secret := range []string{fakeID, fakeSecret, fakeToken} {
 		if strings.Contains(err.Error(), secret) {
 			t.Errorf("the error holds %q: %v", secret, err)
 		}
@@ -337,7 +337,7 @@ func TestNoAnswer(t *testing.T) {
 	gone.Close()
 	t.Cleanup(silent.Close)
 	o := quick()
-	o.Attempts, o.Stall = 2, 50*time.Millisecond
+	o.Attempts, o.S3.Stall = 2, 50*time.Millisecond
 	for endpoint, part := range map[string]string{silent.URL: "timeout", gone.URL: "refused"} {
 		b := openAt(t, s3test.Address(endpoint, "fake", ""), o)
 		_, err := b.Head(t.Context(), "k")

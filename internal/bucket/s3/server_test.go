@@ -9,25 +9,29 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/buckettest"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/open"
-	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3"
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3test"
 )
 
 // openAt opens a bucket on a server.
-func openAt(t testing.TB, address string, o s3.Options) bucket.Store {
+func openAt(t testing.TB, address string, o open.Options) bucket.Store {
 	t.Helper()
-	b, err := open.Bucket(t.Context(), address, open.Options{S3: o})
+	b, err := open.Bucket(t.Context(), address, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b
 }
 
+// with are the options for a server.
+func with(server *s3test.Server) open.Options {
+	return open.Options{Options: bucket.Options{Getenv: server.Getenv}}
+}
+
 func TestRealServerKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	server := s3test.Start(t)
 	buckettest.Test(t, func(t *testing.T) bucket.Bucket {
-		return openAt(t, s3test.Address(server.URL, server.NewBucket(t), "some/prefix +%"), s3.Options{Credentials: server.Credentials})
+		return openAt(t, s3test.Address(server.URL, server.NewBucket(t), "some/prefix +%"), with(server))
 	})
 }
 

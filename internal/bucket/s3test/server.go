@@ -24,7 +24,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/hackage-mirror/hackage-mirror/internal/bucket/s3"
 	"github.com/hackage-mirror/hackage-mirror/internal/servertest"
 )
 
@@ -32,8 +31,8 @@ import (
 type Server struct {
 	// URL is the server's endpoint.
 	URL string
-	// Credentials may do everything.
-	Credentials s3.Credentials
+	// ID and Secret are an access key that may do everything.
+	ID, Secret string
 	// Client is for what a bucket.Bucket does not do.
 	Client *sdk.Client
 
@@ -50,11 +49,11 @@ func Start(t testing.TB) *Server {
 	if err != nil {
 		unable(t, err)
 	}
-	s := &Server{Credentials: s3.Credentials{ID: "s3test", Secret: rand.Text()}}
+	s := &Server{ID: "s3test", Secret: rand.Text()}
 	folder := t.TempDir()
 	address, stop, err := servertest.Start(func(address string) *exec.Cmd {
 		c := exec.Command(program, "--port", address, "--region", region, "--keep-alive", "--quiet", "posix", folder)
-		c.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+s.Credentials.ID, "ROOT_SECRET_KEY="+s.Credentials.Secret)
+		c.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+s.ID, "ROOT_SECRET_KEY="+s.Secret)
 		return c
 	})
 	if err != nil {
@@ -64,7 +63,7 @@ func Start(t testing.TB) *Server {
 	s.URL = "http://" + address
 	s.Client = sdk.New(sdk.Options{
 		Region: region, BaseEndpoint: &s.URL, UsePathStyle: true,
-		Credentials: credentials.NewStaticCredentialsProvider(s.Credentials.ID, s.Credentials.Secret, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(s.ID, s.Secret, ""),
 	})
 	return s
 }
@@ -131,9 +130,12 @@ func (s *Server) PublicURL(name string) string { return s.URL + "/" + name }
 // Environment holds the credentials as the usual variables.
 func (s *Server) Environment() map[string]string {
 	return map[string]string{
-		"AWS_ACCESS_KEY_ID": s.Credentials.ID, "AWS_SECRET_ACCESS_KEY": s.Credentials.Secret, "AWS_REGION": region,
+		"AWS_ACCESS_KEY_ID": s.ID, "AWS_SECRET_ACCESS_KEY": s.Secret, "AWS_REGION": region,
 	}
 }
+
+// Getenv looks up a variable of Environment, see bucket.Options.
+func (s *Server) Getenv(name string) string { return s.Environment()[name] }
 
 // Keys returns the keys of all objects in the bucket, sorted.
 func (s *Server) Keys(t testing.TB, name string) []string {
