@@ -44,12 +44,16 @@ func (b *Bucket) sendOnCopies(ctx context.Context, name string, o bucket.Object,
 	switch {
 	case damaged(err), status == http.StatusPreconditionFailed && c == bucket.Always():
 		return bucket.Info{}, noBase(err)
-	case status == http.StatusPreconditionFailed:
 	case refusesParts(err):
-		b.copies.tell(b, fmt.Sprintf("large objects are sent whole, because the server does not build them from parts of the old ones: %v", err))
-		return bucket.Info{}, noBase(err)
+		return bucket.Info{}, b.withoutCopies(err)
 	}
 	return info, err
+}
+
+// withoutCopies tells that objects are sent whole from now on, and returns ErrBase.
+func (b *Bucket) withoutCopies(why error) error {
+	b.copies.tell(b, fmt.Sprintf("large objects are sent whole, because the server does not build them from parts of the old ones: %v", why))
+	return noBase(why)
 }
 
 // damaged reports whether a server found another checksum than it was given.

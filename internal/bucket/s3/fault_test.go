@@ -129,7 +129,7 @@ func TestServerThatRefusesAPart(t *testing.T) {
 		"for good":         {http.StatusForbidden, "AccessDenied", true, 1},
 		"too large":        {http.StatusBadRequest, "EntityTooLarge", true, 1},
 		"not known":        {http.StatusNotImplemented, "NotImplemented", true, 1},
-		"upload forgotten": {http.StatusNotFound, "NoSuchUpload", false, 6},
+		"upload forgotten": {http.StatusNotFound, "NoSuchUpload", true, 1},
 		"broken":           {http.StatusInternalServerError, "InternalError", false, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -169,6 +169,44 @@ func TestServerThatRefusesAPart(t *testing.T) {
 			}
 			if got := int(asked.Load()); got != c.attempts {
 				t.Errorf("the part was sent %d times, want %d", got, c.attempts)
+			}
+		})
+	}
+}
+
+// TestServerThatRefusesACopy for reasons that are not so: the object in place is the
+// one that it was asked to copy, and it began the upload itself.
+func TestServerThatRefusesACopy(t *testing.T) {
+	t.Parallel()
+	before, after := noise(8*mebi), noise(9*mebi)
+	copy(after, before)
+	for code, status := range map[string]int{"PreconditionFailed": http.StatusPreconditionFailed, "NoSuchUpload": http.StatusNotFound} {
+		t.Run(code, func(t *testing.T) {
+			t.Parallel()
+			fake := &fakeS3{}
+			watch := fake.serve(t)
+			var n notes
+			o := quick()
+			o.Notify = n.add
+			b := at(t, watch, o)
+			info, err := b.Put(t.Context(), "k", bucket.NewObject(before), bucket.Always())
+			must(t, err)
+			watch.Hook = func(w http.ResponseWriter, r *http.Request) bool {
+				refused := r.Header.Get("X-Amz-Copy-Source") != ""
+				if refused {
+					fail(w, status, code, "")
+				}
+				return refused
+			}
+			_, err = b.Put(t.Context(), "k", buckettest.NewObjectOn(8*mebi, after), bucket.IfMatch(info.ETag))
+			if !errors.Is(err, bucket.ErrBase) {
+				t.Errorf("put on the old one: %v", err)
+			}
+			n.expect(t, "large objects are sent whole")
+			_, err = b.Put(t.Context(), "k", bucket.NewObject(after), bucket.IfMatch(info.ETag))
+			must(t, err)
+			if have, _ := fake.object("k"); !bytes.Equal(have.content, after) || fake.unfinished() != 0 {
+				t.Errorf("%d bytes are in place, or other ones; %d uploads are left", len(have.content), fake.unfinished())
 			}
 		})
 	}

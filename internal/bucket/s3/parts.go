@@ -73,11 +73,15 @@ func refusesParts(err error) bool {
 	case http.StatusPreconditionFailed, http.StatusConflict, http.StatusTooManyRequests, http.StatusRequestTimeout:
 		return false
 	}
-	return errors.Is(err, errNoParts) || status/100 == 4 && code != "NoSuchUpload" || status == http.StatusNotImplemented
+	return errors.Is(err, errNoParts) || status/100 == 4 && code != noSuchUpload || status == http.StatusNotImplemented
 }
 
-// errNoParts is an answer without what an upload in parts needs.
-var errNoParts = errors.New("the server's answer names no upload or no part")
+// errNoParts: a server that lacks what an upload in parts needs.
+var errNoParts = errors.New("the server keeps no upload or names no part")
+
+// noSuchUpload is what a server says of an upload that was completed, perhaps by a try
+// whose answer was lost. If it says so of a part, its nodes do not share uploads.
+const noSuchUpload = "NoSuchUpload"
 
 // create begins the upload.
 func (u *upload) create(ctx context.Context) error {
@@ -172,6 +176,9 @@ func (u *upload) sendPart(ctx context.Context, number int32, content []byte) (ty
 		in.ChecksumCRC64NVME = crcText(bucket.CRC64(0, content))
 	}
 	out, err := u.client.UploadPart(ctx, in)
+	if _, code, _ := answer(err); code == noSuchUpload {
+		err = fmt.Errorf("%w: %w", errNoParts, err)
+	}
 	if err != nil {
 		return types.CompletedPart{}, fmt.Errorf("part %d: %w", number, u.explain(ctx, actionPut, err))
 	}

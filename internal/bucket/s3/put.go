@@ -84,14 +84,17 @@ func (b *Bucket) write(ctx context.Context, name string, o bucket.Object, c buck
 			look = bucket.IfAbsent() // the server said that nothing was there
 		}
 		info, write, lookErr := b.decide(ctx, name, o, look)
+		status, _, _ := answer(err)
 		if lookErr != nil || !write {
 			if lookErr == nil && errors.Is(err, errUnclear) {
 				b.etags.tell(b, "the server answers puts without an ETag; each object is looked up after it is put instead")
 			}
 			// Else an earlier try may have put it.
-			status, _, _ := answer(err)
 			info.Existed = try == 1 && status == http.StatusPreconditionFailed
 			return info, lookErr
+		}
+		if errors.Is(err, errCopy) && (status == http.StatusPreconditionFailed || status == http.StatusNotFound) {
+			return bucket.Info{}, b.withoutCopies(err) // the object that is to be copied is there
 		}
 		if verdict == failed || try == maxTries {
 			return bucket.Info{}, err
