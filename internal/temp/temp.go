@@ -31,8 +31,7 @@ const (
 
 // A Folder is a temporary folder, mode 0700.
 type Folder struct {
-	// Path is absolute if that of the folder above is.
-	Path string
+	Path string // absolute: programs that use it have working folders of their own
 	lock *flock.Flock
 }
 
@@ -47,6 +46,10 @@ func Make() (*Folder, error) {
 // MakeIn is Make for another place. There only folders with a lock are removed,
 // since others may be somebody's.
 func MakeIn(parent string) (*Folder, error) {
+	parent, err := filepath.Abs(parent)
+	if err != nil {
+		return nil, fmt.Errorf("make a temporary folder: %w", err)
+	}
 	sweep(parent)
 	f, err := lock(parent)
 	if err != nil {

@@ -36,6 +36,23 @@ func newFolder(t *testing.T, parent string) *Folder {
 	return f
 }
 
+// Programs that are given the folder have working folders of their own.
+func TestFolderBelowARelativeOne(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	t.Setenv("TMPDIR", ".")
+	f, err := Make()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if filepath.Dir(f.Path) != dir {
+		t.Errorf("it is %q, not absolute and below %q", f.Path, dir)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestFolder(t *testing.T) {
 	t.Parallel()
 	parent := t.TempDir()

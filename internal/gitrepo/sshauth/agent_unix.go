@@ -72,8 +72,8 @@ func serveAgent(dir string, key any) (*keyAgent, error) {
 
 // shortFolder makes a private folder whose path leaves room for a socket's name.
 func shortFolder() (*temp.Folder, error) {
-	parent := os.TempDir()
-	if len(parent) > socketPath-40 {
+	parent, err := filepath.Abs(os.TempDir())
+	if err != nil || len(parent) > socketPath-40 {
 		parent = "/tmp"
 	}
 	return temp.MakeIn(parent)

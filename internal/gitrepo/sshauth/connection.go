@@ -1,6 +1,7 @@
 package sshauth
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -89,6 +90,9 @@ type Connection struct {
 	isOut bool      // why was told
 }
 
+// Host is where the connection leads, as ssh is told: USER@HOST or HOST.
+func (c *Connection) Host() string { return c.destination[len(c.destination)-1] }
+
 // Open reports whether there is a connection, which it makes if there is none yet. The
 // login's files are in dir, which is the step's working folder. An error is one that
 // the step would meet as well, and said ssh's words for it.
@@ -155,7 +159,7 @@ func (c *Connection) connect(ctx context.Context, options []string) (shared bool
 	case ctx.Err() != nil, hopeless.MatchString(said):
 		return false, said, err
 	}
-	c.why = "ssh cannot share one: " + said
+	c.why = "ssh cannot share one: " + cmp.Or(strings.TrimSpace(said), err.Error())
 	return false, "", nil
 }
 
