@@ -5,15 +5,19 @@ package acttest
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -412,16 +416,20 @@ func TestSecretsAreForTheProgramOnly(t *testing.T) {
 	}
 }
 
+// running is that part of the script which runs commands; its first argument is the
+// script, its second the folder.
+const running = `
+set -euo pipefail
+source <(sed -n '/^# What a cancelled job must not leave/,/^# platform prints/p' "$1")
+work=$2`
+
 // A command that ends at once ends its timer in the moment after the fork, when the
 // child still has the script's traps. It neither removes what the script holds nor
 // outlives the command.
 func TestCommandsThatEndAtOnce(t *testing.T) {
 	t.Parallel()
 	need(t, "bash")
-	const loop = `
-set -euo pipefail
-source <(sed -n '/^# What a cancelled job must not leave/,/^# platform prints/p' "$1")
-work=$2
+	const loop = running + `
 for _ in {1..400}; do
   begun=$SECONDS
   within 10 true
@@ -437,5 +445,41 @@ done`
 				t.Error("the script itself left its folder")
 			}
 		})
+	}
+}
+
+// A signal may come when something was started and the script has not yet written down
+// what. It ends both the command and its timer.
+func TestSignalWhileACommandStarts(t *testing.T) {
+	t.Parallel()
+	need(t, "bash")
+	heed(syscall.SIGTERM)
+	const tells = running + `
+tells() { kill -TERM $$; exec sleep 1000; }
+within 1000 tells`
+	for range 20 {
+		life, theirs, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		work := t.TempDir()
+		cmd := exec.CommandContext(t.Context(), "bash", "-c", tells, "tells", bootstrapScript(t), work)
+		cmd.ExtraFiles = []*os.File{theirs} // which all that it starts has as well
+		if err := errors.Join(cmd.Start(), theirs.Close()); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // its exit code is looked at
+		if code := cmd.ProcessState.ExitCode(); code != 130 {
+			t.Errorf("exit code %d, want 130", code)
+		}
+		if _, err := io.Copy(io.Discard, life); err != nil { // all are gone, or this blocks
+			t.Error(err)
+		}
+		if err := life.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(work); err == nil {
+			t.Error("the folder is left")
+		}
 	}
 }
