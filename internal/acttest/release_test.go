@@ -66,10 +66,16 @@ func copyTree(t testing.TB, dir string) {
 	}
 }
 
-// releaseScript runs script/release in a clone.
-func releaseScript(t testing.TB, dir string, env []string, args ...string) (int, string) {
+// releaseScript runs script/release in a clone. It must leave no temporary file,
+// however it ends.
+func releaseScript(t testing.TB, dir string, env []string, args ...string) (code int, said string) {
 	t.Helper()
-	return run(t, dir, env, filepath.Join(dir, "script", "release"), args...)
+	temp := t.TempDir()
+	code, said = run(t, dir, append(env, "TMPDIR="+temp), filepath.Join(dir, "script", "release"), args...)
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("%q left %q, %v", args, left, err)
+	}
+	return code, said
 }
 
 // Two people in two places get the same bytes, with nothing in common but the
