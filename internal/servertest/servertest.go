@@ -3,6 +3,7 @@ package servertest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"os/exec"
@@ -12,25 +13,10 @@ import (
 )
 
 // Start starts the program of a command at an address (HOST:PORT) that is free, and
-// waits until somebody listens there. Between the choice of a port and its use another
-// program may take it, so this is tried five times. The stop that it returns ends the
-// program; so does the end of this process, however it ends.
+// waits until somebody listens there. The stop that it returns ends the program; so
+// does the end of this process, however it ends.
 func Start(command func(address string) *exec.Cmd) (address string, stop func(), err error) {
-	for range 5 {
-		if address, stop, err = start(command); err == nil {
-			break
-		}
-	}
-	return address, stop, err
-}
-
-func start(command func(address string) *exec.Cmd) (address string, stop func(), err error) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", nil, err
-	}
-	address = free.Addr().String()
-	if err := free.Close(); err != nil {
+	if address, err = reserve(); err != nil {
 		return "", nil, err
 	}
 	wanted := command(address)
@@ -66,6 +52,26 @@ func start(command func(address string) *exec.Cmd) (address string, stop func(),
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
+}
+
+// reserve picks an address that the system gives to nobody else for the time that a
+// program needs to listen there: a connection was closed at it, by its own side first,
+// after which only who asks for just this port gets it.
+func reserve() (address string, err error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	address = listener.Addr().String()
+	client, err := net.Dial("tcp", address)
+	if err != nil {
+		return "", errors.Join(err, listener.Close())
+	}
+	server, err := listener.Accept()
+	if err == nil {
+		err = server.Close()
+	}
+	return address, errors.Join(err, client.Close(), listener.Close())
 }
 
 // guarded returns a command that ends when its standard input does, so no server
