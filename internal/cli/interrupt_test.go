@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -23,8 +24,13 @@ import (
 // cleans up, and the next one goes on.
 func TestInterruptedRunEndsAndSaysSo(t *testing.T) {
 	t.Parallel()
-	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt, syscall.SIGHUP} {
-		t.Run(signal.String(), func(t *testing.T) {
+	// Who started the tests may have had some ignored, as nohup does. What we start would
+	// ignore them as well, unless we are told of them.
+	for _, s := range []os.Signal{syscall.SIGTERM, os.Interrupt, syscall.SIGHUP} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+		t.Run(s.String(), func(t *testing.T) {
 			t.Parallel()
 			hackage := hackagetest.Small()
 			h := &history{world: newWorld(t, hackage)}
@@ -41,13 +47,9 @@ func TestInterruptedRunEndsAndSaysSo(t *testing.T) {
 			var once sync.Once
 			p.at = func(n int64) {
 				if n == 8 {
-					once.Do(func() { p.signal(signal) })
+					once.Do(func() { p.signal(s) })
 				}
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			stop := context.AfterFunc(ctx, func() { p.signal(os.Kill) })
-			defer stop()
 			_ = p.run()
 			if code := p.cmd.ProcessState.ExitCode(); code != CodeInterrupted {
 				t.Fatalf("exit code %d, want %d:\n%s", code, CodeInterrupted, p.said)
@@ -167,11 +169,19 @@ func TestSecondInterruptEndsSoon(t *testing.T) {
 	}
 	// A second SIGTERM changed nothing. The handler may not be there yet when the
 	// command has heard of the first signal, hence more than one.
-	for range 100 {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // how it ended is looked at
+	}()
+	for over := false; !over; {
 		_ = cmd.Process.Signal(os.Interrupt)
-		time.Sleep(10 * time.Millisecond)
+		select {
+		case <-ended:
+			over = true
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
-	_ = cmd.Wait()
 	if cmd.ProcessState.ExitCode() != CodeInterrupted {
 		t.Errorf("it ended with %v", cmd.ProcessState)
 	}

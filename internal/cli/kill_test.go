@@ -4,7 +4,9 @@ package cli
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -171,13 +173,24 @@ func (h *history) process(t *testing.T, dir string, g *hackagetest.Generation) *
 	return p
 }
 
-// run starts the process and waits for its end.
+// run starts the process and waits for its end, and for that of all that it started:
+// a kill leaves git to go on by itself, as on both ends of a push.
 func (p *process) run() error {
-	if err := p.cmd.Start(); err != nil {
+	life, theirs, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = life.Close() }() // it was only read
+	p.cmd.ExtraFiles = []*os.File{theirs}
+	if err := errors.Join(p.cmd.Start(), theirs.Close()); err != nil {
 		return err
 	}
 	close(p.started)
-	return p.cmd.Wait()
+	err = p.cmd.Wait()
+	if _, over := io.Copy(io.Discard, life); over != nil { // it ends when the last of them does
+		return over
+	}
+	return err
 }
 
 // signal sends the process a signal, which may come after its end.
@@ -210,18 +223,20 @@ func (h *history) killAndRerun(t *testing.T, random *rand.Rand, number int, whil
 		if number > 0 {
 			copyTree(t, h.steps[number-1].dir, dir)
 		}
-		if h.kill(t, dir, to.generation, request, delay) {
+		killed, requests := h.kill(t, dir, to.generation, request, delay)
+		if killed {
 			t.Logf("step %d: killed %v after request %d of %d", number, delay.Round(time.Microsecond), request, to.requests)
 			h.afterKill(t, dir, number)
 			return
 		}
-		delay /= 2 // it was at its end already
+		// It was at its end already. One that asked again for something made more requests.
+		request, delay = min(request, requests), delay/2
 	}
 }
 
 // kill runs the command and kills it. It reports whether the run was still
-// going on.
-func (h *history) kill(t *testing.T, dir string, g *hackagetest.Generation, request int64, delay time.Duration) bool {
+// going on, and how many requests it made.
+func (h *history) kill(t *testing.T, dir string, g *hackagetest.Generation, request int64, delay time.Duration) (killed bool, requests int64) {
 	t.Helper()
 	p := h.process(t, dir, g)
 	var once sync.Once
@@ -234,7 +249,7 @@ func (h *history) kill(t *testing.T, dir string, g *hackagetest.Generation, requ
 	if err != nil && p.cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 		t.Fatalf("run that was to be killed: %v\n%s", err, p.said)
 	}
-	return err != nil
+	return err != nil, p.requests.Load()
 }
 
 // afterKill checks what a kill left behind, and that a rerun ends as an
@@ -339,29 +354,22 @@ func (h *history) holdsAllOf(t *testing.T, held map[string]string, s step) {
 }
 
 // repositoryIsOldOrNew checks that branch and tag are where they were, or both
-// where an undisturbed run puts them. A push that lost its client may be at its
-// end only a moment later.
+// where an undisturbed run puts them.
 func (h *history) repositoryIsOldOrNew(t *testing.T, dir, name string, from, to step) {
 	t.Helper()
 	there := &world{T: t, dir: dir}
 	repo := there.path(name)
-	var got repoOutcome
-	for range 100 {
-		got = repoOutcome{}
-		refs, err := there.tryGit(repo, "for-each-ref")
-		if err == nil && strings.Contains(refs, "refs/heads/hackage\n") && strings.Contains(refs, "refs/tags/current-hackage") {
-			got = there.repoOutcome(repo)
-		}
-		got.display = to.outcome.repos[name].display
-		if got == to.outcome.repos[name] || got == from.outcome.repos[name] || got.commits == "" && from.outcome.repos == nil {
-			if err == nil {
-				there.git(repo, "fsck", "--strict", "--no-dangling")
-			}
-			return
-		}
-		time.Sleep(50 * time.Millisecond)
+	got := repoOutcome{}
+	refs, err := there.tryGit(repo, "for-each-ref")
+	if err == nil && strings.Contains(refs, "refs/heads/hackage\n") && strings.Contains(refs, "refs/tags/current-hackage") {
+		got = there.repoOutcome(repo)
 	}
-	t.Errorf("after the kill %s is neither old nor new: %+v", name, got)
+	got.display = to.outcome.repos[name].display
+	if got != to.outcome.repos[name] && got != from.outcome.repos[name] && (got.commits != "" || from.outcome.repos != nil) {
+		t.Errorf("after the kill %s is neither old nor new: %+v", name, got)
+	} else if err == nil {
+		there.git(repo, "fsck", "--strict", "--no-dangling")
+	}
 }
 
 // copyTree copies the destinations of a world.
