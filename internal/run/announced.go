@@ -11,25 +11,26 @@ import (
 
 // found is what readers of the buckets are to know of the run. Aborted is what ended it
 // before its end, if anything did.
-func (r *run) found(facts *report.Run, aborted error) *announce.Run {
+func (r *run) found(facts *report.Run, did account, aborted error) *announce.Run {
 	found := &announce.Run{
-		Run: facts, Aborted: aborted, Full: r.Full, Page: r.Page, Pinned: r.Pinned, Metadata: r.metadata, Checked: r.checked,
-		Whole: r.whole, Now: r.Now, Warn: r.Warn, Log: r.Progress.Log,
+		Run: facts, Aborted: aborted, Full: r.Full, Page: r.Page, Pinned: r.Pinned, Metadata: did.metadata, Checked: did.checked,
+		Whole: did.whole, Now: r.Now, Warn: r.Warn, Log: r.Progress.Log,
 	}
 	if r.Signer != nil {
 		found.KeyExpires, _ = r.Signer.Expires()
 	}
-	if r.index != nil {
-		found.End = &r.end
+	if did.access != nil {
+		found.End = &did.end
 	}
 	for _, s := range r.Targets {
 		if s.kind != BucketKind {
 			found.Repositories = append(found.Repositories, r.foundRepository(s))
 			continue
 		}
-		one := &announce.Bucket{Name: s.name, Address: s.address, Err: s.err, Before: s.before, Tail: announce.Part{Index: s.index, Delta: s.tail}}
+		one := &announce.Bucket{Name: s.name, Address: s.address, Err: s.err, Before: s.before, Tail: did.parts[s]}
 		if b, ok := s.destination.(*bucketTarget); ok {
-			one.Bucket, one.PublicURL, one.Told, one.News, one.Published = b.Bucket, b.publicURL, b.told, b.news, b.published
+			one.Bucket, one.PublicURL = b.Bucket, b.publicURL
+			one.Told, one.News, one.Published = did.told[s], did.news[s], did.published[s]
 		}
 		found.Buckets = append(found.Buckets, one)
 	}

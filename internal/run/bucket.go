@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
@@ -55,8 +56,8 @@ func (b *bucketTarget) saysSeen(seen state.Seen) bool {
 	return b.before.Seen == seen && seen.Index != ""
 }
 
-func (b *bucketTarget) wants(_ context.Context, now time.Time) ([]state.Want, error) {
-	return b.Wants(b.tail, b.turn(now, retriesAtOnce)), nil
+func (b *bucketTarget) wants(_ context.Context, delta *index.Delta, now time.Time) ([]state.Want, error) {
+	return b.Wants(delta, b.turn(now, retriesAtOnce)), nil
 }
 
 // turn is of some others each minute, where a bucket has more pending than so many.
@@ -77,18 +78,19 @@ func (*bucketTarget) doubt() (cause, remedy string) {
 		"First remove " + mirror.StateKey + " from it: the next run then compares everything. If that does not help, and"
 }
 
-func (b *bucketTarget) report(r *run, facts *report.Run, d *report.Destination) int {
+func (b *bucketTarget) report(r *run, did account, facts *report.Run, d *report.Destination) int {
 	stats := b.Stats()
 	d.Changed, d.Tarballs, d.Revisions, d.Bytes = stats.Bytes > 0, stats.Tarballs, stats.Revisions, stats.Bytes
 	if r.Full {
 		d.Read, d.ReadBytes = stats.Read, stats.ReadBytes
 	}
-	addMissing(facts, b)
+	delta := did.parts[b.Target].Delta
+	addMissing(facts, b, delta)
 	for _, text := range b.Alarms() {
 		facts.Repaired = append(facts.Repaired, fmt.Sprintf("%s %s: %s; find out who else can write there", b.kind, b, text))
 	}
-	if b.tail != nil && r.DryRun {
-		return revisions(b.tail)
+	if delta != nil && r.DryRun {
+		return revisions(delta)
 	}
 	return stats.Revisions
 }

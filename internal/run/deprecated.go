@@ -15,20 +15,24 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 )
 
+// A listReader returns upstream's list of deprecated packages, nil if there is none. It
+// is asked for once.
+type listReader func() ([]byte, error)
+
 // askForDeprecated begins to read upstream's list of deprecated packages, which is
 // needed later, while the index comes. Stop ends that.
-func (r *run) askForDeprecated(ctx context.Context) (stop func()) {
+func (r *run) askForDeprecated(ctx context.Context) (list listReader, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	r.deprecated = sync.OnceValues(func() ([]byte, error) { return r.readDeprecated(ctx) })
+	list = sync.OnceValues(func() ([]byte, error) { return r.readDeprecated(ctx) })
 	var group errgroup.Group
 	forHashes := slices.ContainsFunc(r.repositories(), func(s *repositoryTarget) bool { return s.kind == HashesKind })
 	if forHashes || r.publishes() && len(r.buckets()) > 0 {
 		group.Go(func() error {
-			_, _ = r.deprecated() // which says what went wrong, if anything did
+			_, _ = list() // which says what went wrong, if anything did
 			return nil
 		})
 	}
-	return func() { cancel(); _ = group.Wait() }
+	return list, func() { cancel(); _ = group.Wait() }
 }
 
 // readDeprecated returns upstream's list of deprecated packages, nil if there is
@@ -49,6 +53,18 @@ func (r *run) readDeprecated(ctx context.Context) ([]byte, error) {
 // A deprecatedList is upstream's list of deprecated packages, before the run and now.
 // Either may be nil.
 type deprecatedList struct{ before, after []byte }
+
+// deprecations says what changed in the list, as the hashes repository or else the
+// buckets have it.
+func (did account) deprecations() []report.Deprecation {
+	list := did.list
+	for _, c := range did.commits {
+		if c.Deprecated != nil {
+			list = deprecatedList{c.Deprecated, c.list}
+		}
+	}
+	return deprecations(list.before, list.after)
+}
 
 // deprecations says what changed between two lists of deprecated packages. Without
 // an earlier one that can be read, everything would be new, so nothing is.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/health"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 )
@@ -17,7 +18,7 @@ const (
 )
 
 // expiries are the days on which clients begin to refuse what a mirror holds.
-func (r *run) expiries() []report.Expiry {
+func (r *run) expiries(m *hackage.Metadata) []report.Expiry {
 	var all []report.Expiry
 	add := func(of, do string, when time.Time, n health.Notice) {
 		e := report.Expiry{Of: of, When: when, Do: do}
@@ -26,7 +27,7 @@ func (r *run) expiries() []report.Expiry {
 		}
 		all = append(all, e)
 	}
-	if m := r.metadata; m != nil {
+	if m != nil {
 		add("upstream's timestamp.json", byRobot, m.Timestamp.Expires(), health.Daily)
 		add("upstream's snapshot.json", byRobot, m.Snapshot.Expires(), health.Daily)
 		add("upstream's mirrors.json", byHand, m.Mirrors.Expires(), health.Yearly)
@@ -51,8 +52,8 @@ func (r *run) expiries() []report.Expiry {
 
 // warnOfExpiry says what will soon keep clients from using a mirror, while there
 // is time to do something. What a person is to hear of is told with the verdict.
-func (r *run) warnOfExpiry() {
-	for _, e := range r.expiries() {
+func (r *run) warnOfExpiry(m *hackage.Metadata) {
+	for _, e := range r.expiries(m) {
 		if e.Soon && !e.Look {
 			r.Warn(r.expiring(e))
 		}

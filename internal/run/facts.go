@@ -16,19 +16,19 @@ import (
 
 // facts collects what there is to tell of the run. Err is what ended it before
 // its end, if anything did. Everything that the run began has come to rest.
-func (r *run) facts(ctx context.Context, err error) *report.Run {
+func (r *run) facts(ctx context.Context, did account, err error) *report.Run {
 	run := &report.Run{
-		Tool: r.Tool, Upstream: r.Address, Packages: r.Packages, DryRun: r.DryRun, Verbose: r.Verbose,
+		Tool: r.Tool, Upstream: r.Address, Packages: r.packages, DryRun: r.DryRun, Verbose: r.Verbose,
 		Began: r.Began, Took: r.Now().Sub(r.Began), Aborted: err != nil,
-		PublicURL: r.PublicURL, Tag: r.Tag, Revised: r.revised(),
-		Left: r.left, Phases: r.timeline.inOrder(), Expiries: r.expiries(),
+		PublicURL: r.PublicURL, Tag: r.Tag, Revised: r.revised(did),
+		Left: did.left, Phases: r.timeline.inOrder(), Expiries: r.expiries(did.metadata),
 	}
 	if r.Signer != nil {
 		run.Fingerprint = r.Signer.Fingerprint()
 	}
 	pending := state.Ledger{}
 	for _, s := range r.Targets {
-		r.addTarget(ctx, run, s)
+		r.addTarget(ctx, run, did, s)
 		if s.destination == nil {
 			continue
 		}
@@ -45,10 +45,10 @@ func (r *run) facts(ctx context.Context, err error) *report.Run {
 		}
 		run.Ledger = append(run.Ledger, line)
 	}
-	run.New = r.arrived()
-	run.Deprecations = deprecations(r.list.before, r.list.after)
-	if r.outcomes != nil {
-		_, run.Bytes = r.outcomes.came()
+	run.New = r.arrived(did)
+	run.Deprecations = did.deprecations()
+	if did.outcomes != nil {
+		_, run.Bytes = did.outcomes.came()
 	}
 	if r.DryRun {
 		run.Left = 0
@@ -60,13 +60,13 @@ func (r *run) facts(ctx context.Context, err error) *report.Run {
 		}
 	}
 	if r.Detailed {
-		dateReleases(run.New, longestDelta(r.Targets))
+		dateReleases(run.New, longestDelta(r.Targets, did.parts))
 	}
 	return run
 }
 
 // addTarget enters a target.
-func (r *run) addTarget(ctx context.Context, run *report.Run, s *Target) {
+func (r *run) addTarget(ctx context.Context, run *report.Run, did account, s *Target) {
 	d := report.Destination{Kind: s.kind, Name: s.String(), Took: s.took}
 	if s.err != nil {
 		d.Err = s.err.Error()
@@ -82,12 +82,12 @@ func (r *run) addTarget(ctx context.Context, run *report.Run, s *Target) {
 		if s.err == nil && d.At.Length > run.Index.Length {
 			run.Index = d.At
 		}
-		run.Revisions = max(run.Revisions, s.report(r, run, &d))
+		run.Revisions = max(run.Revisions, s.report(r, did, run, &d))
 	}
-	if s.tail != nil {
-		d.Entries = s.tail.Entries
-		if s.tail.Skipped.Count > run.Skipped.Count {
-			run.Skipped = s.tail.Skipped
+	if delta := did.parts[s].Delta; delta != nil {
+		d.Entries = delta.Entries
+		if delta.Skipped.Count > run.Skipped.Count {
+			run.Skipped = delta.Skipped
 		}
 	}
 	run.Destinations = append(run.Destinations, d)
@@ -95,10 +95,10 @@ func (r *run) addTarget(ctx context.Context, run *report.Run, s *Target) {
 
 // addMissing tells of the tarballs that a full comparison found missing, although the
 // bucket said that it holds them.
-func addMissing(run *report.Run, s *bucketTarget) {
+func addMissing(run *report.Run, s *bucketTarget, delta *index.Delta) {
 	var names []string
 	for _, release := range s.Missing() {
-		news, pending := s.tail.Changes[release], s.before.Ledger[release].Reason != ""
+		news, pending := delta.Changes[release], s.before.Ledger[release].Reason != ""
 		if !pending && news != nil && news.TargetOffset >= 0 && news.TargetOffset < s.before.Position.Length {
 			names = append(names, release.String())
 		}
@@ -117,8 +117,8 @@ const maxMissing = 20
 
 // revised names the releases with a changed .cabal file. A
 // run that reads the whole index does not know what was there.
-func (r *run) revised() (names []index.Release) {
-	read := longestDelta(r.Targets)
+func (r *run) revised(did account) (names []index.Release) {
+	read := longestDelta(r.Targets, did.parts)
 	if read.From.IsZero() {
 		return nil
 	}
@@ -146,7 +146,7 @@ func revisions(t *index.Delta) int {
 // arrived returns the releases whose tarballs came, or in a dry run would come.
 // The files repository takes no tarballs: alone it has the releases of its own
 // commits.
-func (r *run) arrived() []report.Release {
+func (r *run) arrived(did account) []report.Release {
 	var out []report.Release
 	add := func(release index.Release, size int64) {
 		out = append(out, report.Release{Release: release, Size: size})
@@ -154,20 +154,20 @@ func (r *run) arrived() []report.Release {
 	switch {
 	case !slices.ContainsFunc(r.Targets, func(s *Target) bool { return s.kind != FilesKind }):
 		for _, s := range r.allRepositories {
-			for _, release := range s.commit.New {
-				add(release, s.tail.Changes[release].Target.Length)
+			for _, release := range did.commits[s.Target].New {
+				add(release, did.parts[s.Target].Changes[release].Target.Length)
 			}
 		}
 	case r.DryRun:
-		for _, n := range r.wanted {
-			add(n.Release, n.Target.Length)
+		for _, d := range did.planned {
+			add(d.Release, d.Target.Length)
 		}
-	case r.outcomes != nil && !r.Full:
-		r.outcomes.each(add)
-	case r.outcomes != nil: // all of them came, to be compared
+	case did.outcomes != nil && !r.Full:
+		did.outcomes.each(add)
+	case did.outcomes != nil: // all of them came, to be compared
 		added := map[index.Release]bool{}
 		for _, s := range r.allRepositories {
-			for _, release := range s.commit.New {
+			for _, release := range did.commits[s.Target].New {
 				added[release] = true
 			}
 		}
@@ -176,7 +176,7 @@ func (r *run) arrived() []report.Release {
 				added[release] = true
 			}
 		}
-		r.outcomes.each(func(release index.Release, size int64) {
+		did.outcomes.each(func(release index.Release, size int64) {
 			if added[release] {
 				add(release, size)
 			}

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/announce"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
@@ -25,40 +27,54 @@ func (s *Target) rewritten(end index.Position) error {
 		position.Length, position.Time.Format(time.RFC3339), end.Length, end.Time.Format(time.RFC3339), damaged, index.ErrRewritten, why)
 }
 
-// readIndex fetches the index and finds out what it holds for each target.
-func (r *run) readIndex(ctx context.Context) error {
+// A reading is what a run has of upstream.
+type reading struct {
+	metadata *hackage.Metadata // nil: the same as the newest that a target has seen
+	access   *hackage.Access   // to the index; nil: no target needs it, and the rest is zero
+	end      index.Position    // of the index
+	// parts are what the index holds for each target, news what came since readers of a
+	// bucket were told, where that is more.
+	parts map[*Target]announce.Part
+	news  map[*Target]*index.Delta
+}
+
+// readIndex fetches the index and finds out what it holds for each target. The reading
+// has as much as there is, also with an error.
+func (r *run) readIndex(ctx context.Context, m *hackage.Metadata, told map[*Target]announce.Told) (read reading, err error) {
+	defer r.timeline.start("index")()
 	r.Progress.Start("index", "", 0)
 	defer r.Progress.Done()
 	for _, s := range r.repositories() {
-		if r.metadata == nil || !s.atEnd(r.metadata) {
+		if !s.atEnd(m) {
 			r.closers = append(r.closers, s.Prefetch(ctx))
 		}
 	}
-	m, ix, err := r.Upstream.Read(ctx, r.metadata, r.Dir, r.have())
+	newest, ix, err := r.Upstream.Read(ctx, m, r.Dir, r.have(told))
 	if err != nil {
-		return r.explain(err)
+		return reading{metadata: m}, r.explain(err)
 	}
-	r.metadata, r.index = m, r.Upstream.Access(m, r.Dir, ix)
-	r.closers = append(r.closers, r.index.Close)
-	if r.end, err = r.scan(ctx, live(r.Targets)...); err != nil {
-		return err
+	read = reading{metadata: newest, access: r.Upstream.Access(newest, r.Dir, ix), news: map[*Target]*index.Delta{}}
+	r.closers = append(r.closers, read.access.Close)
+	if read.parts, read.end, err = r.scan(ctx, read.access, live(r.Targets)...); err != nil {
+		return read, err
 	}
-	signed := longestDelta(live(r.Targets)) // before any changes
-	each(r, r.buckets(), func(s *bucketTarget) error { return r.checkAhead(ctx, s, signed) })
+	signed := longestDelta(live(r.Targets), read.parts) // before any changes
+	maps.Copy(read.parts, collect(r, r.buckets(), func(s *bucketTarget) (announce.Part, error) {
+		return r.checkPosition(ctx, s, read.parts[s.Target], signed)
+	}))
 	for _, s := range r.buckets() {
-		r.readNews(s)
+		read.news[s.Target] = r.readNews(s, read.parts[s.Target], told[s.Target])
 	}
-	if err := r.checkMatches(); err != nil {
-		return err
+	if err := r.checkMatches(longestDelta(live(r.Targets), read.parts), read.end); err != nil {
+		return read, err
 	}
-	return ctx.Err()
+	return read, ctx.Err()
 }
 
 // checkMatches tells of names and patterns that no package of the index has. Only a
 // run that reads the whole index can know. Where nothing is left to mirror, that is a
 // mistake, and the run ends before it makes an empty mirror of a full one.
-func (r *run) checkMatches() error {
-	whole := longestDelta(live(r.Targets))
+func (r *run) checkMatches(whole *index.Delta, end index.Position) error {
 	if !whole.From.IsZero() || whole.Changes == nil || len(r.Patterns) == 0 {
 		return nil
 	}
@@ -66,8 +82,8 @@ func (r *run) checkMatches() error {
 	for release := range whole.Changes {
 		packages[release.Package] = true
 	}
-	if len(packages) == 0 && r.end.Length > 0 {
-		return fmt.Errorf("packages: upstream has nothing that %q selects; check the spelling, including upper and lower case; nothing was changed", r.Packages)
+	if len(packages) == 0 && end.Length > 0 {
+		return fmt.Errorf("packages: upstream has nothing that %q selects; check the spelling, including upper and lower case; nothing was changed", r.packages)
 	}
 	for _, pattern := range selection.Unmatched(r.Patterns, packages) {
 		r.Warn(fmt.Sprintf("packages: upstream has nothing called %q; check the spelling, including upper and lower case", pattern))
@@ -75,28 +91,28 @@ func (r *run) checkMatches() error {
 	return nil
 }
 
-// checkAhead looks whether a bucket that says it is further than another target
+// checkPosition looks whether a bucket that says it is further than another target
 // holds what the index has up to there: the newest tarballs, of as many as that is
 // cheap for. Its position is not signed, and one that was moved forward would have
-// the releases in between left out for good.
-func (r *run) checkAhead(ctx context.Context, s *bucketTarget, signed *index.Delta) error {
+// the releases in between left out for good. It returns the part of the index that
+// the bucket is brought up to date from.
+func (r *run) checkPosition(ctx context.Context, s *bucketTarget, part announce.Part, signed *index.Delta) (announce.Part, error) {
 	at := s.State().Position
-	if s.tail == nil || signed.From.Length >= at.Length || r.Shard.Of > 0 {
-		return nil
+	if signed.From.Length >= at.Length || r.Shard.Of > 0 {
+		return part, nil
 	}
 	lacks, err := s.Lacks(ctx, signed)
 	if err != nil || len(lacks) == 0 {
-		return err
+		return part, err
 	}
 	s.Rewind(signed.From, fmt.Sprintf("%s says that the bucket has the index up to %s, but %s before that are missing, such as %s; they are put now",
 		mirror.StateKey, at.Time.Format(time.RFC3339), plain.Plural(len(lacks), "release"), lacks[0]))
-	s.tail = signed
-	return nil
+	return announce.Part{Index: part.Index, Delta: signed}, nil
 }
 
 // have returns what all targets have of the index, so that only the rest is
 // fetched.
-func (r *run) have() hackage.Held {
+func (r *run) have(told map[*Target]announce.Told) hackage.Held {
 	var have hackage.Held
 	var positions []index.Position
 	for _, s := range r.repositories() {
@@ -116,7 +132,7 @@ func (r *run) have() hackage.Held {
 	have.Tar = first(positions)
 	for _, s := range r.buckets() {
 		if r.announces(s) {
-			have.Tar = first([]index.Position{have.Tar, s.told.At})
+			have.Tar = first([]index.Position{have.Tar, told[s.Target].At})
 		}
 	}
 	return have
@@ -129,37 +145,28 @@ func (r *run) publishes() bool { return r.Shard.Number == 0 && !r.DryRun }
 // returns its end. Together with the midstate of the position where the reading
 // begins it must give the signed digest of the whole index; a target whose
 // position is one of those that it came by was then built from a prefix of that
-// index.
+// index. One of another index has no delta, but an error.
 //
 // This reading is the one that proves the index, and with it the position and the
 // delta of each target. Whatever reads a part of the index later (to put it, to commit
 // it, to count it, to cut it where the time was up) trusts that the bytes are these.
-func (r *run) scan(ctx context.Context, targets ...*Target) (index.Position, error) {
+func (r *run) scan(ctx context.Context, access *hackage.Access, targets ...*Target) (parts map[*Target]announce.Part, end index.Position, err error) {
+	parts = map[*Target]announce.Part{}
 	if len(targets) == 0 {
-		return index.Position{}, nil
+		return parts, index.Position{}, nil
 	}
 	var positions []index.Position
 	for _, s := range targets {
 		positions = append(positions, s.State().Position)
 	}
-	ix, err := r.reaching(ctx, positions)
+	ix, deltas, end, err := r.scanFrom(ctx, access, positions)
 	if err != nil {
-		return index.Position{}, err
-	}
-	tails, end, err := r.tails(ix.Index, positions)
-	if err != nil && !ix.From.IsZero() && ctx.Err() == nil {
-		// No entry of the index is the first behind the position, whoever wrote that.
-		if ix, err = ix.Instead(ctx, err); err != nil {
-			return index.Position{}, err
-		}
-		tails, end, err = r.tails(ix.Index, positions)
-	}
-	if err != nil {
-		return index.Position{}, fmt.Errorf("read index of %q: %w", r.Upstream, err)
+		return parts, index.Position{}, err
 	}
 	var again []*Target
 	for i, s := range targets {
-		if s.index, s.tail = ix, tails[i]; s.tail != nil {
+		parts[s] = announce.Part{Index: ix, Delta: deltas[i]}
+		if deltas[i] != nil {
 			continue
 		}
 		if s.err = r.acceptRewrite(s, end); s.err == nil {
@@ -167,17 +174,34 @@ func (r *run) scan(ctx context.Context, targets ...*Target) (index.Position, err
 		}
 	}
 	if len(again) > 0 {
-		_, err = r.scan(ctx, again...)
+		var whole map[*Target]announce.Part
+		whole, _, err = r.scan(ctx, access, again...)
+		maps.Copy(parts, whole)
 	}
-	return end, err
+	return parts, end, err
 }
 
-// reaching returns the index with the bytes behind all of the positions.
-func (r *run) reaching(ctx context.Context, positions []index.Position) (*hackage.Access, error) {
-	if first(positions).Length >= r.index.From.Length {
-		return r.index, nil
+// scanFrom reads the index for some positions, whole if it does not read from there.
+func (r *run) scanFrom(ctx context.Context, access *hackage.Access, positions []index.Position) (*hackage.Access, []*index.Delta, index.Position, error) {
+	ix := access
+	var err error
+	if first(positions).Length < access.From.Length {
+		if ix, err = access.Full(ctx); err != nil {
+			return nil, nil, index.Position{}, err
+		}
 	}
-	return r.index.Full(ctx)
+	deltas, end, err := r.deltas(ix.Index, positions)
+	if err != nil && !ix.From.IsZero() && ctx.Err() == nil {
+		// No entry of the index is the first behind the position, whoever wrote that.
+		if ix, err = ix.Instead(ctx, err); err != nil {
+			return nil, nil, index.Position{}, err
+		}
+		deltas, end, err = r.deltas(ix.Index, positions)
+	}
+	if err != nil {
+		return nil, nil, index.Position{}, fmt.Errorf("read index of %q: %w", r.Upstream, err)
+	}
+	return ix, deltas, end, nil
 }
 
 // first returns the position that is first in the index.
@@ -185,28 +209,28 @@ func first(positions []index.Position) index.Position {
 	return slices.MinFunc(positions, func(a, b index.Position) int { return cmp.Compare(a.Length, b.Length) })
 }
 
-// tails reads the index once for all positions. Where that is known to be whole,
+// deltas reads the index once for all positions. Where that is known to be whole,
 // the reading can begin at the first position: if that is not one of this index,
 // the digest tells, and all is read.
-func (r *run) tails(ix *hackage.Index, positions []index.Position) ([]*index.Delta, index.Position, error) {
+func (r *run) deltas(ix *hackage.Index, positions []index.Position) ([]*index.Delta, index.Position, error) {
 	if !ix.From.IsZero() {
-		return r.tailsFrom(ix, ix.From, positions)
+		return r.deltasFrom(ix, ix.From, positions)
 	}
 	if from := first(positions); from.Length > 0 && from.Length <= ix.Tar.Info.Length {
-		if tails, end, err := r.tailsFrom(ix, from, positions); err == nil {
-			return tails, end, nil
+		if deltas, end, err := r.deltasFrom(ix, from, positions); err == nil {
+			return deltas, end, nil
 		}
 	}
-	return r.tailsFrom(ix, index.Position{}, positions)
+	return r.deltasFrom(ix, index.Position{}, positions)
 }
 
-func (r *run) tailsFrom(ix *hackage.Index, from index.Position, positions []index.Position) ([]*index.Delta, index.Position, error) {
+func (r *run) deltasFrom(ix *hackage.Index, from index.Position, positions []index.Position) ([]*index.Delta, index.Position, error) {
 	log := ix.Log(from)
-	tails, err := index.ScanEach(log, r.Selected, positions...)
+	deltas, err := index.ScanEach(log, r.Selected, positions...)
 	if err == nil {
 		err = log.Finish(ix.Tar.Info.Length, ix.Tar.Info.SHA256)
 	}
-	return tails, log.End(), err
+	return deltas, log.End(), err
 }
 
 // acceptRewrite puts a target whose position the index does not have back to the
@@ -223,23 +247,25 @@ func (r *run) acceptRewrite(s *Target, end index.Position) error {
 
 // readNews finds out what the index holds behind the position up to which a bucket's
 // readers were told of it, if that lies before the one where the run took the
-// bucket up. It stays nil if that position is none of this index.
-func (r *run) readNews(s *bucketTarget) {
-	from := s.told.At
-	if !r.announces(s) || s.tail == nil || s.told.IsOf(s.State().Position) || from.Length < s.index.From.Length || from.Length > s.tail.To.Length {
-		return
+// bucket up; else it is nil, and also if that position is none of this index.
+func (r *run) readNews(s *bucketTarget, part announce.Part, told announce.Told) *index.Delta {
+	from := told.At
+	if !r.announces(s) || told.IsOf(s.State().Position) || from.Length < part.Index.From.Length || from.Length > part.To.Length {
+		return nil
 	}
-	if tails, _, err := r.tailsFrom(s.index.Index, s.index.From, []index.Position{from}); err == nil {
-		s.news = tails[0]
+	deltas, _, err := r.deltasFrom(part.Index.Index, part.Index.From, []index.Position{from})
+	if err != nil {
+		return nil
 	}
+	return deltas[0]
 }
 
 // longestDelta returns the longest part of the index that was read for one of the targets.
-func longestDelta(targets []*Target) *index.Delta {
+func longestDelta(targets []*Target, parts map[*Target]announce.Part) *index.Delta {
 	longest := &index.Delta{}
 	for _, s := range targets {
-		if s.tail != nil && (longest.Changes == nil || s.tail.From.Length < longest.From.Length) {
-			longest = s.tail
+		if delta := parts[s].Delta; delta != nil && (longest.Changes == nil || delta.From.Length < longest.From.Length) {
+			longest = delta
 		}
 	}
 	return longest

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/announce"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
@@ -14,27 +15,26 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
-// readMetadata reads the one set of metadata that the whole run uses. It stays
-// nil if upstream has nothing newer than what every target has.
-func (r *run) readMetadata(ctx context.Context) error {
+// readMetadata reads the one set of metadata that the whole run uses: nil if upstream
+// has nothing newer than what every target has.
+func (r *run) readMetadata(ctx context.Context) (*hackage.Metadata, error) {
 	defer r.timeline.start("metadata")()
 	seen := trusted(live(r.Targets))
-	if r.allAt(seen) {
-		m, err := r.Upstream.Metadata(ctx, seen)
-		if errors.Is(err, hackage.ErrUnchanged) {
-			return nil
-		}
-		r.metadata = m
-		return r.explain(err)
+	if !r.allAt(seen) {
+		return r.rereadMetadata(ctx)
 	}
-	return r.rereadMetadata(ctx)
+	m, err := r.Upstream.Metadata(ctx, seen)
+	if errors.Is(err, hackage.ErrUnchanged) {
+		return nil, nil
+	}
+	return m, r.explain(err)
 }
 
 // rereadMetadata reads the metadata whatever was seen. Nobody is to be brought
 // back, so at first no version may be lower than any target says. If upstream has
 // none such, what signed tags say must hold all the same. A bucket that says more
 // fails alone.
-func (r *run) rereadMetadata(ctx context.Context) error {
+func (r *run) rereadMetadata(ctx context.Context) (*hackage.Metadata, error) {
 	targets := live(r.Targets)
 	all, signed := highestSeen(targets), highestSeen(slices.DeleteFunc(slices.Clone(targets), func(s *Target) bool { return !s.signed() }))
 	m, err := r.Upstream.Metadata(ctx, all)
@@ -42,15 +42,14 @@ func (r *run) rereadMetadata(ctx context.Context) error {
 		m, err = r.Upstream.Metadata(ctx, signed)
 	}
 	if err != nil {
-		return r.explain(err)
+		return nil, r.explain(err)
 	}
 	for _, s := range targets {
 		if s.ahead(m) {
 			s.err = s.fromTheFuture(m, r.Tag)
 		}
 	}
-	r.metadata = m
-	return nil
+	return m, nil
 }
 
 // fromTheFuture is the error of a target that says it has seen newer metadata than
@@ -85,24 +84,14 @@ func (r *run) allAt(seen state.Seen) bool {
 
 // upToDate reports whether no target has anything to gain from the index: each is
 // at its end, and what is pending is still not available.
-func (r *run) upToDate(ctx context.Context) (bool, error) {
-	if r.metadata != nil {
-		for _, s := range live(r.Targets) {
-			if !s.atEnd(r.metadata) {
-				return false, nil
-			}
-		}
+func (r *run) upToDate(ctx context.Context, m *hackage.Metadata, told map[*Target]announce.Told) (bool, error) {
+	if m != nil && slices.ContainsFunc(live(r.Targets), func(s *Target) bool { return !s.atEnd(m) }) {
+		return false, nil
 	}
-	if untold := r.sayUntold(); !untold {
-		same, err := r.samePending(ctx)
-		if err != nil || same {
-			return same, err
-		}
+	if r.logUntold(told) {
+		return false, nil
 	}
-	if r.metadata == nil {
-		return false, r.rereadMetadata(ctx)
-	}
-	return false, nil
+	return r.samePending(ctx)
 }
 
 // samePending asks upstream again for everything that is pending, and reports whether

@@ -20,9 +20,9 @@ func (r *run) canWrite(ctx context.Context) bool {
 	return len(live(r.Targets)) == len(before)
 }
 
-// sayFailed says, before the tarballs of the others come, which destinations have
+// logFailed says, before the tarballs of the others come, which destinations have
 // failed already: a first fill may go on for hours. The run ends with their errors.
-func (r *run) sayFailed() {
+func (r *run) logFailed() {
 	for _, s := range r.Targets {
 		if s.err != nil {
 			r.Progress.Log(fmt.Sprintf("%s%s %q: %v; the other destinations go on without it", progress.ErrorPrefix, s.kind, s.address, s.err))
@@ -63,15 +63,26 @@ type batch struct {
 // at most after a run was stopped.
 const batchSize = 1000
 
+// plan returns the tarballs that the targets lack. If there is one that was not asked
+// for before, those targets that cannot be written fail now, before the first comes.
+func (r *run) plan(ctx context.Context, read reading) ([]download, error) {
+	all, err := r.downloads(ctx, read)
+	if err == nil && !r.DryRun && slices.ContainsFunc(all, func(d download) bool { return !d.retried }) && !r.canWrite(ctx) {
+		return r.downloads(ctx, read) // of those that can be written
+	}
+	return all, err
+}
+
 // downloads collects the tarballs that the targets lack, each once for all, in the
 // order in which the index asks for them.
-func (r *run) downloads(ctx context.Context) ([]download, error) {
+func (r *run) downloads(ctx context.Context, read reading) ([]download, error) {
 	at := map[index.Release]int32{}
 	others := map[state.Tarball]int32{} // of releases of which there is more than one
 	var all []download
-	signed := longestDelta(live(r.Targets))
+	signed := longestDelta(live(r.Targets), read.parts)
 	for _, s := range live(r.Targets) {
-		wants, err := s.wants(ctx, r.Now())
+		delta := read.parts[s].Delta
+		wants, err := s.wants(ctx, delta, r.Now())
 		if err != nil {
 			s.err = err
 			continue
@@ -92,24 +103,25 @@ func (r *run) downloads(ctx context.Context) ([]download, error) {
 				i = int32(len(all))
 				all = append(all, download{Tarball: w.Tarball, retried: true})
 			}
-			all[i].add(s, w)
+			all[i].add(s, w, delta.Changes[w.Release])
 		}
 	}
 	slices.SortStableFunc(all, func(a, b download) int { return cmp.Compare(a.offset, b.offset) })
 	return all, ctx.Err()
 }
 
-// add enters that a target lacks the tarball.
-func (n *download) add(s *Target, w state.Want) {
-	n.retried = n.retried && w.Retried
-	if news := s.tail.Changes[w.Release]; news != nil {
-		n.offset = max(n.offset, news.TargetOffset)
-		n.begin = n.offset
+// add enters that a target lacks the tarball, and what the index has of its release
+// behind the target's position, nil for nothing.
+func (d *download) add(s *Target, w state.Want, news *index.ReleaseChanges) {
+	d.retried = d.retried && w.Retried
+	if news != nil {
+		d.offset = max(d.offset, news.TargetOffset)
+		d.begin = d.offset
 		if news.Cabals > 0 {
-			n.begin = min(n.begin, news.FirstCabal)
+			d.begin = min(d.begin, news.FirstCabal)
 		}
 	}
-	s.addTo(n, w.Replaced)
+	s.addTo(d, w.Replaced)
 }
 
 // bySigned is a want by the word of the signed index, where that was read for
@@ -160,6 +172,6 @@ func cutBefore(downloads []download, k int) int64 {
 }
 
 // asks reports whether the hashes repository asks for a tarball.
-func (s batch) asks(t state.Tarball) bool {
-	return slices.ContainsFunc(s.downloads, func(n download) bool { return n.digests && n.Tarball == t })
+func (b batch) asks(t state.Tarball) bool {
+	return slices.ContainsFunc(b.downloads, func(d download) bool { return d.digests && d.Tarball == t })
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
 	"github.com/hackage-mirror/hackage-mirror/internal/state"
@@ -33,8 +34,8 @@ func (*repositoryTarget) inTag() bool { return true }
 // at its end. A tag does not move when only the metadata was signed anew.
 func (d *repositoryTarget) saysSeen(state.Seen) bool { return d.before.Seen.Index != "" }
 
-func (d *repositoryTarget) wants(ctx context.Context, _ time.Time) ([]state.Want, error) {
-	return d.Wants(ctx, d.tail)
+func (d *repositoryTarget) wants(ctx context.Context, delta *index.Delta, _ time.Time) ([]state.Want, error) {
+	return d.Wants(ctx, delta)
 }
 
 func (*repositoryTarget) turn(time.Time, int) state.Turn { return state.Turn{} }
@@ -47,15 +48,16 @@ func (*repositoryTarget) stateName(tag string) string { return fmt.Sprintf("tag 
 
 func (*repositoryTarget) doubt() (cause, remedy string) { return "", "If" }
 
-func (d *repositoryTarget) report(_ *run, facts *report.Run, out *report.Destination) int {
-	out.Changed, out.Commits, out.Files, out.Adopting = d.commit.Changed, d.commit.Commits, d.commit.Files, d.commit.Adopted
-	if d.commit.Changed && d.commit.Commits > 0 {
-		out.Commit = d.commit.Commit
+func (d *repositoryTarget) report(_ *run, did account, facts *report.Run, out *report.Destination) int {
+	commit := did.commits[d.Target]
+	out.Changed, out.Commits, out.Files, out.Adopting = commit.Changed, commit.Commits, commit.Files, commit.Adopted
+	if commit.Changed && commit.Commits > 0 {
+		out.Commit = commit.Commit
 	}
 	if d.err == nil {
 		for _, text := range d.Alarms() {
 			facts.Repaired = append(facts.Repaired, fmt.Sprintf("%s %s: %s", d.kind, d, text))
 		}
 	}
-	return d.commit.Revisions
+	return commit.Revisions
 }

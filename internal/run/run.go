@@ -27,7 +27,6 @@ import (
 
 	"github.com/hackage-mirror/hackage-mirror/internal/announce"
 	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
-	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/openpgp"
 	"github.com/hackage-mirror/hackage-mirror/internal/progress"
@@ -74,32 +73,27 @@ type Config struct {
 	Unopened error
 }
 
-// A run is one run, from what was opened to the summary.
+// A run is what all phases of one run work with. What a phase finds out it returns.
 type run struct {
 	Config
-	Packages string // as the state of a destination spells the selection
-
+	packages        string          // the selection, as the state of a destination spells it
 	allBuckets      []*bucketTarget // those that were opened
 	allRepositories []*repositoryTarget
+	timeline        *timeline
+	mismatches      *mismatches
+	closers         []func() error
+}
 
-	metadata *hackage.Metadata // nil: the same as the newest that a target has seen
-	index    *hackage.Access   // nil: no target needs it
-	left     int               // tarballs that are still to come
-	end      index.Position    // of the index
-	closers  []func() error
-
-	outcomes   *outcomes
-	mismatches *mismatches
-	// deprecated brings upstream's list of deprecated packages, once.
-	deprecated func() ([]byte, error)
-	list       deprecatedList
-
-	// checked is when upstream's metadata were read, zero if they could not be.
-	checked time.Time
-	whole   announce.Part // all of the index, if it was read for something
-
-	timeline *timeline
-	wanted   []download // in a dry run: what would be fetched
+// An account is what the phases of a run returned, as far as it came; the zero account
+// is that of a run that could not begin. What is told of the run is made of it.
+type account struct {
+	told    map[*Target]announce.Told // what the readers of the buckets were told before
+	checked time.Time                 // when upstream's metadata were read, zero if they could not be
+	reading
+	planned []download // in a dry run: what would be downloaded
+	downloaded
+	published map[*Target]time.Time // when the buckets were brought further
+	commits   map[*Target]committed
 }
 
 // A DegradedError is of a run that did all it could, and found something for a person.
@@ -124,7 +118,7 @@ type Result struct {
 // Run brings every target up to date. There are facts to tell of it even if it failed.
 func Run(ctx context.Context, c Config) *Result {
 	r := &run{
-		Config: c, Packages: strings.Join(c.Patterns, ","),
+		Config: c, packages: strings.Join(c.Patterns, ","),
 		timeline:   &timeline{now: c.Now, began: c.Began, phases: []report.Phase{{Name: "opening", End: c.Now().Sub(c.Began)}}},
 		mismatches: newMismatches(c),
 	}
@@ -136,12 +130,13 @@ func Run(ctx context.Context, c Config) *Result {
 			r.allRepositories = append(r.allRepositories, d)
 		}
 	}
+	var did account
 	err := c.Unopened
 	if err == nil {
-		err = r.start(ctx)
+		did, err = r.run(ctx)
 	}
-	facts := r.facts(ctx, err)
-	result := &Result{Run: facts, Err: err, Seen: r.seen(), Found: r.found(facts, err), closers: r.closers}
+	facts := r.facts(ctx, did, err)
+	result := &Result{Run: facts, Err: err, Seen: r.seen(did.metadata), Found: r.found(facts, did, err), closers: r.closers}
 	if err == nil {
 		result.Err = r.verdict(facts)
 	}
@@ -158,107 +153,106 @@ func (r *Result) Close() error {
 }
 
 // seen names the newest metadata that the run knows of.
-func (r *run) seen() state.Seen {
-	if r.metadata != nil {
-		return r.metadata.Seen()
+func (r *run) seen(m *hackage.Metadata) state.Seen {
+	if m != nil {
+		return m.Seen()
 	}
 	return trusted(r.Targets)
 }
 
-// start makes room for what comes of the run, and runs.
-func (r *run) start(ctx context.Context) (err error) {
-	if r.outcomes, err = newOutcomes(r.Dir); err != nil {
-		return err
-	}
-	r.closers = append(r.closers, r.outcomes.Close)
-	return r.run(ctx)
-}
-
-// run is the order of things: metadata, index, tarballs and .cabal files,
-// repositories, and last what makes it known.
-func (r *run) run(ctx context.Context) error {
+// run goes through the phases up to where it is known whether there is anything new.
+func (r *run) run(ctx context.Context) (did account, err error) {
 	r.Progress.Log(r.intent())
-	end := r.timeline.start("states")
-	r.readStates(ctx)
-	end()
+	unread := r.readStates(ctx)
 	if len(live(r.Targets)) == 0 {
-		return ctx.Err()
+		return did, ctx.Err()
 	}
-	r.sayWhy()
-	readTold := r.readTold(ctx)
-	err := r.readMetadata(ctx)
-	readTold()
+	r.logWhy(unread)
+	told := r.readTold(ctx)
+	did.metadata, err = r.readMetadata(ctx)
+	did.told = told()
 	if err != nil {
-		return err
+		return did, err
 	}
-	r.checked = r.Now()
-	r.warnOfExpiry()
-	upToDate, err := r.upToDate(ctx)
+	did.checked = r.Now()
+	r.warnOfExpiry(did.metadata)
+	upToDate, err := r.upToDate(ctx, did.metadata, did.told)
 	if err != nil {
-		return err
+		return did, err
 	}
 	if !upToDate {
-		return r.advance(ctx)
+		return r.advance(ctx, did)
 	}
-	if !r.DryRun && r.metadata != nil {
+	if !r.DryRun && did.metadata != nil {
 		defer r.timeline.start("signed files")()
-		each(r, r.buckets(), func(s *bucketTarget) error { return s.Publish(ctx, r.metadata) }) // over the index that it holds
+		each(r, r.buckets(), func(s *bucketTarget) error { return s.Publish(ctx, did.metadata) }) // over the index that it holds
 	}
-	return ctx.Err()
+	return did, ctx.Err()
 }
 
-// advance brings the targets to the end of the index. The buckets and the
-// repositories go on concurrently once all tarballs have come.
-func (r *run) advance(ctx context.Context) error {
-	defer r.askForDeprecated(ctx)()
-	end := r.timeline.start("index")
-	err := r.readIndex(ctx)
-	end()
-	if err != nil {
-		return err
+// advance goes through the other phases, which bring the targets to the end of the index.
+// The buckets and the repositories go on concurrently once all tarballs have come.
+func (r *run) advance(ctx context.Context, did account) (_ account, err error) {
+	if did.metadata == nil {
+		if did.metadata, err = r.rereadMetadata(ctx); err != nil {
+			return did, err
+		}
 	}
-	downloads, err := r.downloads(ctx)
-	if err == nil && !r.DryRun && slices.ContainsFunc(downloads, func(n download) bool { return !n.retried }) && !r.canWrite(ctx) {
-		downloads, err = r.downloads(ctx) // of those that can be written
+	deprecated, stop := r.askForDeprecated(ctx)
+	defer stop()
+	if did.reading, err = r.readIndex(ctx, did.metadata, did.told); err != nil {
+		return did, err
 	}
-	r.left = len(downloads)
+	downloads, err := r.plan(ctx, did.reading)
+	did.left = len(downloads)
 	if r.DryRun {
-		r.wanted = downloads
-		each(r, r.repositories(), func(s *repositoryTarget) error { return r.commitAndPush(ctx, s) })
+		did.planned = downloads
+		did.commits = collect(r, r.repositories(), func(s *repositoryTarget) (committed, error) {
+			return r.commitAndPush(ctx, s, did.reading, did.parts[s.Target], nil, deprecated)
+		})
 	}
 	if err != nil || r.DryRun || len(live(r.Targets)) == 0 {
-		return err
+		return did, err
 	}
 	if len(downloads) > 0 {
-		r.sayFailed()
+		r.logFailed()
 	}
-	end = r.timeline.start("tarballs")
-	reached, err := r.download(ctx, downloads)
-	end()
+	var w writers
+	did.downloaded, w, err = r.download(ctx, did.reading, downloads, deprecated)
 	if err != nil {
-		r.closeWriters()
-		return err
+		did.published = r.closeWriters(w)
+		return did, err
 	}
 	var group errgroup.Group
 	group.Go(func() error {
-		defer r.timeline.start("repositories")()
-		r.updateRepositories(ctx, reached)
+		did.commits = r.updateRepositories(ctx, did.reading, did.downloaded, deprecated)
 		return nil
 	})
-	end = r.timeline.start("buckets")
-	r.closeWriters()
+	end := r.timeline.start("buckets")
+	did.published = r.closeWriters(w)
 	end()
-	return errors.Join(group.Wait(), ctx.Err())
+	_ = group.Wait() // the targets have their errors
+	for s, c := range did.commits {
+		did.parts[s] = c.part
+	}
+	return did, ctx.Err()
 }
 
 // each does one step for several targets concurrently. An error stays with its
 // target; if the context ended the run as a whole says so.
 func each[T targeted](r *run, targets []T, step func(T) error) {
+	collect(r, targets, func(s T) (struct{}, error) { return struct{}{}, step(s) })
+}
+
+// collect is each for a step that returns a value, also with an error.
+func collect[T targeted, V any](r *run, targets []T, step func(T) (V, error)) map[*Target]V {
+	values := make([]V, len(targets))
 	var group errgroup.Group
-	for _, one := range targets {
+	for i, one := range targets {
 		group.Go(func() error {
 			s, begun := one.target(), r.Now()
-			if err := step(one); err != nil {
+			var err error
+			if values[i], err = step(one); err != nil {
 				s.err = err
 			}
 			s.took += r.Now().Sub(begun)
@@ -266,6 +260,11 @@ func each[T targeted](r *run, targets []T, step func(T) error) {
 		})
 	}
 	_ = group.Wait() // the steps keep their errors with their targets
+	all := make(map[*Target]V, len(targets))
+	for i, one := range targets {
+		all[one.target()] = values[i]
+	}
+	return all
 }
 
 // timeIsUp reports whether no new work is to be started.
@@ -288,8 +287,8 @@ func (r *run) intent() string {
 		verb = "dry run, writing nothing: would mirror"
 	}
 	line := fmt.Sprintf("%s %s to %s", verb, r.Upstream, strings.Join(to, ", "))
-	if r.Packages != "" {
-		line += ", only packages " + r.Packages
+	if r.packages != "" {
+		line += ", only packages " + r.packages
 	}
 	return line
 }

@@ -16,21 +16,23 @@ import (
 )
 
 // readStates reads the states of all targets, while upstream is asked for the first
-// file that is needed next.
-func (r *run) readStates(ctx context.Context) {
+// file that is needed next. It returns why the state of a bucket could not be read.
+func (r *run) readStates(ctx context.Context) (unread map[*Target]error) {
+	defer r.timeline.start("states")()
 	var group errgroup.Group
 	if targets := live(r.Targets); len(targets) > 0 {
 		group.Go(func() error { r.Upstream.Ahead(ctx); return nil })
-		each(r, targets, func(s *Target) error { return s.read(ctx, r.Packages, r.Shard, r.Full) })
+		unread = collect(r, targets, func(s *Target) (error, error) { return s.read(ctx, r.packages, r.Shard, r.Full) })
 	}
 	_ = group.Wait() // what went wrong is told where it is needed
+	return unread
 }
 
-// sayWhy says what makes a run more than an update.
-func (r *run) sayWhy() {
+// logWhy says what makes a run more than an update.
+func (r *run) logWhy(unread map[*Target]error) {
 	for _, s := range r.buckets() {
-		if s.unread != nil {
-			r.Progress.Log(fmt.Sprintf("%s %q: its state could not be read (%v); everything is compared", s.kind, s, s.unread))
+		if err := unread[s.Target]; err != nil {
+			r.Progress.Log(fmt.Sprintf("%s %q: its state could not be read (%v); everything is compared", s.kind, s, err))
 		}
 	}
 	for _, s := range r.repositories() {
@@ -42,21 +44,22 @@ func (r *run) sayWhy() {
 	}
 }
 
-// read reads a target's state and decides whether its position can be used.
-func (s *Target) read(ctx context.Context, packages string, shard mirror.Shard, full bool) error {
+// read reads a target's state and decides whether its position can be used. Unread is
+// why what there is of a state could not be read, so that it was not used.
+func (s *Target) read(ctx context.Context, packages string, shard mirror.Shard, full bool) (unread, err error) {
 	read, err := s.load(ctx, shard, full)
 	switch {
 	case errors.Is(err, state.ErrForm), errors.Is(err, index.ErrPosition):
 		s.Forget(err.Error())
-		s.unread = err
+		unread = err
 	case err != nil:
-		return err
+		return nil, err
 	case !full && read.Packages != packages && !read.Position.IsZero():
 		s.Forget("it was filled with other packages")
 		// Older metadata than it has seen stays refused.
 	}
 	s.before = read
-	return nil
+	return unread, nil
 }
 
 // signed reports whether the target says what it has seen of the metadata in a tag.
@@ -127,27 +130,34 @@ func (s *Target) stateOf(tag string) string {
 
 // readTold begins to find out what the buckets' readers were told last. The function it
 // returns waits for that.
-func (r *run) readTold(ctx context.Context) (wait func()) {
+func (r *run) readTold(ctx context.Context) (wait func() map[*Target]announce.Told) {
+	asked := slices.DeleteFunc(r.buckets(), func(s *bucketTarget) bool { return !r.announces(s) })
+	all := make([]announce.Told, len(asked))
 	var group errgroup.Group
-	for _, s := range r.buckets() {
-		if r.announces(s) {
-			group.Go(func() error {
-				s.told = announce.ReadTold(ctx, s.Bucket, s.name, s.before, r.Progress.Log)
-				return nil
-			})
-		}
+	for i, s := range asked {
+		group.Go(func() error {
+			all[i] = announce.ReadTold(ctx, s.Bucket, s.name, s.before, r.Progress.Log)
+			return nil
+		})
 	}
-	return func() { _ = group.Wait() }
+	return func() map[*Target]announce.Told {
+		_ = group.Wait()
+		told := map[*Target]announce.Told{}
+		for i, s := range asked {
+			told[s.Target] = all[i]
+		}
+		return told
+	}
 }
 
 // announces reports whether a run says in a bucket how the mirror is.
 func (r *run) announces(s *bucketTarget) bool { return !r.DryRun && s.CanTell() }
 
-// sayUntold says which buckets' readers were not told of all, and reports whether
+// logUntold says which buckets' readers were not told of all, and reports whether
 // there are any.
-func (r *run) sayUntold() (any bool) {
+func (r *run) logUntold(told map[*Target]announce.Told) (any bool) {
 	for _, s := range r.buckets() {
-		if s.told.Untold {
+		if told[s.Target].Untold {
 			r.Progress.Log(fmt.Sprintf("%s %q: its readers were not told yet of all that it holds; what came since is read again for that", s.kind, s))
 			any = true
 		}

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/allcabal"
-	"github.com/hackage-mirror/hackage-mirror/internal/announce"
-	"github.com/hackage-mirror/hackage-mirror/internal/hackage"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 	"github.com/hackage-mirror/hackage-mirror/internal/report"
@@ -44,9 +42,9 @@ type destination interface {
 	// saysSeen reports whether its state would not change if it was brought up to this
 	// metadata.
 	saysSeen(seen state.Seen) bool
-	// wants returns the tarballs that it lacks, and turn which of its pending releases
-	// a run asks for.
-	wants(ctx context.Context, now time.Time) ([]state.Want, error)
+	// wants returns the tarballs that it lacks by what the index holds behind its
+	// position, and turn which of its pending releases a run asks for.
+	wants(ctx context.Context, delta *index.Delta, now time.Time) ([]state.Want, error)
 	turn(now time.Time, most int) state.Turn
 	// addTo enters into a download that it goes here too.
 	addTo(d *download, replaced bool)
@@ -55,7 +53,7 @@ type destination interface {
 	stateName(tag string) string
 	doubt() (cause, remedy string)
 	// report enters what was done to it, and returns how many revisions came.
-	report(r *run, facts *report.Run, d *report.Destination) (revisions int)
+	report(r *run, did account, facts *report.Run, d *report.Destination) (revisions int)
 }
 
 // The kinds of targets, named as their options.
@@ -73,10 +71,7 @@ type Target struct {
 	name        string // as the option's value
 	address     string // in an error: that of a bucket elsewhere has its endpoint
 
-	before state.State     // when the run began
-	unread error           // why a bucket's state could not be read, if it could not
-	index  *hackage.Access // which has all that is behind its position
-	tail   *index.Delta    // what that is
+	before state.State // as it was read last; zero until then
 	took   time.Duration
 	err    error
 }
@@ -152,19 +147,11 @@ type (
 	bucketTarget struct {
 		*Target
 		*mirror.Bucket
-		publicURL string               // where readers find it, if its address or the option says
-		writer    *mirror.BucketWriter // while it is filled
-		filling   time.Time            // since when
-		published time.Time            // when this run brought it further
-		// told is what its readers were told before. If that was not all that it holds,
-		// news is what came since, which is read again for that.
-		told announce.Told
-		news *index.Delta
+		publicURL string // where readers find it, if its address or the option says
 	}
 	repositoryTarget struct {
 		*Target
 		*allcabal.Repository
-		commit allcabal.Result
 	}
 )
 
