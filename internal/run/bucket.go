@@ -12,6 +12,13 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
+// A bucketTarget is the destination that a bucket is.
+type bucketTarget struct {
+	*Target
+	*mirror.Bucket
+	publicURL string // where readers find it, if its address or the option says
+}
+
 // String is that of the target, not of what is opened.
 func (b *bucketTarget) String() string { return b.name }
 
@@ -46,10 +53,6 @@ func (b *bucketTarget) mayWrite(ctx context.Context, alone bool) error {
 	return b.Acquire(ctx)
 }
 
-func (*bucketTarget) due() bool { return false }
-
-func (*bucketTarget) inTag() bool { return false }
-
 // saysSeen of a bucket whose state does not name an index is that of one that is not
 // known. A tag does not move when only the metadata was signed anew.
 func (b *bucketTarget) saysSeen(seen state.Seen) bool {
@@ -69,11 +72,19 @@ func (b *bucketTarget) addTo(d *download, replaced bool) {
 	d.buckets = append(d.buckets, lackingBucket{b, replaced})
 }
 
+func (b *bucketTarget) root(ctx context.Context) []byte {
+	raw, err := b.Bucket.Root(ctx)
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
 func (b *bucketTarget) holds(snapshot *tuf.Snapshot) bool { return b.HasIndex(snapshot) }
+func (*bucketTarget) inTag() bool                         { return false }
+func (*bucketTarget) stateName(string) string             { return mirror.StateKey }
 
-func (*bucketTarget) stateName(string) string { return mirror.StateKey }
-
-func (*bucketTarget) doubt() (cause, remedy string) {
+func (*bucketTarget) ifDamaged() (cause, remedy string) {
 	return mirror.StateKey + ", which says so, may be damaged, or ",
 		"First remove " + mirror.StateKey + " from it: the next run then compares everything. If that does not help, and"
 }

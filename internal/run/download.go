@@ -168,8 +168,8 @@ func (r *run) closeWriters(w writers) (published map[*Target]time.Time) {
 // file that they have. With it comes what the whole index holds, if that was read.
 func (r *run) startLegacy(ctx context.Context, read reading) (wait func() (path string, whole announce.Part)) {
 	// Where the whole index is at hand it costs little more to make it anew.
-	due := func(s *bucketTarget) bool { return read.access.From.IsZero() || s.LegacyDue(read.end) }
-	if r.Shard.Number > 0 || !slices.ContainsFunc(r.buckets(), due) {
+	old := func(s *bucketTarget) bool { return read.access.From.IsZero() || s.LegacyDue(read.end) }
+	if r.Shard.Number > 0 || !slices.ContainsFunc(r.buckets(), old) {
 		return func() (string, announce.Part) { return "", announce.Part{} }
 	}
 	path, done := filepath.Join(r.Dir, "00-index.tar.gz"), make(chan error, 1)

@@ -41,7 +41,7 @@ func (r *run) facts(ctx context.Context, did account, err error) *report.Run {
 	for _, release := range pending.Sorted() {
 		line := report.Record{Release: release, Reason: pending[release].Reason, Since: pending[release].Since}
 		if line.Reason == state.Mismatch {
-			r.mismatches.explain(&line, r.allBuckets)
+			r.mismatches.complete(&line, r.allBuckets)
 		}
 		run.Ledger = append(run.Ledger, line)
 	}

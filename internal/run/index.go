@@ -22,7 +22,7 @@ func (s *Target) rewritten(end index.Position) error {
 	if position.Length > end.Length {
 		why = index.ErrLength
 	}
-	damaged, _ := s.doubt()
+	damaged, _ := s.ifDamaged()
 	return fmt.Errorf("it was built from the first %d bytes of the index, up to %s, and upstream's index, of %d bytes up to %s, does not continue that: %s%w: %w",
 		position.Length, position.Time.Format(time.RFC3339), end.Length, end.Time.Format(time.RFC3339), damaged, index.ErrRewritten, why)
 }
@@ -51,7 +51,7 @@ func (r *run) readIndex(ctx context.Context, m *hackage.Metadata, told map[*Targ
 	}
 	newest, ix, err := r.Upstream.Read(ctx, m, r.Dir, r.have(told))
 	if err != nil {
-		return reading{metadata: m}, r.explain(err)
+		return reading{metadata: m}, r.withAdvice(err)
 	}
 	read = reading{metadata: newest, access: r.Upstream.Access(newest, r.Dir, ix), news: map[*Target]*index.Delta{}}
 	r.closers = append(r.closers, read.access.Close)
@@ -181,27 +181,27 @@ func (r *run) scan(ctx context.Context, access *hackage.Access, targets ...*Targ
 	return parts, end, err
 }
 
-// scanFrom reads the index for some positions, whole if it does not read from there.
-func (r *run) scanFrom(ctx context.Context, access *hackage.Access, positions []index.Position) (*hackage.Access, []*index.Delta, index.Position, error) {
-	ix := access
-	var err error
+// scanFrom reads the index for some positions, the whole one if that needs more than was
+// fetched.
+func (r *run) scanFrom(ctx context.Context, access *hackage.Access, positions []index.Position) (ix *hackage.Access, deltas []*index.Delta, end index.Position, err error) {
+	ix = access
 	if first(positions).Length < access.From.Length {
 		if ix, err = access.Full(ctx); err != nil {
-			return nil, nil, index.Position{}, err
+			return nil, nil, end, err
 		}
 	}
-	deltas, end, err := r.deltas(ix.Index, positions)
+	deltas, end, err = r.deltas(ix.Index, positions)
 	if err != nil && !ix.From.IsZero() && ctx.Err() == nil {
 		// No entry of the index is the first behind the position, whoever wrote that.
 		if ix, err = ix.Instead(ctx, err); err != nil {
-			return nil, nil, index.Position{}, err
+			return nil, nil, end, err
 		}
 		deltas, end, err = r.deltas(ix.Index, positions)
 	}
 	if err != nil {
-		return nil, nil, index.Position{}, fmt.Errorf("read index of %q: %w", r.Upstream, err)
+		err = fmt.Errorf("read index of %q: %w", r.Upstream, err)
 	}
-	return ix, deltas, end, nil
+	return ix, deltas, end, err
 }
 
 // first returns the position that is first in the index.
@@ -238,7 +238,7 @@ func (r *run) deltasFrom(ix *hackage.Index, from index.Position, positions []ind
 func (r *run) acceptRewrite(s *Target, end index.Position) error {
 	err := s.rewritten(end)
 	if !r.AcceptRewrite {
-		_, first := s.doubt()
+		_, first := s.ifDamaged()
 		return fmt.Errorf("%w; nothing was written to it. %s you know why and trust upstream, run once with --accept-rewrite (gh workflow run mirror.yml -f accept-rewrite=true)", err, first)
 	}
 	s.restart(err.Error())

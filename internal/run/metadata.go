@@ -27,7 +27,7 @@ func (r *run) readMetadata(ctx context.Context) (*hackage.Metadata, error) {
 	if errors.Is(err, hackage.ErrUnchanged) {
 		return nil, nil
 	}
-	return m, r.explain(err)
+	return m, r.withAdvice(err)
 }
 
 // rereadMetadata reads the metadata whatever was seen. Nobody is to be brought
@@ -42,10 +42,10 @@ func (r *run) rereadMetadata(ctx context.Context) (*hackage.Metadata, error) {
 		m, err = r.Upstream.Metadata(ctx, signed)
 	}
 	if err != nil {
-		return nil, r.explain(err)
+		return nil, r.withAdvice(err)
 	}
 	for _, s := range targets {
-		if s.ahead(m) {
+		if s.sawNewer(m) {
 			s.err = s.fromTheFuture(m, r.Tag)
 		}
 	}
@@ -62,7 +62,7 @@ func (s *Target) fromTheFuture(m *hackage.Metadata, tag string) error {
 }
 
 // allAt reports whether every target says of itself that it was brought up to the
-// metadata that is taken for seen. A repository's tag does not move when only the
+// metadata that the run assumes was seen. A repository's tag does not move when only the
 // metadata was signed anew, so its position is compared instead.
 func (r *run) allAt(seen state.Seen) bool {
 	if seen.Digest == "" {
@@ -75,7 +75,7 @@ func (r *run) allAt(seen state.Seen) bool {
 		}
 	}
 	for _, s := range live(r.Targets) {
-		if s.due() || s.State().Position != end || !s.saysSeen(seen) {
+		if s.State().Position != end || !s.saysSeen(seen) {
 			return false
 		}
 	}
@@ -135,18 +135,18 @@ func sameReason(before state.Reason, err error) bool {
 // names, proven by the midstate of its position alone.
 func (s *Target) atEnd(m *hackage.Metadata) bool {
 	info, signed := m.Snapshot.IndexTar()
-	return signed && !s.due() && s.State().Position.Ends(info.Length, info.SHA256) && s.holds(m.Snapshot)
+	return signed && s.State().Position.Ends(info.Length, info.SHA256) && s.holds(m.Snapshot)
 }
 
-// ahead reports whether a target says that it has seen newer metadata.
-func (s *Target) ahead(m *hackage.Metadata) bool {
+// sawNewer reports whether a target says that it has seen newer metadata.
+func (s *Target) sawNewer(m *hackage.Metadata) bool {
 	said, seen := s.before.Seen, m.Seen()
 	return said.Root > seen.Root || said.Timestamp > seen.Timestamp || said.Snapshot > seen.Snapshot || said.Mirrors > seen.Mirrors
 }
 
-// explain adds to an error of upstream's metadata, if it is one, what the user can
+// withAdvice adds to an error of upstream's metadata, if it is one, what the user can
 // do.
-func (r *run) explain(err error) error {
+func (r *run) withAdvice(err error) error {
 	if err == nil {
 		return nil
 	}

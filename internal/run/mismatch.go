@@ -64,10 +64,10 @@ func (m *mismatches) record(err error) {
 	}
 }
 
-// explain completes the line of a ledger about a mismatch: what differs, what to do,
+// complete enters into the line of a ledger about a mismatch what differs, what to do,
 // and whether somebody has acknowledged exactly that. A release that the run did
 // not ask for again may still be what was acknowledged.
-func (m *mismatches) explain(line *report.Record, buckets []*bucketTarget) {
+func (m *mismatches) complete(line *report.Record, buckets []*bucketTarget) {
 	m.mu.Lock()
 	found := m.served[line.Release]
 	m.mu.Unlock()

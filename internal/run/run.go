@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -119,16 +120,9 @@ type Result struct {
 func Run(ctx context.Context, c Config) *Result {
 	r := &run{
 		Config: c, packages: strings.Join(c.Patterns, ","),
+		allBuckets: opened[*bucketTarget](c.Targets), allRepositories: opened[*repositoryTarget](c.Targets),
 		timeline:   &timeline{now: c.Now, began: c.Began, phases: []report.Phase{{Name: "opening", End: c.Now().Sub(c.Began)}}},
 		mismatches: newMismatches(c),
-	}
-	for _, s := range c.Targets {
-		switch d := s.destination.(type) {
-		case *bucketTarget:
-			r.allBuckets = append(r.allBuckets, d)
-		case *repositoryTarget:
-			r.allRepositories = append(r.allRepositories, d)
-		}
 	}
 	var did account
 	err := c.Unopened
@@ -246,25 +240,25 @@ func each[T targeted](r *run, targets []T, step func(T) error) {
 
 // collect is each for a step that returns a value, also with an error.
 func collect[T targeted, V any](r *run, targets []T, step func(T) (V, error)) map[*Target]V {
-	values := make([]V, len(targets))
+	values := map[*Target]V{}
+	var mu sync.Mutex
 	var group errgroup.Group
-	for i, one := range targets {
+	for _, one := range targets {
 		group.Go(func() error {
 			s, begun := one.target(), r.Now()
-			var err error
-			if values[i], err = step(one); err != nil {
+			value, err := step(one)
+			if err != nil {
 				s.err = err
 			}
 			s.took += r.Now().Sub(begun)
+			mu.Lock()
+			defer mu.Unlock()
+			values[s] = value
 			return nil
 		})
 	}
 	_ = group.Wait() // the steps keep their errors with their targets
-	all := make(map[*Target]V, len(targets))
-	for i, one := range targets {
-		all[one.target()] = values[i]
-	}
-	return all
+	return values
 }
 
 // timeIsUp reports whether no new work is to be started.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -80,7 +81,7 @@ func highestSeen(targets []*Target) (seen state.Seen) {
 	return seen
 }
 
-// trusted returns what a run takes for seen: what the signed tags say. Where there
+// trusted returns what a run assumes was seen: what the signed tags say. Where there
 // is none, a bucket's word counts for itself, so what all of them say alike; but
 // one that names no expiry is not asked by, for it could stand still for ever.
 func trusted(targets []*Target) state.Seen {
@@ -131,23 +132,21 @@ func (s *Target) stateOf(tag string) string {
 // readTold begins to find out what the buckets' readers were told last. The function it
 // returns waits for that.
 func (r *run) readTold(ctx context.Context) (wait func() map[*Target]announce.Told) {
-	asked := slices.DeleteFunc(r.buckets(), func(s *bucketTarget) bool { return !r.announces(s) })
-	all := make([]announce.Told, len(asked))
+	told := map[*Target]announce.Told{}
+	var mu sync.Mutex
 	var group errgroup.Group
-	for i, s := range asked {
-		group.Go(func() error {
-			all[i] = announce.ReadTold(ctx, s.Bucket, s.name, s.before, r.Progress.Log)
-			return nil
-		})
-	}
-	return func() map[*Target]announce.Told {
-		_ = group.Wait()
-		told := map[*Target]announce.Told{}
-		for i, s := range asked {
-			told[s.Target] = all[i]
+	for _, s := range r.buckets() {
+		if r.announces(s) {
+			group.Go(func() error {
+				one := announce.ReadTold(ctx, s.Bucket, s.name, s.before, r.Progress.Log)
+				mu.Lock()
+				defer mu.Unlock()
+				told[s.Target] = one
+				return nil
+			})
 		}
-		return told
 	}
+	return func() map[*Target]announce.Told { _ = group.Wait(); return told }
 }
 
 // announces reports whether a run says in a bucket how the mirror is.

@@ -31,9 +31,6 @@ type destination interface {
 	// mayWrite finds out whether the destination can be written; alone says that it
 	// is the only one.
 	mayWrite(ctx context.Context, alone bool) error
-	// due reports whether there is something to write although the index says
-	// nothing new.
-	due() bool
 	// holds reports whether it needs nothing but its position to hold the index that
 	// a snapshot names.
 	holds(snapshot *tuf.Snapshot) bool
@@ -48,10 +45,12 @@ type destination interface {
 	turn(now time.Time, most int) state.Turn
 	// addTo enters into a download that it goes here too.
 	addTo(d *download, replaced bool)
-	// stateName names what the state stands in, and doubt what to do about it where
-	// it is no more than a word.
+	// root returns the root.json that it holds, nil for none.
+	root(ctx context.Context) []byte
+	// stateName names what the state stands in, and ifDamaged says what may have
+	// happened to it, and what to do then, where nobody signed it.
 	stateName(tag string) string
-	doubt() (cause, remedy string)
+	ifDamaged() (cause, remedy string)
 	// report enters what was done to it, and returns how many revisions came.
 	report(r *run, did account, facts *report.Run, d *report.Destination) (revisions int)
 }
@@ -102,15 +101,10 @@ func Unopened(kind, name string, err error) *Target {
 // Root returns the root.json that the target holds, if it is a bucket; nil for none. It
 // proves nothing by itself.
 func (s *Target) Root(ctx context.Context) []byte {
-	b, ok := s.destination.(*bucketTarget)
-	if !ok || s.err != nil {
+	if s.destination == nil || s.err != nil {
 		return nil
 	}
-	raw, err := b.Bucket.Root(ctx)
-	if err != nil {
-		return nil
-	}
-	return raw
+	return s.root(ctx)
 }
 
 // String names the target.
@@ -124,6 +118,16 @@ const (
 	quietRetries  = 50
 	retriesAtOnce = 2000
 )
+
+// opened returns the targets of a kind that could be opened.
+func opened[T destination](targets []*Target) (all []T) {
+	for _, s := range targets {
+		if d, ok := s.destination.(T); ok {
+			all = append(all, d)
+		}
+	}
+	return all
+}
 
 // A targeted is a target, or one of a kind.
 type targeted interface{ target() *Target }
@@ -139,21 +143,6 @@ func live[T targeted](targets []T) (out []T) {
 	}
 	return out
 }
-
-// A bucketTarget and a repositoryTarget are the two kinds of destination. What they do
-// as such is their own, or of what they opened: the Target's methods of these names lead
-// back to them.
-type (
-	bucketTarget struct {
-		*Target
-		*mirror.Bucket
-		publicURL string // where readers find it, if its address or the option says
-	}
-	repositoryTarget struct {
-		*Target
-		*allcabal.Repository
-	}
-)
 
 // These are theirs, so that nothing leads around in a circle.
 var _, _ interface {
