@@ -58,7 +58,7 @@ type Bucket struct {
 	PublicURL      string // where readers find it, if somebody said
 	Err            error  // why it could not be brought up to date
 	Before         state.State
-	Told           Told
+	Previous       Previous
 	Tail           Part // what the run found behind the bucket's position
 	// News is what came since readers were told, where that is more than the tail.
 	News      *index.Delta
@@ -82,7 +82,7 @@ const (
 // An announcement is how the mirror of one bucket is after a run.
 type announcement struct {
 	*Bucket
-	judgement
+	condition
 	run *Run
 	// former is the status that was in place, now the one that was written. Both
 	// are nil if nothing was to be written; former also if it was none that can be
@@ -106,15 +106,15 @@ func (r *Run) Announce(ctx context.Context) {
 		if r.DryRun || !b.hasState() || overtaken(b.Err) {
 			continue
 		}
-		a := &announcement{Bucket: b, run: r, former: b.Told.former, judgement: r.judge(b, interrupted)}
+		a := &announcement{Bucket: b, run: r, former: b.Previous.former, condition: r.conditionOf(b, interrupted)}
 		all = append(all, a)
-		if a.due() {
+		if a.mustWrite() {
 			group.Go(func() error { a.write(ctx); return nil })
 		}
 	}
 	_ = group.Wait() // which says what went wrong
 	for _, a := range all {
-		if last := cmp.Or(a.now, a.Told.former); last != nil && health.Counted(last.Holds) {
+		if last := cmp.Or(a.now, a.Previous.former); last != nil && health.Counted(last.Holds) {
 			r.Holds = &last.Holds
 			return
 		}
@@ -130,21 +130,21 @@ func overtaken(err error) bool {
 	return errors.Is(err, bucket.ErrConflict) || errors.Is(err, bucket.ErrLocked)
 }
 
-// due reports whether a bucket's readers are to be told: of anything new, of a
+// mustWrite reports whether a bucket's readers are to be told: of anything new, of a
 // failure, and else once an hour.
-func (a *announcement) due() bool {
-	now, last := a.run.Now(), a.Told.When
-	return a.run.Full || a.word == status.Failed || a.interrupted || !a.sameAsTold() || now.Sub(last) >= every || now.Before(last)
+func (a *announcement) mustWrite() bool {
+	now, last := a.run.Now(), a.Previous.When
+	return a.run.Full || a.word == status.Failed || a.interrupted || !a.sameAsPrevious() || now.Sub(last) >= every || now.Before(last)
 }
 
-// sameAsTold reports whether there is no more to say than that all is as it was.
-func (a *announcement) sameAsTold() bool {
-	return !a.Told.Untold && string(a.word) == a.Told.Health && a.Stored().Nonce == a.Before.Nonce
+// sameAsPrevious reports whether there is no more to say than that all is as it was.
+func (a *announcement) sameAsPrevious() bool {
+	return !a.Previous.Incomplete && string(a.word) == a.Previous.Health && a.Stored().Nonce == a.Before.Nonce
 }
 
 // goesOn reports whether what is announced goes on from what was told before.
 func (a *announcement) goesOn() bool {
-	return a.Told.IsOf(a.Before.Position) || a.News != nil || a.hasWhole()
+	return a.Previous.IsOf(a.Before.Position) || a.News != nil || a.hasWhole()
 }
 
 // hasWhole reports whether the whole index was read, and is one that the bucket's goes
@@ -166,7 +166,7 @@ func (a *announcement) tryWrite(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	a.judgement = a.asBefore(a.former, a.Stored().Seen.Index != "")
+	a.condition = a.asBefore(a.former, a.Stored().Seen.Index != "")
 	if a.now, err = a.status(ctx); err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (a *announcement) tryWrite(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	at := a.Told.At
+	at := a.Previous.At
 	if a.goesOn() {
 		at = a.Stored().Position
 	}
@@ -206,7 +206,7 @@ func (a *announcement) render(ctx context.Context) ([]mirror.File, error) {
 			changed = append(changed, mirror.File(f))
 		}
 	}
-	if a.sameAsTold() { // the status and the state are put as well
+	if a.sameAsPrevious() { // the status and the state are put as well
 		changed = append(changed, a.lost(ctx, same, maxPuts-2-len(changed))...)
 	}
 	if a.hasWhole() && a.run.Whole.To.Length == a.Stored().Position.Length {

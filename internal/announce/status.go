@@ -168,7 +168,7 @@ func (r *Run) firstPending(ledger state.Ledger) []status.Record {
 // count enters into a status what came since the former one, and how large the
 // mirror is by now.
 func (a *announcement) count(ctx context.Context, former, out *status.Status, now time.Time) (err error) {
-	n := health.News{Index: a.Tail.Index, Delta: a.Tail.Delta, Told: a.Told.At, To: a.Stored().Position.Length, First: a.FirstRevision}
+	n := health.News{Index: a.Tail.Index, Delta: a.Tail.Delta, Announced: a.Previous.At, To: a.Stored().Position.Length, First: a.FirstRevision}
 	switch {
 	case a.hasWhole():
 		n.Index, n.Delta = a.run.Whole.Index, a.run.Whole.Delta

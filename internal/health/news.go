@@ -17,9 +17,9 @@ type News struct {
 	Index interface {
 		LogTo(from index.Position, length int64) *index.Log
 	}
-	Delta *index.Delta   // from Told, from before it, or of the whole index; nil for nothing
-	Told  index.Position // up to where readers were told
-	To    int64          // length of the bucket's index
+	Delta     *index.Delta   // from Told, from before it, or of the whole index; nil for nothing
+	Announced index.Position // up to where readers were told
+	To        int64          // length of the bucket's index
 	// First returns the number of the first revision of a release that the delta
 	// mentions.
 	First func(index.Release) (int, bool)
@@ -30,17 +30,17 @@ type News struct {
 // the whole index is read again.
 func (n News) Enter(ctx context.Context, former, out *status.Status, now time.Time) error {
 	c := &chronicle{days: map[string]status.Day{}, since: now.AddDate(0, 0, 1-status.MaxDays).Truncate(24 * time.Hour)}
-	told, begun, whole := n.Told.Length, n.Told, false
+	announced, begun, whole := n.Announced.Length, n.Announced, false
 	if n.Delta != nil {
 		begun, whole = n.Delta.From, n.Delta.From.IsZero()
 		if !whole {
-			c.from = told
+			c.from = announced
 		}
 		if err := c.read(ctx, n); err != nil {
 			return fmt.Errorf("read what is new of the index again: %w", err)
 		}
 	}
-	goesOn := begun.Length <= told && told <= former.Index.Length && former.Index.Length <= n.To
+	goesOn := begun.Length <= announced && announced <= former.Index.Length && former.Index.Length <= n.To
 	switch {
 	case whole:
 		c.holds.Releases -= int64(out.Pending)

@@ -23,9 +23,9 @@ func WordOf(run *report.Run) status.Word {
 	return status.Good
 }
 
-// Judge returns the word and the sentence for what failed, what to look at, what is
+// Summarize returns the word and the sentence for what failed, what to look at, what is
 // still to come, and what is pending, each in sentences.
-func Judge(failed, look []string, filling string, pending int) (status.Word, string) {
+func Summarize(failed, look []string, filling string, pending int) (status.Word, string) {
 	switch {
 	case len(failed) > 0:
 		return status.Failed, "Not up to date: " + uncapital(failed[0])

@@ -74,6 +74,6 @@ func StatusOf(run *report.Run, page string) *status.Status {
 	}
 	first, _, _ := strings.Cut(run.Error, "\n")
 	said := map[status.Word][]string{health.WordOf(run): {report.Line(cmp.Or(first, string(run.Outcome))) + "."}}
-	now.Health, now.Sentence = health.Judge(said[status.Failed], said[status.Look], health.ToCome(run.Left, -1), len(run.Ledger))
+	now.Health, now.Sentence = health.Summarize(said[status.Failed], said[status.Look], health.ToCome(run.Left, -1), len(run.Ledger))
 	return now
 }

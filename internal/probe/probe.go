@@ -28,7 +28,7 @@ const readTime = 2 * time.Minute
 // errSlow is why a destination was given up.
 var errSlow = fmt.Errorf("it did not answer within %s", readTime)
 
-// A Config says where to look, and what to hold it against.
+// A Config says where to look, and what to compare it with.
 type Config struct {
 	Upstream string // its address
 	// Asking says whom to trust and how upstream is asked: see Patient.
@@ -75,7 +75,7 @@ func Patient(o hackage.Options) hackage.Options {
 	return o
 }
 
-// Look reads all destinations and judges them. The only error is that of the context:
+// Look reads all destinations and checks them. The only error is that of the context:
 // what cannot be read is part of the report.
 func Look(ctx context.Context, c Config) (*Report, error) {
 	r := &Report{c: c, now: c.Now()}
@@ -93,7 +93,7 @@ func Look(ctx context.Context, c Config) (*Report, error) {
 		return nil, err
 	}
 	for _, d := range r.destinations {
-		r.judge(d)
+		r.check(d)
 	}
 	return r, nil
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/mirror"
 )
 
-// What is downloaded of a run's tarballs, and what came of that.
+// A downloaded is what came of the tarballs that a run planned to download.
 type downloaded struct {
 	outcomes *outcomes      // nil: nothing was to be downloaded
 	left     int            // tarballs that are still to come
@@ -24,9 +24,8 @@ type downloaded struct {
 	list     deprecatedList // that of the buckets
 }
 
-// download brings the tarballs, batch by batch, and gives them to the buckets' writers,
-// which go on by themselves until closeWriters. When the time is up it begins no more
-// tarballs.
+// download fetches the tarballs, batch by batch, and gives them to the buckets' writers,
+// which go on by themselves until closeWriters. When the time is up it starts no more.
 func (r *run) download(ctx context.Context, read reading, downloads []download, deprecated listReader) (down downloaded, w writers, err error) {
 	defer r.timeline.start("tarballs")()
 	down.left = len(downloads)
@@ -75,7 +74,7 @@ func (r *run) download(ctx context.Context, read reading, downloads []download, 
 	return down, w, nil
 }
 
-// downloader returns what brings tarballs.
+// downloader returns what fetches tarballs.
 func (r *run) downloader() *mirror.Downloader {
 	return &mirror.Downloader{
 		Upstream: r.Upstream, Dir: r.Dir, PublicURL: r.PublicURL, Concurrency: r.Concurrency,

@@ -40,7 +40,7 @@ type reading struct {
 
 // readIndex fetches the index and finds out what it holds for each target. The reading
 // has as much as there is, also with an error.
-func (r *run) readIndex(ctx context.Context, m *hackage.Metadata, told map[*Target]announce.Told) (read reading, err error) {
+func (r *run) readIndex(ctx context.Context, m *hackage.Metadata, previous map[*Target]announce.Previous) (read reading, err error) {
 	defer r.timeline.start("index")()
 	r.Progress.Start("index", "", 0)
 	defer r.Progress.Done()
@@ -49,7 +49,7 @@ func (r *run) readIndex(ctx context.Context, m *hackage.Metadata, told map[*Targ
 			r.closers = append(r.closers, s.Prefetch(ctx))
 		}
 	}
-	newest, ix, err := r.Upstream.Read(ctx, m, r.Dir, r.have(told))
+	newest, ix, err := r.Upstream.Read(ctx, m, r.Dir, r.have(previous))
 	if err != nil {
 		return reading{metadata: m}, r.withAdvice(err)
 	}
@@ -63,7 +63,7 @@ func (r *run) readIndex(ctx context.Context, m *hackage.Metadata, told map[*Targ
 		return r.checkPosition(ctx, s, read.parts[s.Target], signed)
 	}))
 	for _, s := range r.buckets() {
-		read.news[s.Target] = r.readNews(s, read.parts[s.Target], told[s.Target])
+		read.news[s.Target] = r.readNews(s, read.parts[s.Target], previous[s.Target])
 	}
 	if err := r.checkMatches(longestDelta(live(r.Targets), read.parts), read.end); err != nil {
 		return read, err
@@ -112,7 +112,7 @@ func (r *run) checkPosition(ctx context.Context, s *bucketTarget, part announce.
 
 // have returns what all targets have of the index, so that only the rest is
 // fetched.
-func (r *run) have(told map[*Target]announce.Told) hackage.Held {
+func (r *run) have(previous map[*Target]announce.Previous) hackage.Held {
 	var have hackage.Held
 	var positions []index.Position
 	for _, s := range r.repositories() {
@@ -132,7 +132,7 @@ func (r *run) have(told map[*Target]announce.Told) hackage.Held {
 	have.Tar = first(positions)
 	for _, s := range r.buckets() {
 		if r.announces(s) {
-			have.Tar = first([]index.Position{have.Tar, told[s.Target].At})
+			have.Tar = first([]index.Position{have.Tar, previous[s.Target].At})
 		}
 	}
 	return have
@@ -248,9 +248,9 @@ func (r *run) acceptRewrite(s *Target, end index.Position) error {
 // readNews finds out what the index holds behind the position up to which a bucket's
 // readers were told of it, if that lies before the one where the run took the
 // bucket up; else it is nil, and also if that position is none of this index.
-func (r *run) readNews(s *bucketTarget, part announce.Part, told announce.Told) *index.Delta {
-	from := told.At
-	if !r.announces(s) || told.IsOf(s.State().Position) || from.Length < part.Index.From.Length || from.Length > part.To.Length {
+func (r *run) readNews(s *bucketTarget, part announce.Part, previous announce.Previous) *index.Delta {
+	from := previous.At
+	if !r.announces(s) || previous.IsOf(s.State().Position) || from.Length < part.Index.From.Length || from.Length > part.To.Length {
 		return nil
 	}
 	deltas, _, err := r.deltasFrom(part.Index.Index, part.Index.From, []index.Position{from})

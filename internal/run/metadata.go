@@ -84,11 +84,11 @@ func (r *run) allAt(seen state.Seen) bool {
 
 // upToDate reports whether no target has anything to gain from the index: each is
 // at its end, and what is pending is still not available.
-func (r *run) upToDate(ctx context.Context, m *hackage.Metadata, told map[*Target]announce.Told) (bool, error) {
+func (r *run) upToDate(ctx context.Context, m *hackage.Metadata, previous map[*Target]announce.Previous) (bool, error) {
 	if m != nil && slices.ContainsFunc(live(r.Targets), func(s *Target) bool { return !s.atEnd(m) }) {
 		return false, nil
 	}
-	if r.logUntold(told) {
+	if r.logIncomplete(previous) {
 		return false, nil
 	}
 	return r.samePending(ctx)

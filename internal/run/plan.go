@@ -21,7 +21,7 @@ func (r *run) canWrite(ctx context.Context) bool {
 }
 
 // logFailed says, before the tarballs of the others come, which destinations have
-// failed already: a first fill may go on for hours. The run ends with their errors.
+// failed already: a first fill may take hours. The run ends with their errors.
 func (r *run) logFailed() {
 	for _, s := range r.Targets {
 		if s.err != nil {
@@ -52,7 +52,7 @@ type lackingBucket struct {
 	replaced bool
 }
 
-// A batch is a part of the index whose tarballs are brought together. When
+// A batch is a part of the index whose tarballs are downloaded together. When
 // they are in, the buckets save the position behind it.
 type batch struct {
 	downloads []download

@@ -8,11 +8,12 @@
 //	plan.go        the tarballs that the destinations lack, in batches
 //	download.go    those, each once for all; the writer of each bucket puts and publishes
 //	commit.go      the commits of the repositories, pushed with their tags
-//	facts.go       what there is to tell of the run; announced.go, what readers of the
-//	               buckets are to know of it
+//	facts.go       what there is to tell of the run, and what readers of the buckets are
+//	               to know of it
 //
-// Beside them, target.go says what a destination is, bucket.go and repository.go are the
-// two kinds. A destination that fails is left out of what follows and fails no other.
+// A phase gets what those before it returned: see run and advance. A destination, see
+// target.go, is a bucket or a repository (bucket.go, repository.go); one that fails is
+// left out of what follows and fails no other.
 package run
 
 import (
@@ -88,8 +89,8 @@ type run struct {
 // An account is what the phases of a run returned, as far as it came; the zero account
 // is that of a run that could not begin. What is told of the run is made of it.
 type account struct {
-	told    map[*Target]announce.Told // what the readers of the buckets were told before
-	checked time.Time                 // when upstream's metadata were read, zero if they could not be
+	previous map[*Target]announce.Previous // what the readers of the buckets were told before
+	checked  time.Time                     // when upstream's metadata were read, zero if they could not be
 	reading
 	planned []download // in a dry run: what would be downloaded
 	downloaded
@@ -162,15 +163,15 @@ func (r *run) run(ctx context.Context) (did account, err error) {
 		return did, ctx.Err()
 	}
 	r.logWhy(unread)
-	told := r.readTold(ctx)
+	previous := r.readPrevious(ctx)
 	did.metadata, err = r.readMetadata(ctx)
-	did.told = told()
+	did.previous = previous()
 	if err != nil {
 		return did, err
 	}
 	did.checked = r.Now()
 	r.warnOfExpiry(did.metadata)
-	upToDate, err := r.upToDate(ctx, did.metadata, did.told)
+	upToDate, err := r.upToDate(ctx, did.metadata, did.previous)
 	if err != nil {
 		return did, err
 	}
@@ -194,7 +195,7 @@ func (r *run) advance(ctx context.Context, did account) (_ account, err error) {
 	}
 	deprecated, stop := r.askForDeprecated(ctx)
 	defer stop()
-	if did.reading, err = r.readIndex(ctx, did.metadata, did.told); err != nil {
+	if did.reading, err = r.readIndex(ctx, did.metadata, did.previous); err != nil {
 		return did, err
 	}
 	downloads, err := r.plan(ctx, did.reading)

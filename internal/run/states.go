@@ -129,34 +129,34 @@ func (s *Target) stateOf(tag string) string {
 	return fmt.Sprintf("%s of %s %q", s.stateName(tag), s.kind, s)
 }
 
-// readTold begins to find out what the buckets' readers were told last. The function it
+// readPrevious begins to find out what the buckets' readers were told last. The function it
 // returns waits for that.
-func (r *run) readTold(ctx context.Context) (wait func() map[*Target]announce.Told) {
-	told := map[*Target]announce.Told{}
+func (r *run) readPrevious(ctx context.Context) (wait func() map[*Target]announce.Previous) {
+	previous := map[*Target]announce.Previous{}
 	var mu sync.Mutex
 	var group errgroup.Group
 	for _, s := range r.buckets() {
 		if r.announces(s) {
 			group.Go(func() error {
-				one := announce.ReadTold(ctx, s.Bucket, s.name, s.before, r.Progress.Log)
+				one := announce.ReadPrevious(ctx, s.Bucket, s.name, s.before, r.Progress.Log)
 				mu.Lock()
 				defer mu.Unlock()
-				told[s.Target] = one
+				previous[s.Target] = one
 				return nil
 			})
 		}
 	}
-	return func() map[*Target]announce.Told { _ = group.Wait(); return told }
+	return func() map[*Target]announce.Previous { _ = group.Wait(); return previous }
 }
 
 // announces reports whether a run says in a bucket how the mirror is.
 func (r *run) announces(s *bucketTarget) bool { return !r.DryRun && s.CanTell() }
 
-// logUntold says which buckets' readers were not told of all, and reports whether
+// logIncomplete says which buckets' readers were not told of all, and reports whether
 // there are any.
-func (r *run) logUntold(told map[*Target]announce.Told) (any bool) {
+func (r *run) logIncomplete(previous map[*Target]announce.Previous) (any bool) {
 	for _, s := range r.buckets() {
-		if told[s.Target].Untold {
+		if previous[s.Target].Incomplete {
 			r.Progress.Log(fmt.Sprintf("%s %q: its readers were not told yet of all that it holds; what came since is read again for that", s.kind, s))
 			any = true
 		}

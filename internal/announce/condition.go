@@ -18,36 +18,36 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/tuf"
 )
 
-// A judgement is how a bucket's readers are told that its mirror is: everybody reads
+// A condition is how a bucket's readers are told that its mirror is: everybody reads
 // it, so it is made of the sentences below and never of an error's own text, which
 // names addresses, paths and other buckets.
-type judgement struct {
+type condition struct {
 	word     status.Word
 	sentence string
 	// wrong is what went wrong, "" if nothing did. Another bucket's failure is
 	// none of this one's, and yet the run failed.
 	wrong string
-	// interrupted says that the run did not come to a judgement of its own.
+	// interrupted says that the run did not come to a condition of its own.
 	interrupted bool
 }
 
-// asBefore is the judgement that a run which was interrupted leaves: what readers
+// asBefore is the condition that a run which was interrupted leaves: what readers
 // were told before. An end that somebody asked for makes no mirror worse.
-func (j judgement) asBefore(former *status.Status, published bool) judgement {
+func (c condition) asBefore(former *status.Status, published bool) condition {
 	words := []status.Word{status.Good, status.Look, status.Filling, status.Failed}
 	switch {
-	case !j.interrupted:
+	case !c.interrupted:
 	case former != nil && slices.Contains(words, former.Health):
-		j.word, j.sentence = former.Health, former.Sentence
+		c.word, c.sentence = former.Health, former.Sentence
 	case !published:
-		j.word, j.sentence = status.Filling, "Filling: the last run was interrupted; the next run goes on."
+		c.word, c.sentence = status.Filling, "Filling: the last run was interrupted; the next run goes on."
 	}
-	return j
+	return c
 }
 
-// judge judges the mirror of a bucket after the run. It is the run's own word but
+// conditionOf says how the mirror of a bucket is after the run. The word is the run's own word but
 // for what concerns another bucket alone.
-func (r *Run) judge(b *Bucket, interrupted bool) judgement {
+func (r *Run) conditionOf(b *Bucket, interrupted bool) condition {
 	failed, look := r.failures(b, interrupted), r.concerns(b)
 	anotherFailed := slices.ContainsFunc(r.Buckets, func(other *Bucket) bool { return other != b && other.Err != nil })
 	word := health.WordOf(r.Run)
@@ -57,13 +57,13 @@ func (r *Run) judge(b *Bucket, interrupted bool) judgement {
 	if word == status.Look && len(failed)+len(look) == 0 && len(r.Buckets) == 1 {
 		look = []string{"The last run found something, which its log names."}
 	}
-	j := judgement{interrupted: r.Outcome == report.Interrupted}
-	j.word, j.sentence = health.Judge(failed, look, health.ToCome(r.Left, -1), len(b.Stored().Ledger))
+	c := condition{interrupted: r.Outcome == report.Interrupted}
+	c.word, c.sentence = health.Summarize(failed, look, health.ToCome(r.Left, -1), len(b.Stored().Ledger))
 	if anotherFailed {
 		failed = append(failed, "Another bucket of this mirror could not be brought up to date.")
 	}
-	j.wrong = strings.Join(append(failed, look...), " ")
-	return j
+	c.wrong = strings.Join(append(failed, look...), " ")
+	return c
 }
 
 // failures says what keeps a bucket's mirror from being up to date.

@@ -9,32 +9,32 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/status"
 )
 
-// Told is what the readers of a bucket were told before a run.
-type Told struct {
+// Previous is what the readers of a bucket were told before a run.
+type Previous struct {
 	state.Announcement
-	// Untold says that they were not told of all that the bucket holds, because a run
+	// Incomplete says that they were not told of all that the bucket holds, because a run
 	// was killed before it did, or an older version wrote there.
-	Untold bool
-	former *status.Status // which says so, if it was read
+	Incomplete bool
+	former     *status.Status // which says so, if it was read
 }
 
-// ReadTold finds out what the readers of a bucket were told last. The state says so, or
+// ReadPrevious finds out what the readers of a bucket were told last. The state says so, or
 // that they were told more since; then the status itself is asked.
-func ReadTold(ctx context.Context, b *mirror.Bucket, name string, before state.State, log func(string)) Told {
-	told := Told{Announcement: before.Announced}
-	if told.Health != "" {
-		return told
+func ReadPrevious(ctx context.Context, b *mirror.Bucket, name string, before state.State, log func(string)) Previous {
+	previous := Previous{Announcement: before.Announced}
+	if previous.Health != "" {
+		return previous
 	}
 	former, err := readStatus(ctx, b, name, log)
 	if err != nil {
-		return told // it is announced anew, which says what is wrong
+		return previous // it is announced anew, which says what is wrong
 	}
-	told.former = former
-	if told.Untold = former == nil || former.Nonce == "" || former.Nonce != before.Nonce; !told.Untold {
-		told.Announcement = state.Announcement{When: former.Run.Began, Health: string(former.Health), At: before.Position}
-		b.SetTold(told.Announcement)
+	previous.former = former
+	if previous.Incomplete = former == nil || former.Nonce == "" || former.Nonce != before.Nonce; !previous.Incomplete {
+		previous.Announcement = state.Announcement{When: former.Run.Began, Health: string(former.Health), At: before.Position}
+		b.SetTold(previous.Announcement)
 	}
-	return told
+	return previous
 }
 
 // readStatus reads the status that is in place. One that cannot be understood is

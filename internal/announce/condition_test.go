@@ -8,7 +8,7 @@ import (
 
 func TestFirstFillThatWasInterruptedGoesOn(t *testing.T) {
 	t.Parallel()
-	if first := (judgement{word: status.Failed, interrupted: true}).asBefore(nil, false); first.word != status.Filling {
+	if first := (condition{word: status.Failed, interrupted: true}).asBefore(nil, false); first.word != status.Filling {
 		t.Errorf("a first fill that was interrupted is %q", first.word)
 	}
 }

@@ -25,19 +25,19 @@ const (
 	clockSkew = 10 * time.Minute
 )
 
-// judge finds what is the matter with a destination that could be read.
-func (r *Report) judge(d *destination) {
+// check finds what is the matter with a destination that could be read.
+func (r *Report) check(d *destination) {
 	if d.err != nil {
 		return
 	}
-	r.judgeLag(d)
-	r.judgeExpiry(d)
+	r.checkLag(d)
+	r.checkExpiry(d)
 	for _, a := range d.absent {
 		d.addProblem("the tarball of %s is not as it should be: %v", a.release, a.err)
 	}
-	d.judgeMismatches()
+	d.checkMismatches()
 	if d.tag != nil {
-		r.judgeTag(d)
+		r.checkTag(d)
 		return
 	}
 	if d.unstated != nil {
@@ -50,12 +50,12 @@ func (r *Report) judge(d *destination) {
 		d.addNote("its own word of its position, %d bytes of the index, is not that of the index which is signed there", d.state.Position.Length)
 	}
 	if d.said != nil {
-		d.judgeWord()
+		d.checkStatus()
 	}
 }
 
-// judgeWord takes a mirror by its word, if that says that something is the matter.
-func (d *destination) judgeWord() {
+// checkStatus believes a mirror that says that something is the matter with it.
+func (d *destination) checkStatus() {
 	switch s := d.said; s.Health {
 	case status.Good:
 		if s.Run.Error != "" {
@@ -72,11 +72,11 @@ func (d *destination) judgeWord() {
 	}
 }
 
-// judgeMismatches tells of releases that are withheld. Of those which the operator
+// checkMismatches tells of releases that are withheld. Of those which the operator
 // has acknowledged there is nothing to look at; that is the mirror's own word, as
 // the ledger is. Of a mirror that says itself that somebody should look, it is not
 // told twice.
-func (d *destination) judgeMismatches() {
+func (d *destination) checkMismatches() {
 	total := d.state.Ledger.Count(state.Mismatch)
 	accepted := d.accepted()
 	if n := len(accepted); n > 0 {
@@ -116,11 +116,11 @@ func (d *destination) addNote(format string, args ...any) {
 	d.notes = append(d.notes, fmt.Sprintf(format, args...))
 }
 
-// judgeLag holds what a destination lacks against the time that is allowed.
-func (r *Report) judgeLag(d *destination) {
+// checkLag compares what a destination lacks with the time that is allowed.
+func (r *Report) checkLag(d *destination) {
 	switch lag := &d.lag; {
 	case r.upstream.metadata == nil:
-		r.judgeAlone(d)
+		r.checkLagAlone(d)
 		return
 	case errors.Is(lag.err, index.ErrDigest):
 		d.addProblem("its index is not the beginning of upstream's: one of the two was written anew")
@@ -142,8 +142,8 @@ func (r *Report) judgeLag(d *destination) {
 	}
 }
 
-// judgeAlone is judgeLag without upstream: by what the mirror says of itself.
-func (r *Report) judgeAlone(d *destination) {
+// checkLagAlone is checkLag without upstream: by what the mirror says of itself.
+func (r *Report) checkLagAlone(d *destination) {
 	checked, allowed, by := r.sane(d.checked()), r.c.StaleAfter+checkedWithin, "it was compared with upstream"
 	if checked.IsZero() {
 		// A run that changed nothing, or failed, writes as well: only what it took
@@ -211,9 +211,9 @@ func (f signedFile) state(now time.Time) string {
 	return "good"
 }
 
-// judgeExpiry finds what clients refuse by now, or soon will: on the days on which a
+// checkExpiry finds what clients refuse by now, or soon will: on the days on which a
 // run of the mirror ends for it with exit code 3, it is more than a note.
-func (r *Report) judgeExpiry(d *destination) {
+func (r *Report) checkExpiry(d *destination) {
 	if d.metadata == nil {
 		return
 	}
@@ -261,8 +261,8 @@ func (r *Report) signature(s *allcabal.TagInfo) string {
 	return byUnknown
 }
 
-// judgeTag finds what is the matter with a repository's tag.
-func (r *Report) judgeTag(d *destination) {
+// checkTag finds what is the matter with a repository's tag.
+func (r *Report) checkTag(d *destination) {
 	s := d.tag
 	switch r.signature(s) {
 	case byUnknown:
