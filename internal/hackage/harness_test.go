@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"testing"
@@ -50,6 +51,58 @@ func serve(t *testing.T, h *hackagetest.Hackage) *hackagetest.Server {
 	t.Cleanup(s.Close)
 	return s
 }
+
+// inMemory is the address of a server that serveInMemory made.
+const inMemory = "http://upstream.example"
+
+// serveInMemory serves h over connections that no system's buffers are part of, so that
+// a test with a clock of its own (synctest) can wait for them. The options get the way
+// there.
+func serveInMemory(t *testing.T, h *hackagetest.Hackage, o *Options) *hackagetest.Handler {
+	t.Helper()
+	handler := h.Handler()
+	pipes := &pipes{dialled: make(chan net.Conn), closed: make(chan struct{})}
+	server := &http.Server{Handler: handler}
+	go func() { _ = server.Serve(pipes) }() // until it is closed
+	transport := newTransport(o.Timeout)
+	transport.Proxy = nil
+	transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		select {
+		case pipes.dialled <- theirs:
+			return ours, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	o.transport = transport
+	t.Cleanup(func() {
+		handler.Close()
+		transport.CloseIdleConnections()
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return handler
+}
+
+// pipes are a net.Listener in memory.
+type pipes struct {
+	dialled chan net.Conn
+	closed  chan struct{}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.dialled:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { close(p.closed); return nil }
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{} }
 
 func open(t *testing.T, address string, o Options) *Upstream {
 	t.Helper()

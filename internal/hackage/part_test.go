@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/hackagetest"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
@@ -49,7 +49,6 @@ func TestServersThatLie(t *testing.T) {
 		"does not have it":    {hackagetest.Status(404).OfRanges(), wholeIndex, tarPartOnly},
 		"not implemented":     {hackagetest.Status(501).OfRanges(), wholeIndex, tarPartOnly},
 		"breaks off":          {hackagetest.Cut(9).OfRanges(), wholeIndex, tarPartOnly},
-		"stalls":              {hackagetest.Stall(9).OfRanges(), wholeIndex, tarPartOnly},
 		"breaks off once":     {hackagetest.Cut(9).OfRanges().Times(1), tarAndGzParts, tarAndGzParts},
 		"unwell once":         {hackagetest.Status(503).OfRanges().Times(1), tarAndGzParts, tarAndGzParts},
 		"old copy in a cache": {hackagetest.Stale(before), tarAndGzParts, tarAndGzParts},
@@ -60,20 +59,26 @@ func TestServersThatLie(t *testing.T) {
 			for path, want := range map[string]int{tarPath: test.tar, gzPath: test.gz} {
 				s := serve(t, h)
 				s.Fault(path, test.fault)
-				checkLies(t, open(t, s.URL, unhurried(h, name)), h.Generation(), have, want)
+				checkLies(t, open(t, s.URL, unhurried(h)), h.Generation(), have, want)
 			}
+		})
+	}
+	for path, want := range map[string]int{tarPath: wholeIndex, gzPath: tarPartOnly} {
+		t.Run("stalls at "+path, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o := unhurried(h)
+				serveInMemory(t, h, &o).Fault(path, hackagetest.Stall(9).OfRanges())
+				checkLies(t, open(t, inMemory, o), h.Generation(), have, want)
+			})
 		})
 	}
 }
 
-// unhurried are options for few attempts, with a short timeout where that is
-// what is waited for.
-func unhurried(h *hackagetest.Hackage, name string) Options {
+// unhurried are options for few attempts.
+func unhurried(h *hackagetest.Hackage) Options {
 	o := hasty(h)
 	o.Attempts = 2
-	if name == "stalls" {
-		o.Timeout = 200 * time.Millisecond
-	}
 	return o
 }
 
