@@ -1,23 +1,36 @@
-// Package bucket is the contract of what stores objects under keys, the addresses
-// of such stores, and what their implementations share. Those are in the rooms
-// folder and s3; the room open chooses between them by an address.
+// Package bucket is the contract of what stores objects under keys, what tells where
+// such a store is, and what all kinds of stores share. Each kind has a room below; the
+// room open chooses between them by an address.
 //
-// A mirror lives in a bucket by two rules. What never changes (tarballs,
-// revisions) is put with IfAbsent, so that a second run finds it in place and
-// other bytes under the same key are an alarm and not an update. What points
-// at it (the index, the metadata, the state) is put last, with IfMatch of what
-// was seen before. A store therefore promises four things:
+// A mirror lives in a bucket by two rules. What never changes (tarballs, revisions) is
+// put with IfAbsent, so that a second run finds it in place and other bytes under the
+// same key are an alarm and not an update. What points at it (the index, the metadata,
+// the state) is put last, with IfMatch of the version that was read. A store therefore
+// promises three things:
 //
 //   - An object appears whole or not at all, under whatever kill or failure.
-//   - What arrives is what was declared: Put compares the body with the size
-//     and the SHA-256 of its Object and stores nothing else.
+//   - An object is what was declared: Put compares the body with the size and the
+//     SHA-256 of its Object and stores nothing else.
 //   - A condition holds at the instant the object appears, also against other
-//     writers; where a server has no conditions, a look before each put stands in,
-//     which a person is told.
-//   - What a store says of an object in place proves nothing, for who can write
-//     there can make it up. Who must know the content reads it.
+//     writers. Where a server has no conditions, the store reads what is in place
+//     before each put, and tells Options.Notify so.
 //
-// The suite in buckettest.Test is this contract as tests; every store passes it.
+// It need not promise that an object in place is what its writer said: a caller that
+// must know the content reads it.
+//
+// A store embeds Reads, and hands out bodies by Reads.Count. Its Put
+//
+//  1. refuses what CheckKey and Object.Check refuse;
+//  2. writes the body by Object.Copy to where no reader sees it, also when the object is
+//     in place, for a body that is not what it declares is an error there too;
+//  3. writes the beginning of an Object with a Base out of the object in place, if that
+//     Base.IsPrefixOf it;
+//  4. asks Condition.Decide, where nothing can change before 5, and returns its error;
+//     the ErrDiffers of an object of the same size names both digests, see Differs;
+//  5. makes what was written the object under the key, in one step.
+//
+// A store may go another way where its server does a part of that. The suite in
+// buckettest.Test is this contract as tests; every store passes it.
 package bucket
 
 import (
@@ -41,11 +54,11 @@ type Bucket interface {
 	// A key without an object is fs.ErrNotExist; so is a mere prefix of keys.
 	Get(ctx context.Context, key string) (io.ReadCloser, Info, error)
 
-	// Head is Get without the content.
+	// Head is Get without the content: the same Info, the same errors.
 	Head(ctx context.Context, key string) (Info, error)
 
-	// Put stores o under key if c holds. The body is read from its start; it
-	// may be read more than once, and is left at any place.
+	// Put stores o under key if c holds. The body is read from its start; it may be
+	// read more than once, and where it is left is not defined.
 	//
 	// An object in place with the very bytes of o is success under every
 	// condition, and need not be written again: the answer to an earlier try
@@ -84,8 +97,8 @@ type Store interface {
 type Info struct {
 	// Size is in bytes; -1 if the store does not say.
 	Size int64
-	// ETag names this version of the object, for IfMatch. It is opaque and
-	// never empty.
+	// ETag names this version of the object, for IfMatch. It is opaque, never empty,
+	// and another one for other content.
 	ETag string
 	// Declared is the SHA-256 that whoever put the object said it has, where the
 	// store keeps that; zero is none. Other bytes are an object that was damaged or
@@ -159,9 +172,9 @@ func (c Condition) ETag() string { return c.etag }
 func (c Condition) String() string { return strings.TrimSpace(cmp.Or(c.kind, "always") + " " + c.etag) }
 
 // Decide says what a put has to do, given the object in place (have, if exists;
-// same, if its bytes are those to be put): write it, leave what is there because
+// same, if its bytes are those to be put): write it, leave the one in place because
 // it is the same, or refuse with an *Unmet. A store calls it where nothing can
-// change between the look and the write.
+// change between reading have and writing.
 func (c Condition) Decide(same bool, have Info, exists bool) (write bool, err error) {
 	switch {
 	case c.kind == ifNew && exists:

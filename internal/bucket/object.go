@@ -23,8 +23,8 @@ type Object struct {
 	// there on, and that those before are taken from the object in place. Size
 	// and SHA256 are of the whole.
 	Base Base
-	// CompareBytes says that other bytes were found under the key before, so that
-	// nothing but the bytes in place tells whether they are these now.
+	// CompareBytes says that other bytes were found under the key before. The store
+	// then reads the object in place, whatever it knows of it without.
 	CompareBytes bool
 	// ContentType and CacheControl are the headers that a store which answers
 	// HTTP itself gives with the object; a folder drops them. Empty is none.
@@ -37,9 +37,8 @@ func NewObject(raw []byte) Object {
 }
 
 // Copy writes the body to w and compares it with the declared size and digest,
-// which for an object with a Base are those of both together. Only after a nil
-// error is what w took in the object; a body that is not what o declares is
-// ErrBody.
+// which for an object with a Base are those of both together. A body that is not
+// what o declares is ErrBody; by then w has some or all of it.
 func (o Object) Copy(ctx context.Context, w io.Writer) error {
 	if o.Body == nil || o.Size < 0 {
 		return fmt.Errorf("read body of %d bytes: no such body: %w", o.Size, ErrBody)
@@ -52,7 +51,7 @@ func (o Object) Copy(ctx context.Context, w io.Writer) error {
 	}
 	digest := o.Base.Resume()
 	// One byte more than declared tells a longer body without reading all of it.
-	limited := io.LimitReader(bounded.Reader(ctx, o.Body), o.Rest()+1)
+	limited := io.LimitReader(bounded.Reader(ctx, o.Body), o.BodySize()+1)
 	n, err := io.Copy(io.MultiWriter(digest, w), limited)
 	if err != nil {
 		return fmt.Errorf("copy body: %w", err)
@@ -97,8 +96,8 @@ func Differs(have Info, sum [sha256.Size]byte, o Object) error {
 	return &Unmet{true, have, fmt.Errorf("have SHA-256 %x, want %x: %w", sum, o.SHA256, ErrDiffers)}
 }
 
-// Rest is the length of Body in bytes.
-func (o Object) Rest() int64 { return o.Size - o.Base.Length }
+// BodySize is the length of Body in bytes: Size without that of the Base.
+func (o Object) BodySize() int64 { return o.Size - o.Base.Length }
 
 // Reads counts what a store read of its objects.
 type Reads struct {

@@ -32,7 +32,7 @@ func syncOnce(ctx context.Context, o *options.Sync, env Env) (facts *report.Run,
 	outside := newNotifier(o, env)
 	outside.Started(ctx)
 	result := run.Run(ctx, op.open(ctx))
-	judge(ctx, result.Run, result.Err)
+	setOutcome(ctx, result.Run, result.Err)
 	now := notify.StatusOf(result.Run, op.Page)
 	now.Index = result.Found.Index(now.Index)
 	if outside.Ended(ctx, result.Run, notify.Changed(result.Found.Notified(now.Health), now)) {

@@ -20,7 +20,7 @@ var errInterrupted = errors.New("interrupted")
 // somebody cannot be told changes nothing of what was done, but for standard
 // output: who reads that must not believe that a part is the whole.
 func tell(ctx context.Context, run *report.Run, err error, o *options.Sync, env Env) error {
-	judge(ctx, run, err)
+	setOutcome(ctx, run, err)
 	run.Messages = env.console.Messages()
 	slices.SortFunc(run.New, func(a, b report.Release) int { // the newest first
 		return cmp.Or(b.Time.Compare(a.Time), a.Release.Compare(b.Release))
@@ -41,8 +41,8 @@ func tell(ctx context.Context, run *report.Run, err error, o *options.Sync, env 
 	return err
 }
 
-// judge sets how a run ended, as its error says.
-func judge(ctx context.Context, facts *report.Run, err error) {
+// setOutcome sets how a run ended, as its error says.
+func setOutcome(ctx context.Context, facts *report.Run, err error) {
 	_, degraded := errors.AsType[*run.DegradedError](err)
 	facts.Outcome, facts.Error = report.Failed, ""
 	switch {

@@ -40,13 +40,8 @@ func (n Notice) At(left time.Duration) (soon, look bool) {
 
 // Remaining says when a thing expires that is so far off.
 func Remaining(left time.Duration) string {
-	switch {
-	case left < 0:
+	if left < 0 {
 		return "has expired"
-	case left < 2*time.Hour:
-		return "expires in " + plain.Plural(int(left/time.Minute), "minute")
-	case left < 2*Day:
-		return "expires in " + plain.Plural(int(left/time.Hour), "hour")
 	}
-	return "expires in " + plain.Plural(int(left/Day), "day")
+	return "expires in " + plain.Span(left)
 }

@@ -64,7 +64,7 @@ type Bucket struct {
 	etag       string                   // of that
 	known      bool                     // the store has a state that can be read
 	saved      time.Time                // when it was put last
-	told       state.Announcement               // of which readers were told, for the next state that is put
+	told       state.Announcement       // of which readers were told, for the next state that is put
 
 	overwrite bool           // what the bucket holds gives way to the index
 	start     index.Position // where the run began

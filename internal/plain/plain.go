@@ -9,6 +9,7 @@ package plain
 
 import (
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -77,3 +78,16 @@ func Plural(n int, noun string) string {
 
 // Size writes a number of bytes, of which there are none below zero.
 func Size(bytes int64) string { return humanize.IBytes(uint64(max(bytes, 0))) }
+
+// Span writes how long ago something was, or how far off it is: in one unit, of which
+// there are two at least, but for minutes.
+func Span(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d < 2*time.Hour:
+		return Plural(int(d/time.Minute), "minute")
+	case d < 2*day:
+		return Plural(int(d/time.Hour), "hour")
+	}
+	return Plural(int(d/day), "day")
+}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/plain"
@@ -66,6 +67,18 @@ func TestNumbers(t *testing.T) {
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestSpan(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		0: "0 minutes", 90 * time.Second: "1 minute", 2*time.Hour - 1: "119 minutes", 2 * time.Hour: "2 hours",
+		48*time.Hour - 1: "47 hours", 48 * time.Hour: "2 days", 1000 * 24 * time.Hour: "1,000 days",
+	} {
+		if got := plain.Span(d); got != want {
+			t.Errorf("%s is %q, want %q", d, got, want)
 		}
 	}
 }

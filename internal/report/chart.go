@@ -86,19 +86,12 @@ func units(n, each int, large, small string) string {
 	return plain.Plural(n/each, large) + " " + plain.Plural(n%each, small)
 }
 
-// ago is Took with one unit, as one says how long ago something was.
+// ago is plain.Span for what may be years ago, and is a minute ago at least.
 func ago(d time.Duration) string {
-	switch d = max(d, time.Minute); {
-	case d < 2*time.Hour:
-		return plain.Plural(int(d.Minutes()), "minute")
-	case d < 48*time.Hour:
-		return plain.Plural(int(d.Hours()), "hour")
-	}
-	days := int(d.Hours() / 24)
-	if days > 2*365 {
+	if days := int(d.Hours() / 24); days > 2*365 {
 		return plain.Plural(days/365, "year")
 	}
-	return plain.Plural(days, "day")
+	return plain.Span(max(d, time.Minute))
 }
 
 // A bin is a bar of a chart.

@@ -44,7 +44,7 @@ type Bucket struct {
 	disk      disk
 	unflushed unflushed
 
-	// publishing is held from the look at an object to its replacement.
+	// publishing is held from reading the object in place to replacing it.
 	publishing sync.Mutex
 	// temps counts the temporary files, for their names.
 	temps atomic.Uint64
@@ -159,7 +159,7 @@ func (f *Bucket) read(ctx context.Context, name string) (*os.File, bucket.Info, 
 	if err = cmp.Or(ctx.Err(), err); err != nil {
 		return nil, bucket.Info{}, err
 	}
-	// A look before opening: to open a named pipe would wait for its writer.
+	// Before opening, for to open a named pipe would wait for its writer.
 	if err := checkObject(root, name); err != nil {
 		return nil, bucket.Info{}, err
 	}

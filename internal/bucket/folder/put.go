@@ -42,8 +42,8 @@ func (f *Bucket) put(ctx context.Context, name string, o bucket.Object, c bucket
 	if err := o.Check(ctx, c); err != nil {
 		return bucket.Info{}, err
 	}
-	// The first look spares the work and the lock when there is nothing to
-	// write; the one that counts is publish's.
+	// This spares the work and the lock when there is nothing to write; the decision
+	// that counts is publish's.
 	have, write, err := f.decide(ctx, name, o, c)
 	if err != nil {
 		return bucket.Info{}, err

@@ -168,10 +168,8 @@ func (a *address) complete(o bucket.Options, own Options) (err error) {
 	if a.region == "" {
 		// The SDK would read the same variables, with what forms add to them.
 		a.region = cmp.Or(own.Region, paste.Line(o.Getenv("AWS_REGION")), paste.Line(o.Getenv("AWS_DEFAULT_REGION")))
-		if a.region != "" {
-			if err = checkRegion(a.region); err != nil {
-				return fmt.Errorf("read region: %w", err)
-			}
+		if err = checkRegion(a.region); err != nil && a.region != "" {
+			return fmt.Errorf("read region: %w", err)
 		}
 	}
 	if a.pathStyle == nil {

@@ -77,7 +77,7 @@ func (b *Bucket) upload(ctx context.Context, name string, o bucket.Object, c buc
 		etag = have.ETag
 	}
 	count, size := inParts(o.Base.Length, max(minCopy, copyFactor*b.part))
-	if o.Rest() > size {
+	if o.BodySize() > size {
 		return bucket.Info{}, noBase(errors.New("more follows than a part holds"))
 	}
 	u := &upload{Bucket: b, name: name, object: o, size: size, checked: o.Base.CRC64 != 0 && !b.wrongChecksums.Load(), crc: o.Base.CRC64}
@@ -191,7 +191,7 @@ func (u *upload) copyPart(ctx context.Context, source, etag string, number int32
 		return types.CompletedPart{}, done
 	}
 	if err != nil {
-		return types.CompletedPart{}, fmt.Errorf("%w: %w", errCopy, u.explain(ctx, actionGet, err))
+		return types.CompletedPart{}, fmt.Errorf("%w: %w", errCopy, u.requestError(ctx, actionGet, err))
 	}
 	return types.CompletedPart{
 		PartNumber: &number, ETag: out.CopyPartResult.ETag, ChecksumCRC64NVME: out.CopyPartResult.ChecksumCRC64NVME,

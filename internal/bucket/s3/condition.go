@@ -22,8 +22,8 @@ const (
 // conditions is how a bucket keeps the conditions of its puts.
 type conditions struct {
 	state atomic.Int32
-	// turn is held by the put that finds out the state.
-	turn chan struct{}
+	// probing is held by the put that finds out the state.
+	probing chan struct{}
 	// locks stand in for what a server lacks, each for the names of one hash.
 	locks [64]sync.Mutex
 }
@@ -32,23 +32,23 @@ type conditions struct {
 // back. Where it is not known whether the server keeps conditions, one put finds it
 // out, of those that can, and the others wait for no more than that.
 func (b *Bucket) acquire(ctx context.Context, o bucket.Object) (release func(), err error) {
-	if b.conditions.state.Load() != conditionsUnknown || !b.teaches(o) {
+	if b.conditions.state.Load() != conditionsUnknown || !b.canBePutTwice(o) {
 		return func() {}, nil
 	}
 	select {
-	case b.conditions.turn <- struct{}{}:
+	case b.conditions.probing <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	release = sync.OnceFunc(func() { <-b.conditions.turn })
+	release = sync.OnceFunc(func() { <-b.conditions.probing })
 	if b.conditions.state.Load() != conditionsUnknown {
 		release()
 	}
 	return release, nil
 }
 
-// teaches reports whether a put of o is small enough to be made twice.
-func (b *Bucket) teaches(o bucket.Object) bool { return o.Size <= b.part && o.Base.IsZero() }
+// canBePutTwice reports whether a put of o is small enough to be made twice.
+func (b *Bucket) canBePutTwice(o bucket.Object) bool { return o.Size <= b.part && o.Base.IsZero() }
 
 // learn finds out, after the first conditional put to a server, whether it keeps
 // conditions. Some accept the header and do not heed it; so what was put under a
@@ -58,7 +58,7 @@ func (b *Bucket) learn(ctx context.Context, name string, o bucket.Object, c buck
 	if errors.As(err, new(*bucket.Unmet)) {
 		b.conditions.state.CompareAndSwap(conditionsUnknown, conditionsKept)
 	}
-	if err != nil || !b.teaches(o) || info.ETag == c.ETag() || b.conditions.state.Load() != conditionsUnknown {
+	if err != nil || !b.canBePutTwice(o) || info.ETag == c.ETag() || b.conditions.state.Load() != conditionsUnknown {
 		return info, err
 	}
 	again, err := b.send(ctx, name, o, c)
@@ -73,8 +73,8 @@ func (b *Bucket) learn(ctx context.Context, name string, o bucket.Object, c buck
 	return info, nil // what was asked for is done; the next put may learn more
 }
 
-// putAfterLook looks and then puts, in place of a server's condition.
-func (b *Bucket) putAfterLook(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
+// checkAndPut checks c and then puts, in place of a server's condition.
+func (b *Bucket) checkAndPut(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
 	lock := &b.conditions.locks[crc32.ChecksumIEEE([]byte(name))%uint32(len(b.conditions.locks))]
 	lock.Lock()
 	defer lock.Unlock()

@@ -32,9 +32,9 @@ func (e *s3Error) Unwrap() error { return e.cause }
 // maxMessage bounds, in bytes, what is repeated of a server's words.
 const maxMessage = 300
 
-// explain puts an error of the SDK into words, but those of a context.
+// requestError puts an error of the SDK into words, but those of a context.
 // Action is the permission that the request takes.
-func (b *Bucket) explain(ctx context.Context, action string, err error) error {
+func (b *Bucket) requestError(ctx context.Context, action string, err error) error {
 	if err == nil {
 		return nil
 	}

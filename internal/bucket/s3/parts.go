@@ -102,7 +102,7 @@ func (u *upload) create(ctx context.Context) error {
 		out, err = u.client.CreateMultipartUpload(ctx, in)
 	}
 	if err != nil {
-		return u.explain(ctx, u.putAction(), err)
+		return u.requestError(ctx, u.putAction(), err)
 	}
 	if aws.ToString(out.UploadId) == "" {
 		return errNoParts
@@ -138,7 +138,7 @@ func (u *upload) send(ctx context.Context) error {
 }
 
 // rest is how many bytes are to be sent.
-func (u *upload) rest() int64 { return int64(len(u.start)) + u.object.Rest() }
+func (u *upload) rest() int64 { return int64(len(u.start)) + u.object.BodySize() }
 
 // A partWriter gathers what is written to it in parts and gives each that is full
 // away. More than was declared is dropped; who writes compares the length.
@@ -180,7 +180,7 @@ func (u *upload) sendPart(ctx context.Context, number int32, content []byte) (ty
 		err = fmt.Errorf("%w: %w", errNoParts, err)
 	}
 	if err != nil {
-		return types.CompletedPart{}, fmt.Errorf("part %d: %w", number, u.explain(ctx, actionPut, err))
+		return types.CompletedPart{}, fmt.Errorf("part %d: %w", number, u.requestError(ctx, actionPut, err))
 	}
 	if aws.ToString(out.ETag) == "" {
 		return types.CompletedPart{}, fmt.Errorf("part %d: %w", number, errNoParts)
@@ -200,19 +200,19 @@ func (u *upload) complete(ctx context.Context, c bucket.Condition) (bucket.Info,
 	in.IfMatch, in.IfNoneMatch = conditionHeaders(c)
 	out, err := u.client.CompleteMultipartUpload(ctx, in)
 	if refusesHeader(err) && c != bucket.Always() {
-		// It may have conditions for other puts, so a look stands in here alone.
-		have, lookErr := u.head(ctx, u.name)
-		if lookErr == nil {
-			_, lookErr = c.Decide(false, have.Info, have.exists)
+		// It may have conditions for other puts, so it is checked before the put here alone.
+		have, checkErr := u.head(ctx, u.name)
+		if checkErr == nil {
+			_, checkErr = c.Decide(false, have.Info, have.exists)
 		}
-		if lookErr != nil {
-			return bucket.Info{}, lookErr
+		if checkErr != nil {
+			return bucket.Info{}, checkErr
 		}
 		in.IfMatch, in.IfNoneMatch = nil, nil
 		out, err = u.client.CompleteMultipartUpload(ctx, in)
 	}
 	if err != nil {
-		return bucket.Info{}, u.explain(ctx, actionPut, err)
+		return bucket.Info{}, u.requestError(ctx, actionPut, err)
 	}
 	return infoOf(u.object, out.ETag)
 }

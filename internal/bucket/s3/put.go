@@ -33,8 +33,8 @@ func (b *Bucket) Put(ctx context.Context, key string, o bucket.Object, c bucket.
 	return info, nil
 }
 
-// put is the one way by which an object gets in. The server keeps the condition, or a
-// look does in its place.
+// put is the one way by which an object gets in. The server keeps the condition; of one
+// that has none, the object in place is checked before.
 func (b *Bucket) put(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
 	if err := o.Check(ctx, c); err != nil {
 		return bucket.Info{}, err
@@ -48,9 +48,9 @@ func (b *Bucket) put(ctx context.Context, name string, o bucket.Object, c bucket
 	}
 	defer release()
 	if b.conditions.state.Load() == conditionsLacking || strings.HasPrefix(c.ETag(), noETag) {
-		return b.putAfterLook(ctx, name, o, c)
+		return b.checkAndPut(ctx, name, o, c)
 	}
-	if b.full && c == bucket.IfAbsent() || o.Rest() > b.part {
+	if b.full && c == bucket.IfAbsent() || o.BodySize() > b.part {
 		// Before much is sent in vain.
 		if info, write, err := b.decide(ctx, name, o, c); err != nil || !write {
 			return info, err
@@ -58,7 +58,7 @@ func (b *Bucket) put(ctx context.Context, name string, o bucket.Object, c bucket
 	}
 	info, err := b.write(ctx, name, o, c)
 	if refusesHeader(err) {
-		if info, err = b.putAfterLook(ctx, name, o, c); err == nil {
+		if info, err = b.checkAndPut(ctx, name, o, c); err == nil {
 			b.lackConditions("has neither If-None-Match nor If-Match")
 		}
 		return info, err
@@ -75,28 +75,28 @@ const maxTries = 6
 func (b *Bucket) write(ctx context.Context, name string, o bucket.Object, c bucket.Condition) (bucket.Info, error) {
 	for try := 1; ; try++ {
 		info, err := b.send(ctx, name, o, c)
-		verdict := judge(err, c)
-		if verdict == final {
+		outcome := outcomeOf(err, c)
+		if outcome == final {
 			return info, err
 		}
-		look := c
+		check := c
 		if c == bucket.IfNew() && errors.Is(err, errUnclear) {
-			look = bucket.IfAbsent() // the server said that nothing was there
+			check = bucket.IfAbsent() // the server said that nothing was there
 		}
-		info, write, lookErr := b.decide(ctx, name, o, look)
+		info, write, checkErr := b.decide(ctx, name, o, check)
 		status, _, _ := answer(err)
-		if lookErr != nil || !write {
-			if lookErr == nil && errors.Is(err, errUnclear) {
+		if checkErr != nil || !write {
+			if checkErr == nil && errors.Is(err, errUnclear) {
 				b.etags.tell(b, "the server answers puts without an ETag; each object is looked up after it is put instead")
 			}
 			// Else an earlier try may have put it.
 			info.Existed = try == 1 && status == http.StatusPreconditionFailed
-			return info, lookErr
+			return info, checkErr
 		}
 		if errors.Is(err, errCopy) && (status == http.StatusPreconditionFailed || status == http.StatusNotFound) {
 			return bucket.Info{}, b.withoutCopies(err) // the object that is to be copied is there
 		}
-		if verdict == failed || try == maxTries {
+		if outcome == failed || try == maxTries {
 			return bucket.Info{}, err
 		}
 		select {
@@ -107,17 +107,17 @@ func (b *Bucket) write(ctx context.Context, name string, o bucket.Object, c buck
 	}
 }
 
-// A verdict is what an answer says about a put.
-type verdict int
+// An outcome is what an answer says about a put.
+type outcome int
 
 const (
-	final   verdict = iota // it was made; or it was not, and will not be
+	final   outcome = iota // it was made; or it was not, and will not be
 	failed                 // it may have been made; it was tried often enough
 	unclear                // it may have been made, or can be made now
 )
 
-// judge is the one place that reads the answer to a put.
-func judge(err error, c bucket.Condition) verdict {
+// outcomeOf is the one place that reads the answer to a put.
+func outcomeOf(err error, c bucket.Condition) outcome {
 	status, _, _ := answer(err)
 	switch {
 	case errors.Is(err, errUnclear):
@@ -201,7 +201,7 @@ func (b *Bucket) sendWhole(ctx context.Context, name string, o bucket.Object, st
 	in.IfMatch, in.IfNoneMatch = conditionHeaders(c)
 	out, err := b.client.PutObject(ctx, in)
 	if err != nil {
-		return bucket.Info{}, b.explain(ctx, b.putAction(), err)
+		return bucket.Info{}, b.requestError(ctx, b.putAction(), err)
 	}
 	return infoOf(o, out.ETag)
 }

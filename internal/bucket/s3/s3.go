@@ -34,8 +34,8 @@ import (
 // Objects larger than a part are put in parts.
 //
 // Conditions are the server's own If-None-Match and If-Match. Where the first
-// conditional put finds none, a look before each such put stands in, which does not
-// keep the condition against another writer in the moment between.
+// conditional put finds none, the object in place is checked before each such put,
+// which does not keep the condition against another writer in the moment between.
 //
 // Whether an object in place is the one to be put is told by its size and the digest in
 // its metadata; a small one that may change, one without a digest and, if the Bucket is
@@ -73,7 +73,7 @@ func open(ctx context.Context, a address, o bucket.Options, own Options) (*Bucke
 		return nil, err
 	}
 	b.client, b.credentials = client, credentials
-	b.conditions.turn = make(chan struct{}, 1)
+	b.conditions.probing = make(chan struct{}, 1)
 	endpoint := client.Options().BaseEndpoint // the environment may name one too
 	if endpoint == nil {
 		// AWS keeps conditions; of other servers that remains to be seen.
@@ -146,13 +146,13 @@ func (b *Bucket) get(ctx context.Context, name, bytes string) (*s3.GetObjectOutp
 		Bucket: &b.address.name, Key: &name, Range: optional(bytes),
 	})
 	if err != nil {
-		return nil, b.explain(ctx, actionGet, err)
+		return nil, b.requestError(ctx, actionGet, err)
 	}
 	out.Body = b.Count(ctx, out.Body)
 	return out, nil
 }
 
-// A found is what a look found in place. If the digest is known, it is Declared, be
+// A found is what was found in place. If the digest is known, it is Declared, be
 // it what was said or what was read.
 type found struct {
 	bucket.Info
@@ -171,7 +171,7 @@ func (b *Bucket) head(ctx context.Context, name string) (found, error) {
 		return found{}, nil
 	}
 	if err != nil {
-		return found{}, b.explain(ctx, actionGet, err)
+		return found{}, b.requestError(ctx, actionGet, err)
 	}
 	return foundBy(&s3.GetObjectOutput{
 		ContentLength: out.ContentLength, ETag: out.ETag, LastModified: out.LastModified, Metadata: out.Metadata,
@@ -179,7 +179,7 @@ func (b *Bucket) head(ctx context.Context, name string) (found, error) {
 }
 
 // noETag begins the ETags that are made up for a server without any. Such a
-// server has no condition for them; a look stands in.
+// server has no condition for them, so they are compared before the put.
 const noETag = "none:"
 
 // foundBy reads the headers of an answer.
@@ -227,7 +227,7 @@ func (b *Bucket) inspect(ctx context.Context, name string, o bucket.Object, c bu
 		return have, nil // another size is other content
 	}
 	have.Size, have.Declared, err = bucket.Digest(ctx, io.LimitReader(out.Body, o.Size+1))
-	return have, b.explain(ctx, actionGet, err)
+	return have, b.requestError(ctx, actionGet, err)
 }
 
 // A lack is something that a server was found not to have.
