@@ -113,7 +113,7 @@ func readFingerprint(text string) (string, error) {
 func (k Keys) Verify(signed []byte, signature string, now time.Time) (fingerprint string, err error) {
 	sig, err := readSignature(signature)
 	if err == nil && after(sig.CreationTime, sig.SigLifetimeSecs) != (time.Time{}) && !now.Before(after(sig.CreationTime, sig.SigLifetimeSecs)) {
-		err = errors.New("the time limit was reached")
+		err = errors.New("it has expired")
 	}
 	if err != nil {
 		return "", fmt.Errorf("verify signature: %w: %w", ErrSignature, err)
@@ -190,11 +190,11 @@ func issuer(sig *packet.Signature) string {
 func (p part) verify(signed []byte, sig *packet.Signature) error {
 	hash, err := sig.PrepareVerify()
 	if err != nil {
-		return fmt.Errorf("the key the key cannot check it: %w", err)
+		return fmt.Errorf("cannot check it: %w", err)
 	}
 	_, _ = hash.Write(signed) // never fails
 	if err := p.public.VerifySignature(hash, sig); err != nil {
-		return fmt.Errorf("the key the key did not make it: %w", err)
+		return fmt.Errorf("did not make it: %w", err)
 	}
 	if why := p.whyNot(sig.CreationTime); why != "" {
 		return errors.New(why)
