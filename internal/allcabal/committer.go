@@ -59,9 +59,6 @@ func (r *replay) write(path string, content []byte) error {
 		r.rewrites[path] = true
 		r.result.Files = len(r.rewrites)
 	}
-	if !r.newestOnly {
-		r.paths[path] = true
-	}
 	if !r.newBranch {
 		r.d.tree.written[path] = blobID(content)
 	}

@@ -24,7 +24,7 @@ type replay struct {
 	newestOnly bool // only the newest content of each path is wanted
 
 	pending  bool            // something is in the commit under way
-	paths    map[string]bool // of the commit under way, unless none can come twice
+	paths    map[string]bool // of the commit under way that may come again in the index
 	newest   time.Time       // of all entries so far, but for those beyond the clock
 	result   Result
 	rewrites map[string]bool // paths, of an adopted tree
@@ -108,6 +108,7 @@ func (r *replay) run(ctx context.Context) error {
 	}
 	for _, u := range r.plan.unblocked {
 		if u.content != nil {
+			r.paths[u.release.CabalPath()] = true
 			if err := r.write(u.release.CabalPath(), u.content); err != nil {
 				return err
 			}
@@ -213,6 +214,9 @@ func (r *replay) isNewest(e index.Entry) bool {
 func (r *replay) writeEntry(e index.Entry) error {
 	id, there := r.d.tree.id(e.Path())
 	if !there || id != blobID(e.Content) {
+		if !r.isNewest(e) {
+			r.paths[e.Path()] = true
+		}
 		if err := r.write(e.Path(), e.Content); err != nil {
 			return err
 		}

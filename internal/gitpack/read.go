@@ -52,8 +52,8 @@ func (w *Writer) Read(id ID) ([]byte, bool, error) {
 	w.busy++
 	w.mu.Unlock()
 	defer w.release()
-	r := w.readers.Get().(*packReader)
-	defer w.readers.Put(r)
+	r := readers.Get().(*packReader)
+	defer readers.Put(r)
 	content, _, err := w.read(r, at)
 	return bytes.Clone(content), err == nil, err
 }

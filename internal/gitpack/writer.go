@@ -56,11 +56,15 @@ type Writer struct {
 
 	progress sync.Cond // an object was written, or is no longer busy; by mu
 
-	packing   errgroup.Group // of blobs; it bounds them
-	deflaters sync.Pool      // of *deflater
-	readers   sync.Pool      // of *packReader
-	finders   sync.Pool      // of *resembler
+	packing errgroup.Group // of blobs; it bounds them
 }
+
+// What all Writers have in common, since each of these keeps up to a megabyte.
+var (
+	deflaters = sync.Pool{New: func() any { return newDeflater() }}
+	readers   = sync.Pool{New: func() any { return &packReader{in: bufio.NewReader(nil)} }}
+	finders   = sync.Pool{New: func() any { return new(resembler) }}
+)
 
 // A packEntry is an object of the pack under way. One that is still to be
 // written has offset 0.
@@ -80,9 +84,6 @@ func NewWriter(dir string) *Writer {
 	w := &Writer{folder: filepath.Join(dir, "objects", "pack"), pack: 1}
 	w.progress.L = &w.mu
 	w.packing.SetLimit(runtime.GOMAXPROCS(0))
-	w.deflaters.New = func() any { return newDeflater() }
-	w.readers.New = func() any { return &packReader{in: bufio.NewReader(nil)} }
-	w.finders.New = func() any { return new(resembler) }
 	return w
 }
 
@@ -174,16 +175,16 @@ func (w *Writer) putLike(at location, o Object, base location, old []byte) error
 	if base == (location{}) || len(o.Content) < deltaMin {
 		return w.put(at, o, location{}, nil)
 	}
-	r := w.readers.Get().(*packReader)
-	defer w.readers.Put(r)
+	r := readers.Get().(*packReader)
+	defer readers.Put(r)
 	if old == nil {
 		// Of what is no blob or cannot be read there is no delta.
 		if content, kind, err := w.read(r, base); err == nil && kind == blobType {
 			old = content
 		}
 	}
-	s := w.finders.Get().(*resembler)
-	defer w.finders.Put(s)
+	s := finders.Get().(*resembler)
+	defer finders.Put(s)
 	return w.put(at, o, base, s.delta(old, o.Content, len(o.Content)/2))
 }
 
@@ -196,7 +197,7 @@ func (w *Writer) start() error {
 	if err != nil {
 		return fmt.Errorf("start pack: %w", err)
 	}
-	w.file, w.out = file, bufio.NewWriterSize(file, 1<<20)
+	w.file, w.out = file, bufio.NewWriterSize(file, 1<<18)
 	head, err := w.out.Write(packHead(0)) // the count is put in at the end
 	w.offset = int64(head)
 	return err
@@ -246,8 +247,8 @@ func (w *Writer) await(at location) int {
 
 // write packs an object, or with a depth its delta to base.
 func (w *Writer) write(at location, o Object, base location, depth int) error {
-	d := w.deflaters.Get().(*deflater)
-	defer w.deflaters.Put(d)
+	d := deflaters.Get().(*deflater)
+	defer deflaters.Put(d)
 	body, err := d.pack(o.Content)
 	if err != nil {
 		return fmt.Errorf("pack %s: %w", o.Type, err)
