@@ -52,17 +52,17 @@ func TestTagThatCannotBeBuiltOn(t *testing.T) {
 			c.spoil(r, before)
 			heads := r.git("for-each-ref", "--format=%(objectname)", "refs/heads/hackage")
 			d := New(r.withRepo())
-			if _, err := d.Load(t.Context()); err != nil || !strings.Contains(d.Adopting(), c.adopting) || !strings.Contains(d.Due(), c.because) ||
-				(d.Adopting() == "") != (c.adopting == "") || (d.Due() == "") != (c.because == "") {
-				t.Errorf("it is adopted because %q, and due because %q (%v)", d.Adopting(), d.Due(), err)
+			if _, err := d.Load(t.Context()); err != nil || !strings.Contains(d.Adopting(), c.adopting) || !strings.Contains(d.WhyPush(), c.because) ||
+				(d.Adopting() == "") != (c.adopting == "") || (d.WhyPush() == "") != (c.because == "") {
+				t.Errorf("it is adopted because %q, and due because %q (%v)", d.Adopting(), d.WhyPush(), err)
 			}
 			r.mustRun()
 			for _, commit := range append(strings.Fields(heads), ours) {
 				r.git("merge-base", "--is-ancestor", commit, "hackage")
 			}
 			r.checkFiles()
-			if d, result := r.mustRun(); result.Changed || d.Due() != "" {
-				t.Errorf("it is done a second time, because %q", d.Due())
+			if d, result := r.mustRun(); result.Changed || d.WhyPush() != "" {
+				t.Errorf("it is done a second time, because %q", d.WhyPush())
 			}
 		})
 	}

@@ -52,7 +52,7 @@ func (d *Repository) findBase(ctx context.Context, tagged string) error {
 		d.Forget("adopt was asked for")
 		return nil
 	case d.owner == ours && d.head == "":
-		d.base, d.due = baseAt(tagged), "the branch no longer exists"
+		d.base, d.whyPush = baseAt(tagged), "the branch no longer exists"
 		return nil
 	case d.head == "", d.owner == ours && d.head == tagged:
 		return nil
@@ -76,12 +76,12 @@ func (d *Repository) baseNearTag(ctx context.Context, tagged string) error {
 		if found {
 			return d.baseAboveTag(ctx, tagged, above)
 		}
-		back, err := d.o.Repo.Ancestor(ctx, d.head, tagged, most)
+		back, err := d.o.Repo.IsAncestor(ctx, d.head, tagged, most)
 		if err != nil {
 			return fmt.Errorf("read history: %w", err)
 		}
 		if back {
-			d.base, d.due = baseAt(tagged), "the branch was set back"
+			d.base, d.whyPush = baseAt(tagged), "the branch was set back"
 			return nil
 		}
 	}
@@ -143,7 +143,7 @@ func (d *Repository) baseAboveTag(ctx context.Context, tagged string, above []an
 	d.alarmUndone(rest, func(ancestor) time.Time { return d.o.Now() })
 	commit := tagged
 	if len(rest) > 0 {
-		commit, d.pastTag, d.due = rest[0].id, true, "the tag is behind the branch"
+		commit, d.pastTag, d.whyPush = rest[0].id, true, "the tag is behind the branch"
 	}
 	if len(foreign) == 0 {
 		d.base = baseAt(commit)

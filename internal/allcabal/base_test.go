@@ -278,8 +278,8 @@ func TestOwnerKeepsFiles(t *testing.T) {
 	r.commitByHand(map[string][]byte{"README.md": []byte("one\n"), ".github/workflows/a/x.yml": []byte("on: push\n")})
 	r.options.Keep = []string{"README.md", ".github"}
 	d, result := r.mustRun()
-	if result.Changed || d.Alarms() != nil || d.Due() != "" {
-		t.Errorf("result %+v, alarm %q, due %q", result, d.Alarms(), d.Due())
+	if result.Changed || d.Alarms() != nil || d.WhyPush() != "" {
+		t.Errorf("result %+v, alarm %q, due %q", result, d.Alarms(), d.WhyPush())
 	}
 	h.Upload("new", "1", nil, nil)
 	if d, result = r.mustRun(); result.Commits != 1 || d.Alarms() != nil {

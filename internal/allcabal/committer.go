@@ -53,7 +53,7 @@ func (r *replay) undo() error {
 
 // write puts a file into the commit under way.
 func (r *replay) write(path string, content []byte) error {
-	r.pending = true
+	r.uncommitted = true
 	if r.result.Files++; r.d.adopting != "" {
 		// Few, and a dry run tells of files, not of how often they change.
 		r.rewrites[path] = true
@@ -67,14 +67,14 @@ func (r *replay) write(path string, content []byte) error {
 
 // commit ends the commit under way, if it changes the tree.
 func (r *replay) commit() error {
-	if !r.pending {
+	if !r.uncommitted {
 		return nil
 	}
 	tree, changed, err := r.im.Tree()
 	if err != nil {
 		return err
 	}
-	r.pending = false
+	r.uncommitted = false
 	clear(r.paths)
 	if !changed {
 		return nil

@@ -37,7 +37,7 @@ func (d *Repository) undoForeign(ctx context.Context, commit string, foreign []s
 	if onlyKept && len(others) == 0 {
 		b.commit, b.parents = d.head, []string{d.head}
 	} else {
-		b.undo, d.due = true, "somebody else committed to the branch"
+		b.undo, d.whyPush = true, "somebody else committed to the branch"
 		if b.first() != "" {
 			d.raise(b.first(), d.o.Now())
 		}
@@ -97,7 +97,7 @@ func (b base) writeKept(im *gitpack.TreeWriter) error {
 		if change.NewID == "" {
 			err = im.Remove(change.Path)
 		} else {
-			err = im.Put(gitpack.File{Path: change.Path, Mode: change.NewMode, ID: change.NewID})
+			err = im.WriteEntry(gitpack.File{Path: change.Path, Mode: change.NewMode, ID: change.NewID})
 		}
 		if err != nil {
 			return fmt.Errorf("keep %q: %w", change.Path, err)

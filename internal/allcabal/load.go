@@ -127,7 +127,7 @@ func (d *Repository) checkKind(ctx context.Context) error {
 		return nil
 	}
 	if d.adopting == "" {
-		d.due = "its tag does not name the kind of repository yet"
+		d.whyPush = "its tag does not name the kind of repository yet"
 	}
 	return d.listTree(ctx)
 }

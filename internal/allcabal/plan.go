@@ -71,7 +71,7 @@ func (d *Repository) plan(ctx context.Context, in Input) (*plan, error) {
 	if !d.o.Hashes {
 		return p, d.lookUp(ctx, in, nil)
 	}
-	wants := d.state.Wants(in.Tail, state.Turn{})
+	wants := d.state.Wants(in.Tail, state.Rotation{})
 	if err := d.lookUp(ctx, in, wants); err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ func (d *Repository) Wants(ctx context.Context, tail *index.Delta) ([]state.Want
 	if !d.o.Hashes {
 		return nil, nil
 	}
-	all := d.state.Wants(tail, state.Turn{})
+	all := d.state.Wants(tail, state.Rotation{})
 	if d.adopting == "" {
 		return all, nil
 	}

@@ -23,11 +23,11 @@ type replay struct {
 	newBranch  bool
 	newestOnly bool // only the newest content of each path is wanted
 
-	pending  bool            // something is in the commit under way
-	paths    map[string]bool // of the commit under way that may come again in the index
-	newest   time.Time       // of all entries so far, but for those beyond the clock
-	result   Result
-	rewrites map[string]bool // paths, of an adopted tree
+	uncommitted bool            // something is in the commit under way
+	paths       map[string]bool // of the commit under way that may come again in the index
+	newest      time.Time       // of all entries so far, but for those beyond the clock
+	result      Result
+	rewrites    map[string]bool // paths, of an adopted tree
 }
 
 // A Result is what a run did to a repository, or in a dry run would do.

@@ -111,7 +111,7 @@ type Repository struct {
 	pastTag    bool      // the base is further than the tag says
 	lastTime   time.Time // in the subject of the base, zero if it has none
 	alarms     []state.Alarm
-	due        string // why something is to be pushed although nothing is new
+	whyPush    string // why something is to be pushed although nothing is new
 	adopting   string // why the whole index is compared with the tree, or ""
 
 	prefetch errgroup.Group // uses Repo, which is for one at a time
@@ -148,9 +148,9 @@ func (d *Repository) Head() string { return d.head }
 // Adopting returns why the whole index is compared with the tree, or "".
 func (d *Repository) Adopting() string { return d.adopting }
 
-// Due returns why Update has something to push although the index says nothing
+// WhyPush returns why Update has something to push although the index says nothing
 // new, or "".
-func (d *Repository) Due() string { return d.due }
+func (d *Repository) WhyPush() string { return d.whyPush }
 
 // MayPush asks the remote whether it would take a push, without one.
 func (d *Repository) MayPush(ctx context.Context) error {

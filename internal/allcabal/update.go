@@ -16,7 +16,7 @@ import (
 
 // Update commits what the index holds behind the repository's position and
 // pushes the commits with the tag. It pushes nothing if neither the position
-// nor the ledger moved and nothing is Due, and in a dry run nothing at all.
+// nor the ledger moved and there is no WhyPush, and in a dry run nothing at all.
 //
 // When somebody else moved the branch or the tag meanwhile the error is
 // gitrepo.ErrMoved and the remote is as they left it: Load again, and go on
@@ -25,7 +25,7 @@ import (
 func (d *Repository) Update(ctx context.Context, in Input) (Result, error) {
 	_ = d.prefetch.Wait() // it returns none
 	if d.o.DryRun {
-		in.Outcome = assumeRight(d.state.Wants(in.Tail, state.Turn{}))
+		in.Outcome = assumeVerified(d.state.Wants(in.Tail, state.Rotation{}))
 	}
 	p, err := d.plan(ctx, in)
 	if err != nil {
@@ -36,7 +36,7 @@ func (d *Repository) Update(ctx context.Context, in Input) (Result, error) {
 			return Result{}, err
 		}
 	}
-	if p.next.Equal(d.state) && d.adopting == "" && d.due == "" {
+	if p.next.Equal(d.state) && d.adopting == "" && d.whyPush == "" {
 		return Result{Commit: d.head}, nil
 	}
 	result, err := d.replay(ctx, in, p)
@@ -53,9 +53,9 @@ func (d *Repository) Update(ctx context.Context, in Input) (Result, error) {
 	return result, nil
 }
 
-// assumeRight stands in for what became of tarballs: in a dry run they are not
+// assumeVerified stands in for what became of tarballs: in a dry run they are not
 // fetched, and all are taken for right.
-func assumeRight(wants []state.Want) func(index.Release) (state.Outcome, bool, error) {
+func assumeVerified(wants []state.Want) func(index.Release) (state.Outcome, bool, error) {
 	targets := make(map[index.Release]index.Target, len(wants))
 	for _, w := range wants {
 		targets[w.Release] = w.Target
@@ -87,6 +87,6 @@ func (d *Repository) push(ctx context.Context, p *plan, result Result, in Input)
 	if err != nil {
 		return err
 	}
-	d.state, d.head, d.tag, d.adopting, d.due = p.next, result.Commit, tag, "", ""
+	d.state, d.head, d.tag, d.adopting, d.whyPush = p.next, result.Commit, tag, "", ""
 	return nil
 }

@@ -63,8 +63,8 @@ func (c Commit) Marshal(s *openpgp.Signer) (Object, error) {
 		b.WriteString("parent " + parent + "\n")
 		err = cmp.Or(err, CheckID(parent))
 	}
-	err = cmp.Or(err, writeStamp(&b, "author", c.Author, c.AuthorWhen),
-		writeStamp(&b, "committer", c.Committer, c.CommitterWhen), writeMessage(&b, c.Message))
+	err = cmp.Or(err, writeIdentity(&b, "author", c.Author, c.AuthorWhen),
+		writeIdentity(&b, "committer", c.Committer, c.CommitterWhen), writeMessage(&b, c.Message))
 	if err != nil {
 		return Object{}, err
 	}
@@ -85,7 +85,7 @@ func (t Tag) Marshal(s *openpgp.Signer) (Object, error) {
 	var b bytes.Buffer
 	b.WriteString("object " + t.Object + "\ntype " + t.Type + "\ntag " + t.Name + "\n")
 	err := cmp.Or(CheckID(t.Object), CheckRef("refs/tags/"+t.Name),
-		writeStamp(&b, "tagger", t.Tagger, t.When), writeMessage(&b, t.Message))
+		writeIdentity(&b, "tagger", t.Tagger, t.When), writeMessage(&b, t.Message))
 	if err != nil {
 		return Object{}, err
 	}
@@ -112,8 +112,8 @@ func (o Object) sign(s *openpgp.Signer) (Object, error) {
 	return o, cmp.Or(err, s.Verify(made.Signed, made.Signature))
 }
 
-// writeStamp writes who and when.
-func writeStamp(b *bytes.Buffer, role string, id Identity, when time.Time) error {
+// writeIdentity writes a line "ROLE NAME <EMAIL> SECONDS +0000".
+func writeIdentity(b *bytes.Buffer, role string, id Identity, when time.Time) error {
 	if id.Name == "" || strings.ContainsFunc(id.Name+id.Email, func(r rune) bool { return isControl(r) || r == '<' || r == '>' }) {
 		return fmt.Errorf("write %s %q: a name is needed, and no < > or control characters: %w", role, id.String(), ErrObject)
 	}
@@ -162,8 +162,8 @@ func splitObject(content []byte) (headers []header, message string) {
 	return headers, ""
 }
 
-// one returns the value of a header, "" unless it is there once.
-func one(headers []header, key string) string {
+// headerValue returns the value of a header, "" unless it is there once.
+func headerValue(headers []header, key string) string {
 	var values []string
 	for _, h := range headers {
 		if h.key == key {
@@ -190,9 +190,9 @@ func ParseCommit(content []byte) (c Commit, err error) {
 		}
 		c.Parents = append(c.Parents, h.value)
 	}
-	c.Author, c.AuthorWhen = parseStamp(one(headers, "author"))
-	c.Committer, c.CommitterWhen = parseStamp(one(headers, "committer"))
-	if armored := one(headers, signatureHeader); armored != "" {
+	c.Author, c.AuthorWhen = parseIdentity(headerValue(headers, "author"))
+	c.Committer, c.CommitterWhen = parseIdentity(headerValue(headers, "committer"))
+	if armored := headerValue(headers, signatureHeader); armored != "" {
 		c.signature = signature{armored + "\n", withoutSignature(content)}
 	}
 	return c, nil
@@ -234,7 +234,7 @@ func ParseTag(content []byte) (t Tag, err error) {
 	if !objectID.MatchString(t.Object) {
 		return Tag{}, fmt.Errorf("no object: %w", ErrObject)
 	}
-	t.Tagger, t.When = parseStamp(one(headers, "tagger"))
+	t.Tagger, t.When = parseIdentity(headerValue(headers, "tagger"))
 	if len(signed) < len(content) {
 		t.signature = signature{string(content[len(signed):]), signed}
 	}
@@ -244,9 +244,9 @@ func ParseTag(content []byte) (t Tag, err error) {
 // signatureStart begins the signature of a tag.
 var signatureStart = regexp.MustCompile(`(?m)^-----BEGIN PGP (?:SIGNATURE|MESSAGE)-----`)
 
-// parseStamp reads "NAME <EMAIL> SECONDS ZONE". What it cannot read is nobody, or
+// parseIdentity reads "NAME <EMAIL> SECONDS ZONE". What it cannot read is nobody, or
 // the zero time.
-func parseStamp(value string) (id Identity, when time.Time) {
+func parseIdentity(value string) (id Identity, when time.Time) {
 	open, end := strings.IndexByte(value, '<'), strings.LastIndexByte(value, '>')
 	if open < 0 || end < open {
 		return id, when

@@ -14,15 +14,15 @@ const largeTree = 1 << 16
 // written it holds the bytes of the tree object, which is the least that can be
 // held of it.
 type folder struct {
-	name  string
-	above *folder // nil for the root
+	name   string
+	parent *folder // nil for the root
 
-	raw   []byte   // "MODE NAME<nul>ID" for each entry, in git's order
-	asIs  *ID      // of the folder as it was read, nil if that is as git writes it
-	at    location // of raw
-	large *anchor  // nil if raw is small
+	raw    []byte   // "MODE NAME<nul>ID" for each entry, in git's order
+	readID *ID      // of the tree that was read, nil if git would write it as raw is
+	at     location // of raw
+	large  *anchor  // nil if raw is small
 
-	subs    map[string]*folder // folders that were looked into
+	subs    map[string]*folder // folders in it that were read or made
 	changed map[string]*folder // those of them in which something changed since raw
 	files   map[string]file    // written or removed since raw
 }
@@ -34,7 +34,7 @@ func openFolder(id ID, raw []byte) (*folder, error) {
 	normal, err := normalize(raw)
 	f := &folder{raw: normal}
 	if !bytes.Equal(normal, raw) {
-		f.asIs = &id
+		f.readID = &id
 	}
 	return f, err
 }
@@ -50,7 +50,7 @@ func (f *folder) file(name string) (file, error) {
 	if written, ok := f.files[name]; ok {
 		return written, nil
 	}
-	e, ok, err := find(f.raw, name)
+	e, ok, err := lookUp(f.raw, name)
 	if err != nil || !ok || e.IsFolder() {
 		return file{}, err
 	}
@@ -65,11 +65,11 @@ func (f *folder) set(name string, to file) {
 		f.files = map[string]file{}
 	}
 	f.files[name] = to
-	for ; f.above != nil; f = f.above {
-		if f.above.changed == nil {
-			f.above.changed = map[string]*folder{}
+	for ; f.parent != nil; f = f.parent {
+		if f.parent.changed == nil {
+			f.parent.changed = map[string]*folder{}
 		}
-		f.above.changed[f.name] = f
+		f.parent.changed[f.name] = f
 	}
 }
 
@@ -81,7 +81,7 @@ func (f *folder) sub(t *TreeWriter, name string, make bool) (*folder, error) {
 	}
 	s := &folder{}
 	_, replaced := f.files[name]
-	e, ok, err := find(f.raw, name)
+	e, ok, err := lookUp(f.raw, name)
 	switch {
 	case err != nil:
 		return nil, err
@@ -98,7 +98,7 @@ func (f *folder) sub(t *TreeWriter, name string, make bool) (*folder, error) {
 	}
 	delete(f.files, name)
 	name = strings.Clone(name) // not to hold on to a whole path
-	s.name, s.above = name, f
+	s.name, s.parent = name, f
 	if f.subs == nil {
 		f.subs = map[string]*folder{}
 	}
@@ -136,10 +136,10 @@ func (f *folder) write(t *TreeWriter) (ID, error) {
 		return ID{}, err
 	}
 	f.files, f.changed = nil, nil
-	if f.asIs != nil && bytes.Equal(merged, f.raw) {
-		return *f.asIs, nil
+	if f.readID != nil && bytes.Equal(merged, f.raw) {
+		return *f.readID, nil
 	}
-	f.asIs = nil
+	f.readID = nil
 	return f.store(t, merged, delta)
 }
 
@@ -258,7 +258,7 @@ func (a *anchor) base(before location, merged, delta []byte) (location, []byte) 
 	case a.trees == stride*stride:
 		return location{}, nil
 	}
-	return a.where, new(resembler).delta(a.tree, merged, len(merged))
+	return a.where, new(deltaFinder).delta(a.tree, merged, len(merged))
 }
 
 // update makes the tree the anchor if it is its turn, or the pack is a new one.

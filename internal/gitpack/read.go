@@ -10,20 +10,20 @@ import (
 	"github.com/klauspost/compress/zlib"
 )
 
-// recentBytes is how much of blobs is kept at hand, since what comes next may be
-// like them. All others are read back from the pack, which costs less than the
+// recentBytes is how many bytes of blobs are kept in memory, since what comes next may
+// be similar to them. All others are read back from the pack, which costs less than the
 // memory would.
 const recentBytes = 1 << 20
 
-// A recent holds the contents of some blobs of a pack, by their slots.
-type recent struct {
+// The recentBlobs are the contents of some blobs of a pack, by their slots.
+type recentBlobs struct {
 	content map[int][]byte
 	order   []int // as they came
 	size    int
 }
 
 // add adds a content, and drops the oldest where there is no room.
-func (r *recent) add(slot int, content []byte) {
+func (r *recentBlobs) add(slot int, content []byte) {
 	if r.content == nil {
 		r.content = map[int][]byte{}
 	}
@@ -34,13 +34,13 @@ func (r *recent) add(slot int, content []byte) {
 	}
 }
 
-func (r *recent) drop(slot int) {
+func (r *recentBlobs) drop(slot int) {
 	r.size -= len(r.content[slot])
 	delete(r.content, slot)
 }
 
-// Read returns an object of the pack under way, and false if it is elsewhere:
-// then git sees it, if anybody has it.
+// Read returns an object of the pack under way, and false if it is not there: then git
+// can read it, if the repository has it.
 func (w *Writer) Read(id ID) ([]byte, bool, error) {
 	w.mu.Lock()
 	slot, ok := w.entries.find(id)

@@ -103,8 +103,8 @@ func Entries(raw []byte) iter.Seq2[Entry, error] {
 	}
 }
 
-// find looks an entry up by name, whatever it is.
-func find(raw []byte, name string) (Entry, bool, error) {
+// lookUp returns the entry of a name, whatever its mode, and whether there is one.
+func lookUp(raw []byte, name string) (Entry, bool, error) {
 	if !bytes.Contains(raw, []byte(" "+name+"\x00")) {
 		return Entry{}, false, nil // a large folder is soon looked through for that
 	}

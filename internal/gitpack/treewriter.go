@@ -24,7 +24,7 @@ type TreeWriter struct {
 	written ID            // of root as last written
 	last    ID            // tree that Tree returned
 	waiting int           // changes since root was written
-	like    map[uint64]ID // the last file that was written, by likeness
+	similar map[uint64]ID // the last file that was written, by similarityKey
 	err     error         // the first that happened; nothing is done after it
 }
 
@@ -44,7 +44,7 @@ func NewTreeWriter(ctx context.Context, objects *Writer, tree ID, read ReadTree)
 	if err != nil {
 		return nil, err
 	}
-	return &TreeWriter{ctx: ctx, objects: objects, read: read, root: root, written: tree, last: tree, like: map[uint64]ID{}}, nil
+	return &TreeWriter{ctx: ctx, objects: objects, read: read, root: root, written: tree, last: tree, similar: map[uint64]ID{}}, nil
 }
 
 // Write puts a plain file at path. It takes the place of whatever has its name: a
@@ -62,12 +62,12 @@ func (t *TreeWriter) Write(path string, content []byte) error {
 	if err != nil {
 		return t.fail(err)
 	}
-	likeness := likenessOf(path)
-	id, err := t.objects.addLater(content, before.id, t.like[likeness])
+	key := similarityKey(path)
+	id, err := t.objects.addLater(content, before.id, t.similar[key])
 	if err != nil {
 		return t.fail(err)
 	}
-	t.like[likeness] = id
+	t.similar[key] = id
 	return t.fail(t.set(in, name, file{id, ModeFile}))
 }
 
@@ -84,19 +84,19 @@ func (t *TreeWriter) Has(path string, content []byte) (bool, error) {
 	return there == file{Object{"blob", content}.ID(), ModeFile}, t.fail(err)
 }
 
-// likenessOf is a digest of what files have in common that may resemble each other:
+// similarityKey is a digest of what files have in common that may be similar:
 // the folder of the root and their own name. It is short, since there are many; two
 // that are the same by chance cost a search in vain.
-func likenessOf(path string) uint64 {
+func similarityKey(path string) uint64 {
 	h := fnv.New64a()
 	top := max(0, strings.IndexByte(path, '/'))
 	_, _ = io.WriteString(h, path[:top]+"/"+path[strings.LastIndexByte(path, '/')+1:]) // never fails
 	return h.Sum64()
 }
 
-// Put puts back what a tree held: any mode but a folder's. The remote must have the
-// blob, or it must be here.
-func (t *TreeWriter) Put(f File) error {
+// WriteEntry puts what another tree holds at its path: any mode but a folder's. The
+// remote must have the blob, or it must be here.
+func (t *TreeWriter) WriteEntry(f File) error {
 	if err := errors.Join(t.failure(), CheckPath(f.Path)); err != nil {
 		return err
 	}

@@ -49,10 +49,10 @@ type Writer struct {
 	out     *bufio.Writer
 	offset  int64
 	entries entries
-	pack    int    // serial number of the one under way, from 1
-	recent  recent // blobs of it
-	busy    int    // objects that are being written or read, for which its end waits
-	err     error  // the first of a write, for Finish
+	pack    int // serial number of the one under way, from 1
+	recent  recentBlobs
+	busy    int   // objects that are being written or read, for which its end waits
+	err     error // the first of a write, for Finish
 
 	progress sync.Cond // an object was written, or is no longer busy; by mu
 
@@ -63,7 +63,7 @@ type Writer struct {
 var (
 	deflaters = sync.Pool{New: func() any { return newDeflater() }}
 	readers   = sync.Pool{New: func() any { return &packReader{in: bufio.NewReader(nil)} }}
-	finders   = sync.Pool{New: func() any { return new(resembler) }}
+	finders   = sync.Pool{New: func() any { return new(deltaFinder) }}
 )
 
 // A packEntry is an object of the pack under way. One that is still to be
@@ -106,10 +106,10 @@ func (w *Writer) addDelta(o Object, base location, delta []byte) (ID, location, 
 }
 
 // addLater is Add for a blob whose location does not matter. It is written as a delta
-// to the first of the blobs that it may resemble which the pack under way holds,
+// to the first of the similar blobs that the pack under way holds,
 // if that makes it small. It keeps a copy. An error is returned by Finish. It is
 // for one goroutine at a time, so that what a blob waits for is on its way.
-func (w *Writer) addLater(content []byte, like ...ID) (ID, error) {
+func (w *Writer) addLater(content []byte, similar ...ID) (ID, error) {
 	o := Object{"blob", content}
 	if len(content) > waitingBytes {
 		return w.Add(o)
@@ -120,10 +120,10 @@ func (w *Writer) addLater(content []byte, like ...ID) (ID, error) {
 		return id, err
 	}
 	o.Content = bytes.Clone(content)
-	base, old := w.resembling(at, o.Content, like)
+	base, old := w.deltaBase(at, o.Content, similar)
 	w.packing.Go(func() error {
 		defer w.release()
-		return w.putLike(at, o, base, old)
+		return w.putSimilar(at, o, base, old)
 	})
 	return id, nil
 }
@@ -137,7 +137,7 @@ func (w *Writer) reserve(id ID) (at location, there bool, err error) {
 		return location{w.pack, slot}, true, nil
 	}
 	if w.file == nil {
-		if err := w.start(); err != nil {
+		if err := w.startPack(); err != nil {
 			return location{}, false, err
 		}
 	}
@@ -153,12 +153,12 @@ func (w *Writer) release() {
 	w.progress.Broadcast()
 }
 
-// resembling returns the first of the blobs like a new one, and its content if that
-// is at hand, and keeps the new one's at hand.
-func (w *Writer) resembling(at location, content []byte, like []ID) (base location, old []byte) {
+// deltaBase returns the first of the blobs similar to a new one that the pack holds, and
+// its content if that is among the recent ones, to which it adds the new one.
+func (w *Writer) deltaBase(at location, content []byte, similar []ID) (base location, old []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, id := range like {
+	for _, id := range similar {
 		if slot, ok := w.entries.find(id); ok {
 			base, old = location{at.pack, slot}, w.recent.content[slot]
 			w.recent.drop(slot)
@@ -169,9 +169,9 @@ func (w *Writer) resembling(at location, content []byte, like []ID) (base locati
 	return base, old
 }
 
-// putLike is put for a blob that may resemble the one at base, whose content is old,
-// or nil if that must be read.
-func (w *Writer) putLike(at location, o Object, base location, old []byte) error {
+// putSimilar is put for a blob that may be similar to the one at base, whose content is
+// old, or nil if that must be read.
+func (w *Writer) putSimilar(at location, o Object, base location, old []byte) error {
 	if base == (location{}) || len(o.Content) < deltaMin {
 		return w.put(at, o, location{}, nil)
 	}
@@ -183,13 +183,13 @@ func (w *Writer) putLike(at location, o Object, base location, old []byte) error
 			old = content
 		}
 	}
-	s := finders.Get().(*resembler)
+	s := finders.Get().(*deltaFinder)
 	defer finders.Put(s)
 	return w.put(at, o, base, s.delta(old, o.Content, len(o.Content)/2))
 }
 
-// start starts a pack.
-func (w *Writer) start() error {
+// startPack starts a pack.
+func (w *Writer) startPack() error {
 	if err := os.MkdirAll(w.folder, 0o700); err != nil {
 		return fmt.Errorf("start pack: %w", err)
 	}
@@ -276,7 +276,7 @@ func (w *Writer) write(at location, o Object, base location, depth int) error {
 	return nil
 }
 
-// full reports whether the pack under way had better be finished.
+// full reports whether the pack under way is so large that another is to be started.
 func (w *Writer) full() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -299,7 +299,7 @@ func (w *Writer) Finish() error {
 	}
 	file := w.file
 	w.file = nil
-	sum, err := seal(file, w.out, len(w.entries.list))
+	sum, err := finishFile(file, w.out, len(w.entries.list))
 	if err = errors.Join(err, file.Close()); err == nil {
 		err = w.rename(file.Name(), sum)
 	}
@@ -308,12 +308,12 @@ func (w *Writer) Finish() error {
 	}
 	w.pack++
 	w.entries.clear()
-	w.recent = recent{}
+	w.recent = recentBlobs{}
 	return nil
 }
 
-// seal writes count and checksum.
-func seal(file *os.File, out *bufio.Writer, objects int) (sum [sha1.Size]byte, err error) {
+// finishFile writes the count of objects and the checksum into a pack's file.
+func finishFile(file *os.File, out *bufio.Writer, objects int) (sum [sha1.Size]byte, err error) {
 	if err := out.Flush(); err != nil {
 		return sum, err
 	}

@@ -24,10 +24,10 @@ const (
 
 // An address is a checked place of a repository.
 type address struct {
-	by      transport
-	forGit  string // as git gets it; a folder is absolute
-	display string // for people, without userinfo
-	user    string // "" for none; overHTTP it goes with the token
+	transport transport
+	forGit    string // as git gets it; a folder is absolute
+	display   string // for people, without userinfo
+	user      string // "" for none; overHTTP it goes with the token
 }
 
 var (
@@ -73,7 +73,7 @@ func folderAddress(path string) (address, error) {
 	if err != nil {
 		return address{}, fmt.Errorf("read repository address %q: %w", path, err)
 	}
-	return address{by: local, forGit: abs, display: abs}, nil
+	return address{transport: local, forGit: abs, display: abs}, nil
 }
 
 // scpAddress takes user@host:path.
@@ -86,7 +86,7 @@ func scpAddress(raw string, g addresses.Git) (address, error) {
 	case addresses.IsToken(g.User):
 		return address{}, errTokenOverSSH
 	}
-	return address{by: overSSH, forGit: raw, display: strings.TrimPrefix(raw, g.User+"@"), user: g.User}, nil
+	return address{transport: overSSH, forGit: raw, display: strings.TrimPrefix(raw, g.User+"@"), user: g.User}, nil
 }
 
 // parseURL takes the forms with a scheme.
@@ -120,12 +120,12 @@ func parseURL(raw string) (address, error) {
 		if addresses.IsToken(u.User.Username()) {
 			return address{}, errTokenOverSSH
 		}
-		return address{by: overSSH, forGit: raw, display: shown.String(), user: u.User.Username()}, nil
+		return address{transport: overSSH, forGit: raw, display: shown.String(), user: u.User.Username()}, nil
 	case "http", "https":
 		if u.Hostname() == "" {
 			return address{}, fmt.Errorf("read repository address: it names no host; %s: %w", forms, ErrURL)
 		}
-		return address{by: overHTTP, forGit: shown.String(), display: shown.String(), user: u.User.Username()}, nil
+		return address{transport: overHTTP, forGit: shown.String(), display: shown.String(), user: u.User.Username()}, nil
 	}
 	return address{}, fmt.Errorf("read repository address: nothing is pushed by %.40q; %s: %w", u.Scheme, forms, ErrURL)
 }
@@ -151,7 +151,7 @@ func (o Options) Check() (name string, err error) {
 	if _, _, err := o.Auth.header(remote); err != nil {
 		return "", err
 	}
-	if remote.by == overSSH {
+	if remote.transport == overSSH {
 		if len(o.Auth.SSHKey) > 0 {
 			_, err = sshauth.ParseKey(o.Auth.SSHKey)
 		}

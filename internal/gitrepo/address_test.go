@@ -90,7 +90,7 @@ func TestWordsAreCleaned(t *testing.T) {
 	if want := "remote: no [31mway , ***; fatal: unable to access 'https://host/r/': x"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	var said words
+	var said bounded
 	for i := range 10000 {
 		if _, err := said.Write([]byte(strings.Repeat(string(rune('a'+i%26)), 10))); err != nil {
 			t.Fatal(err)

@@ -23,7 +23,7 @@ func ParseEndpoint(raw string) (Endpoint, error) {
 	if err != nil {
 		return Endpoint{}, err
 	}
-	if a.by == local {
+	if a.transport == local {
 		return Endpoint{Folder: a.forGit}, nil
 	}
 	g, _ := addresses.ParseGit(a.forGit)

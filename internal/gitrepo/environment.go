@@ -114,7 +114,7 @@ const tokenUser = "x-access-token"
 // header checks the token and returns its header and all its forms that must not
 // be seen; "" for a remote that wants none.
 func (auth Auth) header(a address) (header string, secrets []string, err error) {
-	if a.by != overHTTP {
+	if a.transport != overHTTP {
 		return "", nil, nil
 	}
 	token, user := paste.Line(string(auth.Token)), paste.Line(auth.TokenUser)

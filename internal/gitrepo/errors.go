@@ -38,10 +38,10 @@ var (
 	ErrNotFile = errors.New("not a usable file")
 )
 
-// complaints are the words of git, ssh or a host for the errors above; LC_ALL=C keeps
+// remoteErrors are the words of git, ssh or a host for the errors above; LC_ALL=C keeps
 // git's in English. The first that is found counts: ssh and git add general words
 // behind the more telling ones.
-var complaints = [...]struct {
+var remoteErrors = [...]struct {
 	err   error
 	words *regexp.Regexp
 }{
@@ -54,7 +54,7 @@ var complaints = [...]struct {
 
 // classify finds what the words of a failed git mean, nil if nothing known.
 func classify(words string) error {
-	for _, c := range complaints {
+	for _, c := range remoteErrors {
 		if c.words.MatchString(words) {
 			return c.err
 		}

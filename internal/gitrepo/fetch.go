@@ -17,12 +17,12 @@ const tracked = "refs/remotes/origin/"
 
 // Refs asks the remote for its refs: full name to object id. An annotated tag
 // has the id of the tag object, and a second entry, its name with "^{}" behind,
-// with the id of what it points to. HEAD is there if it leads anywhere. An
+// with the id of what it points to. HEAD is there if it points to a branch. An
 // empty remote has an empty map.
 func (r *Repo) Refs(ctx context.Context) (map[string]string, error) {
-	out, _, err := r.contact(ctx, nil, nil, "ls-remote", "--quiet", "--", r.remote.forGit)
+	out, _, err := r.runRemote(ctx, nil, nil, "ls-remote", "--quiet", "--", r.remote.forGit)
 	if err != nil {
-		return nil, fmt.Errorf("list refs: %w", r.hint(err))
+		return nil, fmt.Errorf("list refs: %w", r.explain(err))
 	}
 	refs := map[string]string{}
 	for line := range strings.Lines(string(out)) {
@@ -66,7 +66,7 @@ func (r *Repo) Fetch(ctx context.Context, refs ...string) (map[string]string, er
 		err = fmt.Errorf("%w (%w)", err, fs.ErrNotExist)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("fetch: %w", r.hint(err))
+		return nil, fmt.Errorf("fetch: %w", r.explain(err))
 	}
 	r.showsTags = r.showsTags || slices.ContainsFunc(refs, func(ref string) bool { return strings.HasPrefix(ref, tags) })
 	r.refs = append(r.refs, refs...)
@@ -120,8 +120,8 @@ func (r *Repo) fetched(ctx context.Context, refs []string) (map[string]string, e
 
 func trackedName(ref string) string { return tracked + strings.TrimPrefix(ref, "refs/") }
 
-// hint adds what a person can do where git's words do not say it.
-func (r *Repo) hint(err error) error {
+// explain adds to an error what the user can do where git's words do not say it.
+func (r *Repo) explain(err error) error {
 	words := err.Error()
 	switch {
 	case errors.Is(err, ErrHostKey):

@@ -45,7 +45,7 @@ func (r *Repo) fetch(ctx context.Context, f filterLevel, stdin []byte, args ...s
 	if stdin != nil {
 		all = append(all, "--stdin")
 	}
-	_, said, err := r.contact(ctx, r.fetchEnvironment(f), stdin, append(all, args...)...)
+	_, said, err := r.runRemote(ctx, r.fetchEnvironment(f), stdin, append(all, args...)...)
 	if err == nil && f > noFilter && strings.Contains(said, "filtering not recognized") {
 		r.filter = noFilter // and that is what came
 		r.notifyMore("it does not know filters (uploadpack.allowFilter, over ssh with uploadpack.allowAnySHA1InWant)")
@@ -63,7 +63,7 @@ func (r *Repo) fetchEnvironment(f filterLevel) []string {
 			// What is here is never told: only named objects are fetched.
 			[2]string{"fetch.negotiationAlgorithm", "noop"})
 	}
-	if r.remote.by == local {
+	if r.remote.transport == local {
 		// Nobody but us serves this folder to us, so we allow ourselves.
 		settings = append(settings, [2]string{
 			"remote." + remoteName + ".uploadpack",
@@ -151,7 +151,7 @@ func (r *Repo) fetchObjects(ctx context.Context, filter filterLevel, ids []strin
 			return nil
 		}
 		if !idsRefused(err) {
-			return fmt.Errorf("fetch %d objects from %q: %w", len(missing), r.remote.display, r.hint(err))
+			return fmt.Errorf("fetch %d objects from %q: %w", len(missing), r.remote.display, r.explain(err))
 		}
 		if strings.Contains(err.Error(), "not our ref") { // they may also be gone, because it moved
 			if err := r.refetch(ctx); err != nil {

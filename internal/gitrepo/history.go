@@ -55,10 +55,10 @@ func (r *Repo) commit(ctx context.Context, id string) (gitpack.Commit, error) {
 	}
 }
 
-// Ancestor reports whether a commit is an ancestor of another one, or the same. Where
+// IsAncestor reports whether a commit is an ancestor of another one, or the same. Where
 // it takes more history than is here, that is fetched, up to about most commits
 // of it; what is further apart is none.
-func (r *Repo) Ancestor(ctx context.Context, old, new string, most int) (bool, error) {
+func (r *Repo) IsAncestor(ctx context.Context, old, new string, most int) (bool, error) {
 	if err := errors.Join(gitpack.CheckID(old), gitpack.CheckID(new), r.Flush(ctx)); err != nil {
 		return false, err
 	}
@@ -66,7 +66,7 @@ func (r *Repo) Ancestor(ctx context.Context, old, new string, most int) (bool, e
 		here, err := r.ids(ctx, []string{old, new})
 		is := false
 		if err == nil && here[0] != "" && here[1] != "" {
-			is, err = r.isAncestor(ctx, old, new)
+			is, err = r.isAncestorHere(ctx, old, new)
 		}
 		if is || err != nil {
 			return is, err
@@ -77,10 +77,10 @@ func (r *Repo) Ancestor(ctx context.Context, old, new string, most int) (bool, e
 	}
 }
 
-// isAncestor is Ancestor by what is here, where both commits must be. Unlike rev-list,
+// isAncestorHere is IsAncestor by what is here, where both commits must be. Unlike rev-list,
 // merge-base does not stop early by the dates of commits, which a clock that was set
 // back turns around.
-func (r *Repo) isAncestor(ctx context.Context, old, new string) (bool, error) {
+func (r *Repo) isAncestorHere(ctx context.Context, old, new string) (bool, error) {
 	_, err := r.git.output(ctx, nil, "merge-base", "--is-ancestor", old, new)
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == 1 {
 		return false, nil

@@ -122,10 +122,10 @@ func TestAncestorLooksBackSoFarAndNoFurther(t *testing.T) {
 	remote := bareRemote(t)
 	line, _ := longRemote(t, remote, 80)
 	r := fetchedHead(t, remote)
-	if is, err := r.Ancestor(t.Context(), line[5], line[79], 50); is || err != nil {
+	if is, err := r.IsAncestor(t.Context(), line[5], line[79], 50); is || err != nil {
 		t.Errorf("74 commits back, of 50: %v, %v", is, err)
 	}
-	if is, err := r.Ancestor(t.Context(), line[5], line[79], 51); !is || err != nil {
+	if is, err := r.IsAncestor(t.Context(), line[5], line[79], 51); !is || err != nil {
 		t.Errorf("74 commits back: %v, %v", is, err)
 	}
 	// A branch that was set back, while a tag was not, is pushed to by what is
@@ -164,7 +164,7 @@ func TestAncestorDoesNotGoByTimes(t *testing.T) {
 		old, new int
 		want     bool
 	}{{0, 29, true}, {15, 29, true}, {29, 29, true}, {29, 0, false}, {29, 15, false}} {
-		if is, err := r.Ancestor(t.Context(), line[c.old], line[c.new], 100); is != c.want || err != nil {
+		if is, err := r.IsAncestor(t.Context(), line[c.old], line[c.new], 100); is != c.want || err != nil {
 			t.Errorf("ancestor of commit %d at %d: %v, %v", c.new, c.old, is, err)
 		}
 	}
@@ -222,7 +222,7 @@ func TestDiffOfAllKinds(t *testing.T) {
 	head := rawCommit(t, remote, rawTree(t, remote,
 		"40000 file "+folder, "100644 folder "+y, "160000 module "+elsewhere, "100755 run "+x, "040000 same "+folder, "100644 same "+x), old)
 	r := fetchedHead(t, remote)
-	if is, err := r.Ancestor(t.Context(), old, head, 10); !is || err != nil {
+	if is, err := r.IsAncestor(t.Context(), old, head, 10); !is || err != nil {
 		t.Fatal(is, err)
 	}
 	want := []gitpack.Change{

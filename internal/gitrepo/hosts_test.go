@@ -176,7 +176,7 @@ func checkAncestors(t *testing.T, r *Repo, line []string, side string) {
 		{side, line[60], false},
 		{strings.Repeat("1", 40), line[69], false},
 	} {
-		if is, err := r.Ancestor(t.Context(), c.old, c.new, 1000); is != c.want || err != nil {
+		if is, err := r.IsAncestor(t.Context(), c.old, c.new, 1000); is != c.want || err != nil {
 			t.Errorf("%s is an ancestor of %s: %v, %v", c.old, c.new, is, err)
 		}
 	}

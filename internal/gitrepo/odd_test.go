@@ -235,12 +235,12 @@ func TestPutBack(t *testing.T) {
 		{Path: "link", Mode: gitpack.ModeLink, ID: gitpack.BlobID([]byte("target"))},
 		{Path: "module", Mode: gitpack.ModeCommit, ID: strings.Repeat("1", 40)},
 	} {
-		if err := im.Put(file); err != nil {
+		if err := im.WriteEntry(file); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, file := range []gitpack.File{{Path: "x", Mode: gitpack.ModeFolder, ID: before}, {Path: "x", Mode: "", ID: run}, {Path: "x", Mode: gitpack.ModeFile, ID: "HEAD"}} {
-		if err := im.Put(file); !errors.Is(err, gitpack.ErrObject) {
+		if err := im.WriteEntry(file); !errors.Is(err, gitpack.ErrObject) {
 			t.Errorf("put %+v: %v", file, err)
 		}
 	}

@@ -23,14 +23,14 @@ type runner struct {
 // patience is how long a killed git may take to let go of its pipes.
 const patience = 10 * time.Second
 
-// command prepares git with bounded stderr; it is killed with ctx.
-func (g *runner) command(ctx context.Context, args ...string) (*exec.Cmd, *words) {
+// command prepares git with what it prints to stderr; it is killed with ctx.
+func (g *runner) command(ctx context.Context, args ...string) (*exec.Cmd, *bounded) {
 	cmd := exec.CommandContext(ctx, g.program, args...)
 	cmd.Dir = g.dir
 	cmd.Env = g.env
 	cmd.WaitDelay = patience
-	separate(cmd)
-	said := &words{}
+	groupProcesses(cmd)
+	said := &bounded{}
 	cmd.Stderr = said
 	return cmd, said
 }
@@ -41,19 +41,19 @@ func (g *runner) output(ctx context.Context, stdin []byte, args ...string) ([]by
 	return out, err
 }
 
-// run is output that returns also what git said beside.
-func (g *runner) run(ctx context.Context, stdin []byte, args ...string) (out []byte, beside string, err error) {
+// run is output that also returns what git printed to stderr.
+func (g *runner) run(ctx context.Context, stdin []byte, args ...string) (out []byte, stderr string, err error) {
 	cmd, said := g.command(ctx, args...)
 	cmd.Stdin = bytes.NewReader(stdin)
 	var printed bytes.Buffer
 	cmd.Stdout = &printed
 	err = cmd.Run()
-	return printed.Bytes(), said.String(), g.explain(ctx, args[0], err, said.String())
+	return printed.Bytes(), said.String(), g.failure(ctx, args[0], err, said.String())
 }
 
-// explain turns the end of a git process into an error with its words, nil when it
+// failure is the error of a git process that has ended, with what it printed; nil if it
 // ended well.
-func (g *runner) explain(ctx context.Context, verb string, err error, words string) error {
+func (g *runner) failure(ctx context.Context, verb string, err error, words string) error {
 	if err == nil {
 		return nil
 	}
@@ -103,23 +103,23 @@ func (g *runner) clean(words string) string {
 	return strings.Join(lines, "; ")
 }
 
-// Words keep the start and the end of what is written to them.
-type words struct{ text []byte }
+// A bounded keeps the start and the end of what is written to it.
+type bounded struct{ text []byte }
 
-// Bounds of the words kept of one process, in bytes.
+// How much a bounded keeps of one process, in bytes.
 const (
 	headBytes = 2 << 10
 	tailBytes = 4 << 10
 )
 
-func (w *words) Write(p []byte) (int, error) {
+func (w *bounded) Write(p []byte) (int, error) {
 	if w.text = append(w.text, p...); len(w.text) > 4*(headBytes+tailBytes) {
 		w.text = []byte(w.String())
 	}
 	return len(p), nil
 }
 
-func (w *words) String() string {
+func (w *bounded) String() string {
 	if len(w.text) <= headBytes+tailBytes {
 		return string(w.text)
 	}

@@ -5,9 +5,9 @@ import (
 	"syscall"
 )
 
-// separate puts the process in a group of its own, which dies as a whole with
+// groupProcesses puts the process in a group of its own, which dies as a whole with
 // the context, and lets git die when we do.
-func separate(cmd *exec.Cmd) {
+func groupProcesses(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 }

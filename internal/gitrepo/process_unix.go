@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// separate puts the process in a group of its own, which dies as a whole with
+// groupProcesses puts the process in a group of its own, which dies as a whole with
 // the context.
-func separate(cmd *exec.Cmd) {
+func groupProcesses(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 }

@@ -48,7 +48,7 @@ func (r *Repo) Push(ctx context.Context, updates ...Update) error {
 	if err := r.Flush(ctx); err != nil {
 		return err
 	}
-	var due []Update
+	var changes []Update
 	for _, u := range updates {
 		// With a lease git no longer asks for a fast-forward. So that is asked
 		// here, against the very id that the lease holds the remote to.
@@ -56,20 +56,20 @@ func (r *Repo) Push(ctx context.Context, updates ...Update) error {
 			return fmt.Errorf("push: %w", err)
 		}
 		if u.Old != u.New {
-			due = append(due, u)
+			changes = append(changes, u)
 		}
 	}
-	if slices.ContainsFunc(due, func(u Update) bool { return u.Old == "" && strings.HasPrefix(u.Ref, tags) }) {
+	if slices.ContainsFunc(changes, func(u Update) bool { return u.Old == "" && strings.HasPrefix(u.Ref, tags) }) {
 		if err := r.probeTags(ctx); err != nil {
 			return fmt.Errorf("push: %w", err)
 		}
 	}
-	err := r.push(ctx, "--atomic", due)
+	err := r.push(ctx, "--atomic", changes)
 	if err != nil && strings.Contains(err.Error(), noAtomic) {
 		isBranch := func(u Update) bool { return strings.HasPrefix(u.Ref, branches) }
-		rest := slices.DeleteFunc(slices.Clone(due), isBranch)
-		due = slices.DeleteFunc(due, func(u Update) bool { return !isBranch(u) })
-		if err = r.push(ctx, "--no-atomic", due); err == nil {
+		rest := slices.DeleteFunc(slices.Clone(changes), isBranch)
+		changes = slices.DeleteFunc(changes, func(u Update) bool { return !isBranch(u) })
+		if err = r.push(ctx, "--no-atomic", changes); err == nil {
 			err = r.push(ctx, "--no-atomic", rest)
 		}
 	}
@@ -88,9 +88,9 @@ func (r *Repo) MayPush(ctx context.Context) error {
 		return fmt.Errorf("push: %w", err)
 	}
 	spec := strings.TrimSpace(string(tree)) + ":refs/hackage-mirror/check"
-	out, _, err := r.contact(ctx, nil, nil, "push", "--dry-run", "--porcelain", "--no-verify", "--no-signed", "--", r.remote.forGit, spec)
+	out, _, err := r.runRemote(ctx, nil, nil, "push", "--dry-run", "--porcelain", "--no-verify", "--no-signed", "--", r.remote.forGit, spec)
 	if err != nil {
-		return fmt.Errorf("push: %w", r.hint(r.judgePush(ctx, out, err)))
+		return fmt.Errorf("push: %w", r.explain(r.pushError(ctx, out, err)))
 	}
 	return nil
 }
@@ -105,9 +105,9 @@ func (r *Repo) push(ctx context.Context, how string, updates []Update) error {
 		return nil
 	}
 	args := []string{"push", how, "--porcelain", "--no-verify", "--no-signed", "--no-follow-tags", "--no-thin"}
-	if r.remote.by == local {
+	if r.remote.transport == local {
 		args = append(args, "--receive-pack="+receiveHere)
-		if err := r.leadHead(ctx, updates); err != nil {
+		if err := r.pointHead(ctx, updates); err != nil {
 			return fmt.Errorf("push: %w", err)
 		}
 	}
@@ -116,18 +116,18 @@ func (r *Repo) push(ctx context.Context, how string, updates []Update) error {
 		args = append(args, "--force-with-lease="+u.Ref+":"+u.Old)
 		specs = append(specs, u.New+":"+u.Ref)
 	}
-	out, _, err := r.contact(ctx, nil, nil, append(append(args, "--", r.remote.forGit), specs...)...)
+	out, _, err := r.runRemote(ctx, nil, nil, append(append(args, "--", r.remote.forGit), specs...)...)
 	if err != nil {
-		return r.hint(r.judgePush(ctx, out, err))
+		return r.explain(r.pushError(ctx, out, err))
 	}
 	return nil
 }
 
-// leadHead lets HEAD of a bare folder lead to the initial branch, if that is there
+// pointHead makes HEAD of a bare folder point to the initial branch, if that is there
 // and HEAD's own neither is nor is made now: a plain git init leaves HEAD at a
 // branch that nobody makes, and then a clone checks out nothing. A push cannot
 // tell any other remote so.
-func (r *Repo) leadHead(ctx context.Context, updates []Update) error {
+func (r *Repo) pointHead(ctx context.Context, updates []Update) error {
 	if !slices.ContainsFunc(updates, func(u Update) bool { return u.Old == "" && strings.HasPrefix(u.Ref, branches) }) {
 		return nil
 	}
@@ -171,7 +171,7 @@ func (r *Repo) checkUpdate(ctx context.Context, u Update) error {
 	if u.Force {
 		return nil
 	}
-	forward, err := r.isAncestor(ctx, u.Old, u.New)
+	forward, err := r.isAncestorHere(ctx, u.Old, u.New)
 	switch {
 	case err != nil:
 		return fmt.Errorf("move %q from %s, which must be fetched first: %w", u.Ref, u.Old, err)
@@ -181,9 +181,9 @@ func (r *Repo) checkUpdate(ctx context.Context, u Update) error {
 	return nil
 }
 
-// judgePush reads git's report of a failed push, one line for each ref: a mark,
+// pushError is the error of a failed push by git's report, one line for each ref: a mark,
 // from:to, and what happened, with tabs between.
-func (r *Repo) judgePush(ctx context.Context, report []byte, err error) error {
+func (r *Repo) pushError(ctx context.Context, report []byte, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ const MaxBlob = 4 << 20
 // missing".
 type reader struct {
 	cmd  *exec.Cmd
-	said *words
+	said *bounded
 	in   io.WriteCloser
 	out  *bufio.Reader
 	kill context.CancelFunc
@@ -99,7 +99,7 @@ func (r *Repo) withReader(ctx context.Context, ask func(*reader) error) (err err
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return r.git.explain(r.life, "cat-file", err, rd.said.String())
+	return r.git.failure(r.life, "cat-file", err, rd.said.String())
 }
 
 // ids asks from the side, since git stops reading while its answers wait.
@@ -111,7 +111,7 @@ func (rd *reader) ids(names []string) ([]string, error) {
 	}()
 	ids := make([]string, len(names))
 	for i := range names {
-		id, _, _, err := rd.head()
+		id, _, _, err := rd.header()
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
@@ -120,8 +120,8 @@ func (rd *reader) ids(names []string) ([]string, error) {
 	return ids, <-asked
 }
 
-// head reads the line before an object; fs.ErrNotExist says that there is none.
-func (rd *reader) head() (id, kind string, size int64, err error) {
+// header reads the line before an object; fs.ErrNotExist says that there is none.
+func (rd *reader) header() (id, kind string, size int64, err error) {
 	line, err := rd.out.ReadString('\n')
 	if err != nil {
 		return "", "", 0, err
@@ -143,7 +143,7 @@ func (rd *reader) ask(name string, limit int64) (kind string, content []byte, er
 	if _, err := io.WriteString(rd.in, "contents "+name+"\n"); err != nil {
 		return "", nil, err
 	}
-	_, kind, size, err := rd.head()
+	_, kind, size, err := rd.header()
 	if err != nil {
 		return "", nil, err
 	}
@@ -319,7 +319,7 @@ func (r *Repo) list(ctx context.Context, rev string, yield func(gitpack.File, er
 			return err
 		}
 	}
-	return r.git.explain(ctx, "ls-tree", cmd.Wait(), said.String())
+	return r.git.failure(ctx, "ls-tree", cmd.Wait(), said.String())
 }
 
 // parseFile reads "MODE TYPE ID<tab>PATH<nul>".

@@ -41,8 +41,8 @@ type Options struct {
 	// Auth is used as far as the URL's form has a use for it.
 	Auth Auth
 	// Create makes a remote that is a path and does not exist yet: a bare
-	// repository whose HEAD is InitialBranch ("main" if empty). HEAD of a
-	// bare one that is there is led to InitialBranch if it leads nowhere.
+	// repository whose HEAD is InitialBranch ("main" if empty). If a
+	// bare one is there whose HEAD points to no branch, that is made to point there.
 	Create        bool
 	InitialBranch string
 	// Notify is told, in one line for people, when the remote makes us fetch
@@ -61,9 +61,9 @@ type Repo struct {
 	remote address
 	auth   Auth
 
-	login      *sshauth.Login       // these are nil if the remote is not reached by ssh
-	connection *sshauth.Connection  // and also if there is none to share
-	unshared   *sshauth.Connections // and also if they are the caller's
+	login          *sshauth.Login       // these are nil if the remote is not reached by ssh
+	connection     *sshauth.Connection  // and also if there is none to share
+	ownConnections *sshauth.Connections // and also if they are the caller's
 
 	life context.Context // of the processes that outlive a call
 	end  context.CancelFunc
@@ -118,7 +118,7 @@ const localGitDir = "GIT_DIR=."
 
 // prepare makes the folders and the environment of the children.
 func (r *Repo) prepare(ctx context.Context, o Options, getenv func(string) string) error {
-	if o.Create && r.remote.by == local {
+	if o.Create && r.remote.transport == local {
 		if err := r.create(ctx); err != nil {
 			return err
 		}
@@ -141,7 +141,7 @@ func (r *Repo) prepare(ctx context.Context, o Options, getenv func(string) strin
 // prepareTransport gives the children what the transport needs, and no more.
 func (r *Repo) prepareTransport(connections *sshauth.Connections, getenv func(string) string) (err error) {
 	config := settings()
-	switch r.remote.by {
+	switch r.remote.transport {
 	case overHTTP:
 		header, secrets, err := r.auth.header(r.remote)
 		if err != nil {
@@ -163,10 +163,10 @@ func (r *Repo) prepareTransport(connections *sshauth.Connections, getenv func(st
 		}
 		r.git.env = append(r.git.env, r.login.Environment()...)
 		if connections == nil {
-			r.unshared = sshauth.NewConnections(r.git.dir)
-			connections = r.unshared
+			r.ownConnections = sshauth.NewConnections(r.git.dir)
+			connections = r.ownConnections
 		}
-		r.connection = connections.To(r.remote.destination(), r.auth.SSHKey, r.auth.KnownHosts, getenv("HOME"))
+		r.connection = connections.Connection(r.remote.destination(), r.auth.SSHKey, r.auth.KnownHosts, getenv("HOME"))
 	}
 	r.config = config
 	r.git.env = append(r.git.env, configEnvironment(config)...)
@@ -179,35 +179,36 @@ func (r *Repo) init(ctx context.Context, dir, branch string) error {
 	return err
 }
 
-// create makes a remote that is a missing or empty folder. It is made beside its
-// place and moved there, so that it is whole or not there at all, also when two
+// create makes a remote that is a missing or empty folder. It is made in a
+// temporary folder next to it and renamed, so that it is whole or not there at all, also when two
 // runs make it at the same time.
 func (r *Repo) create(ctx context.Context) error {
 	path := r.remote.forGit
 	entries, err := os.ReadDir(path)
 	if err == nil && len(entries) > 0 || err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil // what is there is for Refs to judge
+		return nil // Refs says what is wrong with it
 	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real // so that a link stays one
 	}
-	if err := r.createBeside(ctx, filepath.Clean(path)); err != nil {
+	if err := r.createAt(ctx, filepath.Clean(path)); err != nil {
 		return fmt.Errorf("make repository %q: %w", path, err)
 	}
 	return nil
 }
 
-func (r *Repo) createBeside(ctx context.Context, path string) (err error) {
+// createAt is create for a path that is no link.
+func (r *Repo) createAt(ctx context.Context, path string) (err error) {
 	parent := filepath.Dir(path)
 	if err := os.MkdirAll(parent, 0o777); err != nil {
 		return err
 	}
-	beside, err := temp.MakeIn(parent)
+	folder, err := temp.MakeIn(parent)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, beside.Close()) }()
-	made := filepath.Join(beside.Path, "git")
+	defer func() { err = errors.Join(err, folder.Close()) }()
+	made := filepath.Join(folder.Path, "git")
 	if err := r.init(ctx, made, r.initial); err != nil {
 		return err
 	}
@@ -234,8 +235,8 @@ func (r *Repo) Close() error {
 	if r.objects != nil {
 		errs = append(errs, r.objects.Close())
 	}
-	if r.unshared != nil {
-		errs = append(errs, r.unshared.Close())
+	if r.ownConnections != nil {
+		errs = append(errs, r.ownConnections.Close())
 	}
 	errs = append(errs, r.login.Close())
 	r.login = nil

@@ -178,7 +178,7 @@ func TestBadPaths(t *testing.T) {
 		if err := im.Write(path, nil); !errors.Is(err, gitpack.ErrPath) {
 			t.Errorf("write %.40q: %v", path, err)
 		}
-		if err := im.Put(gitpack.File{Path: path, Mode: gitpack.ModeFile, ID: gitpack.BlobID(nil)}); !errors.Is(err, gitpack.ErrPath) {
+		if err := im.WriteEntry(gitpack.File{Path: path, Mode: gitpack.ModeFile, ID: gitpack.BlobID(nil)}); !errors.Is(err, gitpack.ErrPath) {
 			t.Errorf("put %.40q: %v", path, err)
 		}
 	}

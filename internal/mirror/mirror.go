@@ -204,7 +204,7 @@ func (b *Bucket) DeprecatedList(ctx context.Context) []byte {
 
 // Wants returns the tarballs that the bucket lacks, of its share, and of what is
 // pending those whose turn it is.
-func (b *Bucket) Wants(tail *index.Delta, turn state.Turn) []state.Want {
+func (b *Bucket) Wants(tail *index.Delta, turn state.Rotation) []state.Want {
 	return slices.DeleteFunc(b.state.Wants(tail, turn), func(w state.Want) bool { return !b.share(w.Release) })
 }
 

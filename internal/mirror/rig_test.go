@@ -288,7 +288,7 @@ func (r *rig) cut(b *Bucket, tail *index.Delta) (batches [][]Want, ends []int64)
 		return 0
 	}
 	var wants []Want
-	for _, w := range b.Wants(tail, state.Turn{}) {
+	for _, w := range b.Wants(tail, state.Rotation{}) {
 		wants = append(wants, Want{Tarball: w.Tarball, Retried: w.Retried, Digests: true, Destinations: []Destination{{Replaced: w.Replaced}}})
 	}
 	slices.SortStableFunc(wants, func(a, b Want) int { return cmp.Compare(offset(a), offset(b)) })

@@ -14,12 +14,12 @@ var always time.Time
 
 // A part is the primary key or a subkey of a key.
 type part struct {
-	public  *packet.PublicKey
-	secret  *packet.PrivateKey      // nil: not here
-	self    *packet.Signature       // by which the key binds the part; nil: it does not
-	revoked func(at time.Time) bool // of the part, or the whole key
-	crossed bool                    // the part binds the key as well; the primary key always does
-	expires time.Time               // its own end or the key's, zero: never
+	public         *packet.PublicKey
+	secret         *packet.PrivateKey      // nil: not here
+	self           *packet.Signature       // by which the key binds the part; nil: it does not
+	revoked        func(at time.Time) bool // of the part, or the whole key
+	crossCertified bool                    // the part binds the key as well; the primary key always does
+	expires        time.Time               // its own end or the key's, zero: never
 }
 
 // here reports whether the part has its secret.
@@ -31,36 +31,36 @@ func (k *key) parts() []part {
 	if k.checked != nil {
 		return k.checked
 	}
-	self, err := k.PrimarySelfSignature(always, rules())
+	self, err := k.PrimarySelfSignature(always, defaults())
 	if err != nil {
 		self = nil
 	}
-	whole := part{public: k.PrimaryKey, secret: k.PrivateKey, self: self, revoked: k.Revoked, crossed: true}
-	whole.expires = end(k.PrimaryKey, self)
-	if direct, err := k.LatestValidDirectSignature(always, rules()); err == nil {
-		whole.expires = earlier(whole.expires, end(k.PrimaryKey, direct))
+	primary := part{public: k.PrimaryKey, secret: k.PrivateKey, self: self, revoked: k.Revoked, crossCertified: true}
+	primary.expires = end(k.PrimaryKey, self)
+	if direct, err := k.LatestValidDirectSignature(always, defaults()); err == nil {
+		primary.expires = earlier(primary.expires, end(k.PrimaryKey, direct))
 	}
-	k.checked = []part{whole}
+	k.checked = []part{primary}
 	for i := range k.Subkeys {
-		k.checked = append(k.checked, subpart(whole, &k.Subkeys[i]))
+		k.checked = append(k.checked, subpart(primary, &k.Subkeys[i]))
 	}
 	return k.checked
 }
 
-func subpart(whole part, sub *openpgp.Subkey) part {
-	p := part{public: sub.PublicKey, secret: sub.PrivateKey, revoked: whole.revoked, expires: whole.expires}
-	if self, err := sub.LatestValidBindingSignature(always, rules()); err == nil && whole.self != nil {
-		p.self, p.crossed, p.expires = self, crossed(whole.public, sub.PublicKey, self), earlier(end(sub.PublicKey, self), whole.expires)
-		p.revoked = func(at time.Time) bool { return whole.revoked(at) || sub.Revoked(self, at) }
+func subpart(primary part, sub *openpgp.Subkey) part {
+	p := part{public: sub.PublicKey, secret: sub.PrivateKey, revoked: primary.revoked, expires: primary.expires}
+	if self, err := sub.LatestValidBindingSignature(always, defaults()); err == nil && primary.self != nil {
+		p.self, p.crossCertified, p.expires = self, crossCertified(primary.public, sub.PublicKey, self), earlier(end(sub.PublicKey, self), primary.expires)
+		p.revoked = func(at time.Time) bool { return primary.revoked(at) || sub.Revoked(self, at) }
 	}
 	return p
 }
 
-// crossed reports whether a subkey says by a signature of its own that it
+// crossCertified reports whether a subkey says by a signature of its own that it
 // belongs to the key: without it, anybody could claim the signatures of others'
 // keys, so gpg accepts none. go-crypto looks for it where the flag for signing is
 // set.
-func crossed(primary, sub *packet.PublicKey, self *packet.Signature) bool {
+func crossCertified(primary, sub *packet.PublicKey, self *packet.Signature) bool {
 	flagged := *self
 	flagged.FlagSign = true
 	return self.EmbeddedSignature != nil && primary.VerifyKeySignature(sub, &flagged) == nil
@@ -107,7 +107,7 @@ func (p part) whyNot(at time.Time) string {
 		return "is not for signing"
 	case !verifiable(p.public):
 		return "has an algorithm that not every gpg can verify"
-	case !p.crossed:
+	case !p.crossCertified:
 		return "has no signature that ties it to the key (gpg's cross-certification)"
 	}
 	return ""
@@ -125,5 +125,5 @@ func verifiable(public *packet.PublicKey) bool {
 	return false
 }
 
-// rules are those of go-crypto.
-func rules() *packet.Config { return nil }
+// defaults are go-crypto's own.
+func defaults() *packet.Config { return nil }

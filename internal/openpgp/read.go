@@ -61,7 +61,7 @@ func readKeys(text []byte) ([]*key, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := split(bytes.Join(blocks, nil))
+	found, err := splitKeys(bytes.Join(blocks, nil))
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func readKeys(text []byte) ([]*key, error) {
 		if err != nil {
 			return nil, err
 		}
-		keys = join(keys, k)
+		keys = addKey(keys, k)
 	}
 	return keys, nil
 }
@@ -129,8 +129,8 @@ func noBlock(plain []byte, kind string) error {
 	return fmt.Errorf("it has no block that begins with -----BEGIN %s-----", kind)
 }
 
-// split sorts packets by the key that they belong to.
-func split(raw []byte) ([][]*packet.OpaquePacket, error) {
+// splitKeys sorts packets by the key that they belong to.
+func splitKeys(raw []byte) ([][]*packet.OpaquePacket, error) {
 	var keys [][]*packet.OpaquePacket
 	for packets := packet.NewOpaqueReader(bytes.NewReader(raw)); ; {
 		p, err := packets.Next()
@@ -170,7 +170,7 @@ func revokesKey(p *packet.OpaquePacket) bool {
 func readKey(packets []*packet.OpaquePacket) (*key, error) {
 	k := &key{away: map[uint64]string{}}
 	var known bytes.Buffer
-	left := false // so are the signatures that follow
+	skipping := false // so are the signatures that follow
 	named := false
 	for i, p := range packets {
 		switch p.Tag {
@@ -179,19 +179,19 @@ func readKey(packets []*packet.OpaquePacket) (*key, error) {
 			if err != nil && i == 0 {
 				return nil, err
 			}
-			p, left = use, err != nil
+			p, skipping = use, err != nil
 		case tagSignature:
 			if _, err := p.Parse(); err != nil {
 				continue
 			}
 		case tagUserID:
-			left, named = false, true
+			skipping, named = false, true
 		case tagUserAttribute:
-			left = true
+			skipping = true
 		default:
 			continue
 		}
-		if left {
+		if skipping {
 			continue
 		}
 		if err := p.Serialize(&known); err != nil {
@@ -254,19 +254,19 @@ func whyAway(contents []byte, err error) string {
 	return fmt.Sprintf("its private part cannot be read: %v", err)
 }
 
-// join adds a key to a list, or to what the list has of it already.
-func join(keys []*key, more *key) []*key {
+// addKey adds a key to a list, or to what the list has of it already.
+func addKey(keys []*key, more *key) []*key {
 	for i, k := range keys {
 		if bytes.Equal(k.PrimaryKey.Fingerprint, more.PrimaryKey.Fingerprint) {
-			keys[i] = k.with(more)
+			keys[i] = k.merge(more)
 			return keys
 		}
 	}
 	return append(keys, more)
 }
 
-// with returns the key with what another copy of it says as well.
-func (k *key) with(more *key) *key {
+// merge returns the key with what another copy of it says as well.
+func (k *key) merge(more *key) *key {
 	e := *k.Entity
 	if e.PrivateKey == nil {
 		e.PrivateKey = more.PrivateKey

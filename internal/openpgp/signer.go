@@ -66,13 +66,13 @@ func readPrivateKey(text []byte) (*key, error) {
 
 // open chooses the part that signs, unlocks it, and tries it by one signature.
 func (s *Signer) open(passphrase []byte) (err error) {
-	if s.part, err = s.key.signing(s.now()); err != nil {
+	if s.part, err = s.key.signingPart(s.now()); err != nil {
 		return err
 	}
 	if err := unlock(s.part.secret, passphrase); err != nil {
 		return err
 	}
-	if _, id := s.key.PrimaryIdentity(always, rules()); id != nil {
+	if _, id := s.key.PrimaryIdentity(always, defaults()); id != nil {
 		s.user = *id.UserId
 	}
 	if s.public, err = s.key.export(); err == nil {
@@ -92,9 +92,9 @@ func (s *Signer) open(passphrase []byte) (err error) {
 	return nil
 }
 
-// signing returns the newest subkey that may sign and is here, else the primary
+// signingPart returns the newest subkey that may sign and is here, else the primary
 // key.
-func (k *key) signing(now time.Time) (part, error) {
+func (k *key) signingPart(now time.Time) (part, error) {
 	var best part
 	var ended time.Time // of the part that would have been good longest
 	var why []string
@@ -233,7 +233,7 @@ func (k *key) export() ([]byte, error) {
 
 // identities returns the user ids, the primary one first.
 func (k *key) identities() []*openpgp.Identity {
-	_, primary := k.PrimaryIdentity(always, rules())
+	_, primary := k.PrimaryIdentity(always, defaults())
 	return slices.SortedFunc(maps.Values(k.Identities), func(a, b *openpgp.Identity) int {
 		switch primary {
 		case a:

@@ -32,7 +32,7 @@ func ReadKeys(text []byte) (Keys, error) {
 func (k Keys) And(more Keys) Keys {
 	all := slices.Clone(k.keys)
 	for _, one := range more.keys {
-		all = join(all, one)
+		all = addKey(all, one)
 	}
 	return Keys{all}
 }

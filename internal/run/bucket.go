@@ -64,8 +64,8 @@ func (b *bucketTarget) wants(_ context.Context, delta *index.Delta, now time.Tim
 }
 
 // turn is of some others each minute, where a bucket has more pending than so many.
-func (*bucketTarget) turn(now time.Time, most int) state.Turn {
-	return state.Turn{Most: most, Number: now.Unix() / 60}
+func (*bucketTarget) turn(now time.Time, most int) state.Rotation {
+	return state.Rotation{Most: most, Number: now.Unix() / 60}
 }
 
 func (b *bucketTarget) addTo(d *download, replaced bool) {

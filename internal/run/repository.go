@@ -32,7 +32,7 @@ func (d *repositoryTarget) load(ctx context.Context, _ mirror.Shard, full bool) 
 func (d *repositoryTarget) restart(why string)                         { d.Forget(why) }
 func (d *repositoryTarget) mayWrite(ctx context.Context, _ bool) error { return d.MayPush(ctx) }
 func (*repositoryTarget) root(context.Context) []byte                  { return nil }
-func (d *repositoryTarget) holds(*tuf.Snapshot) bool                   { return d.Due() == "" }
+func (d *repositoryTarget) holds(*tuf.Snapshot) bool                   { return d.WhyPush() == "" }
 func (*repositoryTarget) inTag() bool                                  { return true }
 func (*repositoryTarget) stateName(tag string) string                  { return fmt.Sprintf("tag %q", tag) }
 func (*repositoryTarget) ifDamaged() (cause, remedy string)            { return "", "If" }
@@ -40,14 +40,14 @@ func (*repositoryTarget) ifDamaged() (cause, remedy string)            { return 
 // saysSeen of a repository whose tag does not name an index is that of one that is not
 // at its end. A tag does not move when only the metadata was signed anew.
 func (d *repositoryTarget) saysSeen(state.Seen) bool {
-	return d.before.Seen.Index != "" && d.Due() == ""
+	return d.before.Seen.Index != "" && d.WhyPush() == ""
 }
 
 func (d *repositoryTarget) wants(ctx context.Context, delta *index.Delta, _ time.Time) ([]state.Want, error) {
 	return d.Wants(ctx, delta)
 }
 
-func (*repositoryTarget) turn(time.Time, int) state.Turn { return state.Turn{} }
+func (*repositoryTarget) turn(time.Time, int) state.Rotation { return state.Rotation{} }
 func (*repositoryTarget) addTo(d *download, _ bool)      { d.digests = true }
 
 func (d *repositoryTarget) report(_ *run, did account, facts *report.Run, out *report.Destination) int {

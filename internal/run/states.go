@@ -39,7 +39,7 @@ func (r *run) logWhy(unread map[*Target]error) {
 	for _, s := range r.repositories() {
 		if why := s.Adopting(); why != "" {
 			r.Progress.Log(fmt.Sprintf("%s %q: all of it is compared with the index, because %s", s.kind, s, why))
-		} else if why := s.Due(); why != "" {
+		} else if why := s.WhyPush(); why != "" {
 			r.Progress.Log(fmt.Sprintf("%s %q: %s", s.kind, s, why))
 		}
 	}

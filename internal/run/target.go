@@ -42,7 +42,7 @@ type destination interface {
 	// wants returns the tarballs that it lacks by what the index holds behind its
 	// position, and turn which of its pending releases a run asks for.
 	wants(ctx context.Context, delta *index.Delta, now time.Time) ([]state.Want, error)
-	turn(now time.Time, most int) state.Turn
+	turn(now time.Time, most int) state.Rotation
 	// addTo enters into a download that it goes here too.
 	addTo(d *download, replaced bool)
 	// root returns the root.json that it holds, nil for none.

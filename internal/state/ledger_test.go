@@ -82,7 +82,7 @@ func TestWantsAreWhatIsNewAndWhatIsOwed(t *testing.T) {
 		{Tarball: state.Tarball{Release: release("owed"), Target: old}, Replaced: true, Retried: true},
 		{Tarball: state.Tarball{Release: release("revised"), Target: old}, Retried: true},
 	}
-	if got := s.Wants(tail, state.Turn{}); !slices.Equal(got, want) {
+	if got := s.Wants(tail, state.Rotation{}); !slices.Equal(got, want) {
 		t.Errorf("wants %+v\nwant  %+v", got, want)
 	}
 }

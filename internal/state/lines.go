@@ -307,15 +307,15 @@ func parsePending(value string) (index.Release, Record, error) {
 	}
 	for _, field := range fields[2:] {
 		key, fact, _ := strings.Cut(field, "=")
-		if err := p.fact(key, fact); err != nil {
+		if err := p.parseFact(key, fact); err != nil {
 			return bad(err)
 		}
 	}
 	return r, p, nil
 }
 
-// fact reads one KEY=VALUE, or a KEY alone, of a ledger line.
-func (p *Record) fact(key, value string) (err error) {
+// parseFact reads one KEY=VALUE, or a KEY alone, of a ledger line.
+func (p *Record) parseFact(key, value string) (err error) {
 	numbers, digest, _ := strings.Cut(value, ":")
 	switch key {
 	case "replaced":

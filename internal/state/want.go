@@ -34,15 +34,15 @@ type Outcome struct {
 	Err     error
 }
 
-// A Turn picks so many of a ledger's releases, the next ones with each number. The
-// zero Turn picks all.
-type Turn struct {
+// A Rotation picks Most of a ledger's releases for a run to ask for again, the next ones
+// with each Number. The zero Rotation picks all.
+type Rotation struct {
 	Most   int
 	Number int64
 }
 
-// pick returns the releases whose turn it is.
-func (t Turn) pick(all []index.Release) []index.Release {
+// pick returns the releases that this run asks for.
+func (t Rotation) pick(all []index.Release) []index.Release {
 	if t.Most == 0 || len(all) <= t.Most {
 		return all
 	}
@@ -51,8 +51,8 @@ func (t Turn) pick(all []index.Release) []index.Release {
 }
 
 // Wants returns the tarballs that a destination of this state lacks: those that
-// the index names behind its position, and those of its ledger whose turn it is.
-func (s State) Wants(tail *index.Delta, turn Turn) []Want {
+// the index names behind its position, and those of its ledger that the rotation picks.
+func (s State) Wants(tail *index.Delta, rotation Rotation) []Want {
 	// A first run wants each release of Hackage, so the room is made once.
 	wants := make([]Want, 0, len(tail.Order)+len(s.Ledger))
 	for _, r := range tail.Order {
@@ -60,7 +60,7 @@ func (s State) Wants(tail *index.Delta, turn Turn) []Want {
 			wants = append(wants, Want{Tarball: Tarball{r, n.Target}, Replaced: n.Replaced})
 		}
 	}
-	for _, r := range turn.pick(s.Ledger.Sorted()) {
+	for _, r := range rotation.pick(s.Ledger.Sorted()) {
 		if n := tail.Changes[r]; n != nil && n.TargetOffset >= s.Position.Length {
 			continue
 		}

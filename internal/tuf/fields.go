@@ -24,8 +24,8 @@ func (r *reader) check(err error) {
 	}
 }
 
-// within says of an error of read where it is.
-func (r *reader) within(read func(), format string, args ...any) {
+// wrapping says of an error of read where it is.
+func (r *reader) wrapping(read func(), format string, args ...any) {
 	if r.err == nil {
 		read()
 		wrap(&r.err, format, args...)
@@ -42,8 +42,8 @@ func wrap(err *error, format string, args ...any) {
 // shape ends the refusals of what is JSON, but lacks a field or has another kind of it.
 const shape = "not in the form of hackage-security"
 
-// as returns v as what it has to be: int64, string, []Value or object.
-func as[T any](r *reader, v Value) T {
+// asType returns v as what it has to be: int64, string, []Value or object.
+func asType[T any](r *reader, v Value) T {
 	data, ok := v.data.(T)
 	if !ok {
 		r.refuse("%s instead of %s: "+shape, kindOf(v.data), kindOf(data))

@@ -53,7 +53,7 @@ func (r *reader) files(o object) fileMap {
 		if !strings.HasPrefix(m.name, inRepository) && !strings.HasPrefix(m.name, inIndex) {
 			r.refuse("file %.80q is not below %s or %s: "+shape, m.name, inRepository, inIndex)
 		}
-		r.within(func() {
+		r.wrapping(func() {
 			if info, ok := r.fileInfo(m.value); ok {
 				files[m.name] = info
 			}
@@ -63,11 +63,11 @@ func (r *reader) files(o object) fileMap {
 }
 
 func (r *reader) fileInfo(v Value) (info FileInfo, ok bool) {
-	o := as[object](r, v)
+	o := asType[object](r, v)
 	info.Length = field[int64](r, o, "length")
 	for _, m := range field[object](r, o, "hashes") {
-		r.within(func() {
-			if text := as[string](r, m.value); m.name == "sha256" {
+		r.wrapping(func() {
+			if text := asType[string](r, m.value); m.name == "sha256" {
 				info.SHA256, ok = parseDigest(text)
 			}
 		}, "hash %.40q", m.name)

@@ -26,9 +26,9 @@ func (r *reader) header(raw []byte, signed object) header {
 	return header{raw: string(raw), version: field[int64](r, signed, "version"), expires: r.expires(signed)}
 }
 
-// fresh refuses an old version and an expired file. A zero now is before every
+// checkFresh refuses an old version and an expired file. A zero now is before every
 // date, so that it accepts expired files.
-func (h header) fresh(minVersion int64, now time.Time) error {
+func (h header) checkFresh(minVersion int64, now time.Time) error {
 	if h.version < minVersion {
 		return fmt.Errorf("version %d after version %d: %w", h.version, minVersion, ErrRollback)
 	}

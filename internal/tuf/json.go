@@ -116,7 +116,7 @@ func (p *parser) refuse(why string) error {
 	return fmt.Errorf("%s at byte %d of %d: not canonical JSON (an answer cut short, or from something else?)", why, p.at, len(p.raw))
 }
 
-// peek returns the byte ahead, or zero at the end: no token starts with it.
+// peek returns the next byte, or zero at the end: no token starts with it.
 func (p *parser) peek() byte {
 	if p.at < len(p.raw) {
 		return p.raw[p.at]
@@ -135,7 +135,7 @@ func (p *parser) space() {
 	}
 }
 
-// skip moves behind a token of one byte, and the space behind it, if it is ahead.
+// skip moves behind a token of one byte, and the space behind it, if it is next.
 func (p *parser) skip(token byte) bool {
 	if p.peek() != token {
 		return false

@@ -67,7 +67,7 @@ func (p Pinned) VerifyRoot(raw []byte, now time.Time) (*Root, error) {
 		err = p.checkSigners(signers)
 	}
 	if err == nil {
-		err = root.fresh(root.version, now)
+		err = root.checkFresh(root.version, now)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("verify root.json with pinned keys: %w", err)

@@ -42,10 +42,10 @@ type role struct {
 func (r *Root) VerifyRoot(raw []byte, now time.Time) (*Root, error) {
 	next, signers, err := parseRoot(raw)
 	if err == nil {
-		err = r.enough(roleRoot, signers)
+		err = r.checkThreshold(roleRoot, signers)
 	}
 	if err == nil {
-		err = next.fresh(r.version, now)
+		err = next.checkFresh(r.version, now)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("verify root.json with root version %d: %w", r.version, err)
@@ -73,8 +73,8 @@ func (r *reader) roles(listed object, keys keyring) map[string]role {
 	roles := map[string]role{}
 	for _, name := range []string{roleRoot, roleTimestamp, roleSnapshot, roleTargets, roleMirrors} {
 		var spec object
-		r.within(func() { spec = field[object](r, listed, name) }, "roles")
-		r.within(func() { roles[name] = r.role(spec, keys) }, "role %s", name)
+		r.wrapping(func() { spec = field[object](r, listed, name) }, "roles")
+		r.wrapping(func() { roles[name] = r.role(spec, keys) }, "role %s", name)
 	}
 	return roles
 }
@@ -85,7 +85,7 @@ func (r *reader) role(spec object, keys keyring) role {
 	r.checkCount("key ids", len(list))
 	for _, item := range list {
 		var id string
-		r.within(func() { id = as[string](r, item) }, `field "keyids"`)
+		r.wrapping(func() { id = asType[string](r, item) }, `field "keyids"`)
 		if _, ok := keys[id]; !ok {
 			r.refuse("key %.80q: %w", id, ErrUnknownKey)
 		}
@@ -94,9 +94,9 @@ func (r *reader) role(spec object, keys keyring) role {
 	return role
 }
 
-// enough refuses signers that are too few for the role. A threshold below one,
+// checkThreshold refuses signers that are too few for the role. A threshold below one,
 // which would let anybody play the role, is not met by anything.
-func (r *Root) enough(name string, signers []string) error {
+func (r *Root) checkThreshold(name string, signers []string) error {
 	role := r.roles[name]
 	count := int64(0)
 	for _, id := range signers {
@@ -111,14 +111,14 @@ func (r *Root) enough(name string, signers []string) error {
 	return nil
 }
 
-// open verifies one of the other files, up to its header.
-func (r *Root) open(from *reader, role, fileType string, raw []byte, minVersion int64, now time.Time) (object, header) {
+// verifyRole verifies one of the other files, up to its header.
+func (r *Root) verifyRole(from *reader, role, fileType string, raw []byte, minVersion int64, now time.Time) (object, header) {
 	e := from.envelope(raw)
 	var signers []string
-	from.within(func() { signers = from.signers(e, r.keys) }, "with root version %d", r.version)
+	from.wrapping(func() { signers = from.signers(e, r.keys) }, "with root version %d", r.version)
 	from.checkType(e.signed, fileType)
-	from.within(func() { from.check(r.enough(role, signers)) }, "with root version %d", r.version)
+	from.wrapping(func() { from.check(r.checkThreshold(role, signers)) }, "with root version %d", r.version)
 	h := from.header(raw, e.signed)
-	from.check(h.fresh(minVersion, now))
+	from.check(h.checkFresh(minVersion, now))
 	return e.signed, h
 }

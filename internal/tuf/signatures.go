@@ -31,7 +31,7 @@ func (r *reader) keys(keys object) keyring {
 	r.checkCount("keys", len(keys))
 	ring := make(keyring)
 	for _, m := range keys {
-		r.within(func() { ring[m.name] = r.key(m.value) }, "key %.80q", m.name)
+		r.wrapping(func() { ring[m.name] = r.key(m.value) }, "key %.80q", m.name)
 		if id := keyID(ring[m.name]); id != m.name {
 			r.refuse("key %.80q has the id %s: the key does not match its id", m.name, id)
 		}
@@ -43,7 +43,7 @@ func (r *reader) keys(keys object) keyring {
 }
 
 func (r *reader) key(v Value) ed25519.PublicKey {
-	key := as[object](r, v)
+	key := asType[object](r, v)
 	r.checkKeyType(key, "keytype")
 	return r.base64(field[object](r, key, "keyval"), "public")
 }
@@ -79,18 +79,18 @@ func (r *reader) envelope(raw []byte) envelope {
 	}
 	v, err := ParseJSON(raw)
 	r.check(err)
-	outer := as[object](r, v)
+	outer := asType[object](r, v)
 	e := envelope{signed: field[object](r, outer, "signed")}
 	list := field[[]Value](r, outer, "signatures")
 	r.checkCount("signatures", len(list))
 	for i, item := range list {
-		r.within(func() { e.signatures = append(e.signatures, r.signature(item)) }, "signature %d", i+1)
+		r.wrapping(func() { e.signatures = append(e.signatures, r.signature(item)) }, "signature %d", i+1)
 	}
 	return e
 }
 
 func (r *reader) signature(v Value) signature {
-	o := as[object](r, v)
+	o := asType[object](r, v)
 	s := signature{keyID: field[string](r, o, "keyid")}
 	r.checkKeyType(o, "method")
 	s.sig = r.base64(o, "sig")

@@ -25,7 +25,7 @@ func (t *Timestamp) Snapshot() FileInfo { return t.snapshot }
 // that there is a newer root.json.
 func (r *Root) VerifyTimestamp(raw []byte, minVersion int64, now time.Time) (*Timestamp, error) {
 	var from reader
-	signed, h := r.open(&from, roleTimestamp, "Timestamp", raw, minVersion, now)
+	signed, h := r.verifyRole(&from, roleTimestamp, "Timestamp", raw, minVersion, now)
 	t := &Timestamp{header: h, snapshot: from.file(from.meta(signed), "snapshot.json")}
 	return verified(t, from, "timestamp.json")
 }
@@ -65,7 +65,7 @@ func (s *Snapshot) IndexTar() (FileInfo, bool) {
 // names, not of a version below minVersion, nor expired at the time now.
 func (r *Root) VerifySnapshot(raw []byte, want FileInfo, minVersion int64, now time.Time) (*Snapshot, error) {
 	from := reader{want.Check(raw)}
-	signed, h := r.open(&from, roleSnapshot, "Snapshot", raw, minVersion, now)
+	signed, h := r.verifyRole(&from, roleSnapshot, "Snapshot", raw, minVersion, now)
 	files := from.meta(signed)
 	s := &Snapshot{
 		header: h, files: files, root: from.file(files, "root.json"),
@@ -90,16 +90,16 @@ func (m *Mirrors) URLs() []string { return slices.Clone(m.urls) }
 // not of a version below minVersion, nor expired at the time now.
 func (r *Root) VerifyMirrors(raw []byte, want FileInfo, minVersion int64, now time.Time) (*Mirrors, error) {
 	from := reader{want.Check(raw)}
-	signed, h := r.open(&from, roleMirrors, "Mirrorlist", raw, minVersion, now)
+	signed, h := r.verifyRole(&from, roleMirrors, "Mirrorlist", raw, minVersion, now)
 	m := &Mirrors{header: h}
 	for i, item := range field[[]Value](&from, signed, "mirrors") {
-		from.within(func() { m.urls = append(m.urls, from.mirror(item)) }, "mirror %d", i+1)
+		from.wrapping(func() { m.urls = append(m.urls, from.mirror(item)) }, "mirror %d", i+1)
 	}
 	return verified(m, from, "mirrors.json")
 }
 
 func (r *reader) mirror(v Value) string {
-	address := field[string](r, as[object](r, v), "urlbase")
+	address := field[string](r, asType[object](r, v), "urlbase")
 	if u, err := url.Parse(address); err != nil || u.Scheme == "" {
 		r.refuse("address %.80q is not a URL: "+shape, address)
 	}

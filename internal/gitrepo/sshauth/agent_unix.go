@@ -17,9 +17,9 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/temp"
 )
 
-// offer serves the key by an agent of this process and leaves only the public key in
+// useKey serves the key by an agent of this process and leaves only the public key in
 // a file, by which ssh asks for the one it may use.
-func (l *Login) offer(dir string, key any) (identity string, err error) {
+func (l *Login) useKey(dir string, key any) (identity string, err error) {
 	signer, err := ssh.NewSignerFromKey(key)
 	if err != nil {
 		return "", fmt.Errorf("read ssh key: %w", err)

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// offer writes the key to a private file: neither of the ssh programs for Windows
+// useKey writes the key to a private file: neither of the ssh programs for Windows
 // can reach an agent that Go can serve.
-func (l *Login) offer(dir string, key any) (identity string, err error) {
+func (l *Login) useKey(dir string, key any) (identity string, err error) {
 	block, err := ssh.MarshalPrivateKey(key, "")
 	if err != nil {
 		return "", fmt.Errorf("read ssh key: %w", err)

@@ -58,9 +58,9 @@ func (c *Connections) Close() error {
 	return nil
 }
 
-// To returns the connection that all have in common who reach a destination (ssh's
+// Connection returns the connection that all have in common who reach a destination (ssh's
 // last arguments) in the same way; nil for none, and where there are none.
-func (c *Connections) To(destination []string, key, knownHosts []byte, home string) *Connection {
+func (c *Connections) Connection(destination []string, key, knownHosts []byte, home string) *Connection {
 	if destination == nil || runtime.GOOS == "windows" {
 		return nil
 	}
@@ -82,12 +82,12 @@ type Connection struct {
 	socket       string
 	userSettings bool // are in use
 
-	mu    sync.Mutex
-	dir   string    // in which the ssh was started
-	env   []string  // of the ssh
-	used  time.Time // when it was last known to be whole
-	why   string    // it is not used, "" if it is
-	isOut bool      // why was told
+	mu       sync.Mutex
+	dir      string    // in which the ssh was started
+	env      []string  // of the ssh
+	used     time.Time // when it was last known to be whole
+	why      string    // it is not used, "" if it is
+	reported bool      // why was told
 }
 
 // Host is where the connection leads, as ssh is told: USER@HOST or HOST.
@@ -102,7 +102,7 @@ func (c *Connection) Open(ctx context.Context, dir string, env []string, login *
 	if c.why != "" {
 		return false, "", nil
 	}
-	if c.IsThere() {
+	if c.IsOpen() {
 		return true, "", nil
 	}
 	if !c.used.IsZero() && time.Since(c.used) < idle/2 {
@@ -110,19 +110,19 @@ func (c *Connection) Open(ctx context.Context, dir string, env []string, login *
 		return false, "", nil
 	}
 	c.dir, c.env = dir, env
-	if c.why = c.objection(ctx, login.Options); c.why != "" {
+	if c.why = c.whyNotShare(ctx, login.Options); c.why != "" {
 		return false, "", nil
 	}
 	return c.connect(ctx, login.Options)
 }
 
-// ownWay are settings of the user's by which he shares connections himself, or
+// ownSharing are settings of the user's by which he shares connections himself, or
 // reaches the host through a program that must not go on in the background.
-var ownWay = regexp.MustCompile(`(?m)^(proxycommand|proxyjump|controlpath) (?:none$)?(.?)`)
+var ownSharing = regexp.MustCompile(`(?m)^(proxycommand|proxyjump|controlpath) (?:none$)?(.?)`)
 
-// objection says why the connection must not be shared.
-func (c *Connection) objection(ctx context.Context, options []string) string {
-	if len(c.socketFrom(c.dir)) > socketRoom {
+// whyNotShare says why the connection must not be shared.
+func (c *Connection) whyNotShare(ctx context.Context, options []string) string {
+	if len(c.socketPathFrom(c.dir)) > socketRoom {
 		return "the path of its socket is too long"
 	}
 	if !c.userSettings {
@@ -132,23 +132,23 @@ func (c *Connection) objection(ctx context.Context, options []string) string {
 	if err != nil {
 		return "" // connecting says what is wrong
 	}
-	for _, m := range ownWay.FindAllStringSubmatch(said, -1) {
+	for _, m := range ownSharing.FindAllStringSubmatch(said, -1) {
 		if m[2] != "" {
-			c.isOut = m[1] == "controlpath" // which may well share
+			c.reported = m[1] == "controlpath" // which may well share
 			return "ssh's settings have a " + m[1]
 		}
 	}
 	return ""
 }
 
-// hopeless is what ssh says when no other way in is worth a try.
-var hopeless = regexp.MustCompile(`(?im)^ssh: (connect to host|could not resolve)|permission denied \(|host key verification failed|too many authentication failures|no supported authentication methods`)
+// permanent is what ssh says when no other way in is worth a try.
+var permanent = regexp.MustCompile(`(?im)^ssh: (connect to host|could not resolve)|permission denied \(|host key verification failed|too many authentication failures|no supported authentication methods`)
 
 // connect starts the ssh that holds the connection. It ends by itself when that has
 // not been used for a while.
 func (c *Connection) connect(ctx context.Context, options []string) (shared bool, said string, err error) {
 	master := []string{
-		"-o ControlMaster=yes", "-o ControlPath=" + c.socketFrom(c.dir),
+		"-o ControlMaster=yes", "-o ControlPath=" + c.socketPathFrom(c.dir),
 		"-o ControlPersist=" + strconv.Itoa(int(idle.Seconds())), "-N", "-f",
 	}
 	said, err = c.ssh(ctx, append(master, options...))
@@ -156,7 +156,7 @@ func (c *Connection) connect(ctx context.Context, options []string) (shared bool
 	case err == nil:
 		c.used = time.Now()
 		return true, "", nil
-	case ctx.Err() != nil, hopeless.MatchString(said):
+	case ctx.Err() != nil, permanent.MatchString(said):
 		return false, said, err
 	}
 	c.why = "ssh cannot share one: " + cmp.Or(strings.TrimSpace(said), err.Error())
@@ -179,15 +179,15 @@ func (c *Connection) ssh(ctx context.Context, options []string) (said string, er
 	return string(raw), err
 }
 
-// IsThere reports whether the connection has a socket: ssh removes it when it ends.
-func (c *Connection) IsThere() bool {
+// IsOpen reports whether the connection has a socket: ssh removes it when it ends.
+func (c *Connection) IsOpen() bool {
 	_, err := os.Lstat(c.socket)
 	return err == nil
 }
 
 // Options are ssh's for a step that shares the connection, beside those of the Login.
 func (c *Connection) Options(dir string) []string {
-	return []string{"-o ControlMaster=no", "-o ControlPath=" + c.socketFrom(dir)}
+	return []string{"-o ControlMaster=no", "-o ControlPath=" + c.socketPathFrom(dir)}
 }
 
 // GiveUp has no further step use the connection.
@@ -199,14 +199,14 @@ func (c *Connection) GiveUp(why string) {
 	}
 }
 
-// Used records that a step went well, and returns, once, why the connection is not
+// StepDone records that a step went well, and returns, once, why the connection is not
 // used.
-func (c *Connection) Used() (why string) {
+func (c *Connection) StepDone() (why string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.used = time.Now()
-	if !c.isOut {
-		why, c.isOut = c.why, c.why != ""
+	if !c.reported {
+		why, c.reported = c.why, c.why != ""
 	}
 	return why
 }
@@ -215,7 +215,7 @@ func (c *Connection) Used() (why string) {
 func (c *Connection) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.IsThere() {
+	if !c.IsOpen() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -225,8 +225,8 @@ func (c *Connection) close() {
 	_ = cmd.Run() // what is left of it ends when it is idle
 }
 
-// socketFrom returns the way from a folder to the socket.
-func (c *Connection) socketFrom(dir string) string {
+// socketPathFrom returns the way from a folder to the socket.
+func (c *Connection) socketPathFrom(dir string) string {
 	way, err := filepath.Rel(dir, c.socket)
 	if err != nil {
 		return c.socket
@@ -234,9 +234,9 @@ func (c *Connection) socketFrom(dir string) string {
 	return way
 }
 
-// alone begins what ssh says when it cannot share a connection, and goes on by
+// notShared begins what ssh says when it cannot share a connection, and goes on by
 // itself.
-var alone = regexp.MustCompile(`(?m)^(mux_client|Control ?[Ss]ocket).*`)
+var notShared = regexp.MustCompile(`(?m)^(mux_client|Control ?[Ss]ocket).*`)
 
-// WentAlone returns what ssh said when it did not share the connection, "" if it did.
-func WentAlone(said string) string { return alone.FindString(said) }
+// NotShared returns what ssh said when it did not share the connection, "" if it did.
+func NotShared(said string) string { return notShared.FindString(said) }

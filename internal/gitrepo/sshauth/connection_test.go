@@ -11,9 +11,9 @@ import (
 
 // TestConnectionThatEnds: one that was idle for long is made anew, and that is no news.
 // Where the host ends it sooner, it is not shared.
-// TestHopelessWords: who was refused as a person is not tried again by another way, for
+// TestPermanentFailures: who was refused as a person is not tried again by another way, for
 // hosts count that.
-func TestHopelessWords(t *testing.T) {
+func TestPermanentFailures(t *testing.T) {
 	t.Parallel()
 	for said, want := range map[string]bool{
 		"git@h: Permission denied (publickey).":                                         true,
@@ -28,7 +28,7 @@ func TestHopelessWords(t *testing.T) {
 		"banner: do not connect to host h":                                              false,
 		"mux_client_request_session: session request failed: Session open refused by p": false,
 	} {
-		if hopeless.MatchString(said) != want {
+		if permanent.MatchString(said) != want {
 			t.Errorf("%q: want %v", said, want)
 		}
 	}
@@ -44,21 +44,21 @@ func TestConnectionThatEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = login.Close() }()
-	c := NewConnections(t.TempDir()).To([]string{"-p", host.Address[len("127.0.0.1:"):], "127.0.0.1"}, key, nil, "")
+	c := NewConnections(t.TempDir()).Connection([]string{"-p", host.Address[len("127.0.0.1:"):], "127.0.0.1"}, key, nil, "")
 	for _, again := range []bool{false, true} {
 		shared, said, err := c.Open(t.Context(), dir, append(login.Env, "PATH=/usr/bin:/bin"), login)
-		if !shared || err != nil || c.Used() != "" {
+		if !shared || err != nil || c.StepDone() != "" {
 			t.Fatalf("again %v: %v, %v: %s", again, shared, err, said)
 		}
 		c.close()
-		for c.IsThere() { // ssh answers before it removes the socket
+		for c.IsOpen() { // ssh answers before it removes the socket
 			time.Sleep(time.Millisecond)
 		}
 		if !again {
 			c.used = c.used.Add(-idle)
 		}
 	}
-	if shared, _, err := c.Open(t.Context(), dir, login.Env, login); shared || err != nil || c.Used() == "" {
+	if shared, _, err := c.Open(t.Context(), dir, login.Env, login); shared || err != nil || c.StepDone() == "" {
 		t.Errorf("it is shared (%v, %v) although the host ends it", shared, err)
 	}
 	if n, _ := host.Count(t); n != 2 {

@@ -51,7 +51,7 @@ func Prepare(dir string, key, knownHosts []byte, home string) (*Login, error) {
 	if err != nil {
 		return nil, err
 	}
-	identity, err := l.offer(dir, private)
+	identity, err := l.useKey(dir, private)
 	if err != nil {
 		return nil, err
 	}

@@ -5,8 +5,8 @@ import (
 	"math/bits"
 )
 
-// Bounds of the search for what two contents have in common. A copy takes four
-// bytes or so that no code shortens, as much as ten of text.
+// Bounds of the search for what two contents have in common. A copy takes about four
+// bytes that do not compress, as much as ten of compressed text.
 const (
 	keyBytes  = 8  // what a match is found by
 	matchMin  = 12 // the shortest that is copied
@@ -16,19 +16,19 @@ const (
 	tableSize = 1 << tableBits
 )
 
-// A resembler finds deltas between contents that resemble each other, such as two
+// A deltaFinder finds deltas between contents that are similar, such as two
 // versions of a file. It keeps its memory.
-type resembler struct {
+type deltaFinder struct {
 	last  [tableSize]int32 // of a key: the place in the old content, and one more
 	prior []int32          // of a place: the one before it with the same key
 }
 
 // delta writes content as a delta to old; nil if that takes more than limit bytes.
-func (s *resembler) delta(old, content []byte, limit int) []byte {
+func (s *deltaFinder) delta(old, content []byte, limit int) []byte {
 	if len(content) < deltaMin || len(old) < keyBytes {
 		return nil
 	}
-	s.learn(old)
+	s.index(old)
 	var d deltaWriter
 	fresh := 0 // from there to at nothing was found
 	for at := 0; at+keyBytes <= len(content); {
@@ -37,7 +37,7 @@ func (s *resembler) delta(old, content []byte, limit int) []byte {
 			at++
 			continue
 		}
-		back := sameEnd(old[:from], content[fresh:at])
+		back := commonSuffix(old[:from], content[fresh:at])
 		d.insert(content[fresh : at-back])
 		d.copy(from-back, from+n)
 		at += n
@@ -53,27 +53,27 @@ func (s *resembler) delta(old, content []byte, limit int) []byte {
 	return nil
 }
 
-// learn enters the places of the old content.
-func (s *resembler) learn(old []byte) {
+// index enters the places of the old content.
+func (s *deltaFinder) index(old []byte) {
 	clear(s.last[:])
 	if cap(s.prior) < len(old) {
 		s.prior = make([]int32, len(old))
 	}
 	s.prior = s.prior[:len(old)]
 	for at := len(old) - keyBytes; at >= 0; at-- {
-		k := keyOf(old[at:])
+		k := bucketOf(old[at:])
 		s.prior[at], s.last[k] = s.last[k], int32(at+1)
 	}
 }
 
 // match returns where in the old content the longest match of content begins.
-func (s *resembler) match(old, content []byte) (from, n int) {
-	next := s.last[keyOf(content)]
+func (s *deltaFinder) match(old, content []byte) (from, n int) {
+	next := s.last[bucketOf(content)]
 	for try := 0; next > 0 && try < matchTry; try++ {
 		at := int(next) - 1
 		next = s.prior[at]
 		if at+n < len(old) && n < len(content) && old[at+n] == content[n] {
-			if m := sameStart(old[at:], content); m > n {
+			if m := commonPrefix(old[at:], content); m > n {
 				from, n = at, m
 			}
 		}
@@ -81,13 +81,13 @@ func (s *resembler) match(old, content []byte) (from, n int) {
 	return from, n
 }
 
-// keyOf is the place of content's start in the table.
-func keyOf(content []byte) uint64 {
+// bucketOf is the place of content's start in the table.
+func bucketOf(content []byte) uint64 {
 	return binary.LittleEndian.Uint64(content) * 0x9e3779b97f4a7c15 >> (64 - tableBits)
 }
 
-// sameStart returns how many bytes at the start of both are the same.
-func sameStart(a, b []byte) int {
+// commonPrefix returns how many bytes at the start of both are the same.
+func commonPrefix(a, b []byte) int {
 	end := min(len(a), len(b))
 	n := 0
 	for ; n+8 <= end; n += 8 {
@@ -101,8 +101,8 @@ func sameStart(a, b []byte) int {
 	return n
 }
 
-// sameEnd is sameStart for the ends.
-func sameEnd(a, b []byte) int {
+// commonSuffix is commonPrefix for the ends.
+func commonSuffix(a, b []byte) int {
 	n := 0
 	for n < len(a) && n < len(b) && a[len(a)-1-n] == b[len(b)-1-n] {
 		n++

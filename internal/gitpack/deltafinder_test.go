@@ -63,7 +63,7 @@ func TestDeltasLeadToTheContent(t *testing.T) {
 		{"of nothing", "", text, 0},
 		{"too small", "name: a\n", "name: b\n", 0},
 	} {
-		delta := new(resembler).delta([]byte(c.old), []byte(c.content), len(c.content)/2)
+		delta := new(deltaFinder).delta([]byte(c.old), []byte(c.content), len(c.content)/2)
 		if (delta == nil) != (c.atMost == 0) || len(delta) > c.atMost {
 			t.Errorf("%s: delta of %d bytes, want at most %d", c.name, len(delta), c.atMost)
 		}
@@ -85,7 +85,7 @@ func FuzzDelta(f *testing.F) {
 	f.Add([]byte(text), []byte(text+text), 0)
 	f.Add([]byte(strings.Repeat("ab", 900)), []byte(strings.Repeat("ba", 700)), 9)
 	f.Add([]byte(""), []byte("x"), 1)
-	s := new(resembler)
+	s := new(deltaFinder)
 	f.Fuzz(func(t *testing.T, old, content []byte, at int) {
 		delta := s.delta(old, content, 2*len(content)+20)
 		if delta == nil {
