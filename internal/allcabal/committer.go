@@ -60,7 +60,7 @@ func (r *replay) write(path string, content []byte) error {
 		r.result.Files = len(r.rewrites)
 	}
 	if !r.newBranch {
-		r.d.tree.written[path] = blobID(content)
+		r.d.tree.written[path] = gitpack.BlobID(content)
 	}
 	return r.im.Write(path, content)
 }

@@ -19,18 +19,8 @@ const readmePath = "README.md"
 // display pushes the branch that explains an empty remote, before anything
 // else, so that hosts take it as the default branch.
 func (d *Repository) display(ctx context.Context) error {
-	im, err := d.o.Repo.TreeWriter(ctx, "")
+	tree, err := d.makeTree(ctx, "", func(im *gitpack.TreeWriter) error { return im.Write(readmePath, []byte(d.readme())) })
 	if err != nil {
-		return err
-	}
-	if err := im.Write(readmePath, []byte(d.readme())); err != nil {
-		return err
-	}
-	tree, _, err := im.Tree()
-	if err != nil {
-		return err
-	}
-	if err := im.Close(); err != nil {
 		return err
 	}
 	now := d.o.Now()

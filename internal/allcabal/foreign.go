@@ -68,7 +68,7 @@ func (d *Repository) onlyKept(ctx context.Context, b base) (bool, error) {
 		}
 		before = id
 	}
-	tree, err := d.treeWithKept(ctx, b)
+	tree, err := d.makeTree(ctx, b.commit, b.writeKept)
 	if err != nil {
 		return false, err
 	}
@@ -76,14 +76,14 @@ func (d *Repository) onlyKept(ctx context.Context, b base) (bool, error) {
 	return tree == head.Tree, err
 }
 
-// treeWithKept returns the tree of the base with what the owner keeps.
-func (d *Repository) treeWithKept(ctx context.Context, b base) (tree string, err error) {
-	im, err := d.o.Repo.TreeWriter(ctx, b.commit)
+// makeTree returns the tree of a commit, "" for none, with what is written into it.
+func (d *Repository) makeTree(ctx context.Context, commit string, write func(*gitpack.TreeWriter) error) (tree string, err error) {
+	im, err := d.o.Repo.TreeWriter(ctx, commit)
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, im.Close()) }()
-	if err := b.writeKept(im); err != nil {
+	if err := write(im); err != nil {
 		return "", err
 	}
 	tree, _, err = im.Tree()

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
 
@@ -75,7 +76,7 @@ func (d *Repository) matchEntries(in Input) error {
 			continue
 		}
 		if f := d.tree.lookUp(e.Path()); f != nil {
-			f.match.compare(e, f.id == blobID(e.Content), d.lastTime)
+			f.match.compare(e, f.id == gitpack.BlobID(e.Content), d.lastTime)
 		}
 	}
 	if d.adopting == "" {

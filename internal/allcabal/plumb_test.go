@@ -140,7 +140,7 @@ func (r *rig) hasAll() {
 	g := r.hackage.Generation()
 	for _, release := range g.Releases() {
 		for number, content := range g.Revisions(release) {
-			if !strings.Contains(reachable, gitpack.BlobID(content)) {
+			if !strings.Contains(reachable, gitpack.BlobID(content).String()) {
 				r.Errorf("revision %d of %s is in no commit", number, release)
 			}
 		}

@@ -106,16 +106,8 @@ func (r *replay) run(ctx context.Context) error {
 	if err := r.undo(); err != nil {
 		return err
 	}
-	for _, u := range r.plan.unblocked {
-		if u.content != nil {
-			r.paths[u.release.CabalPath()] = true
-			if err := r.write(u.release.CabalPath(), u.content); err != nil {
-				return err
-			}
-		}
-		if err := r.writeRecord(u.release); err != nil {
-			return err
-		}
+	if err := r.writeUnblocked(); err != nil {
+		return err
 	}
 	ix, from, err := r.start(ctx)
 	if err != nil {
@@ -139,6 +131,22 @@ func (r *replay) run(ctx context.Context) error {
 		return err
 	}
 	return r.commit()
+}
+
+// writeUnblocked writes the releases from before the position that can be listed now.
+func (r *replay) writeUnblocked() error {
+	for _, u := range r.plan.unblocked {
+		if u.content != nil {
+			r.paths[u.release.CabalPath()] = true
+			if err := r.write(u.release.CabalPath(), u.content); err != nil {
+				return err
+			}
+		}
+		if err := r.writeRecord(u.release); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // start returns the index and where to begin in it: at the position, or at its
@@ -213,7 +221,7 @@ func (r *replay) isNewest(e index.Entry) bool {
 // and the record beside a .cabal file.
 func (r *replay) writeEntry(e index.Entry) error {
 	id, there := r.d.tree.id(e.Path())
-	if !there || id != blobID(e.Content) {
+	if !there || id != gitpack.BlobID(e.Content) {
 		if !r.isNewest(e) {
 			r.paths[e.Path()] = true
 		}
@@ -265,7 +273,7 @@ func (r *replay) writeDeprecated(ctx context.Context) error {
 		return nil
 	}
 	id, there := r.d.tree.id(deprecatedPath)
-	if there && id == blobID(r.in.Deprecated) {
+	if there && id == gitpack.BlobID(r.in.Deprecated) {
 		return nil
 	}
 	if there && r.d.o.Repo.FetchObjects(ctx, id.String()) == nil {

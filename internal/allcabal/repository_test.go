@@ -54,7 +54,7 @@ func (r *rig) keepsEveryRevision() {
 	r.Helper()
 	reachable := r.git("rev-list", "--objects", "hackage")
 	for _, e := range r.hackage.Generation().Entries() {
-		if strings.HasSuffix(e.Path, ".cabal") && !strings.Contains(reachable, gitpack.BlobID(e.Content)) {
+		if strings.HasSuffix(e.Path, ".cabal") && !strings.Contains(reachable, gitpack.BlobID(e.Content).String()) {
 			r.Errorf("a revision of %s is lost", e.Path)
 		}
 	}

@@ -12,9 +12,6 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
 
-// blobID is the id that git gives to a file of this content.
-func blobID(content []byte) gitpack.ID { return gitpack.Object{Type: "blob", Content: content}.ID() }
-
 // A tree has the ids of files of the base: of those that a run reads or writes, or
 // of all, of which there may be 300,000. What is no plain file (a link, an
 // executable) is not in it, so that it is written anew.

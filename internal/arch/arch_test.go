@@ -86,6 +86,7 @@ func design() rules {
 			"internal/hackagetest":       {imports: internal("index"), stdOnly: true},
 			"internal/bucket/buckettest": {imports: internal("bucket", "midstate")},
 			"internal/bucket/s3test":     {imports: internal("servertest")},
+			"internal/gitpack/packtest":  {stdOnly: true},
 			"internal/gitrepo/sshtest":   {imports: internal("servertest")},
 			"internal/servertest":        {stdOnly: true},
 			// The benchmarks, which measure what the tests hold right.

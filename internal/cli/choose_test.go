@@ -158,7 +158,7 @@ func TestSnapshotHistoryHasOneCommit(t *testing.T) {
 	if got := w.subjects(w.files()); len(got) != 3 {
 		t.Errorf("two revisions after the snapshot made the commits %q", got)
 	}
-	if objects := w.git(w.files(), "rev-list", "--objects", "hackage"); !strings.Contains(objects, gitpack.BlobID([]byte("name: a\nversion: 1\n-- third\n"))) {
+	if objects := w.git(w.files(), "rev-list", "--objects", "hackage"); !strings.Contains(objects, gitpack.BlobID([]byte("name: a\nversion: 1\n-- third\n")).String()) {
 		t.Error("a revision after the snapshot is not in the history")
 	}
 }

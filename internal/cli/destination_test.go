@@ -81,7 +81,7 @@ func (w *world) checkTree(repository string, foreign map[string]string) {
 			delete(tree, r.JSONPath())
 		}
 		for number, content := range g.Revisions(r) {
-			if !strings.Contains(objects, gitpack.BlobID(content)) {
+			if !strings.Contains(objects, gitpack.BlobID(content).String()) {
 				w.Errorf("%s: revision %d of %s is not in the history", repository, number, r)
 			}
 		}

@@ -143,7 +143,7 @@ func TestWhatComesBetweenTwoRuns(t *testing.T) {
 			w.says(w.sync(CodeDone), test.says)
 			w.checkAll()
 			w.owesNothing()
-			if _, err := w.tryGit(w.hashes(), "cat-file", "blob", gitpack.BlobID(old)); there && err != nil {
+			if _, err := w.tryGit(w.hashes(), "cat-file", "blob", gitpack.BlobID(old).String()); there && err != nil {
 				t.Error("the old record is not in the history")
 			}
 		})
@@ -248,7 +248,7 @@ func TestTwoRevisionsOfOneFileMakeTwoCommits(t *testing.T) {
 	for repository, head := range map[string]string{w.files(): files, w.hashes(): hashes} {
 		objects := strings.Fields(w.git(repository, "rev-list", "--objects", head+"..hackage"))
 		for _, content := range [][]byte{one, two} {
-			if !slices.Contains(objects, gitpack.BlobID(content)) {
+			if !slices.Contains(objects, gitpack.BlobID(content).String()) {
 				t.Errorf("the history of %s lacks %q", repository, content)
 			}
 		}

@@ -149,7 +149,7 @@ func (w *world) checkReference(upstream string) {
 	}
 	objects := w.git(w.files(), "rev-list", "--objects", "hackage")
 	for _, revision := range ix.revisions {
-		if !strings.Contains(objects, gitpack.BlobID(revision)) {
+		if !strings.Contains(objects, gitpack.BlobID(revision).String()) {
 			w.Errorf("files repository: a revision is not in the history:\n%s", revision)
 		}
 	}

@@ -267,7 +267,7 @@ func (w *world) checkFiles(g *hackagetest.Generation) {
 	}
 	for _, r := range g.Releases() {
 		for number, content := range g.Revisions(r) {
-			if _, err := w.tryGit(w.files(), "cat-file", "blob", gitpack.BlobID(content)); err != nil {
+			if _, err := w.tryGit(w.files(), "cat-file", "blob", gitpack.BlobID(content).String()); err != nil {
 				w.Errorf("files repository lost revision %d of %s", number, r)
 			}
 		}

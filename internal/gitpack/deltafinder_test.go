@@ -3,39 +3,12 @@ package gitpack
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack/packtest"
 )
-
-// edited returns a text with some lines changed, moved, put in or taken away.
-func edited(text string, random *rand.Rand) string {
-	lines := strings.SplitAfter(text, "\n")
-	for range 1 + random.IntN(4) {
-		at, other := random.IntN(len(lines)), random.IntN(len(lines))
-		switch random.IntN(4) {
-		case 0:
-			lines[at] = fmt.Sprintf("line: %d\r\n", random.Int())
-		case 1:
-			lines[at], lines[other] = lines[other], lines[at]
-		case 2:
-			lines = append(lines[:at:at], append([]string{fmt.Sprintf("new: %d\n", random.Int())}, lines[at:]...)...)
-		case 3:
-			lines[at] = ""
-		}
-	}
-	return strings.Join(lines, "")
-}
-
-// textOf is a text of so many lines, of which many are alike.
-func textOf(lines int, random *rand.Rand) string {
-	var text strings.Builder
-	for range lines {
-		fmt.Fprintf(&text, "    build-depends: base >= %d && < %d\r\n", random.IntN(9), random.Uint32())
-	}
-	return text.String()
-}
 
 func TestDeltasLeadToTheContent(t *testing.T) {
 	t.Parallel()
@@ -44,15 +17,15 @@ func TestDeltasLeadToTheContent(t *testing.T) {
 	for i := range noise {
 		noise[i] = byte(random.Uint32())
 	}
-	text := textOf(60, random)
-	large := textOf(6000, random) // copies of more than maxCopy
+	text := packtest.Text(60, random)
+	large := packtest.Text(6000, random) // copies of more than maxCopy
 	for _, c := range []struct {
 		name, old, content string
 		atMost             int // bytes of the delta; 0 if there shall be none
 	}{
-		{"edited", text, edited(text, random), 300},
+		{"edited", text, packtest.Edited(text, random), 300},
 		{"the same", text, text, 10},
-		{"large", large, edited(large, random), 600},
+		{"large", large, packtest.Edited(large, random), 600},
 		{"turned over", text[1000:] + text[:1000], text, 20},
 		{"shorter", text, text[500:1700], 20},
 		{"longer", text, text + text, 40},
@@ -80,8 +53,8 @@ func TestDeltasLeadToTheContent(t *testing.T) {
 // one that is broken is an error.
 func FuzzDelta(f *testing.F) {
 	random := rand.New(rand.NewPCG(1, 6))
-	text := textOf(20, random)
-	f.Add([]byte(text), []byte(edited(text, random)), 3)
+	text := packtest.Text(20, random)
+	f.Add([]byte(text), []byte(packtest.Edited(text, random)), 3)
 	f.Add([]byte(text), []byte(text+text), 0)
 	f.Add([]byte(strings.Repeat("ab", 900)), []byte(strings.Repeat("ba", 700)), 9)
 	f.Add([]byte(""), []byte("x"), 1)

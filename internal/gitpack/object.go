@@ -42,7 +42,7 @@ func (o Object) ID() (id ID) {
 }
 
 // BlobID returns the id that git gives to a file of this content.
-func BlobID(content []byte) string { return Object{"blob", content}.ID().String() }
+func BlobID(content []byte) ID { return Object{"blob", content}.ID() }
 
 // An ID is the id of an object in binary form.
 type ID [sha1.Size]byte

@@ -81,7 +81,7 @@ func (t *TreeWriter) Has(path string, content []byte) (bool, error) {
 		return false, t.fail(err)
 	}
 	there, err := in.file(name)
-	return there == file{Object{"blob", content}.ID(), ModeFile}, t.fail(err)
+	return there == file{BlobID(content), ModeFile}, t.fail(err)
 }
 
 // similarityKey is a digest of what files have in common that may be similar:

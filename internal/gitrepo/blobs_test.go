@@ -9,35 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/hackage-mirror/hackage-mirror/internal/gitpack/packtest"
 )
-
-// edited returns a text with some lines changed, moved, put in or taken away.
-func edited(text string, random *rand.Rand) string {
-	lines := strings.SplitAfter(text, "\n")
-	for range 1 + random.IntN(4) {
-		at, other := random.IntN(len(lines)), random.IntN(len(lines))
-		switch random.IntN(4) {
-		case 0:
-			lines[at] = fmt.Sprintf("line: %d\r\n", random.Int())
-		case 1:
-			lines[at], lines[other] = lines[other], lines[at]
-		case 2:
-			lines = append(lines[:at:at], append([]string{fmt.Sprintf("new: %d\n", random.Int())}, lines[at:]...)...)
-		case 3:
-			lines[at] = ""
-		}
-	}
-	return strings.Join(lines, "")
-}
-
-// textOf is a text of so many lines, of which many are alike.
-func textOf(lines int, random *rand.Rand) string {
-	var text strings.Builder
-	for range lines {
-		fmt.Fprintf(&text, "    build-depends: base >= %d && < %d\r\n", random.IntN(9), random.Uint32())
-	}
-	return text.String()
-}
 
 // TestBlobsAreDeltas writes many versions of files concurrently and holds the packs
 // against git: whole, strict, no chain too long, every content to be read back, and
@@ -66,13 +40,13 @@ func TestBlobsAreDeltas(t *testing.T) {
 				continue
 			}
 			if texts[name] == "" {
-				texts[name] = textOf(max(lines, 70), random)
+				texts[name] = packtest.Text(max(lines, 70), random)
 			}
 			if random.IntN(5) > 0 {
-				texts[name] = edited(texts[name], random)
+				texts[name] = packtest.Edited(texts[name], random)
 			}
 			write(fmt.Sprintf("%s/%d/%s.cabal", name, version, name), texts[name])
-			write(fmt.Sprintf("%s/0/%s.cabal", name, name), edited(texts[name], random))
+			write(fmt.Sprintf("%s/0/%s.cabal", name, name), packtest.Edited(texts[name], random))
 			write(name+"/preferred-versions", strings.Repeat("\n", version%3))
 		}
 		tree, _, err := im.Tree()
@@ -149,15 +123,15 @@ func TestPackIsAsSmallAsGits(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(3, 9))
 	for pkg := range 70 {
-		text := textOf(20+random.IntN(80), random)
+		text := packtest.Text(20+random.IntN(80), random)
 		for release := range 28 {
 			folder := fmt.Sprintf("p%d/1.%d/", pkg, release)
 			cabal := fmt.Sprintf("%sp%d.cabal", folder, pkg)
-			text = edited(text, random)
+			text = packtest.Edited(text, random)
 			record := fmt.Sprintf(`{"signed":{"targets":{"length":%d,"sha256":"%016x%016x"}}}`, random.IntN(1<<20), random.Uint64(), random.Uint64())
 			err = errors.Join(err, im.Write(cabal, []byte(text)), im.Write(folder+"package.json", []byte(record)))
 			if random.IntN(4) == 0 {
-				text = edited(text, random)
+				text = packtest.Edited(text, random)
 				err = errors.Join(err, im.Write(cabal, []byte(text)))
 			}
 		}

@@ -67,7 +67,7 @@ func changeRemote(t *testing.T, r *Repo) (head string) {
 	for i, path := range paths {
 		want := ""
 		if content, ok := files[path]; ok {
-			want = gitpack.BlobID([]byte(content))
+			want = gitpack.BlobID([]byte(content)).String()
 		}
 		if path != "p4" && ids[i].ID != want {
 			t.Errorf("%q has id %q, want %q", path, ids[i].ID, want)
@@ -262,7 +262,7 @@ func TestFindWhatIsNotThere(t *testing.T) {
 	if _, err := r.ResolvePaths(t.Context(), strings.Repeat("1", 40), "a"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("find in no commit: %v", err)
 	}
-	if _, err := r.ResolvePaths(t.Context(), gitpack.BlobID([]byte("c")), "a"); !errors.Is(err, gitpack.ErrObject) {
+	if _, err := r.ResolvePaths(t.Context(), gitpack.BlobID([]byte("c")).String(), "a"); !errors.Is(err, gitpack.ErrObject) {
 		t.Errorf("find in a file: %v", err)
 	}
 	if ids, err := r.ResolvePaths(t.Context(), gitpack.EmptyTree, "a"); err != nil || ids[0] != (gitpack.File{Path: "a"}) {

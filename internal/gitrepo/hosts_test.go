@@ -186,12 +186,12 @@ func checkDiff(t *testing.T, r *Repo, old, new string) {
 	t.Helper()
 	files := manyFolders(20)
 	gone := func(path string) gitpack.Change {
-		return gitpack.Change{Path: path, OldMode: gitpack.ModeFile, OldID: gitpack.BlobID([]byte(files[path]))}
+		return gitpack.Change{Path: path, OldMode: gitpack.ModeFile, OldID: gitpack.BlobID([]byte(files[path])).String()}
 	}
 	want := []gitpack.Change{
-		{Path: "counter", OldMode: gitpack.ModeFile, OldID: gitpack.BlobID([]byte("xxxxx")), NewMode: gitpack.ModeFile, NewID: gitpack.BlobID([]byte(strings.Repeat("x", 66)))},
-		{Path: "evil/1/evil.cabal", NewMode: gitpack.ModeFile, NewID: gitpack.BlobID([]byte("name: evil\n"))},
-		{Path: "p1/0/p1.json", OldMode: gitpack.ModeFile, OldID: gitpack.BlobID([]byte(files["p1/0/p1.json"])), NewMode: gitpack.ModeFile, NewID: gitpack.BlobID([]byte("evil"))},
+		{Path: "counter", OldMode: gitpack.ModeFile, OldID: gitpack.BlobID([]byte("xxxxx")).String(), NewMode: gitpack.ModeFile, NewID: gitpack.BlobID([]byte(strings.Repeat("x", 66))).String()},
+		{Path: "evil/1/evil.cabal", NewMode: gitpack.ModeFile, NewID: gitpack.BlobID([]byte("name: evil\n")).String()},
+		{Path: "p1/0/p1.json", OldMode: gitpack.ModeFile, OldID: gitpack.BlobID([]byte(files["p1/0/p1.json"])).String(), NewMode: gitpack.ModeFile, NewID: gitpack.BlobID([]byte("evil")).String()},
 		gone("p3/1/p3.cabal"), gone("p3/1/p3.json"),
 	}
 	var got []gitpack.Change

@@ -94,7 +94,7 @@ func TestPaddedModesAreRead(t *testing.T) {
 		t.Errorf("listed %q", listed)
 	}
 	found, err := r.ResolvePaths(t.Context(), head, "a/1/a.json", "a", "b/1/b.cabal")
-	if err != nil || found[0].Mode != gitpack.ModeFile || found[0].ID != gitpack.BlobID([]byte("{}")) || found[1].Mode != gitpack.ModeFolder || found[2].Mode != gitpack.ModeFile {
+	if err != nil || found[0].Mode != gitpack.ModeFile || found[0].ID != gitpack.BlobID([]byte("{}")).String() || found[1].Mode != gitpack.ModeFolder || found[2].Mode != gitpack.ModeFile {
 		t.Errorf("found %+v, %v", found, err)
 	}
 }
@@ -232,7 +232,7 @@ func TestPutBack(t *testing.T) {
 	}
 	for _, file := range []gitpack.File{
 		{Path: "run", Mode: gitpack.ModeExecutable, ID: run},
-		{Path: "link", Mode: gitpack.ModeLink, ID: gitpack.BlobID([]byte("target"))},
+		{Path: "link", Mode: gitpack.ModeLink, ID: gitpack.BlobID([]byte("target")).String()},
 		{Path: "module", Mode: gitpack.ModeCommit, ID: strings.Repeat("1", 40)},
 	} {
 		if err := im.WriteEntry(file); err != nil {

@@ -82,7 +82,7 @@ func treeByGit(t *testing.T, r *Repo, files map[string]string) string {
 	index := filepath.Join(t.TempDir(), "index")
 	var lines strings.Builder
 	for path, content := range files {
-		fmt.Fprintf(&lines, "100644 %s\t%s\n", gitpack.BlobID([]byte(content)), path)
+		fmt.Fprintf(&lines, "100644 %s\t%s\n", gitpack.BlobID([]byte(content)).String(), path)
 	}
 	env := []string{"GIT_INDEX_FILE=" + index, "GIT_DIR=" + r.git.dir}
 	if out, err := tryGit(t, r.git.dir, env, lines.String(), "update-index", "--add", "--index-info"); err != nil {

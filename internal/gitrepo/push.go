@@ -66,17 +66,23 @@ func (r *Repo) Push(ctx context.Context, updates ...Update) error {
 	}
 	err := r.push(ctx, "--atomic", changes)
 	if err != nil && strings.Contains(err.Error(), noAtomic) {
-		isBranch := func(u Update) bool { return strings.HasPrefix(u.Ref, branches) }
-		rest := slices.DeleteFunc(slices.Clone(changes), isBranch)
-		changes = slices.DeleteFunc(changes, func(u Update) bool { return !isBranch(u) })
-		if err = r.push(ctx, "--no-atomic", changes); err == nil {
-			err = r.push(ctx, "--no-atomic", rest)
-		}
+		err = r.pushBranchesFirst(ctx, changes)
 	}
 	if err != nil {
 		return fmt.Errorf("push: %w", err)
 	}
 	return nil
+}
+
+// pushBranchesFirst is for a remote without atomic pushes.
+func (r *Repo) pushBranchesFirst(ctx context.Context, changes []Update) error {
+	isBranch := func(u Update) bool { return strings.HasPrefix(u.Ref, branches) }
+	rest := slices.DeleteFunc(slices.Clone(changes), isBranch)
+	changes = slices.DeleteFunc(changes, func(u Update) bool { return !isBranch(u) })
+	if err := r.push(ctx, "--no-atomic", changes); err != nil {
+		return err
+	}
+	return r.push(ctx, "--no-atomic", rest)
 }
 
 // MayPush asks the remote whether it would take a push, without one: a key or token
@@ -181,14 +187,31 @@ func (r *Repo) checkUpdate(ctx context.Context, u Update) error {
 	return nil
 }
 
-// pushError is the error of a failed push by git's report, one line for each ref: a mark,
-// from:to, and what happened, with tabs between.
+// pushError is the error of a failed push, by git's report and what git said.
 func (r *Repo) pushError(ctx context.Context, report []byte, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}
-	var kind error
-	var reasons []string
+	if kind, reasons := parsePushReport(report); kind != nil {
+		// Only the kind found here is wrapped: the remote's words, which
+		// are in err, may sound like another.
+		return fmt.Errorf("%w: %s: %v", kind, r.git.clean(strings.Join(reasons, ", ")), err)
+	}
+	if moved.MatchString(err.Error()) {
+		// Lost inside the remote, between its look and its write: then git
+		// reports every ref as fallen with another one.
+		return fmt.Errorf("%w: %w", ErrMoved, err)
+	}
+	if errors.Is(err, ErrAuth) && strings.Contains(err.Error(), "returned error: 403") {
+		return fmt.Errorf("%w: the token has no permission to write: %w", ErrRefused, err)
+	}
+	return err
+}
+
+// parsePushReport reads git's report of a push, one line for each ref: a mark, from:to,
+// and what happened, with tabs between. It returns ErrRefused or ErrMoved, nil if no line
+// says why, and what happened to which ref.
+func parsePushReport(report []byte) (kind error, reasons []string) {
 	for line := range bytes.Lines(report) {
 		fields := strings.Split(strings.TrimRight(string(line), "\n"), "\t")
 		if len(fields) < 3 || fields[0] != "!" {
@@ -205,20 +228,7 @@ func (r *Repo) pushError(ctx context.Context, report []byte, err error) error {
 		}
 		reasons = append(reasons, ref+" "+fields[2])
 	}
-	if kind != nil {
-		// Only the kind found here is wrapped: the remote's words, which
-		// are in err, may sound like another.
-		return fmt.Errorf("%w: %s: %v", kind, r.git.clean(strings.Join(reasons, ", ")), err)
-	}
-	if moved.MatchString(err.Error()) {
-		// Lost inside the remote, between its look and its write: then git
-		// reports every ref as fallen with another one.
-		return fmt.Errorf("%w: %w", ErrMoved, err)
-	}
-	if errors.Is(err, ErrAuth) && strings.Contains(err.Error(), "returned error: 403") {
-		return fmt.Errorf("%w: the token has no permission to write: %w", ErrRefused, err)
-	}
-	return err
+	return kind, reasons
 }
 
 // moved are git's words for a ref that is not where it was.

@@ -238,44 +238,33 @@ func (r *Repo) blob(ctx context.Context, id, shown string) ([]byte, error) {
 // ReadCommit reads a commit by id. fs.ErrNotExist says that it is not here,
 // gitpack.ErrObject that it is something else.
 func (r *Repo) ReadCommit(ctx context.Context, id string) (gitpack.Commit, error) {
-	content, err := r.readType(ctx, "commit", id)
-	if err != nil {
-		return gitpack.Commit{}, err
-	}
-	c, err := gitpack.ParseCommit(content)
-	if err != nil {
-		return gitpack.Commit{}, fmt.Errorf("read commit %s: %w", id, err)
-	}
+	c, err := readObject(ctx, r, "commit", id, gitpack.ParseCommit)
 	c.ID = id
-	return c, nil
+	return c, err
 }
 
 // ReadTag reads an annotated tag by the id of its object. Errors are those of
 // ReadCommit.
 func (r *Repo) ReadTag(ctx context.Context, id string) (gitpack.Tag, error) {
-	content, err := r.readType(ctx, "tag", id)
-	if err != nil {
-		return gitpack.Tag{}, err
-	}
-	t, err := gitpack.ParseTag(content)
-	if err != nil {
-		return gitpack.Tag{}, fmt.Errorf("read tag %s: %w", id, err)
-	}
-	return t, nil
+	return readObject(ctx, r, "tag", id, gitpack.ParseTag)
 }
 
-func (r *Repo) readType(ctx context.Context, want, id string) ([]byte, error) {
+// readObject reads an object that must be of a type, and parses it.
+func readObject[T any](ctx context.Context, r *Repo, want, id string, parse func([]byte) (T, error)) (parsed T, err error) {
 	if err := gitpack.CheckID(id); err != nil {
-		return nil, err
+		return parsed, err
 	}
 	kind, content, err := r.object(ctx, id, gitpack.MaxObject)
 	if err == nil && kind != want {
 		err = fmt.Errorf("it is a %s: %w", kind, gitpack.ErrObject)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read %s %s: %w", want, id, err)
+	if err == nil {
+		parsed, err = parse(content)
 	}
-	return content, nil
+	if err != nil {
+		return parsed, fmt.Errorf("read %s %s: %w", want, id, err)
+	}
+	return parsed, nil
 }
 
 // Tree lists all files of a commit or tree, given by id, in git's order, in

@@ -49,7 +49,7 @@ func TestImportMatchesGit(t *testing.T) {
 			t.Fatal(err)
 		}
 		listed = append(listed, file.Path)
-		if content, ok := files[file.Path]; !ok || file.ID != gitpack.BlobID([]byte(content)) || file.Mode != "100644" {
+		if content, ok := files[file.Path]; !ok || file.ID != gitpack.BlobID([]byte(content)).String() || file.Mode != "100644" {
 			t.Errorf("listed %+v", file)
 		}
 		got, err := r.Blob(t.Context(), commit, file.Path)
@@ -178,7 +178,7 @@ func TestBadPaths(t *testing.T) {
 		if err := im.Write(path, nil); !errors.Is(err, gitpack.ErrPath) {
 			t.Errorf("write %.40q: %v", path, err)
 		}
-		if err := im.WriteEntry(gitpack.File{Path: path, Mode: gitpack.ModeFile, ID: gitpack.BlobID(nil)}); !errors.Is(err, gitpack.ErrPath) {
+		if err := im.WriteEntry(gitpack.File{Path: path, Mode: gitpack.ModeFile, ID: gitpack.BlobID(nil).String()}); !errors.Is(err, gitpack.ErrPath) {
 			t.Errorf("put %.40q: %v", path, err)
 		}
 	}
@@ -318,7 +318,7 @@ func TestBlobID(t *testing.T) {
 	t.Parallel()
 	content := []byte("r\xe9sum\xe9\r\n")
 	out, err := tryGit(t, t.TempDir(), nil, string(content), "hash-object", "--stdin")
-	if err != nil || strings.TrimSpace(out) != gitpack.BlobID(content) {
-		t.Errorf("%s, git says %s %v", gitpack.BlobID(content), out, err)
+	if err != nil || strings.TrimSpace(out) != gitpack.BlobID(content).String() {
+		t.Errorf("%s, git says %s %v", gitpack.BlobID(content).String(), out, err)
 	}
 }
