@@ -34,7 +34,7 @@ type TagInfo struct {
 // ErrUnsigned says that a tag has no signature.
 var ErrUnsigned = errors.New("it has no signature")
 
-// Inspect reads the tag without taking it for anything to build on. ErrTag says that
+// Inspect reads the tag for people: nothing is built on it, and its signature may be unproven. ErrTag says that
 // there is none of a mirror.
 func (d *Repository) Inspect(ctx context.Context) (TagInfo, error) {
 	d.reset()

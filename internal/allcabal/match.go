@@ -20,18 +20,18 @@ import (
 // behind its subject; then the first that came afterwards.
 type match struct {
 	at  int64 // offset of the entry
-	how how
+	how matchKind
 }
 
-// A how says how good a match is.
-type how uint8
+// A matchKind says how an entry matches a file; the greater the better.
+type matchKind uint8
 
 const (
-	noEntry how = iota // the index has no entry for the path
-	none               // it has entries, and the tree has none of their files
-	further            // an entry beyond the subject's time
-	older              // an entry that is overtaken by that time
-	exact              // the newest entry by that time
+	noEntry matchKind = iota // the index has no entry for the path
+	none                     // it has entries, and the tree has none of their files
+	further                  // an entry beyond the subject's time
+	older                    // an entry that is overtaken by that time
+	exact                    // the newest entry by that time
 )
 
 // compare takes the next entry of the path into account; same says that the tree has

@@ -35,23 +35,24 @@ type Input struct {
 // A plan says what the replay of the index does with each release that is not
 // simply there already.
 type plan struct {
-	// noRecord are the wanted releases whose record is not to be written: it is there,
-	// or the tarball is not. All others would take more room, in a first run.
+	// noRecord are the wanted releases whose record is not to be written: it is there
+	// already, or the tarball could not be downloaded. The others would take more
+	// memory in a first run.
 	noRecord map[index.Release]bool
 	// withheld are the releases that must not be listed yet.
 	withheld map[index.Release]bool
-	// unblocked are pending releases that can be listed now and whose one .cabal file
-	// from before the position was read, or is in the tree.
+	// unblocked are releases of the ledger that can be listed now and whose only .cabal
+	// file from before the position was read, or is in the tree.
 	unblocked []unblocked
-	// reread are those with several, or nobody knows how many: their entries
-	// are read again from the start of the index.
+	// reread are those with several, or with a number that the ledger does not say:
+	// their entries are read again from the start of the index.
 	reread map[index.Release]bool
 	// next is the state after the run.
 	next state.State
 }
 
-// An unblocked release was pending. It has no content if the tree holds its .cabal
-// file already, so that only its record is to be written.
+// An unblocked release was pending and can be listed now. Its content, the .cabal file,
+// is nil if the tree holds that already, so that only its record is to be written.
 type unblocked struct {
 	release index.Release
 	content []byte
@@ -194,10 +195,10 @@ func (d *Repository) withhold(ctx context.Context, p *plan, in Input, r index.Re
 	return nil
 }
 
-// ledgerCabal reads the .cabal file that a ledger line points to. A line that points
-// elsewhere was not written by a run: state.ErrForm. What comes of a
-// place before the fetched part of the index is not proven, so before a line is
-// blamed the whole index is asked.
+// ledgerCabal reads the .cabal file that a ledger line points to. A line that points to
+// anything else was not written by a run: state.ErrForm. What is read from before the
+// fetched part of the index is not verified, so a line is refused only after the whole
+// index was fetched.
 func ledgerCabal(ctx context.Context, ix *hackage.Access, r index.Release, pending state.Record) ([]byte, error) {
 	content, err := cabalAt(ctx, ix, r, pending.Cabal)
 	if err == nil && sha256.Sum256(content) != pending.CabalSHA256 {

@@ -162,7 +162,7 @@ func (r *replay) start(ctx context.Context) (*hackage.Index, index.Position, err
 	return whole.Index, index.Position{}, nil
 }
 
-// entry deals with one entry of the index.
+// entry commits one entry of the index, or skips it.
 func (r *replay) entry(e index.Entry) error {
 	skipped := r.skips(e)
 	if !skipped && e.Kind != index.PackageJSON && (r.paths[e.Path()] || r.endsDay(e)) {
@@ -186,9 +186,9 @@ func (r *replay) entry(e index.Entry) error {
 	return nil
 }
 
-// skips reports whether an entry is not to be committed: what came before the
-// position, but for the revisions of a release that was pending; what is pending still;
-// and of a new history of one commit all but the newest.
+// skips reports whether an entry is not to be committed: one from before the position,
+// but for the revisions of a release that was pending; one of a release that is still
+// pending; and in a new history of one commit all but the newest of a path.
 func (r *replay) skips(e index.Entry) bool {
 	switch {
 	case e.Offset < r.d.state.Position.Length:
@@ -264,10 +264,10 @@ func (r *replay) writeRecord(release index.Release) error {
 	return r.write(release.JSONPath(), record)
 }
 
-// deprecatedPath is where upstream's list of deprecated packages stands.
+// deprecatedPath is the path of upstream's list of deprecated packages.
 const deprecatedPath = "deprecated.json"
 
-// writeDeprecated takes upstream's list along if it changed.
+// writeDeprecated writes upstream's list if it changed.
 func (r *replay) writeDeprecated(ctx context.Context) error {
 	if r.in.Deprecated == nil || !r.d.o.Hashes {
 		return nil

@@ -59,8 +59,8 @@ type Options struct {
 	// Signer signs every commit and the tag; its identity is theirs. It may
 	// lack in a dry run.
 	Signer *openpgp.Signer
-	// Keys tell what we signed, also with a former key. Without any, in a dry
-	// run, nothing is checked.
+	// Keys verify what this mirror signed, also with a former key. Without any, in a
+	// dry run, no signature is checked.
 	Keys Keys
 	// Hashes makes it the hashes repository.
 	Hashes bool
@@ -78,7 +78,7 @@ type Options struct {
 	Adopt bool
 	// DryRun makes all commits and pushes none.
 	DryRun bool
-	// Notify is told, in one line for people, what they should know.
+	// Notify is called with one line for people: a warning, or what to do.
 	Notify func(string)
 	// Now is the clock of committer and tagger.
 	Now func() time.Time
@@ -89,8 +89,8 @@ type Keys interface {
 	// Verify returns the fingerprint of the key that made a signature, or an
 	// error that names the key it says it is by.
 	Verify(signed []byte, signature string) (fingerprint string, err error)
-	// Awaits reports whether a fingerprint is trusted whose key is not here,
-	// and Learn takes such keys from a text that anyone may have written.
+	// Awaits reports whether a fingerprint is trusted whose key is not known, and
+	// Learn adds such keys from a text that anyone may have written.
 	Awaits() bool
 	Learn(text []byte)
 }
@@ -108,7 +108,7 @@ type Repository struct {
 	unreadable string // why the state in a tag of ours cannot be read
 	signedByUs bool   // a commit of ours was found without a tag
 	base       base
-	pastTag    bool      // the base is further than the tag says
+	pastTag    bool      // the base is a commit above that of the tag
 	lastTime   time.Time // in the subject of the base, zero if it has none
 	alarms     []state.Alarm
 	whyPush    string // why something is to be pushed although nothing is new

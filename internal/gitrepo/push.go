@@ -198,8 +198,8 @@ func (r *Repo) pushError(ctx context.Context, report []byte, err error) error {
 		return fmt.Errorf("%w: %s: %v", kind, r.git.clean(strings.Join(reasons, ", ")), err)
 	}
 	if moved.MatchString(err.Error()) {
-		// Lost inside the remote, between its look and its write: then git
-		// reports every ref as fallen with another one.
+		// Another push came between the remote's check and its write: then git
+		// reports every ref as refused because of another one.
 		return fmt.Errorf("%w: %w", ErrMoved, err)
 	}
 	if errors.Is(err, ErrAuth) && strings.Contains(err.Error(), "returned error: 403") {
@@ -220,7 +220,7 @@ func parsePushReport(report []byte) (kind error, reasons []string) {
 		_, ref, _ := strings.Cut(fields[1], ":")
 		switch {
 		case strings.Contains(fields[2], "(atomic "):
-			continue // it fell with another one
+			continue // it was refused because of another one
 		case !moved.MatchString(fields[2]):
 			kind = ErrRefused
 		case kind == nil:

@@ -52,9 +52,9 @@ type State struct {
 	// Pointers names the versions, by the store's ETags, of the files that readers
 	// of a bucket begin with, as they were put last.
 	Pointers map[string]string
-	// Nonce names the run that wrote the state of a bucket last, or is at it. It
-	// makes each state another one than all before, so that a run which reads
-	// back its own knows that nobody came after it.
+	// Nonce names the run that wrote the state of a bucket last, or is writing to it.
+	// It makes each state differ from all before, so that a run which reads back its
+	// own knows that no other run wrote after it.
 	Nonce string
 	// Notified is the word of health that notify-url was told last, which is told of each
 	// change of it; "" for none.
@@ -114,12 +114,12 @@ func Raise(alarms []Alarm, more Alarm) []Alarm {
 	return append(slices.Clone(alarms), more)
 }
 
-// Standing returns the alarms that have not stood long enough by then.
+// Standing returns the alarms that are not older than AlarmStands.
 func Standing(alarms []Alarm, now time.Time) []Alarm {
 	return slices.DeleteFunc(slices.Clone(alarms), func(a Alarm) bool { return now.Sub(a.Since) > AlarmStands })
 }
 
-// AlarmStands is how long an alarm is told of, unless somebody acknowledges it.
+// AlarmStands is for how long each run reports an alarm, unless somebody acknowledges it.
 const AlarmStands = 7 * 24 * time.Hour
 
 // Held is what a bucket's index files begin with, as they were published last.
@@ -164,12 +164,11 @@ const (
 // withdrawn. Uploads reach every edge of Hackage's CDN within hours.
 const longMissing = 30 * 24 * time.Hour
 
-// A Record is one line of the ledger: a release that a destination could not
-// have yet, with all that a later run needs to put it without reading the
-// index from its start.
+// A Record is one line of the ledger: why a release is pending, and all that a later
+// run needs to put it without reading the index from its start.
 type Record struct {
 	Reason Reason
-	// Since is when the release was first found wanting.
+	// Since is when the release became pending.
 	Since time.Time
 	// Cabal is where the index holds the release's newest .cabal file, and
 	// CabalSHA256 that file's digest. The zero Span means that there is none.
@@ -204,7 +203,7 @@ func (l Ledger) Count(reason Reason) int {
 	return n
 }
 
-// Add enters a release. One that is in the ledger already keeps its Since, so
+// Add adds a release. One that is in the ledger already keeps its Since, so
 // that a run which finds nothing better leaves the ledger as it was; a release
 // that is missing for long becomes withdrawn.
 func (l Ledger) Add(r index.Release, p Record, now time.Time) {

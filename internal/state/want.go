@@ -10,9 +10,9 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
 )
 
-// A Tarball is what is asked of upstream: the tarball of a release with these
-// length and digest. Two destinations may have been told different ones of the
-// same release, for the word of each counts for itself alone.
+// A Tarball is what is asked of upstream: the tarball of a release with this length
+// and digest. Two destinations may want different ones of the same release, since each
+// goes by its own ledger.
 type Tarball struct {
 	Release index.Release
 	Target  index.Target
@@ -71,7 +71,7 @@ func (s State) Wants(tail *index.Delta, rotation Rotation) []Want {
 	return wants
 }
 
-// Why upstream did not give a tarball, as far as that is a reason of its own.
+// Why upstream did not give a tarball. Any other error makes the release Failed.
 var (
 	// ErrMissing says that upstream does not have the file (404); it is also
 	// fs.ErrNotExist.
@@ -83,7 +83,7 @@ var (
 	ErrMismatch = errors.New("bytes differ from the signed ones")
 )
 
-// ReasonOf says for what reason a tarball that could not be downloaded is pending.
+// ReasonOf returns why a release whose tarball could not be downloaded is pending.
 func ReasonOf(err error) Reason {
 	switch {
 	case errors.Is(err, ErrMissing):
