@@ -76,7 +76,7 @@ func folderAddress(path string) (address, error) {
 	return address{transport: local, forGit: abs, display: abs}, nil
 }
 
-// scpAddress takes user@host:path.
+// scpAddress is of the form user@host:path.
 func scpAddress(raw string, g addresses.Git) (address, error) {
 	switch {
 	case strings.HasPrefix(g.User, "-") || strings.HasPrefix(g.Host, "-"):
@@ -89,7 +89,7 @@ func scpAddress(raw string, g addresses.Git) (address, error) {
 	return address{transport: overSSH, forGit: raw, display: strings.TrimPrefix(raw, g.User+"@"), user: g.User}, nil
 }
 
-// parseURL takes the forms with a scheme.
+// parseURL reads the forms with a scheme.
 func parseURL(raw string) (address, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -114,13 +114,7 @@ func parseURL(raw string) (address, error) {
 	case "file":
 		return fileAddress(u)
 	case "ssh":
-		if u.Hostname() == "" || strings.HasPrefix(u.Hostname(), "-") || strings.HasPrefix(u.User.Username(), "-") {
-			return address{}, fmt.Errorf("read repository address: its host or user is missing or starts with a dash: %w", ErrURL)
-		}
-		if addresses.IsToken(u.User.Username()) {
-			return address{}, errTokenOverSSH
-		}
-		return address{transport: overSSH, forGit: raw, display: shown.String(), user: u.User.Username()}, nil
+		return sshAddress(u, raw, shown.String())
 	case "http", "https":
 		if u.Hostname() == "" {
 			return address{}, fmt.Errorf("read repository address: it names no host; %s: %w", forms, ErrURL)
@@ -128,6 +122,18 @@ func parseURL(raw string) (address, error) {
 		return address{transport: overHTTP, forGit: shown.String(), display: shown.String(), user: u.User.Username()}, nil
 	}
 	return address{}, fmt.Errorf("read repository address: nothing is pushed by %.40q; %s: %w", u.Scheme, forms, ErrURL)
+}
+
+// sshAddress is of a URL whose scheme is ssh.
+func sshAddress(u *url.URL, raw, shown string) (address, error) {
+	user := u.User.Username()
+	if u.Hostname() == "" || strings.HasPrefix(u.Hostname(), "-") || strings.HasPrefix(user, "-") {
+		return address{}, fmt.Errorf("read repository address: its host or user is missing or starts with a dash: %w", ErrURL)
+	}
+	if addresses.IsToken(user) {
+		return address{}, errTokenOverSSH
+	}
+	return address{transport: overSSH, forGit: raw, display: shown, user: user}, nil
 }
 
 func fileAddress(u *url.URL) (address, error) {

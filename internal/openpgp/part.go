@@ -81,7 +81,7 @@ func after(start time.Time, seconds *uint32) time.Time {
 	return start.Add(time.Duration(*seconds) * time.Second).UTC()
 }
 
-// earlier returns the first of two ends, of which zero is never.
+// earlier returns the earlier of two times, of which zero is never.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b

@@ -164,9 +164,8 @@ func revokesKey(p *packet.OpaquePacket) bool {
 	return err == nil && ok && signature.SigType == packet.SigTypeKeyRevocation
 }
 
-// readKey reads the packets of one key. What is not understood of it is left
-// out with its signatures, as gpg does, and a private part that is not here is
-// public only.
+// readKey reads the packets of one key. A part that is not understood is skipped with its
+// signatures, as gpg does, and one whose secret is not here becomes a public one.
 func readKey(packets []*packet.OpaquePacket) (*key, error) {
 	k := &key{away: map[uint64]string{}}
 	var known bytes.Buffer
@@ -198,15 +197,20 @@ func readKey(packets []*packet.OpaquePacket) (*key, error) {
 			return nil, err
 		}
 	}
-	var err error
-	switch k.Entity, err = openpgp.ReadEntity(packet.NewReader(&known)); {
+	return k, k.readEntity(&known, named)
+}
+
+// readEntity reads the packets of a key that are understood; named says that a user id
+// is among them.
+func (k *key) readEntity(packets io.Reader, named bool) (err error) {
+	switch k.Entity, err = openpgp.ReadEntity(packet.NewReader(packets)); {
 	case err != nil && named:
-		return nil, fmt.Errorf("its user id has no signature of the key itself by a digest that is known here; "+
+		return fmt.Errorf("its user id has no signature of the key itself by a digest that is known here; "+
 			"gpg --quick-set-expire FINGERPRINT never makes a new one: %w", err)
 	case err != nil:
-		return nil, fmt.Errorf("it has no user id, and gpg refuses such a key: %w", err)
+		return fmt.Errorf("it has no user id, and gpg refuses such a key: %w", err)
 	}
-	return k, nil
+	return nil
 }
 
 // usable returns the packet of a part in the form in which it can be used: the
