@@ -157,7 +157,7 @@ func (r *Repo) pointHead(ctx context.Context, updates []Update) error {
 	return err
 }
 
-// checkUpdate refuses what must never be pushed.
+// checkUpdate refuses an update that no push may make.
 func (r *Repo) checkUpdate(ctx context.Context, u Update) error {
 	if err := gitpack.CheckRef(u.Ref); err != nil {
 		return err

@@ -79,7 +79,7 @@ func (r *Repo) ids(ctx context.Context, names []string) (ids []string, err error
 	return ids, err
 }
 
-// withReader has the running cat-file asked, which it starts if there is none.
+// withReader calls ask with the running cat-file, which it starts if there is none.
 func (r *Repo) withReader(ctx context.Context, ask func(*reader) error) (err error) {
 	if r.reader == nil {
 		if r.reader, err = r.startReader(); err != nil {
@@ -102,7 +102,8 @@ func (r *Repo) withReader(ctx context.Context, ask func(*reader) error) (err err
 	return r.git.failure(r.life, "cat-file", err, rd.said.String())
 }
 
-// ids asks from the side, since git stops reading while its answers wait.
+// ids writes its questions in another goroutine, since git stops reading while its answers
+// wait.
 func (rd *reader) ids(names []string) ([]string, error) {
 	asked := make(chan error, 1)
 	go func() {

@@ -17,7 +17,7 @@ import (
 	"github.com/hackage-mirror/hackage-mirror/internal/temp"
 )
 
-// Auth is what a remote may want to see. Every part may be lacking.
+// Auth holds the credentials for a remote. Every part may be empty.
 type Auth struct {
 	// SSHKey is a private key without passphrase, in OpenSSH or PEM form.
 	// Without it the user's own ssh settings and agent are used.
@@ -55,7 +55,7 @@ type Options struct {
 	Getenv func(string) string
 }
 
-// A Repo is a bare local repository beside one remote.
+// A Repo is a bare local repository and its one remote.
 type Repo struct {
 	git    runner
 	remote address
@@ -74,7 +74,7 @@ type Repo struct {
 	config    [][2]string // git's settings
 	notify    func(string)
 	initial   string // branch of a new remote
-	showsTags bool   // the remote does, as is known
+	showsTags bool   // the remote is known to show its tags
 	filter    filterLevel
 	// fetchedLess says that filter was reduced after something had been fetched.
 	fetchedLess bool

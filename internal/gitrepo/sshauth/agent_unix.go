@@ -92,7 +92,7 @@ func (a *keyAgent) accept() error {
 		a.group.Go(func() error {
 			stop := context.AfterFunc(a.life, func() { _ = conn.Close() }) // what it still had to say has no reader
 			defer stop()
-			// It ends with the peer's leave, which is no news.
+			// It ends with an error when the peer closes, which is right.
 			_ = agent.ServeAgent(signOnly{a.keys.(agent.ExtendedAgent)}, conn)
 			_ = conn.Close()
 			return nil

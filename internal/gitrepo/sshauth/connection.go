@@ -42,7 +42,7 @@ type Connections struct {
 }
 
 // NewConnections returns none yet. Their sockets will lie in a private folder of the
-// caller's, which he removes after Close. Windows has no such connections.
+// caller's, to be removed after Close. Windows has no such connections.
 func NewConnections(dir string) *Connections {
 	return &Connections{dir: dir, all: map[string]*Connection{}}
 }
@@ -58,8 +58,8 @@ func (c *Connections) Close() error {
 	return nil
 }
 
-// Connection returns the connection that all have in common who reach a destination (ssh's
-// last arguments) in the same way; nil for none, and where there are none.
+// Connection returns the one for a destination (ssh's last arguments), a key, known hosts
+// and a home; nil for no destination, and on Windows.
 func (c *Connections) Connection(destination []string, key, knownHosts []byte, home string) *Connection {
 	if destination == nil || runtime.GOOS == "windows" {
 		return nil
@@ -87,7 +87,7 @@ type Connection struct {
 	env      []string  // of the ssh
 	used     time.Time // when it was last known to be whole
 	why      string    // it is not used, "" if it is
-	reported bool      // why was told
+	reported bool      // why was returned by StepDone
 }
 
 // Host is where the connection leads, as ssh is told: USER@HOST or HOST.
@@ -116,7 +116,7 @@ func (c *Connection) Open(ctx context.Context, dir string, env []string, login *
 	return c.connect(ctx, login.Options)
 }
 
-// ownSharing are settings of the user's by which he shares connections himself, or
+// ownSharing are settings of the user's by which ssh shares connections already, or
 // reaches the host through a program that must not go on in the background.
 var ownSharing = regexp.MustCompile(`(?m)^(proxycommand|proxyjump|controlpath) (?:none$)?(.?)`)
 
@@ -141,7 +141,7 @@ func (c *Connection) whyNotShare(ctx context.Context, options []string) string {
 	return ""
 }
 
-// permanent is what ssh says when no other way in is worth a try.
+// permanent is what ssh says when a connection of the step's own would fail as well.
 var permanent = regexp.MustCompile(`(?im)^ssh: (connect to host|could not resolve)|permission denied \(|host key verification failed|too many authentication failures|no supported authentication methods`)
 
 // connect starts the ssh that holds the connection. It ends by itself when that has
@@ -190,7 +190,7 @@ func (c *Connection) Options(dir string) []string {
 	return []string{"-o ControlMaster=no", "-o ControlPath=" + c.socketPathFrom(dir)}
 }
 
-// GiveUp has no further step use the connection.
+// GiveUp makes all further steps connect by themselves.
 func (c *Connection) GiveUp(why string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

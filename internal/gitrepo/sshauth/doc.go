@@ -1,4 +1,4 @@
-// Package sshauth lets ssh in at a git host: it reads deploy keys and known hosts as
+// Package sshauth authenticates ssh at a git host: it reads deploy keys and known hosts as
 // people paste them, serves the key by an agent in this process ([Login]), and holds
 // one connection per host and key that all steps of git share ([Connections]).
 //

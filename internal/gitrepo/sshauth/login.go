@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// A Login is what lets ssh in at a host: files below a folder, a running agent, and
+// A Login is what ssh needs to log in at a host: files below a folder, a running agent, and
 // the options by which ssh finds them. The key does not touch the disk (Windows,
 // whose ssh cannot reach such an agent, gets a private file that is overwritten and
 // removed).
@@ -26,8 +26,8 @@ type Login struct {
 const folder = "ssh"
 
 // Prepare makes a Login in a folder. Without a key the user's own ssh settings and
-// agent are used; without known hosts GitHub's are known. home is the user's, "" if
-// he has none.
+// agent are used; without known hosts GitHub's are known. home is the user's home
+// folder, "" for none.
 func Prepare(dir string, key, knownHosts []byte, home string) (*Login, error) {
 	if err := os.Mkdir(filepath.Join(dir, folder), 0o700); err != nil {
 		return nil, fmt.Errorf("prepare ssh: %w", err)
