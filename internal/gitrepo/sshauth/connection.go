@@ -85,8 +85,8 @@ type Connection struct {
 	mu       sync.Mutex
 	dir      string    // in which the ssh was started
 	env      []string  // of the ssh
-	used     time.Time // when it was last known to be whole
-	why      string    // it is not used, "" if it is
+	used     time.Time // when it last worked
+	why      string    // why it is not used, "" if it is
 	reported bool      // why was returned by StepDone
 }
 
