@@ -192,7 +192,7 @@ func (r *Repo) pushError(ctx context.Context, report []byte, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}
-	if kind, reasons := parsePushReport(report); kind != nil {
+	if reasons, kind := parsePushReport(report); kind != nil {
 		// Only the kind found here is wrapped: the remote's words, which
 		// are in err, may sound like another.
 		return fmt.Errorf("%w: %s: %v", kind, r.git.clean(strings.Join(reasons, ", ")), err)
@@ -209,9 +209,9 @@ func (r *Repo) pushError(ctx context.Context, report []byte, err error) error {
 }
 
 // parsePushReport reads git's report of a push, one line for each ref: a mark, from:to,
-// and what happened, with tabs between. It returns ErrRefused or ErrMoved, nil if no line
-// says why, and what happened to which ref.
-func parsePushReport(report []byte) (kind error, reasons []string) {
+// and what happened, with tabs between. It returns what happened to which ref, and
+// ErrRefused or ErrMoved, nil if no line says why.
+func parsePushReport(report []byte) (reasons []string, kind error) {
 	for line := range bytes.Lines(report) {
 		fields := strings.Split(strings.TrimRight(string(line), "\n"), "\t")
 		if len(fields) < 3 || fields[0] != "!" {
@@ -228,7 +228,7 @@ func parsePushReport(report []byte) (kind error, reasons []string) {
 		}
 		reasons = append(reasons, ref+" "+fields[2])
 	}
-	return kind, reasons
+	return reasons, kind
 }
 
 // moved are git's words for a ref that is not where it was.
