@@ -48,7 +48,7 @@ func (d *repositoryTarget) wants(ctx context.Context, delta *index.Delta, _ time
 }
 
 func (*repositoryTarget) turn(time.Time, int) state.Rotation { return state.Rotation{} }
-func (*repositoryTarget) addTo(d *download, _ bool)      { d.digests = true }
+func (*repositoryTarget) addTo(d *download, _ bool)          { d.digests = true }
 
 func (d *repositoryTarget) report(_ *run, did account, facts *report.Run, out *report.Destination) int {
 	commit := did.commits[d.Target]
