@@ -32,7 +32,7 @@ func ReadPrevious(ctx context.Context, b *mirror.Bucket, name string, before sta
 	previous.former = former
 	if previous.Incomplete = former == nil || former.Nonce == "" || former.Nonce != before.Nonce; !previous.Incomplete {
 		previous.Announcement = state.Announcement{When: former.Run.Began, Health: string(former.Health), At: before.Position}
-		b.SetTold(previous.Announcement)
+		b.SetAnnounced(previous.Announcement)
 	}
 	return previous
 }

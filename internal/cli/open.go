@@ -168,11 +168,9 @@ func (op *opening) openBucket(ctx context.Context, text string, o open.Options) 
 		return run.Unopened(run.BucketKind, name, err)
 	}
 	op.closers = append(op.closers, store.Close)
-	b := mirror.New(store, op.env.Version, op.Now)
-	b.Pace(address.PutEvery, op.env.pause)
-	if op.Shard.Number > 0 {
-		b.Restrict(op.Shard)
-	}
+	b := mirror.New(store, mirror.Options{
+		Tool: op.env.Version, Now: op.Now, StateEvery: address.PutEvery, Pause: op.env.pause, Shard: op.Shard,
+	})
 	return run.NewBucket(name, cmp.Or(address.PublicURL, op.o.PublicURL), b)
 }
 

@@ -31,7 +31,7 @@ func TestStateOfOtherBytesThanWerePutIsNotRead(t *testing.T) {
 	r := newRig(t, hackagetest.Small())
 	r.mustRun()
 	whole := r.store.Contents()[StateKey]
-	b := New(declaringStore{r.store, whole}, "test", noon)
+	b := New(declaringStore{r.store, whole}, Options{Tool: "test", Now: noon})
 	if _, err := b.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}

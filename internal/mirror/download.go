@@ -237,12 +237,12 @@ func (f *Downloader) deliver(want Want, d *download, why error) error {
 		}
 	}
 	for _, destination := range want.Destinations {
-		given := delivery{want: state.Want{Tarball: want.Tarball, Replaced: destination.Replaced}, err: why}
+		given := step{want: state.Want{Tarball: want.Tarball, Replaced: destination.Replaced}, err: why}
 		if why == nil {
 			given.download = d
 			d.users.Add(1)
 		}
-		destination.Writer.push(step{delivery: given})
+		destination.Writer.push(given)
 	}
 	return nil
 }

@@ -77,7 +77,7 @@ func sink(ctx context.Context, t *testing.T) sinkhole {
 	}
 	t.Cleanup(func() { _ = ix.Close() })
 	store := buckettest.NewMemory(t)
-	b := New(store, "test", noon)
+	b := New(store, Options{Tool: "test", Now: noon})
 	b.mustLoad(t)
 	tail, err := index.Scan(ix.Log(index.Position{}), all)
 	if err != nil {
@@ -366,7 +366,7 @@ func TestOtherBytesInTheBucketAreRefused(t *testing.T) {
 	if string(r.store.Contents()[extra.TarballKey()]) != "somebody's" {
 		t.Error("the bytes were written over")
 	}
-	ledger := New(r.store, "", noon).mustLoad(t).Ledger
+	ledger := New(r.store, Options{Now: noon}).mustLoad(t).Ledger
 	if len(ledger) != 1 || ledger[extra].Reason != state.Mismatch {
 		t.Errorf("ledger %+v", ledger)
 	}
@@ -374,7 +374,7 @@ func TestOtherBytesInTheBucketAreRefused(t *testing.T) {
 	r.hackage.Upload("later", "1.0", nil, nil)
 	r.mustRun()
 	r.check()
-	if ledger := New(r.store, "", noon).mustLoad(t).Ledger; len(ledger) != 0 {
+	if ledger := New(r.store, Options{Now: noon}).mustLoad(t).Ledger; len(ledger) != 0 {
 		t.Errorf("ledger %+v", ledger)
 	}
 }

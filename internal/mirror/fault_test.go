@@ -181,7 +181,7 @@ func TestStoppedBetweenStretchesTheRerunGoesOn(t *testing.T) {
 			r.store.Hook = nil
 			r.mustRun()
 			r.check(index.Release{Package: "bareb", Version: "1.0"}, index.Release{Package: "barec", Version: "1.0"})
-			ledger := New(r.store, "", noon).mustLoad(t).Ledger
+			ledger := New(r.store, Options{Now: noon}).mustLoad(t).Ledger
 			if len(ledger) != 2 || ledger.Count("unsigned") != 2 {
 				t.Errorf("ledger %+v", ledger)
 			}

@@ -12,7 +12,7 @@ import (
 func TestWantsOfBrokenBucketsAreIdle(t *testing.T) {
 	t.Parallel()
 	store := buckettest.NewMemory(t)
-	well, broken := New(store, "test", time.Now), New(store, "test", time.Now)
+	well, broken := New(store, Options{Tool: "test", Now: time.Now}), New(store, Options{Tool: "test", Now: time.Now})
 	broken.fail(errors.New("no right to write"))
 	for name, test := range map[string]struct {
 		want Want

@@ -21,7 +21,7 @@ import (
 // begins with. Only what follows has to be fetched. Zero stands
 // for all of it.
 func (b *Bucket) Held() (tar index.Position, gz midstate.Prefix) {
-	if b.key != StateKey {
+	if b.isShard() {
 		return b.state.Position, midstate.Prefix{} // a shard publishes nothing
 	}
 	held := b.state.Held
@@ -50,7 +50,7 @@ func (b *Bucket) LegacyDue(end index.Position) bool {
 //
 // Small ones are put together. Of large ones the packed index is the last, because it
 // is what new clients read, and to put the other takes longer than all that follows.
-func (pub *publishing) prepareIndex(ctx context.Context) error {
+func (pub *publishing) prepareIndex(ctx context.Context, set *pointerSet) error {
 	ix := pub.index
 	tar := indexFile{
 		key: indexTar, contentType: typeTar, info: ix.Tar.Info,
@@ -70,12 +70,12 @@ func (pub *publishing) prepareIndex(ctx context.Context) error {
 		held: pub.state.Held.Gz, from: packed.From.Length, body: packed.Body, sample: ix.PackedPart,
 		whole: func(ix *hackage.Access) io.ReaderAt { return ix.Packed.Body },
 	}
-	pub.final.Held = state.Held{}
-	tar.next, gz.next = &pub.final.Held.Tar, &pub.final.Held.Gz
+	set.held = &state.Held{}
+	tar.next, gz.next = &set.held.Tar, &set.held.Gz
 	if err := gz.setNext(packed.Stable); err != nil {
 		return err
 	}
-	if end := pub.final.Position; end.Ends(tar.info.Length, tar.info.SHA256) {
+	if end := pub.state.Position; end.Ends(tar.info.Length, tar.info.SHA256) {
 		if err := tar.setNext(end.Prefix); err != nil {
 			return err
 		}
@@ -86,8 +86,8 @@ func (pub *publishing) prepareIndex(ctx context.Context) error {
 			return pub.putIndexFile(ctx, f, etag)
 		}})
 	}
-	if pub.stages = [][]pointer{{files[0]}, {files[1]}}; tar.info.Length <= pub.smallIndex {
-		pub.stages = [][]pointer{files}
+	if set.stages = [][]pointer{{files[0]}, {files[1]}}; tar.info.Length <= pub.smallIndex {
+		set.stages = [][]pointer{files}
 	}
 	return nil
 }
@@ -210,6 +210,5 @@ func (pub *publishing) putLegacy(ctx context.Context, path string) error {
 		return fmt.Errorf("read %q: %w", path, err)
 	}
 	legacy := indexFile{contentType: typeGzip, info: tuf.FileInfo{Length: size, SHA256: sum}, body: file}
-	pub.final.Legacy = pub.final.Position.Time
-	return pub.putKnown(ctx, legacyGz, legacy.object(bucket.Base{}))
+	return pub.putOther(ctx, legacyGz, legacy.object(bucket.Base{}))
 }

@@ -25,7 +25,7 @@ func newWideRig(t *testing.T) *rig {
 // held returns what the bucket's state says of its index.
 func (r *rig) held() state.State {
 	r.Helper()
-	return New(r.store, "", noon).mustLoad(r.T)
+	return New(r.store, Options{Now: noon}).mustLoad(r.T)
 }
 
 func TestGrownIndexIsBuiltOnTheOneInPlace(t *testing.T) {
@@ -87,12 +87,12 @@ func TestLegacyIsMadeOncePerWeek(t *testing.T) {
 	if b := r.last; b.LegacyDue(end(smallIndex, midnight.Add(-1))) || !b.LegacyDue(end(smallIndex, midnight)) {
 		t.Errorf("with one of %s, it is due at the wrong time", b.State().Legacy)
 	}
-	b := New(r.store, "", noon)
+	b := New(r.store, Options{Now: noon})
 	b.mustLoad(t)
 	if !b.LegacyDue(end(smallIndex, midnight.Add(-1))) || b.LegacyDue(end(smallIndex+512, midnight.Add(-1))) {
 		t.Error("a small index does not have it made with every change, or another one does")
 	}
-	if b := New(r.store, "", noon); !b.LegacyDue(end(smallIndex+512, midnight)) {
+	if b := New(r.store, Options{Now: noon}); !b.LegacyDue(end(smallIndex+512, midnight)) {
 		t.Error("it is not due in a bucket without one")
 	}
 }
@@ -163,11 +163,11 @@ func TestIndexInPlaceIsNotWhatTheStateSays(t *testing.T) {
 func TestHave(t *testing.T) {
 	t.Parallel()
 	r := newWideRig(t)
-	if tar, gz := New(r.store, "", noon).Held(); !tar.IsZero() || !gz.IsZero() {
+	if tar, gz := New(r.store, Options{Now: noon}).Held(); !tar.IsZero() || !gz.IsZero() {
 		t.Errorf("an empty bucket has %+v and %+v", tar, gz)
 	}
 	r.mustRun()
-	b := New(r.store, "", noon)
+	b := New(r.store, Options{Now: noon})
 	s := b.mustLoad(t)
 	if tar, gz := b.Held(); tar != s.Position || gz != s.Held.Gz.Prefix {
 		t.Errorf("a bucket at %+v has %+v and %+v", s, tar, gz)
@@ -180,8 +180,7 @@ func TestHave(t *testing.T) {
 	if tar, gz := b.Held(); !tar.IsZero() || !gz.IsZero() || !b.LegacyDue(index.Position{Prefix: midstate.Prefix{Length: smallIndex + 512}, Time: noon()}) {
 		t.Errorf("a bucket that is put back to the start has %+v and %+v", tar, gz)
 	}
-	shard := New(r.store, "", noon)
-	shard.Restrict(Shard{Number: 1, Of: 2})
+	shard := New(r.store, Options{Now: noon, Shard: Shard{Number: 1, Of: 2}})
 	if tar, gz := shard.Held(); !tar.IsZero() || !gz.IsZero() {
 		t.Errorf("a new shard has %+v and %+v", tar, gz)
 	}

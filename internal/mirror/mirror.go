@@ -26,7 +26,6 @@ import (
 	"context"
 	"io/fs"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
@@ -47,75 +46,52 @@ const (
 	typeCabal = "text/plain; charset=utf-8"
 )
 
-// A Bucket is the destination that an S3 bucket or a folder is.
+// A Bucket is the destination that an S3 bucket or a folder is, in one run. Load is
+// called first; then one goroutine at a time uses it, but for its BucketWriter.
 type Bucket struct {
-	store bucket.Bucket
-	tool  string
-	now   func() time.Time
-	every time.Duration // see Pace
-	pause func(context.Context, time.Duration) error
+	store      bucket.Bucket
+	options    Options
+	smallIndex int64 // the constant, but in tests
 
-	key        string                   // of the state
-	share      func(index.Release) bool // the releases that are this run's business
-	smallIndex int64                    // the constant, but in tests
-	root       readFile                 // its root.json as the run began, if that was read
-	nonce      string                   // of the claim
-	stored     state.State              // what the store has
-	etag       string                   // of that
-	known      bool                     // the store has a state that can be read
-	saved      time.Time                // when it was put last
-	told       state.Announcement       // of which readers were told, for the next state that is put
-
-	overwrite bool           // what the bucket holds gives way to the index
-	start     index.Position // where the run began
-	state     state.State    // what the bucket is at by now
-
-	// Of the bucket's writer alone: .cabal files behind start so far, and the first
-	// of each release, unless start is that of the index.
-	behind map[index.Release]int
-	firsts map[index.Release]*firstRevision
-	// before counts the revisions that the index has before start.
-	before func() (map[index.Release]int, error)
-
+	// What the run is to do with what the bucket holds.
+	overwrite bool // it gives way to the index
 	comparing bool // see Compare
 
-	mu       sync.Mutex // guards what follows, and the state's Pointers
-	claim    *claim     // nil before it is begun
-	broken   error      // the first error that is not of one release
-	stats    Stats
-	refused  map[index.Release]error // tarballs the bucket holds with other bytes
-	refusal  error                   // the first of an object that the store does not accept
-	refusals int                     // how many
-	alarms   []string                // other foreign bytes, repaired
-	unsigned []index.Release         // releases that came without a package.json
+	stored    storedState        // as Load read it, or a put left it
+	announced state.Announcement // which the next state that is put names
+	root      readFile           // its root.json as the run began, if that was read
+	start     index.Position     // where the run goes on from
+	state     state.State        // what the bucket is at by now
 
-	newestETags map[index.Release]string // of newest .cabal files in place
-	overOlder   []revision               // to be put over those, see putOverOlder
-	seen        int                      // how often such a version was seen
-	checked     int                      // how often when the claim was checked last
-	missing     []index.Release          // found by comparing
+	// These are for several goroutines.
+	claim   *claim
+	newest  newestFiles
+	results // what came of the run
 }
 
-// Stats counts what a run put into a bucket, and did not find there.
-type Stats struct {
-	Tarballs  int
-	Revisions int // changed .cabal files; the first of a release is none
-	Bytes     int64
-	// Read and ReadBytes count what was read of the bucket.
-	Read      int
-	ReadBytes int64
+// Options are what a bucket is opened with.
+type Options struct {
+	// Tool names the program with its version, and Now is the clock, of the states that
+	// are put.
+	Tool string
+	Now  func() time.Time
+	// StateEvery is how often the state is put at most, and Pause waits for that, and
+	// before a pointer that was refused is put again. Nil waits for nothing.
+	StateEvery time.Duration
+	Pause      func(context.Context, time.Duration) error
+	// Shard is the part of a first fill that the bucket is for; zero is all of it.
+	Shard Shard
 }
 
-// New returns the destination over a store. The tool's version and the clock
-// go into the state it writes.
-func New(store bucket.Bucket, tool string, now func() time.Time) *Bucket {
+// New returns the destination over a store.
+func New(store bucket.Bucket, o Options) *Bucket {
+	if o.Pause == nil {
+		o.Pause = func(context.Context, time.Duration) error { return nil }
+	}
 	return &Bucket{
-		store: store, tool: tool, now: now, key: StateKey,
-		share:      func(index.Release) bool { return true },
-		pause:      func(context.Context, time.Duration) error { return nil },
-		smallIndex: smallIndex,
-		behind:     map[index.Release]int{}, firsts: map[index.Release]*firstRevision{},
-		newestETags: map[index.Release]string{}, refused: map[index.Release]error{},
+		store: store, options: o, smallIndex: smallIndex, claim: newClaim(),
+		newest:  newestFiles{versions: versions{etags: map[string]string{}}},
+		results: results{rejected: map[index.Release]error{}, firsts: map[index.Release]int{}},
 	}
 }
 
@@ -127,18 +103,10 @@ func (b *Bucket) State() state.State { return b.state }
 
 // Stats returns what was put so far.
 func (b *Bucket) Stats() Stats {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	stats := b.stats
+	var stats Stats
+	b.locked(func() { stats = b.stats })
 	stats.Read, stats.ReadBytes = b.store.Read()
 	return stats
-}
-
-// Err returns the error that made the bucket lag in this run, if any.
-func (b *Bucket) Err() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.broken
 }
 
 // Lacks returns the releases of a part of the index before the bucket's position
@@ -154,7 +122,7 @@ func (b *Bucket) Lacks(ctx context.Context, tail *index.Delta) ([]index.Release,
 		if pending && news.Cabals > 0 {
 			at, key = news.LastCabal.Offset, cabalKey(r)
 		}
-		if at >= 0 && at < b.state.Position.Length && b.share(r) && len(said) < lookedAt {
+		if at >= 0 && at < b.state.Position.Length && b.options.Shard.has(r) && len(said) < lookedAt {
 			said, keys = append(said, r), append(keys, key)
 		}
 	}
@@ -175,9 +143,9 @@ const lookedAt = 1000
 // itself is not so. A person should know why.
 func (b *Bucket) Rewind(to index.Position, why string) {
 	b.alarm(why)
-	back := b.state
-	back.Position = to
-	b.resume(back)
+	s := b.state
+	s.Position = to
+	b.resume(s)
 }
 
 // Overwrite makes the index's word count for more than what the bucket holds:
@@ -204,32 +172,6 @@ func (b *Bucket) DeprecatedList(ctx context.Context) []byte {
 
 // Wants returns the tarballs that the bucket lacks, of its share, and of what is
 // pending those whose turn it is.
-func (b *Bucket) Wants(tail *index.Delta, turn state.Rotation) []state.Want {
-	return slices.DeleteFunc(b.state.Wants(tail, turn), func(w state.Want) bool { return !b.share(w.Release) })
-}
-
-// locked calls do while nobody else is at what mu guards.
-func (b *Bucket) locked(do func()) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	do()
-}
-
-// count adds to the statistics.
-func (b *Bucket) count(tarballs, revisions int, size int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.stats.Tarballs += tarballs
-	b.stats.Revisions += revisions
-	b.stats.Bytes += size
-}
-
-// fail keeps the first error that is not of one release; nil is none. Nothing more is
-// put into the bucket in this run; its state stays, so the next run goes on from it.
-func (b *Bucket) fail(err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.broken == nil {
-		b.broken = err
-	}
+func (b *Bucket) Wants(tail *index.Delta, now state.Rotation) []state.Want {
+	return slices.DeleteFunc(b.state.Wants(tail, now), func(w state.Want) bool { return !b.options.Shard.has(w.Release) })
 }

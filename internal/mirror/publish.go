@@ -43,23 +43,28 @@ type pointer struct {
 	raw, before []byte
 }
 
-// A publishing is a publication under way.
+// A publishing is a publication under way: what its puts share.
 type publishing struct {
 	*Bucket
 	Publication
-	index     *hackage.Access     // nil if the bucket holds it
-	final     state.State         // what the bucket is at after it
-	inPlace   map[string]readFile // of the files that seldom change; nil if it was not read
-	stages    [][]pointer         // in their order; those of a stage go together
-	kept      []pointer           // which are right as they are
-	started   bool                // one is in place
-	contested atomic.Bool         // another run's put came between
+	index     *hackage.Access // nil if the bucket holds it
+	pointers  versions        // that are in place
+	started   bool            // one of the set is in place
+	contested atomic.Bool     // another run's put came between
+}
+
+// A pointerSet is a set of pointers that is ready.
+type pointerSet struct {
+	stages [][]pointer // in their order; those of a stage go together
+	kept   []pointer   // which are right as they are
+	// held is what the index files of the set can be continued from, once they are in
+	// place; nil if they are as they were.
+	held *state.Held
 }
 
 // Publish makes newer metadata known over the index that the bucket holds.
 func (b *Bucket) Publish(ctx context.Context, m *hackage.Metadata) error {
-	pub := &publishing{Bucket: b, Publication: Publication{Metadata: m}}
-	return pub.publish(ctx)
+	return b.publish(ctx, Publication{Metadata: m}, nil, nil)
 }
 
 // publish makes known what the bucket holds by now.
@@ -74,33 +79,48 @@ func (b *Bucket) Publish(ctx context.Context, m *hackage.Metadata) error {
 // publishes all of it because the claim says that nothing is known of it.
 //
 // What no client of the set needs is put beside it, and before the state.
-func (pub *publishing) publish(ctx context.Context) error {
-	pub.final = pub.state
-	pub.final.Seen = pub.Metadata.Seen()
-	if pub.final.Equal(pub.stored) && pub.final.Seen == pub.stored.Seen && !pub.start.IsZero() {
+func (b *Bucket) publish(ctx context.Context, p Publication, ix *hackage.Access, inPlace *rareFiles) error {
+	final := b.state
+	final.Seen = p.Metadata.Seen()
+	if final.Equal(b.stored.State) && final.Seen == b.stored.State.Seen && !b.start.IsZero() {
 		return nil
 	}
-	if pub.inPlace == nil {
-		if err := pub.readInPlace(ctx, func() {}); err != nil {
+	if inPlace == nil {
+		var err error
+		if inPlace, err = b.readRareFiles(ctx, func() {}); err != nil {
 			return err
 		}
 	}
-	if err := pub.prepare(ctx); err != nil {
+	pub := &publishing{Bucket: b, Publication: p, index: ix, pointers: versions{etags: map[string]string{}}}
+	maps.Copy(pub.pointers.etags, b.state.Pointers)
+	set, err := pub.prepare(ctx, inPlace)
+	if err != nil {
 		return err
 	}
 	ctx, stop := finishing(ctx)
 	defer stop()
-	var beside errgroup.Group
-	beside.Go(func() error { return pub.putBeside(ctx) })
-	err := pub.putSet(ctx)
-	if err = cmp.Or(err, beside.Wait()); err == nil {
-		pub.final.Pointers = pub.state.Pointers
-		err = pub.saveState(ctx, pub.final)
+	var others errgroup.Group
+	others.Go(func() error { return pub.putOthers(ctx) })
+	err = pub.putSet(ctx, set)
+	if err = cmp.Or(err, others.Wait()); err == nil {
+		err = b.saveState(ctx, pub.final(final, set))
 	}
 	if errors.Is(err, bucket.ErrConflict) && pub.started {
-		err = errors.Join(err, pub.restoreOlder(ctx), pub.forgetIndex(ctx))
+		err = errors.Join(err, pub.restoreOlder(ctx, set), pub.forgetIndex(ctx))
 	}
 	return err
+}
+
+// final is the state of a bucket in which all is in place.
+func (pub *publishing) final(s state.State, set *pointerSet) state.State {
+	s.Pointers = pub.pointers.etags
+	if set.held != nil {
+		s.Held = *set.held
+	}
+	if pub.Legacy != "" {
+		s.Legacy = s.Position.Time
+	}
+	return s
 }
 
 // The files of a set that seldom change.
@@ -109,33 +129,37 @@ const (
 	mirrorsFile = "mirrors.json"
 )
 
-// readInPlace reads what is in place of the files that seldom change, and then sees,
+// rareFiles are what is in place of those.
+type rareFiles struct{ root, mirrors readFile }
+
+// readRareFiles reads what is in place of the files that seldom change, and then sees,
 // when other looks at the bucket are over too, that nobody else has claimed it. The
 // root may have been read as the run began.
-func (pub *publishing) readInPlace(ctx context.Context, wait func()) error {
-	files := []readFile{pub.root, {}}
+func (b *Bucket) readRareFiles(ctx context.Context, wait func()) (*rareFiles, error) {
+	files := &rareFiles{root: b.root}
 	err := concurrently(ctx, 4, func(ctx context.Context, i int) (err error) {
 		switch {
+		case i == 0 && b.root.etag == "":
+			files.root, err = b.readSmall(ctx, rootFile, tuf.MaxRoot)
+		case i == 1:
+			files.mirrors, err = b.readSmall(ctx, mirrorsFile, tuf.MaxRoot)
 		case i == 2:
-			err = pub.Acquire(ctx)
+			err = b.Acquire(ctx)
 		case i == 3:
 			wait()
-		case files[i].etag == "":
-			files[i], err = pub.readSmall(ctx, []string{rootFile, mirrorsFile}[i], tuf.MaxRoot)
 		}
 		return err
 	})
 	if err == nil {
-		err = pub.checkClaim(ctx)
+		err = b.checkClaim(ctx)
 	}
-	pub.inPlace = map[string]readFile{rootFile: files[0], mirrorsFile: files[1]}
-	return err
+	return files, err
 }
 
 // putSet puts the pointers. If another run's put came between, it may have been of
 // a file that was right before and is left out here.
-func (pub *publishing) putSet(ctx context.Context) error {
-	for _, stage := range pub.stages {
+func (pub *publishing) putSet(ctx context.Context, set *pointerSet) error {
+	for _, stage := range set.stages {
 		if err := pub.putStage(ctx, stage); err != nil {
 			return err
 		}
@@ -143,12 +167,12 @@ func (pub *publishing) putSet(ctx context.Context) error {
 	if !pub.contested.Load() {
 		return nil
 	}
-	for _, p := range pub.kept {
+	for _, p := range set.kept {
 		there, err := pub.readSmall(ctx, p.key, tuf.MaxRoot)
 		if err != nil {
 			return err
 		}
-		pub.setPointer(p.key, there.etag)
+		pub.pointers.set(p.key, there.etag)
 		if bytes.Equal(there.raw, p.raw) {
 			continue
 		}
@@ -171,26 +195,26 @@ const (
 // again, whatever its reason is: a policy or a token that is being changed, a lock.
 func (pub *publishing) putStage(ctx context.Context, stage []pointer) error {
 	for try := 1; ; try++ {
-		left, err := pub.tryStage(ctx, stage)
+		failed, err := pub.tryStage(ctx, stage)
 		if err == nil || !pub.started || try == pointerTries || errors.Is(err, bucket.ErrConflict) {
 			return err
 		}
-		if stopped := pub.pause(ctx, pointerPause<<(try-1)); stopped != nil {
+		if stopped := pub.options.Pause(ctx, pointerPause<<(try-1)); stopped != nil {
 			return errors.Join(err, stopped)
 		}
-		stage = left
+		stage = failed
 	}
 }
 
 // tryStage puts each pointer once, and returns those that could not be put.
-func (pub *publishing) tryStage(ctx context.Context, stage []pointer) (left []pointer, err error) {
+func (pub *publishing) tryStage(ctx context.Context, stage []pointer) (failed []pointer, err error) {
 	errs := make([]error, len(stage))
 	var group errgroup.Group
 	for i, p := range stage {
 		group.Go(func() error {
-			etag, err := p.put(ctx, pub.pointerETag(p.key))
+			etag, err := p.put(ctx, pub.pointers.etag(p.key))
 			if errs[i] = err; err == nil {
-				pub.setPointer(p.key, etag)
+				pub.pointers.set(p.key, etag)
 			}
 			return err
 		})
@@ -198,37 +222,37 @@ func (pub *publishing) tryStage(ctx context.Context, stage []pointer) (left []po
 	err = group.Wait()
 	for i, p := range stage {
 		if errs[i] != nil {
-			left = append(left, p)
+			failed = append(failed, p)
 		}
 		if errors.Is(errs[i], bucket.ErrConflict) {
 			err = errs[i]
 		}
 	}
-	pub.started = pub.started || len(left) < len(stage)
-	return left, err
+	pub.started = pub.started || len(failed) < len(stage)
+	return failed, err
 }
 
-// putBeside puts what no set of files needs: the newest .cabal files over older ones,
+// putOthers puts what no set of files needs: the newest .cabal files over older ones,
 // the index for old clients, and upstream's list of deprecated packages.
-func (pub *publishing) putBeside(ctx context.Context) error {
+func (pub *publishing) putOthers(ctx context.Context) error {
 	return concurrently(ctx, 3, func(ctx context.Context, i int) error {
 		switch {
 		case i == 0:
-			return pub.putOverOlder(ctx, pub.index)
+			return pub.replaceNewest(ctx, pub.index)
 		case i == 1 && pub.Legacy != "":
 			return pub.putLegacy(ctx, pub.Legacy)
 		case i == 2 && pub.Deprecated != nil:
-			return pub.putKnown(ctx, deprecatedKey, object(pub.Deprecated, typeJSON, briefly))
+			return pub.putOther(ctx, deprecatedKey, object(pub.Deprecated, typeJSON, briefly))
 		}
 		return nil
 	})
 }
 
-// putKnown puts a pointer that belongs to no set over the version that is known.
-func (b *Bucket) putKnown(ctx context.Context, key string, o bucket.Object) error {
-	etag, err := b.putPointer(ctx, key, o, b.pointerETag(key), nil)
+// putOther puts a pointer that belongs to no set over the version that is known.
+func (pub *publishing) putOther(ctx context.Context, key string, o bucket.Object) error {
+	etag, err := pub.putPointer(ctx, key, o, pub.pointers.etag(key), nil)
 	if err == nil {
-		b.setPointer(key, etag)
+		pub.pointers.set(key, etag)
 	}
 	return err
 }
@@ -236,7 +260,7 @@ func (b *Bucket) putKnown(ctx context.Context, key string, o bucket.Object) erro
 // restoreOlder puts back what an overtaken run put of the files that seldom change, if
 // the set in place by now needs what was there before: the run that overtook this
 // one had no reason to put it.
-func (pub *publishing) restoreOlder(ctx context.Context) error {
+func (pub *publishing) restoreOlder(ctx context.Context, set *pointerSet) error {
 	there, err := pub.readSmall(ctx, "snapshot.json", maxSnapshot)
 	if err != nil {
 		return err
@@ -246,12 +270,12 @@ func (pub *publishing) restoreOlder(ctx context.Context) error {
 		return nil // nobody's set
 	}
 	named := map[string]tuf.FileInfo{rootFile: snapshot.Root(), mirrorsFile: snapshot.Mirrors()}
-	for _, p := range slices.Concat(pub.stages...) {
+	for _, p := range slices.Concat(set.stages...) {
 		info, seldom := named[p.key]
 		if !seldom || info.Check(p.before) != nil {
 			continue
 		}
-		_, err = pub.store.Put(ctx, p.key, object(p.before, typeJSON, briefly), bucket.IfMatch(pub.pointerETag(p.key)))
+		_, err = pub.store.Put(ctx, p.key, object(p.before, typeJSON, briefly), bucket.IfMatch(pub.pointers.etag(p.key)))
 		if err != nil && !errors.Is(err, bucket.ErrConflict) {
 			return fmt.Errorf("restore what this run replaced: %w", err)
 		}
@@ -263,12 +287,12 @@ func (pub *publishing) restoreOlder(ctx context.Context) error {
 // is not known, if that run is through. A put of this one may have come behind it,
 // and the next run publishes all anew.
 func (pub *publishing) forgetIndex(ctx context.Context) error {
-	there, err := pub.readState(ctx, pub.key)
-	if err != nil || there.file.State.Seen.Index == "" {
+	there, err := pub.readState(ctx, pub.stateKey())
+	if err != nil || there.State.Seen.Index == "" {
 		return err
 	}
-	there.file.State.Seen.Index = ""
-	_, err = pub.put(ctx, pub.key, object(there.file.JSON(), typeJSON, briefly), bucket.IfMatch(there.etag))
+	there.State.Seen.Index = ""
+	_, err = pub.put(ctx, pub.stateKey(), object(there.JSON(), typeJSON, briefly), bucket.IfMatch(there.etag))
 	if errors.Is(err, bucket.ErrConflict) {
 		return nil // a third one is at it
 	}
@@ -280,23 +304,22 @@ func itself(raw []byte) tuf.FileInfo {
 	return tuf.FileInfo{Length: int64(len(raw)), SHA256: sha256.Sum256(raw)}
 }
 
-// setPointer keeps the version of a pointer that is in place.
-func (b *Bucket) setPointer(key, etag string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	known := maps.Clone(b.state.Pointers) // the state that is in the store shares it
-	if known == nil {
-		known = map[string]string{}
-	}
-	known[key] = etag
-	b.state.Pointers = known
+// versions are the ETags of objects that are known to be in place, by their keys. The
+// lock guards all of it.
+type versions struct {
+	lock
+	etags   map[string]string
+	learned int // how often one was
 }
 
-// pointerETag returns that version.
-func (b *Bucket) pointerETag(key string) string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.state.Pointers[key]
+func (v *versions) set(key, etag string) {
+	v.locked(func() { v.etags[key], v.learned = etag, v.learned+1 })
+}
+
+// etag returns that of an object, "" if none is known.
+func (v *versions) etag(key string) (etag string) {
+	v.locked(func() { etag = v.etags[key] })
+	return etag
 }
 
 // mayReplace is asked where another version of a pointer is in place than this run
@@ -310,31 +333,29 @@ func (pub *publishing) mayReplace(ctx context.Context) error {
 }
 
 // prepare makes everything ready.
-func (pub *publishing) prepare(ctx context.Context) error {
+func (pub *publishing) prepare(ctx context.Context, inPlace *rareFiles) (*pointerSet, error) {
+	set := &pointerSet{stages: [][]pointer{nil}}
 	if pub.index != nil {
-		if err := pub.prepareIndex(ctx); err != nil {
-			return err
+		if err := pub.prepareIndex(ctx, set); err != nil {
+			return nil, err
 		}
 	}
-	m := pub.Metadata
-	var seldom []pointer
-	for _, p := range []pointer{pub.small(rootFile, m.Root.Raw()), pub.small(mirrorsFile, m.Mirrors.Raw())} {
-		there := pub.inPlace[p.key]
-		pub.setPointer(p.key, there.etag)
-		if p.before = there.raw; !bytes.Equal(p.raw, p.before) {
-			seldom = append(seldom, p)
+	m, last := pub.Metadata, &set.stages[len(set.stages)-1] // of the index, if there is one
+	root, mirrors := pub.small(rootFile, m.Root.Raw()), pub.small(mirrorsFile, m.Mirrors.Raw())
+	for _, f := range []struct {
+		pointer
+		there readFile
+	}{{root, inPlace.root}, {mirrors, inPlace.mirrors}} {
+		pub.pointers.set(f.key, f.there.etag)
+		if f.before = f.there.raw; !bytes.Equal(f.raw, f.before) {
+			*last = append(*last, f.pointer)
 		} else {
-			pub.kept = append(pub.kept, p)
+			set.kept = append(set.kept, f.pointer)
 		}
 	}
-	last := len(pub.stages) - 1 // of the index, if there is one
-	if last < 0 {
-		pub.stages, last = [][]pointer{nil}, 0
-	}
-	pub.stages[last] = append(pub.stages[last], seldom...)
-	pub.stages = append(pub.stages,
+	set.stages = append(set.stages,
 		[]pointer{pub.small("snapshot.json", m.Snapshot.Raw())}, []pointer{pub.small("timestamp.json", m.Timestamp.Raw())})
-	return nil
+	return set, nil
 }
 
 // small is the pointer that a small file of the set is.
@@ -389,7 +410,7 @@ func finishing(ctx context.Context) (context.Context, func()) {
 // names as seen was published whole.
 func (b *Bucket) HasIndex(snapshot *tuf.Snapshot) bool {
 	want := snapshot.IndexTarGz().SHA256
-	return b.stored.Seen.Index == hex.EncodeToString(want[:])
+	return b.stored.State.Seen.Index == hex.EncodeToString(want[:])
 }
 
 // The keys of the index.

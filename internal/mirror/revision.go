@@ -19,8 +19,8 @@ import (
 // A revision is one .cabal file on its way into a bucket.
 type revision struct {
 	release index.Release
-	number  int
-	behind  int // how many of the release stand between the position and it
+	ordinal int // among those of the release behind the position where the run began
+	number  int // among all of the release
 	content []byte
 	span    index.Span // of the index
 	newest  bool
@@ -36,39 +36,41 @@ type firstRevision struct {
 	err    error
 }
 
-// putRevision starts the put of a .cabal file: under its revision's number, and if it
+// startRevision starts the put of a .cabal file: under its revision's number, and if it
 // is the newest under its own name too.
-func (w *BucketWriter) putRevision(ctx context.Context, e index.Entry, news *index.ReleaseChanges) {
+func (w *BucketWriter) startRevision(ctx context.Context, e index.Entry, changes *index.ReleaseChanges) {
 	b := w.bucket
 	r := revision{
-		release: e.Release, behind: b.behind[e.Release],
-		content: bytes.Clone(e.Content), span: e.Span(), newest: e.Offset == news.LastCabal.Offset,
+		release: e.Release, ordinal: w.ordinals[e.Release],
+		content: bytes.Clone(e.Content), span: e.Span(), newest: e.Offset == changes.LastCabal.Offset,
 	}
-	b.behind[e.Release]++
+	w.ordinals[e.Release]++
 	if b.start.IsZero() {
-		r.number = r.behind
-		if r.behind == 0 && news.TargetOffset < 0 {
+		r.number = r.ordinal
+		if r.ordinal == 0 && changes.TargetOffset < 0 {
 			b.locked(func() { b.unsigned = append(b.unsigned, r.release) })
 		}
-		w.put(func() error { return b.putRevision(ctx, r) })
+		w.start(func() error { return w.putRevision(ctx, r) })
 		return
 	}
-	if first, known := b.firsts[r.release]; known {
-		w.put(func() error {
+	if first, known := w.firsts[r.release]; known {
+		w.start(func() error {
 			<-first.done
-			r.number = first.number + r.behind
-			return cmp.Or(first.err, b.putRevision(ctx, r))
+			r.number = first.number + r.ordinal
+			return cmp.Or(first.err, w.putRevision(ctx, r))
 		})
 		return
 	}
 	first := &firstRevision{done: make(chan struct{})}
-	b.firsts[r.release] = first
+	w.firsts[r.release] = first
 	w.asking.Add(1)
 	answered := sync.OnceFunc(w.asking.Done)
-	w.put(func() error {
+	w.start(func() error {
 		defer close(first.done)
 		defer answered()
-		first.number, first.err = b.putFirst(ctx, r, news, answered)
+		if first.number, first.err = w.putFirst(ctx, r, changes, answered); first.err == nil {
+			b.locked(func() { b.firsts[r.release] = first.number })
+		}
 		return first.err
 	})
 }
@@ -77,10 +79,11 @@ func (w *BucketWriter) putRevision(ctx context.Context, e index.Entry, news *ind
 // returns its number. A run that reads only the newest part of the index treats a
 // release whose first tarball is in that part as new, if the bucket has no revision
 // of it; of any other it asks the bucket, and calls answered when that has answered.
-func (b *Bucket) putFirst(ctx context.Context, r revision, news *index.ReleaseChanges, answered func()) (number int, err error) {
+func (w *BucketWriter) putFirst(ctx context.Context, r revision, changes *index.ReleaseChanges, answered func()) (number int, err error) {
+	b := w.bucket
 	_, pending := b.state.Ledger[r.release]
-	signed := news.TargetOffset >= 0
-	if signed && !news.Replaced && !pending {
+	signed := changes.TargetOffset >= 0
+	if signed && !changes.Replaced && !pending {
 		answered()
 		if err := b.Acquire(ctx); err != nil {
 			return 0, err
@@ -93,19 +96,19 @@ func (b *Bucket) putFirst(ctx context.Context, r revision, news *index.ReleaseCh
 			return 0, b.unlessRefused(err)
 		}
 		// An earlier run was stopped, or the index repeats its package.json.
-		if r.number, err = b.counted(r); err != nil {
+		if r.number, err = w.countedNumber(r); err != nil {
 			return 0, err
 		}
-		return r.number, b.putRevision(ctx, r)
+		return r.number, w.putRevision(ctx, r)
 	}
 	err = concurrently(ctx, 2, func(ctx context.Context, i int) (err error) {
 		if i == 0 {
-			number, err = b.nextNumber(ctx, r, news.Cabals)
+			number, err = w.nextNumber(ctx, r, changes.Cabals)
 			return err
 		}
 		etag, err := b.etagOf(ctx, cabalKey(r.release))
 		if err == nil && etag != "" {
-			b.setNewestETag(r.release, etag)
+			b.newest.set(cabalKey(r.release), etag)
 		}
 		return err
 	})
@@ -120,18 +123,19 @@ func (b *Bucket) putFirst(ctx context.Context, r revision, news *index.ReleaseCh
 		return 0, err
 	}
 	r.number = number
-	return number, b.putRevision(ctx, r)
+	return number, w.putRevision(ctx, r)
 }
 
 // putRevision puts one revision. The numbered file never changes; the file under the
 // package's name is a pointer to the newest, so it comes second.
-func (b *Bucket) putRevision(ctx context.Context, r revision) error {
+func (w *BucketWriter) putRevision(ctx context.Context, r revision) error {
+	b := w.bucket
 	if err := b.Acquire(ctx); err != nil {
 		return err
 	}
 	err := b.putNumbered(ctx, r)
 	if errors.Is(err, bucket.ErrDiffers) {
-		err = b.repairRevision(ctx, r)
+		err = w.repairRevision(ctx, r)
 	}
 	if err = b.unlessRefused(err); err != nil {
 		return err
@@ -150,8 +154,9 @@ func (b *Bucket) putNumbered(ctx context.Context, r revision) error {
 // repairRevision puts a revision where the bucket holds other bytes. Its number is
 // counted in the whole index now, because nothing else is certain; if the bytes still
 // differ then somebody else wrote there, which a person should know of.
-func (b *Bucket) repairRevision(ctx context.Context, r revision) (err error) {
-	if r.number, err = b.counted(r); err != nil {
+func (w *BucketWriter) repairRevision(ctx context.Context, r revision) (err error) {
+	b := w.bucket
+	if r.number, err = w.countedNumber(r); err != nil {
 		return err
 	}
 	if err = b.putNumbered(ctx, r); !errors.Is(err, bucket.ErrDiffers) {
@@ -171,53 +176,54 @@ func (b *Bucket) putNewest(ctx context.Context, r revision) error {
 	if !r.newest {
 		return nil
 	}
-	if b.newestETag(r.release) == "" {
+	if b.newest.etag(cabalKey(r.release)) == "" {
 		_, err := b.put(ctx, cabalKey(r.release), object(r.content, typeCabal, briefly), bucket.IfAbsent())
 		unmet, ok := errors.AsType[*bucket.Unmet](err)
 		if !ok {
 			return b.unlessRefused(err)
 		}
-		b.setNewestETag(r.release, unmet.Have.ETag)
+		b.newest.set(cabalKey(r.release), unmet.Have.ETag)
 	}
 	r.content = nil // the index has it
-	b.locked(func() { b.overOlder = append(b.overOlder, r) })
+	b.newest.locked(func() { b.newest.waiting = append(b.newest.waiting, r) })
 	return nil
 }
 
-// setNewestETag keeps which version is in place of the newest .cabal file of a release.
-func (b *Bucket) setNewestETag(r index.Release, etag string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.newestETags[r] = etag
-	b.seen++
+// newestFiles are the files under the releases' own names, each of which points at the
+// newest revision, and which versions are in place. The lock guards all of it.
+type newestFiles struct {
+	versions
+	waiting []revision // to be put over those
+	checked int        // how many of those were learned when the claim was checked last
 }
 
-// newestETag returns that version, "" if none is known.
-func (b *Bucket) newestETag(r index.Release) string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.newestETags[r]
-}
-
-// putOverOlder puts the newest .cabal files over older ones.
-func (b *Bucket) putOverOlder(ctx context.Context, ix *hackage.Access) error {
-	var newest []revision
-	b.locked(func() { newest, b.overOlder = b.overOlder, nil })
-	if len(newest) == 0 {
+// replaceNewest puts the newest .cabal files over older ones. Unless the claim was
+// checked since the last of those was seen, that comes first.
+func (b *Bucket) replaceNewest(ctx context.Context, ix *hackage.Access) error {
+	var waiting []revision
+	b.newest.locked(func() { waiting, b.newest.waiting = b.newest.waiting, nil })
+	if len(waiting) == 0 {
 		return nil
 	}
-	if err := b.checkClaimOfSeen(ctx); err != nil {
+	if err := b.Acquire(ctx); err != nil {
 		return err
 	}
-	return concurrently(ctx, len(newest), func(ctx context.Context, i int) error {
-		r := newest[i]
+	var checked bool
+	if b.newest.locked(func() { checked = b.newest.checked == b.newest.learned }); !checked {
+		if err := b.checkClaim(ctx); err != nil {
+			return err
+		}
+	}
+	return concurrently(ctx, len(waiting), func(ctx context.Context, i int) error {
+		r := waiting[i]
 		e, err := ix.Index.Entry(r.span)
 		if err != nil {
 			return err
 		}
-		etag, err := b.putPointer(ctx, cabalKey(r.release), object(e.Content, typeCabal, briefly), b.newestETag(r.release), nil)
+		key := cabalKey(r.release)
+		etag, err := b.putPointer(ctx, key, object(e.Content, typeCabal, briefly), b.newest.etag(key), nil)
 		if err == nil {
-			b.setNewestETag(r.release, etag)
+			b.newest.set(key, etag)
 		}
 		return b.unlessRefused(err)
 	})
@@ -233,10 +239,10 @@ func cabalKey(r index.Release) string {
 	return "package/" + r.String() + "/" + r.Package + ".cabal"
 }
 
-// counted returns a revision's number by the whole index.
-func (b *Bucket) counted(r revision) (int, error) {
-	before, err := b.before()
-	return before[r.release] + r.behind, err
+// countedNumber returns a revision's number by the whole index.
+func (w *BucketWriter) countedNumber(r revision) (int, error) {
+	earlier, err := w.earlier()
+	return earlier[r.release] + r.ordinal, err
 }
 
 // maxAsked bounds how many revisions of a release are read concurrently.
@@ -249,16 +255,16 @@ const maxAsked = 32
 // revision itself is among those that are held, or there are more than the field
 // x-revision lets expect, and only the index can tell. Bytes are compared, for
 // what a store says of an object proves nothing.
-func (b *Bucket) nextNumber(ctx context.Context, r revision, more int) (int, error) {
+func (w *BucketWriter) nextNumber(ctx context.Context, r revision, more int) (int, error) {
 	expected, stated := xRevision(r.content)
 	held := 0
 	for asked := min(expected+more+1, maxAsked); ; asked = maxAsked {
-		there, same, err := b.askRevisions(ctx, r, held, asked)
+		there, same, err := w.bucket.askRevisions(ctx, r, held, asked)
 		if err != nil {
 			return 0, err
 		}
 		if held += there; same || stated && held > expected {
-			return b.counted(r)
+			return w.countedNumber(r)
 		}
 		if there < asked {
 			return held, nil

@@ -90,7 +90,7 @@ func TestRepeatedPackageJSONDoesNotRestartTheNumbers(t *testing.T) {
 			}
 			r.mustRun()
 			r.check()
-			if n := len(New(r.store, "", noon).mustLoad(t).Ledger); n != 0 {
+			if n := len(New(r.store, Options{Now: noon}).mustLoad(t).Ledger); n != 0 {
 				t.Errorf("%d releases are owed", n)
 			}
 		})
@@ -105,7 +105,7 @@ func TestUnsignedReleaseIsTakenWhenItIsSigned(t *testing.T) {
 	r.hackage.Upload("bare", "1.0", nil, nil, hackagetest.Unsigned())
 	r.mustRun()
 	r.check(bare)
-	ledger := New(r.store, "", noon).mustLoad(t).Ledger
+	ledger := New(r.store, Options{Now: noon}).mustLoad(t).Ledger
 	if ledger[bare].Reason != "unsigned" {
 		t.Errorf("ledger %+v", ledger)
 	}
@@ -115,7 +115,7 @@ func TestUnsignedReleaseIsTakenWhenItIsSigned(t *testing.T) {
 	r.hackage.AddTargets("bare", "1.0")
 	r.mustRun()
 	r.check()
-	if ledger := New(r.store, "", noon).mustLoad(t).Ledger; len(ledger) != 0 {
+	if ledger := New(r.store, Options{Now: noon}).mustLoad(t).Ledger; len(ledger) != 0 {
 		t.Errorf("ledger %+v", ledger)
 	}
 }
@@ -140,7 +140,7 @@ func TestCalledOffRunIsBroken(t *testing.T) {
 	}
 	ix := u.Access(m, dir, data)
 	defer func() { _ = ix.Close() }()
-	b := New(r.store, "test", noon)
+	b := New(r.store, Options{Tool: "test", Now: noon})
 	before := b.mustLoad(t)
 	tail, err := index.Scan(ix.Log(before.Position), all)
 	if err != nil {
@@ -159,7 +159,7 @@ func TestCalledOffRunIsBroken(t *testing.T) {
 		t.Errorf("a run that was called off ends with %v", err)
 	}
 	r.store.Hook = nil
-	if after := New(r.store, "", noon).mustLoad(t); after.Position != before.Position {
+	if after := New(r.store, Options{Now: noon}).mustLoad(t); after.Position != before.Position {
 		t.Error("a run that was called off moved the position")
 	}
 }

@@ -204,7 +204,7 @@ func (r *rig) run() error {
 	if r.via != nil {
 		store = r.via
 	}
-	b := New(store, "test", noon)
+	b := New(store, Options{Tool: "test", Now: noon})
 	b.smallIndex = r.smallIndex
 	r.last = b
 	if _, err := b.Load(r.Context()); err != nil {

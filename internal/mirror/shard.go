@@ -15,24 +15,26 @@ import (
 // own; none publishes. Afterwards a job without a share gathers their states and
 // goes on from there.
 type Shard struct {
-	Number, Of int // 1 to Of; Number 0 gathers
+	Number, Of int // 1 to Of; Number 0 is the whole
 }
 
 // stateKey is where a shard keeps its state.
 func (s Shard) stateKey() string {
+	if s.Number == 0 {
+		return StateKey
+	}
 	return fmt.Sprintf("hackage-mirror.shard-%d-of-%d.json", s.Number, s.Of)
 }
 
 // has reports whether a release falls to the shard.
 func (s Shard) has(r index.Release) bool {
+	if s.Number == 0 {
+		return true
+	}
 	h := fnv.New32a()
 	h.Write([]byte(r.String()))
 	return int(h.Sum32()%uint32(s.Of)) == s.Number-1
 }
-
-// Restrict makes the bucket want only a shard's releases, under the shard's own
-// state. It is called before Load.
-func (b *Bucket) Restrict(s Shard) { b.key, b.share = s.stateKey(), s.has }
 
 // Gather resumes the bucket where the shards of a number left it: at the
 // position that all of them have reached, with what is pending in any of them. It is
@@ -46,11 +48,10 @@ func (b *Bucket) Gather(ctx context.Context, of int) (state.State, error) {
 		if err != nil {
 			return b.state, fmt.Errorf("gather shard %d of %d: %w", number, of, err)
 		}
-		read := there.file.State
-		if number == 1 || read.Position.Length < least.Position.Length {
-			least = read
+		if number == 1 || there.State.Position.Length < least.Position.Length {
+			least = there.State
 		}
-		maps.Copy(pending, read.Ledger)
+		maps.Copy(pending, there.State.Ledger)
 	}
 	if least.Position.Length > b.state.Position.Length {
 		gathered := b.state

@@ -3,9 +3,7 @@ package mirror
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
-	"slices"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/bucket"
 	"github.com/hackage-mirror/hackage-mirror/internal/index"
@@ -40,7 +38,7 @@ func (b *Bucket) putTarball(ctx context.Context, want state.Want, d *download) e
 		}
 		b.count(1, 0, 0)
 	case errors.Is(err, bucket.ErrDiffers), errors.Is(err, bucket.ErrRefused):
-		b.locked(func() { b.refused[want.Release] = err })
+		b.locked(func() { b.rejected[want.Release] = err })
 		_ = b.unlessRefused(err) // counts it
 		return nil
 	case err != nil:
@@ -61,13 +59,6 @@ func (b *Bucket) putTarball(ctx context.Context, want state.Want, d *download) e
 // the bucket's writer begins.
 func (b *Bucket) Compare() { b.comparing = true }
 
-// Missing returns the releases whose tarballs came into a bucket that was compared.
-func (b *Bucket) Missing() []index.Release {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.Clone(b.missing)
-}
-
 // putRecord puts the digests of a release, which change if its tarball is
 // replaced, or the mirror's public address is another.
 func (b *Bucket) putRecord(ctx context.Context, r index.Release, raw []byte) error {
@@ -82,80 +73,32 @@ func (b *Bucket) putRecord(ctx context.Context, r index.Release, raw []byte) err
 // recordKey is where the digests of a release are.
 func recordKey(r index.Release) string { return "package/" + r.String() + ".json" }
 
-// Refused returns why the bucket did not accept the tarball of a release in this run:
-// bucket.ErrDiffers if it holds other bytes than the signed ones. It is nil for
-// one that it accepted, or was not given.
-func (b *Bucket) Refused(r index.Release) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.refused[r]
-}
-
-// unlessRefused returns an error, unless it is of an object that the store does not
-// accept, whatever becomes of the others. That is counted, and keeps nothing else from
-// being published.
-func (b *Bucket) unlessRefused(err error) error {
-	if !errors.Is(err, bucket.ErrRefused) {
-		return err
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.refusals++; b.refusals == 1 {
-		b.refusal = err
-	}
-	return nil
-}
-
-// Incomplete returns the error of a bucket that accepted all but some objects, which
-// its store refuses.
-func (b *Bucket) Incomplete() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.refusals == 0 {
-		return nil
-	}
-	return fmt.Errorf("everything else is done, but the store refuses %d of the objects, the first: %w; "+
-		"find out why, then run once with --full", b.refusals, b.refusal)
-}
-
-// alarm keeps what a person should know of although it was repaired.
-func (b *Bucket) alarm(text string) {
-	b.locked(func() { b.alarms = append(b.alarms, text) })
-}
-
-// Alarms returns what the bucket held of somebody else's and holds no more.
-func (b *Bucket) Alarms() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.Clone(b.alarms)
-}
-
 // advance is the bucket's state behind a batch: its position is the end of the
 // batch, and its ledger holds what could not be put.
-func (b *Bucket) advance(batch []delivery, to index.Position) {
+func (b *Bucket) advance(tarballs []step, to index.Position) {
 	b.state.Position, b.state.Ledger = to, maps.Clone(b.state.Ledger)
-	for _, d := range batch {
-		r, reason := d.want.Release, b.reason(d)
+	for _, t := range tarballs {
+		r, reason := t.want.Release, b.reason(t)
 		if reason == "" {
 			delete(b.state.Ledger, r)
 			continue
 		}
-		b.state.Ledger.Add(r, state.Record{Reason: reason, Target: d.want.Target, Replaced: d.want.Replaced}, b.now())
+		b.state.Ledger.Add(r, state.Record{Reason: reason, Target: t.want.Target, Replaced: t.want.Replaced}, b.options.Now())
 	}
 	b.locked(func() {
 		for _, r := range b.unsigned {
-			b.state.Ledger.Add(r, state.Record{Reason: state.Unsigned}, b.now())
+			b.state.Ledger.Add(r, state.Record{Reason: state.Unsigned}, b.options.Now())
 		}
 		b.unsigned = nil
 	})
 }
 
 // reason says why a wanted tarball is pending, "" if it is not.
-func (b *Bucket) reason(d delivery) state.Reason {
-	refused := b.Refused(d.want.Release)
+func (b *Bucket) reason(t step) state.Reason {
+	refused := b.Refused(t.want.Release)
 	switch {
-	case d.err != nil:
-		return state.ReasonOf(d.err)
+	case t.err != nil:
+		return state.ReasonOf(t.err)
 	case errors.Is(refused, bucket.ErrRefused):
 		return state.Failed
 	case refused != nil:

@@ -18,11 +18,11 @@ type File struct {
 }
 
 // Stored returns the state that the store has by now.
-func (b *Bucket) Stored() state.State { return b.stored }
+func (b *Bucket) Stored() state.State { return b.stored.State }
 
 // CanTell reports whether the bucket is one that readers can be told of: it has a
 // state that can be read, and is no shard's.
-func (b *Bucket) CanTell() bool { return b.known && b.key == StateKey }
+func (b *Bucket) CanTell() bool { return b.stored.readable && !b.isShard() }
 
 // Read returns an object of the bucket, cut at limit bytes; nil if there is none.
 // Who can write to the bucket can change it, so it proves nothing.
@@ -40,17 +40,6 @@ func (b *Bucket) Size(ctx context.Context, key string) (int64, error) {
 	return info.Size, err
 }
 
-// FirstRevision returns the number of the first revision of a release behind the
-// position where the run began, if the run put it there.
-func (b *Bucket) FirstRevision(r index.Release) (int, bool) {
-	first := b.firsts[r]
-	if first == nil {
-		return 0, false
-	}
-	<-first.done
-	return first.number, first.err == nil
-}
-
 // Revisions returns how many revisions of a release the bucket holds, which are so
 // many at least.
 func (b *Bucket) Revisions(ctx context.Context, r index.Release, least int) (int, error) {
@@ -64,16 +53,16 @@ func (b *Bucket) Revisions(ctx context.Context, r index.Release, least int) (int
 // Notify says in the state which word of health those have heard last who are notified
 // of each change. No claim is made and nothing else of the state changes. bucket.ErrConflict says that another run has come.
 func (b *Bucket) Notify(ctx context.Context, word string) error {
-	b.told.Health = "" // another word is about to be told
-	s := b.stored
+	b.announced.Health = "" // another word is about to be told
+	s := b.stored.State
 	s.Notified = word
 	_, err := b.putState(ctx, s)
 	return err
 }
 
-// SetTold sets what readers were told by a run that did not say so in the
+// SetAnnounced sets what a run announced that did not say so in the
 // state. What the run writes into the state from now on says it.
-func (b *Bucket) SetTold(told state.Announcement) { b.told = told }
+func (b *Bucket) SetAnnounced(told state.Announcement) { b.announced = told }
 
 // Tell puts files that tell readers of the mirror, the last one when the others are
 // there: which word of health, and how far the bucket is. No claim is made and nothing
@@ -87,10 +76,10 @@ func (b *Bucket) SetTold(told state.Announcement) { b.told = told }
 // not put, and the state says that it was done all the same: what the store does not
 // accept is tried again in the next hour, and not in each run.
 func (b *Bucket) Tell(ctx context.Context, files []File, health string, at index.Position) error {
-	look := b.claimed()
-	if said := b.stored.Announced.Health; !look && said != "" && said != health {
-		b.told.Health, look = "", true
-		if _, err := b.putState(ctx, b.stored); err != nil {
+	look := b.claim.made()
+	if said := b.stored.State.Announced.Health; !look && said != "" && said != health {
+		b.announced.Health, look = "", true
+		if _, err := b.putState(ctx, b.stored.State); err != nil {
 			return err
 		}
 	}
@@ -102,35 +91,35 @@ func (b *Bucket) Tell(ctx context.Context, files []File, health string, at index
 			return err
 		})
 		if err != nil {
-			return errors.Join(err, b.putTold(ctx, health, b.told.At))
+			return errors.Join(err, b.putAnnounced(ctx, health, b.announced.At))
 		}
 	}
-	if look || b.told.Health != health {
+	if look || b.announced.Health != health {
 		return nil
 	}
-	return b.putTold(ctx, health, at)
+	return b.putAnnounced(ctx, health, at)
 }
 
-// putTold changes what the state says was told, which is no change of the mirror.
-func (b *Bucket) putTold(ctx context.Context, health string, at index.Position) error {
-	b.told = state.Announcement{When: b.now(), Health: health, At: at}
-	_, err := b.putState(ctx, b.stored)
+// putAnnounced changes what the state says was announced, which is no change of the mirror.
+func (b *Bucket) putAnnounced(ctx context.Context, health string, at index.Position) error {
+	b.announced = state.Announcement{When: b.options.Now(), Health: health, At: at}
+	_, err := b.putState(ctx, b.stored.State)
 	return err
 }
 
-// onlyTold reports whether another run did nothing but Tell and Notify since this one read the
+// onlyAnnounced reports whether another run did nothing but Tell and Notify since this one read the
 // state, and if so treats that as what was read.
-func (b *Bucket) onlyTold(ctx context.Context) bool {
-	there, err := b.readState(ctx, b.key)
+func (b *Bucket) onlyAnnounced(ctx context.Context) bool {
+	there, err := b.readState(ctx, b.stateKey())
 	if err != nil || there.etag == "" {
 		return false
 	}
-	now, before := there.file.State, b.stored
+	now, before := there.State, b.stored.State
 	now.Announced, before.Announced = state.Announcement{}, state.Announcement{}
 	now.Notified, before.Notified = "", ""
 	if string(state.File{State: now}.JSON()) != string(state.File{State: before}.JSON()) {
 		return false
 	}
-	b.etag, b.stored.Notified = there.etag, there.file.State.Notified
+	b.stored.etag, b.stored.State.Notified = there.etag, there.State.Notified
 	return true
 }

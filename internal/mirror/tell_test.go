@@ -14,18 +14,18 @@ import (
 // opened is a bucket over the rig's store, loaded.
 func (r *rig) opened() *Bucket {
 	r.Helper()
-	b := New(r.store, "test", noon)
+	b := New(r.store, Options{Tool: "test", Now: noon})
 	if _, err := b.Load(r.Context()); err != nil {
 		r.Fatal(err)
 	}
 	return b
 }
 
-// openedTold is a bucket whose readers were told of all that it holds.
-func (r *rig) openedTold(health string) *Bucket {
+// openedAnnounced is a bucket whose readers were told of all that it holds.
+func (r *rig) openedAnnounced(health string) *Bucket {
 	r.Helper()
 	b := r.opened()
-	b.SetTold(state.Announcement{When: noon(), Health: health, At: b.Stored().Position})
+	b.SetAnnounced(state.Announcement{When: noon(), Health: health, At: b.Stored().Position})
 	return b
 }
 
@@ -35,7 +35,7 @@ func TestTellingIsNoClaim(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, hackagetest.Small())
 	r.mustRun()
-	news, quiet := r.opened(), r.openedTold("good")
+	news, quiet := r.opened(), r.openedAnnounced("good")
 	page := []File{{Key: "status.json", Type: typeJSON, CacheControl: briefly, Body: []byte("{}")}}
 	if !quiet.CanTell() {
 		t.Fatal("the bucket has a state, and nobody can be told of it")
@@ -46,7 +46,7 @@ func TestTellingIsNoClaim(t *testing.T) {
 	if !bytes.Equal(r.store.Contents()["status.json"], page[0].Body) || quiet.Stats().Bytes != 0 {
 		t.Errorf("%d bytes of the mirror were put", quiet.Stats().Bytes)
 	}
-	late := r.openedTold("failed")
+	late := r.openedAnnounced("failed")
 	if err := news.Acquire(t.Context()); err != nil {
 		t.Errorf("a run that met one that only told ends with %v", err)
 	}
@@ -68,7 +68,7 @@ func TestStoppedWhileItTellsTheStateSaysSo(t *testing.T) {
 		for _, persisted := range []bool{false, true} {
 			r := newRig(t, hackagetest.Small())
 			r.mustRun()
-			b := r.openedTold("good")
+			b := r.openedAnnounced("good")
 			at := b.Stored().Position
 			if err := b.Tell(t.Context(), nil, "good", at); err != nil {
 				t.Fatal(err)
@@ -99,7 +99,7 @@ func TestToldOfAnUpdateCostsOnlyTheFiles(t *testing.T) {
 	for _, refuse := range []bool{false, true} {
 		r := newRig(t, hackagetest.Small())
 		r.mustRun()
-		b := r.openedTold("good")
+		b := r.openedAnnounced("good")
 		if err := b.Acquire(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -131,13 +131,12 @@ func TestBucketsToTellOf(t *testing.T) {
 		t.Error("an empty bucket is told of")
 	}
 	r.mustRun()
-	shard := New(r.store, "test", noon)
-	shard.Restrict(Shard{Number: 1, Of: 2})
+	shard := New(r.store, Options{Tool: "test", Now: noon, Shard: Shard{Number: 1, Of: 2}})
 	if _, err := shard.Load(t.Context()); err != nil || shard.CanTell() {
 		t.Errorf("a shard is told of, or %v", err)
 	}
 	r.store.Set(StateKey, []byte("garbage"))
-	b := New(r.store, "test", noon)
+	b := New(r.store, Options{Tool: "test", Now: noon})
 	if _, err := b.Load(t.Context()); err == nil || b.CanTell() {
 		t.Errorf("a bucket whose state is %v is told of", err)
 	}

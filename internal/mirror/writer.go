@@ -30,37 +30,34 @@ type BucketWriter struct {
 	close    func()        // says that nothing more will come
 	finished chan struct{} // closed when all is done
 
+	// earlier counts the revisions that the index has before the position where the
+	// run began, once.
+	earlier func() (map[index.Release]int, error)
+	// asking counts the releases of which the bucket is asked what it holds.
+	asking sync.WaitGroup
+
 	// What follows belongs to the goroutine that works through the steps.
 	puts      errgroup.Group // of the batch; their errors are the bucket's
 	log       *index.Log
 	next      func() (index.Entry, error, bool)
-	entry     *index.Entry // of the log, read already
-	ends      []int64      // of the batches that are still to come
-	batch     []delivery   // what became of its wants, without the downloads
-	acquiring bool         // something is put, so the claim is made
-	published bool         // all that was asked for is done
-	// asking counts the releases of which the bucket is asked what it holds.
-	asking sync.WaitGroup
+	entry     *index.Entry                     // of the log, read already
+	ends      []int64                          // of the batches that are still to come
+	tarballs  []step                           // of the batch, without the downloads
+	acquiring bool                             // something is put, so the claim is made
+	published bool                             // all that was asked for is done
+	ordinals  map[index.Release]int            // of the next .cabal file of each release
+	firsts    map[index.Release]*firstRevision // unless the run began at the start of the index
 }
 
-// A step is one of two: a delivery, or the end of a batch.
+// A step is a tarball for a bucket, or else the end of a batch.
 type step struct {
-	delivery
-	end *batchEnd
-}
-
-// A delivery is a tarball for a bucket, or the news that it is not available.
-type delivery struct {
 	want     state.Want
-	err      error
-	download *download // nil if err is not
-}
+	err      error     // why it is not available
+	download *download // nil if it is not
 
-// A batchEnd ends a batch at a length of the index.
-type batchEnd struct {
-	length int64
-	// publish is what readers are to see then; nil only saves the position.
-	publish *Publication
+	end     bool
+	length  int64        // of the index at that end
+	publish *Publication // what readers are to see then; nil only saves the position
 }
 
 // How far a bucket may be behind, in tarballs: up to the first the fastest
@@ -75,13 +72,14 @@ const (
 // and packages is how the option spells what was selected. Close must be called.
 func NewBucketWriter(ctx context.Context, b *Bucket, ix *hackage.Access, tail *index.Delta, packages string, ends ...int64) *BucketWriter {
 	b.state.Packages = packages
-	b.before = sync.OnceValues(func() (map[index.Release]int, error) {
-		return revisionsBefore(ctx, ix, tail, b.start.Length)
-	})
 	w := &BucketWriter{
 		bucket: b, index: ix, tail: tail, log: ix.Log(b.start, ends...),
 		ends:  slices.DeleteFunc(slices.Clone(ends), func(end int64) bool { return end <= b.start.Length }),
 		steps: make(chan step, tooFarBehind), finished: make(chan struct{}),
+		earlier: sync.OnceValues(func() (map[index.Release]int, error) {
+			return revisionsBefore(ctx, ix, tail, b.start.Length)
+		}),
+		ordinals: map[index.Release]int{}, firsts: map[index.Release]*firstRevision{},
 	}
 	w.close = sync.OnceFunc(func() { close(w.steps) })
 	w.puts.SetLimit(requestsAtOnce)
@@ -96,7 +94,7 @@ func NewBucketWriter(ctx context.Context, b *Bucket, ix *hackage.Access, tail *i
 // is at a length of the index. With a publication it becomes what readers see;
 // without, only the position is saved.
 func (w *BucketWriter) EndBatch(length int64, publish *Publication) {
-	w.push(step{end: &batchEnd{length: length, publish: publish}})
+	w.push(step{end: true, length: length, publish: publish})
 }
 
 // Close waits until the bucket is through with what it was given. The error is
@@ -117,10 +115,10 @@ func (w *BucketWriter) push(s step) {
 	}
 }
 
-// drop gives up a delivery's download.
-func (d delivery) drop() {
-	if d.download != nil {
-		d.download.release()
+// drop gives up a tarball.
+func (s step) drop() {
+	if s.download != nil {
+		s.download.release()
 	}
 }
 
@@ -134,10 +132,10 @@ func (w *BucketWriter) run(ctx context.Context) {
 		switch {
 		case b.Err() != nil || ctx.Err() != nil:
 			s.drop()
-		case s.end != nil:
-			b.fail(w.endBatch(ctx, *s.end))
+		case s.end:
+			b.fail(w.endBatch(ctx, s.length, s.publish))
 		default:
-			w.putTarball(ctx, s.delivery)
+			w.startTarball(ctx, s)
 		}
 	}
 	_ = w.puts.Wait()
@@ -156,7 +154,7 @@ func (w *BucketWriter) nextStep(ctx context.Context) (s step, open bool) {
 			return s, open
 		default:
 		}
-		if !w.putNextRevision(ctx, w.ends[0]) {
+		if !w.startNextRevision(ctx, w.ends[0]) {
 			break
 		}
 	}
@@ -164,30 +162,30 @@ func (w *BucketWriter) nextStep(ctx context.Context) (s step, open bool) {
 	return s, open
 }
 
-// put starts something that puts, and waits while there are too many.
-func (w *BucketWriter) put(do func() error) {
+// start starts something that puts, and waits while there are too many.
+func (w *BucketWriter) start(put func() error) {
 	w.puts.Go(func() error {
-		w.bucket.fail(do())
+		w.bucket.fail(put())
 		return nil
 	})
 }
 
-// putTarball starts the put of a tarball, if it is available.
-func (w *BucketWriter) putTarball(ctx context.Context, d delivery) {
-	w.batch = append(w.batch, delivery{want: d.want, err: d.err})
-	if d.download == nil {
+// startTarball starts the put of a tarball, if it is available.
+func (w *BucketWriter) startTarball(ctx context.Context, s step) {
+	w.tarballs = append(w.tarballs, step{want: s.want, err: s.err})
+	if s.download == nil {
 		return
 	}
-	w.put(func() error {
-		defer d.drop()
-		d.download.reached() // a bucket
-		return w.bucket.putTarball(ctx, d.want, d.download)
+	w.start(func() error {
+		defer s.drop()
+		s.download.reached() // a bucket
+		return w.bucket.putTarball(ctx, s.want, s.download)
 	})
 }
 
-// putNextRevision starts the put of the next .cabal file that the index has before
+// startNextRevision starts the put of the next .cabal file that the index has before
 // a length. It reports whether there may be more. The claim is made meanwhile.
-func (w *BucketWriter) putNextRevision(ctx context.Context, before int64) (more bool) {
+func (w *BucketWriter) startNextRevision(ctx context.Context, before int64) (more bool) {
 	b := w.bucket
 	if b.Err() != nil || ctx.Err() != nil {
 		return false
@@ -204,49 +202,49 @@ func (w *BucketWriter) putNextRevision(ctx context.Context, before int64) (more 
 		return false
 	}
 	w.entry = nil
-	news := w.tail.Changes[e.Release]
-	if e.Kind != index.Cabal || news == nil || !b.share(e.Release) {
+	changes := w.tail.Changes[e.Release]
+	if e.Kind != index.Cabal || changes == nil || !b.options.Shard.has(e.Release) {
 		return true
 	}
 	if !w.acquiring {
 		w.acquiring = true
-		w.put(func() error { return b.Acquire(ctx) })
+		w.start(func() error { return b.Acquire(ctx) })
 	}
-	w.putRevision(ctx, e, news)
+	w.startRevision(ctx, e, changes)
 	return true
 }
 
-// endBatch ends a batch. What is in place of the files that are put next is asked for
-// while the last puts of the batch go on.
-func (w *BucketWriter) endBatch(ctx context.Context, end batchEnd) error {
-	for w.putNextRevision(ctx, end.length) {
+// endBatch ends a batch at a length of the index. What is in place of the files that
+// are put next is asked for while the last puts of the batch go on.
+func (w *BucketWriter) endBatch(ctx context.Context, length int64, publish *Publication) error {
+	for w.startNextRevision(ctx, length) {
 	}
 	b := w.bucket
-	var pub *publishing
-	var ahead errgroup.Group
-	if end.publish != nil {
-		pub = &publishing{Bucket: b, Publication: *end.publish, index: w.index}
-		if w.acquiring {
-			ahead.Go(func() error { return pub.readInPlace(ctx, w.asking.Wait) })
-		}
+	var inPlace *rareFiles
+	var reading errgroup.Group
+	if publish != nil && w.acquiring {
+		reading.Go(func() (err error) {
+			inPlace, err = b.readRareFiles(ctx, w.asking.Wait)
+			return err
+		})
 	}
 	_ = w.puts.Wait() // its errors are the bucket's
-	if err := cmp.Or(ahead.Wait(), b.Err(), ctx.Err()); err != nil {
+	if err := cmp.Or(reading.Wait(), b.Err(), ctx.Err()); err != nil {
 		return err
 	}
-	to, err := w.positionAt(end.length)
+	to, err := w.positionAt(length)
 	if err != nil {
 		return err
 	}
-	b.advance(w.batch, to)
-	w.batch, w.ends = nil, w.ends[min(1, len(w.ends)):]
-	if pub == nil {
-		if err := b.putOverOlder(ctx, w.index); err != nil {
+	b.advance(w.tarballs, to)
+	w.tarballs, w.ends = nil, w.ends[min(1, len(w.ends)):]
+	if publish == nil {
+		if err := b.replaceNewest(ctx, w.index); err != nil {
 			return err
 		}
 		return b.saveState(ctx, b.state)
 	}
-	err = pub.publish(ctx)
+	err = b.publish(ctx, *publish, w.index, inPlace)
 	w.published = err == nil // also if it was told to stop meanwhile
 	return err
 }
