@@ -18,14 +18,14 @@ type Access struct {
 	u    *Upstream
 	m    *Metadata
 	dir  string
-	turn chan struct{} // held by whoever makes full
+	busy chan struct{} // held by whoever makes full
 	full atomic.Pointer[Access]
 }
 
 // Access returns the way to the rest of an index of m, which is downloaded into dir
 // when it is needed.
 func (u *Upstream) Access(m *Metadata, dir string, ix *Index) *Access {
-	return &Access{Index: ix, u: u, m: m, dir: dir, turn: make(chan struct{}, 1)}
+	return &Access{Index: ix, u: u, m: m, dir: dir, busy: make(chan struct{}, 1)}
 }
 
 // Close closes the index, and the full one.
@@ -49,8 +49,8 @@ func (a *Access) Full(ctx context.Context) (*Access, error) {
 		return a, nil
 	}
 	select {
-	case a.turn <- struct{}{}:
-		defer func() { <-a.turn }()
+	case a.busy <- struct{}{}:
+		defer func() { <-a.busy }()
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
@@ -79,9 +79,9 @@ func (a *Access) download(ctx context.Context) (*Index, error) {
 	return unpackIndex(ctx, a.m, a.Packed, root)
 }
 
-// Instead is Full for who could not read Index, and tells why.
-func (a *Access) Instead(ctx context.Context, err error) (*Access, error) {
-	a.u.instead(indexTarFile, a.From.Length, err)
+// FullAfter is Full for who could not read Index, and tells why.
+func (a *Access) FullAfter(ctx context.Context, err error) (*Access, error) {
+	a.u.notifyWhole(indexTarFile, a.From.Length, err)
 	return a.Full(ctx)
 }
 

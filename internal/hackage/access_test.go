@@ -250,12 +250,12 @@ func TestFullCancelled(t *testing.T) {
 	s := serve(t, h)
 	ix := indexFrom(t, open(t, s.URL, hasty(h)), whole(h.Generation()))
 	ctx, cancel := context.WithCancel(t.Context())
-	ix.turn <- struct{}{} // somebody is at it
+	ix.busy <- struct{}{} // somebody is at it
 	cancel()
 	if _, err := ix.Full(ctx); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	<-ix.turn
+	<-ix.busy
 	if _, err := ix.Full(ctx); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}

@@ -31,7 +31,7 @@ type Held struct {
 // 01-index.tar.gz if that is needed. Each is proven as it arrives by SHA-256, which
 // goes on from the midstate and must come to the digest that the snapshot names, so
 // what is returned is as good as the whole. It is not proven that an entry begins at
-// the position, unless it comes of a run: see Access.Instead.
+// the position, unless it comes of a run: see Access.FullAfter.
 //
 // Where a part is not available or does not prove itself, the whole is downloaded, as
 // Index does: the server gives no parts, upstream has rewritten its index, or
@@ -43,7 +43,7 @@ type Held struct {
 // snapshot does not name 01-index.tar.
 func (u *Upstream) IndexFrom(ctx context.Context, m *Metadata, dir string, held Held) (*Index, error) {
 	if info, signed := m.Snapshot.IndexTar(); signed && held.Tar.Length > info.Length {
-		u.instead(indexTarFile, held.Tar.Length, fmt.Errorf("%d bytes are signed: %w", info.Length, tuf.ErrLength))
+		u.notifyWhole(indexTarFile, held.Tar.Length, fmt.Errorf("%d bytes are signed: %w", info.Length, tuf.ErrLength))
 	}
 	if !held.shouldFetchPart(m) {
 		return u.Index(ctx, m, dir)
@@ -52,7 +52,7 @@ func (u *Upstream) IndexFrom(ctx context.Context, m *Metadata, dir string, held 
 	if err == nil || ctx.Err() != nil {
 		return ix, err
 	}
-	u.instead(indexTarFile, held.Tar.Length, err)
+	u.notifyWhole(indexTarFile, held.Tar.Length, err)
 	return u.Index(ctx, m, dir)
 }
 
@@ -80,9 +80,9 @@ func (u *Upstream) Read(ctx context.Context, m *Metadata, dir string, held Held)
 	return m, ix, err
 }
 
-// instead tells why a file comes whole.
-func (u *Upstream) instead(key string, behind int64, err error) {
-	u.o.Notify(Retry{What: u.src.name(key), Attempt: 1, Err: fmt.Errorf("all of it is fetched instead of what follows %d bytes: %w", behind, err)})
+// notifyWhole tells why a file comes whole.
+func (u *Upstream) notifyWhole(key string, from int64, err error) {
+	u.o.Notify(Retry{What: u.src.name(key), Attempt: 1, Err: fmt.Errorf("all of it is fetched instead of what follows %d bytes: %w", from, err)})
 }
 
 // shouldFetchPart reports whether parts of the index are enough, and less than the
@@ -123,7 +123,7 @@ func (u *Upstream) indexFrom(ctx context.Context, m *Metadata, dir string, held 
 		both.Go(func() (err error) {
 			ix.Packed, err = u.downloadPart(ctx, root, indexGzFile, m.Snapshot.IndexTarGz(), held.Gz)
 			if err != nil && ctx.Err() == nil {
-				u.instead(indexGzFile, held.Gz.Length, err)
+				u.notifyWhole(indexGzFile, held.Gz.Length, err)
 				ix.Packed, err = u.downloadGz(ctx, m, root)
 			}
 			return err

@@ -177,7 +177,7 @@ func (u *Upstream) round(ctx context.Context, knownRoots func() []*tuf.Root, see
 	if !fresh {
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
-		v.ahead = map[string]func() ([]byte, error){snapshotFile: u.askOnce(ctx, snapshotFile), mirrorsFile: u.askOnce(ctx, mirrorsFile)}
+		v.early = map[string]func() ([]byte, error){snapshotFile: u.askOnce(ctx, snapshotFile), mirrorsFile: u.askOnce(ctx, mirrorsFile)}
 	}
 	known := knownRoots()
 	// A root that is known already saves asking for it: the snapshot tells
@@ -196,16 +196,16 @@ func (u *Upstream) round(ctx context.Context, knownRoots func() []*tuf.Root, see
 	return v.under(ctx, root, raw)
 }
 
-// Ahead asks for timestamp.json while the caller does not know yet what was seen. The
+// FetchEarly asks for timestamp.json while the caller does not know yet what was seen. The
 // next call of Metadata takes this answer, whatever it is, for its first one.
-func (u *Upstream) Ahead(ctx context.Context) {
+func (u *Upstream) FetchEarly(ctx context.Context) {
 	raw, got, err := u.fetchBytes(ctx, request{key: timestampFile, limit: tuf.MaxTimestamp})
 	answer := func() ([]byte, fetched, error) { return raw, got, err }
-	u.ahead.Store(&answer)
+	u.early.Store(&answer)
 }
 
-// maxAhead bounds what is asked for before a signed length is known.
-const maxAhead = 64 << 10
+// maxEarly bounds what is asked for before a signed length is known.
+const maxEarly = 64 << 10
 
 // askOnce asks for a file while what signs it is not here yet, and once only. What
 // does not come is then asked for in the usual way; the only error is a denial.
@@ -215,7 +215,7 @@ func (u *Upstream) askOnce(ctx context.Context, key string) func() ([]byte, erro
 	done := make(chan struct{})
 	go func() { // ended by its context
 		defer close(done)
-		_, err := u.attempt(ctx, request{key: key, limit: maxAhead}, func() io.Writer { return &content })
+		_, err := u.attempt(ctx, request{key: key, limit: maxEarly}, func() io.Writer { return &content })
 		errors.As(err, &denied)
 	}()
 	return func() ([]byte, error) {
@@ -233,8 +233,8 @@ func (u *Upstream) timestamp(ctx context.Context, seen state.Seen, fresh bool) (
 		r.etag = seen.ETag
 	}
 	ask := func() ([]byte, fetched, error) { return u.fetchBytes(ctx, r) }
-	if ahead := u.ahead.Swap(nil); ahead != nil && !fresh {
-		ask = *ahead
+	if early := u.early.Swap(nil); early != nil && !fresh {
+		ask = *early
 	}
 	raw, got, err := ask()
 	if errors.Is(err, ErrTooLarge) {

@@ -96,7 +96,7 @@ func TestSignedLengthsHaveLimits(t *testing.T) {
 		s.Show(wrong(h, change(file, func(i *tuf.FileInfo) { i.Length = maxMetadata + 1 })))
 		_, err := u.Metadata(t.Context(), state.Seen{})
 		// It was asked for once before its length was known, up to a bound.
-		if !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), file) || s.Count("/"+file) > 1 || s.Bytes("/"+file) > maxAhead {
+		if !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), file) || s.Count("/"+file) > 1 || s.Bytes("/"+file) > maxEarly {
 			t.Errorf("%d requests for %s: %v", s.Count("/"+file), file, err)
 		}
 	}

@@ -141,7 +141,7 @@ func (o Options) withDefaults() Options {
 type Upstream struct {
 	src   source
 	o     Options
-	ahead atomic.Pointer[func() ([]byte, fetched, error)] // see Ahead
+	early atomic.Pointer[func() ([]byte, fetched, error)] // see FetchEarly
 }
 
 // Open makes an Upstream of an http or https URL, a file URL or the path of a

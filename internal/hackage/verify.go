@@ -72,7 +72,7 @@ type verification struct {
 	fresh bool
 	now   time.Time
 	etag  string                            // of the timestamp
-	ahead map[string]func() ([]byte, error) // what was asked for already, see askOnce
+	early map[string]func() ([]byte, error) // what was asked for already, see askOnce
 }
 
 // root fetches upstream's root and verifies it by the pinned keys or the chain.
@@ -142,8 +142,8 @@ func (v verification) signed(ctx context.Context, key string, info tuf.FileInfo,
 	if info.Length < 0 || info.Length > maxMetadata {
 		return nil, &refusal{err: fmt.Errorf("%s: %d bytes are signed, %d are the limit: %w", key, info.Length, int64(maxMetadata), ErrTooLarge)}
 	}
-	if ahead := v.ahead[key]; ahead != nil {
-		if raw, err := ahead(); err != nil || info.Check(raw) == nil {
+	if early := v.early[key]; early != nil {
+		if raw, err := early(); err != nil || info.Check(raw) == nil {
 			return raw, err
 		}
 	}

@@ -36,6 +36,27 @@
 // What that cannot prove is that the first byte behind it is the first of an
 // entry: only who reads from the start knows, or who can trust the position.
 //
+// # Who reads the index in a run
+//
+// What follows the oldest position of a run's destinations is on disk, and is read more
+// than once. One reading proves it: that of ScanEach and Finish, which is one for all
+// destinations. Before it the bytes were hashed as they came, which proves them, but no
+// position; every later reading trusts that they are these, and its hash is compared
+// with nothing:
+//
+//   - each bucket's writer reads the .cabal files while tarballs come,
+//   - each repository reads every entry once the last tarball has come, because only
+//     then is it known which releases it can list,
+//   - where the time was up, what a repository is given is summed up once more,
+//   - 01-index.tar is read to be put, and where its beginning is in place already what
+//     follows is read for its checksum before,
+//   - the feed reads the entries that readers are told of, when all that is done, and
+//   - 00-index.tar.gz, where it is due, is made of the whole index.
+//
+// They are not one reading because they are not at one time: what the first has read
+// would have to wait in memory for the last, and in a first fill that is the whole
+// index. A Delta spares those who need no content a reading of their own.
+//
 // Nothing here holds the index in memory or trusts a length that an entry
 // declares: content is held for entries up to MaxEntry, and grows with the
 // bytes that really arrive.

@@ -46,7 +46,7 @@ type Log struct {
 	last time.Time
 	// edge is the newest boundary between entries that was passed.
 	edge Position
-	// checkpoints are those ahead, ascending; boundaries are those passed that are
+	// checkpoints are those still to be passed, ascending; boundaries are those passed that are
 	// boundaries.
 	checkpoints []int64
 	boundaries  map[int64]Position
@@ -95,7 +95,7 @@ func (l *Log) passCheckpoints() {
 	}
 }
 
-// Entries returns the entries ahead, in the order of the log. It ends with the
+// Entries returns the entries that were not read yet, in the order of the log. It ends with the
 // log, or with an error, which names the offset in the index and wraps
 // ErrDamaged or what reading failed with. A loop that was left early can be
 // taken up again by another call.
@@ -120,7 +120,7 @@ func (l *Log) steps(want func(Entry) bool) iter.Seq2[Entry, error] {
 			case err == io.EOF:
 				l.done = true
 			case err != nil:
-				l.err = l.explain(err)
+				l.err = l.located(err)
 			case !yield(e, nil):
 				return
 			}
@@ -166,8 +166,8 @@ func (l *Log) read(w io.Writer, n int64) error {
 	return nil
 }
 
-// explain says where the log could not be read on.
-func (l *Log) explain(err error) error {
+// located says where the log could not be read on.
+func (l *Log) located(err error) error {
 	if l.in.err != nil {
 		return fmt.Errorf("read index at offset %d: %w", l.in.reached(), l.in.err)
 	}
@@ -255,7 +255,7 @@ func (l *Log) drain(length int64) error {
 			return nil
 		}
 		if err != nil {
-			return l.explain(err)
+			return l.located(err)
 		}
 		if i := firstNonZero(chunk); i < len(chunk) {
 			return fmt.Errorf("check index: %w: data at offset %d, after its closing blocks", ErrDamaged, r.pos+int64(i))

@@ -24,17 +24,17 @@ const bufferSize = 128 << 10
 
 // peek returns the next n bytes without moving on, fewer at the end.
 func (r *hashingReader) peek(n int) ([]byte, error) {
-	ahead, err := r.src.Peek(n)
+	next, err := r.src.Peek(n)
 	if err != nil && err != io.EOF && r.err == nil {
 		r.err = err
 	}
-	return ahead, r.err
+	return next, r.err
 }
 
 // chunk returns at least one and at most limit bytes that lie ahead.
 func (r *hashingReader) chunk(limit int64) ([]byte, error) {
 	if r.src.Buffered() == 0 {
-		if ahead, err := r.peek(1); len(ahead) == 0 {
+		if next, err := r.peek(1); len(next) == 0 {
 			if err == nil {
 				err = io.EOF
 			}

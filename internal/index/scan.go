@@ -103,11 +103,11 @@ func (p Position) key() midstate.Prefix {
 // A scanner builds Deltas.
 type scanner struct {
 	log *Log
-	// ahead has the positions that the log has not come to, ascending; deltas
+	// unreached has the positions that the log has not come to, ascending; deltas
 	// has the Deltas of the others, in the same order, and found by their keys.
-	ahead  []Position
-	deltas []*Delta
-	found  map[midstate.Prefix]*Delta
+	unreached []Position
+	deltas    []*Delta
+	found     map[midstate.Prefix]*Delta
 
 	selected func(pkg string) bool
 	// answers has what selected said of each package.
@@ -119,10 +119,10 @@ type scanner struct {
 
 func newScanner(l *Log, selected func(pkg string) bool, from []Position) *scanner {
 	s := &scanner{
-		log: l, ahead: slices.Clone(from), found: make(map[midstate.Prefix]*Delta),
+		log: l, unreached: slices.Clone(from), found: make(map[midstate.Prefix]*Delta),
 		selected: selected, answers: make(map[string]bool), words: make(map[string]string),
 	}
-	slices.SortFunc(s.ahead, func(a, b Position) int { return cmp.Compare(a.Length, b.Length) })
+	slices.SortFunc(s.unreached, func(a, b Position) int { return cmp.Compare(a.Length, b.Length) })
 	for _, p := range from {
 		l.watch(p.Length)
 	}
@@ -131,9 +131,9 @@ func newScanner(l *Log, selected func(pkg string) bool, from []Position) *scanne
 
 // startDeltas starts the Deltas of the positions up to a boundary of the log.
 func (s *scanner) startDeltas(boundary int64) {
-	for len(s.ahead) > 0 && s.ahead[0].Length <= boundary {
-		p := s.ahead[0]
-		s.ahead = s.ahead[1:]
+	for len(s.unreached) > 0 && s.unreached[0].Length <= boundary {
+		p := s.unreached[0]
+		s.unreached = s.unreached[1:]
 		at, ok := s.log.At(p.Length)
 		if !ok || at.key() != p.key() || s.found[p.key()] != nil {
 			continue

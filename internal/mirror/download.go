@@ -81,14 +81,14 @@ type Downloader struct {
 	// 0 is waitingMemory.
 	memory int64
 
-	downloads sync.Pool  // of *download, to be used again
-	mu        sync.Mutex // guards what follows
-	outcomes  map[state.Tarball]state.Outcome
-	failures  int   // in a row
-	refused   int   // tarballs that could not be downloaded, the last because of last
-	last      error // of those
-	had       bool  // one was downloaded
-	waiting   int64 // bytes of memory in use of those above
+	downloads   sync.Pool  // of *download, to be used again
+	mu          sync.Mutex // guards what follows
+	outcomes    map[state.Tarball]state.Outcome
+	failures    int   // in a row
+	unavailable int   // tarballs that could not be downloaded, the last because of lastErr
+	lastErr     error // of those
+	gotOne      bool  // one was downloaded
+	waiting     int64 // bytes of memory in use of those above
 }
 
 // How much memory tarballs may wait in for slow buckets, and what each needs
@@ -101,7 +101,7 @@ const (
 // Download fetches every wanted tarball once, checks it against the signed length
 // and digest, computes its five digests in the same pass and gives it to the writers
 // of the buckets that want it. It does not wait for the buckets, except that it
-// never runs far ahead of the fastest.
+// keeps few tarballs for the fastest.
 //
 // A tarball that is not available is an outcome, not an error; the errors are a
 // context that ended, a full disk here, or ErrOutage.
@@ -111,12 +111,12 @@ func (f *Downloader) Download(ctx context.Context, wants []Want) (map[state.Tarb
 	group, running := errgroup.WithContext(ctx)
 	group.SetLimit(f.Concurrency)
 	// A tarball takes up room in it until the first bucket is at it.
-	ahead := make(chan struct{}, littleBehind+f.Concurrency)
+	inFlight := make(chan struct{}, shortQueue+f.Concurrency)
 	for i, want := range wants {
 		idle := want.idle()
 		if !idle {
 			select {
-			case ahead <- struct{}{}:
+			case inFlight <- struct{}{}:
 			case <-running.Done():
 			}
 		}
@@ -130,7 +130,7 @@ func (f *Downloader) Download(ctx context.Context, wants []Want) (map[state.Tarb
 		if idle {
 			continue
 		}
-		group.Go(func() error { return f.one(running, want, sync.OnceFunc(func() { <-ahead })) })
+		group.Go(func() error { return f.one(running, want, sync.OnceFunc(func() { <-inFlight })) })
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
@@ -148,10 +148,10 @@ type download struct {
 	digests hashes.Digests
 	record  []byte
 
-	reached func()       // a bucket, or none will be
-	users   atomic.Int32 // of the spool
-	memory  int64        // bytes of it that it waits in, if it does
-	from    *Downloader
+	landed func()       // called when the first bucket puts it, or none will
+	users  atomic.Int32 // of the spool
+	memory int64        // bytes of it that it waits in, if it does
+	from   *Downloader
 }
 
 // sink empties the download for an attempt and returns where its bytes go.
@@ -166,7 +166,7 @@ func (d *download) release() {
 	if d.users.Add(-1) > 0 {
 		return
 	}
-	d.reached()
+	d.landed()
 	d.from.mu.Lock()
 	d.from.waiting -= d.memory
 	d.from.mu.Unlock()
@@ -177,8 +177,8 @@ func (d *download) release() {
 }
 
 // one deals with one tarball.
-func (f *Downloader) one(ctx context.Context, want Want, reached func()) error {
-	d := f.newDownload(reached)
+func (f *Downloader) one(ctx context.Context, want Want, landed func()) error {
+	d := f.newDownload(landed)
 	defer d.release()
 	err := f.Upstream.Tarball(ctx, want.Release, want.Target, d.sink)
 	if ctx.Err() != nil {
@@ -203,13 +203,13 @@ func (f *Downloader) one(ctx context.Context, want Want, reached func()) error {
 }
 
 // newDownload returns an empty download with one user.
-func (f *Downloader) newDownload(reached func()) *download {
+func (f *Downloader) newDownload(landed func()) *download {
 	d, ok := f.downloads.Get().(*download)
 	if !ok {
 		d = &download{spool: spool{dir: f.Dir}, writer: hashes.NewWriter(), from: f}
 	}
 	d.users.Store(1)
-	d.reached = reached
+	d.landed = landed
 	return d
 }
 
@@ -230,7 +230,7 @@ func (f *Downloader) waitInMemory(d *download) bool {
 // wait already it goes to the disk, so that a slow bucket does not fill the
 // memory.
 func (f *Downloader) deliver(want Want, d *download, why error) error {
-	slow := func(d Destination) bool { return len(d.Writer.steps) >= littleBehind }
+	slow := func(d Destination) bool { return len(d.Writer.steps) >= shortQueue }
 	if why == nil && slices.ContainsFunc(want.Destinations, slow) && !f.waitInMemory(d) {
 		if err := d.spool.spill(); err != nil {
 			return fmt.Errorf("keep tarball %q: %w", want.Release, err)
@@ -255,7 +255,7 @@ func (f *Downloader) addOutcome(want Want, o state.Outcome) error {
 	f.outcomes[want.Tarball] = o
 	switch {
 	case o.Err == nil:
-		f.had, f.failures = true, 0
+		f.gotOne, f.failures = true, 0
 		return nil
 	case want.Retried:
 		return nil
@@ -264,19 +264,19 @@ func (f *Downloader) addOutcome(want Want, o state.Outcome) error {
 	default:
 		f.failures = 0
 	}
-	f.refused++
+	f.unavailable++
 	if f.failures >= outage {
 		return fmt.Errorf("fetch tarballs: %d failed in a row, the last with %w: %w", f.failures, o.Err, ErrOutage)
 	}
-	f.last = o.Err
+	f.lastErr = o.Err
 	return nil
 }
 
 // nothingCame is the error of an upstream that has none of the tarballs that it was
 // asked for. What failed here and what it does not have count together.
 func (f *Downloader) nothingCame() error {
-	if f.had || f.refused < outage {
+	if f.gotOne || f.unavailable < outage {
 		return nil
 	}
-	return fmt.Errorf("fetch tarballs: none of %d is available, the last with %w: %w", f.refused, f.last, ErrOutage)
+	return fmt.Errorf("fetch tarballs: none of %d is available, the last with %w: %w", f.unavailable, f.lastErr, ErrOutage)
 }

@@ -276,7 +276,7 @@ func TestBrokenBucketDoesNotHoldUpTheOther(t *testing.T) {
 		}
 		return true, nil
 	}
-	const count = 10 * littleBehind
+	const count = 10 * shortQueue
 	if _, err := f.Download(t.Context(), wanted(count, bad.BucketWriter, good.BucketWriter)); err != nil {
 		t.Fatal(err)
 	}
@@ -304,14 +304,14 @@ func TestSlowBucketDoesNotHoldUpTheOther(t *testing.T) {
 		<-gate
 		return true, nil
 	}
-	const count = 5 * littleBehind
+	const count = 5 * shortQueue
 	if _, err := f.Download(t.Context(), wanted(count, slow.BucketWriter, good.BucketWriter)); err != nil {
 		t.Fatal(err)
 	}
 	if err := good.Close(); err != nil || good.Stats().Tarballs != count {
 		t.Errorf("the good bucket took %d tarballs, %v", good.Stats().Tarballs, err)
 	}
-	if n := held(t, f.Dir); n < littleBehind {
+	if n := held(t, f.Dir); n < shortQueue {
 		t.Errorf("only %d tarballs wait on the disk", n)
 	}
 	if f.waiting < inMemory*downloadMemory || f.waiting > f.memory {
@@ -337,7 +337,7 @@ func TestFewTarballsWaitInMemory(t *testing.T) {
 		<-gate
 		return true, nil
 	}
-	const count = 5 * littleBehind
+	const count = 5 * shortQueue
 	if _, err := f.Download(t.Context(), wanted(count, slow.BucketWriter, good.BucketWriter)); err != nil {
 		t.Fatal(err)
 	}

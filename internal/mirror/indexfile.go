@@ -147,9 +147,9 @@ const sampleSize = 1 << 20
 
 // base returns the beginning to build on. The sample is taken at another place
 // each time that upstream signs anew.
-func (f indexFile) base(turn int64) bucket.Base {
+func (f indexFile) base(version int64) bucket.Base {
 	places := max(1, f.held.Length/sampleSize)
-	at := turn % places * sampleSize
+	at := version % places * sampleSize
 	return bucket.Base{
 		Prefix: f.held.Prefix, CRC64: f.held.CRC64,
 		Sample: func(ctx context.Context) (int64, []byte, error) {
@@ -164,8 +164,7 @@ func (f indexFile) base(turn int64) bucket.Base {
 func (pub *publishing) putIndexFile(ctx context.Context, f indexFile, etag string) (string, error) {
 	var why error
 	if f.builds() {
-		turn := pub.Metadata.Timestamp.Version()
-		put, err := pub.putPointer(ctx, f.key, f.object(f.base(turn)), etag, pub.mayReplace)
+		put, err := pub.putPointer(ctx, f.key, f.object(f.base(pub.Metadata.Timestamp.Version())), etag, pub.mayReplace)
 		// A base that somebody made up does not fit the body.
 		if !errors.Is(err, bucket.ErrBase) && !errors.Is(err, bucket.ErrBody) {
 			return put, err

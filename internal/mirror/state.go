@@ -93,13 +93,13 @@ func (b *Bucket) readState(ctx context.Context, key string) (storedState, error)
 // So whoever claims later finds each pointer of an earlier run in place, or that
 // run's put fails. Who is overtaken stops; who is not puts his own over it.
 type claim struct {
-	turn  chan struct{} // of one, held by whoever makes it, or asks what follows
+	busy  chan struct{} // of one, held by whoever makes it, or asks what follows
 	tried bool
 	err   error  // why it could not be made
 	nonce string // the name for this run
 }
 
-func newClaim() *claim { return &claim{turn: make(chan struct{}, 1)} }
+func newClaim() *claim { return &claim{busy: make(chan struct{}, 1)} }
 
 // Acquire makes the claim, once. It puts the state that was read in its own place,
 // on the condition that it is still there, with a name for this run, and without the
@@ -108,8 +108,8 @@ func newClaim() *claim { return &claim{turn: make(chan struct{}, 1)} }
 // on. A bucket that cannot be written is found out by this.
 func (b *Bucket) Acquire(ctx context.Context) error {
 	c := b.claim
-	c.turn <- struct{}{}
-	defer func() { <-c.turn }()
+	c.busy <- struct{}{}
+	defer func() { <-c.busy }()
 	if c.tried { // which need not be tried again
 		return c.err
 	}
@@ -129,8 +129,8 @@ func (b *Bucket) Acquire(ctx context.Context) error {
 
 // made reports whether the run has made its claim.
 func (c *claim) made() bool {
-	c.turn <- struct{}{}
-	defer func() { <-c.turn }()
+	c.busy <- struct{}{}
+	defer func() { <-c.busy }()
 	return c.tried && c.err == nil
 }
 

@@ -20,7 +20,7 @@ import (
 // position in the bucket, so that a run that is stopped is resumed from there.
 //
 // Every bucket has a writer of its own and works through it by itself, so a slow
-// bucket holds up nobody. Only when it is very far behind is it left at its last
+// bucket holds up nobody. Only when very many tarballs wait for it is it left at its last
 // position, for the next run.
 type BucketWriter struct {
 	bucket   *Bucket
@@ -60,11 +60,11 @@ type step struct {
 	publish *Publication // what readers are to see then; nil only saves the position
 }
 
-// How far a bucket may be behind, in tarballs: up to the first the fastest
-// bucket is waited for, up to the second a slower one is.
+// How many tarballs may wait for a bucket: up to the first number the fastest bucket
+// is waited for; a slower one with more than the second is left where it is.
 const (
-	littleBehind = 64
-	tooFarBehind = 20_000
+	shortQueue   = 64
+	longestQueue = 20_000
 )
 
 // NewBucketWriter returns the writer of a bucket that was loaded. The tail sums up
@@ -75,7 +75,7 @@ func NewBucketWriter(ctx context.Context, b *Bucket, ix *hackage.Access, tail *i
 	w := &BucketWriter{
 		bucket: b, index: ix, tail: tail, log: ix.Log(b.start, ends...),
 		ends:  slices.DeleteFunc(slices.Clone(ends), func(end int64) bool { return end <= b.start.Length }),
-		steps: make(chan step, tooFarBehind), finished: make(chan struct{}),
+		steps: make(chan step, longestQueue), finished: make(chan struct{}),
 		earlier: sync.OnceValues(func() (map[index.Release]int, error) {
 			return revisionsBefore(ctx, ix, tail, b.start.Length)
 		}),
@@ -178,7 +178,7 @@ func (w *BucketWriter) startTarball(ctx context.Context, s step) {
 	}
 	w.start(func() error {
 		defer s.drop()
-		s.download.reached() // a bucket
+		s.download.landed()
 		return w.bucket.putTarball(ctx, s.want, s.download)
 	})
 }

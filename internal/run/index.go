@@ -193,7 +193,7 @@ func (r *run) scanFrom(ctx context.Context, access *hackage.Access, positions []
 	deltas, end, err = r.deltas(ix.Index, positions)
 	if err != nil && !ix.From.IsZero() && ctx.Err() == nil {
 		// No entry of the index is the first behind the position, whoever wrote that.
-		if ix, err = ix.Instead(ctx, err); err != nil {
+		if ix, err = ix.FullAfter(ctx, err); err != nil {
 			return nil, nil, end, err
 		}
 		deltas, end, err = r.deltas(ix.Index, positions)

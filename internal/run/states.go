@@ -22,7 +22,7 @@ func (r *run) readStates(ctx context.Context) (unread map[*Target]error) {
 	defer r.timeline.start("states")()
 	var group errgroup.Group
 	if targets := live(r.Targets); len(targets) > 0 {
-		group.Go(func() error { r.Upstream.Ahead(ctx); return nil })
+		group.Go(func() error { r.Upstream.FetchEarly(ctx); return nil })
 		unread = collect(r, targets, func(s *Target) (error, error) { return s.read(ctx, r.packages, r.Shard, r.Full) })
 	}
 	_ = group.Wait() // what went wrong is told where it is needed
