@@ -172,6 +172,6 @@ func (b *Bucket) DeprecatedList(ctx context.Context) []byte {
 
 // Wants returns the tarballs that the bucket lacks, of its share, and of what is
 // pending those whose turn it is.
-func (b *Bucket) Wants(tail *index.Delta, now state.Rotation) []state.Want {
-	return slices.DeleteFunc(b.state.Wants(tail, now), func(w state.Want) bool { return !b.options.Shard.has(w.Release) })
+func (b *Bucket) Wants(tail *index.Delta, rotation state.Rotation) []state.Want {
+	return slices.DeleteFunc(b.state.Wants(tail, rotation), func(w state.Want) bool { return !b.options.Shard.has(w.Release) })
 }
