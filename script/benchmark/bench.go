@@ -58,10 +58,11 @@ func (b bench) run(ctx context.Context, s *settings) (_ *results, err error) {
 	r.upstream = r.hackage.Serve()
 	defer r.upstream.Close()
 	remote := slices.ContainsFunc(b.destinations, func(d destination) bool { return d.git == "ssh" || d.git == "https" })
-	if r.servers, err = startServers(ctx, s.versitygw, r.dir, remote); err != nil {
+	r.servers, err = startServers(s.versitygw, r.dir, remote)
+	defer r.servers.stop()
+	if err != nil {
 		return nil, err
 	}
-	defer r.servers.stop()
 	for _, rtt := range b.rtts {
 		route, err := newRoute(r.upstream.URL, r.servers, rtt)
 		if err != nil {
@@ -78,9 +79,7 @@ func (b bench) run(ctx context.Context, s *settings) (_ *results, err error) {
 	return &r.results, nil
 }
 
-// round measures all scenarios with mirrors that are empty at first. All programs take
-// their turns in each, so that a machine which is busy with something else is so for
-// all of them.
+// round measures all scenarios, in turns, with mirrors that are empty at first.
 func (r *runner) round(ctx context.Context, number int) error {
 	h := r.hackage.clone()
 	all, err := r.mirrors(ctx, h)

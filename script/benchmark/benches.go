@@ -2,11 +2,6 @@ package main
 
 import "time"
 
-// benches are what the first argument can name.
-func benches() map[string]bench {
-	return map[string]bench{"mirror": mirrorBench(), "distance": distanceBench(), "clone": cloneBench()}
-}
-
 // The rows that targets name.
 const (
 	firstFill    = "first fill"

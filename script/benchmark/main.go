@@ -33,7 +33,6 @@ func main() {
 	}
 	if err := do(ctx, os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
-		stop()
 		os.Exit(1)
 	}
 }
@@ -70,7 +69,8 @@ func run(ctx context.Context, arguments []string, stdout io.Writer) error {
 
 // parse reads the command line.
 func parse(arguments []string) (name string, b bench, s *settings, err error) {
-	b, known := benches()[strings.Join(arguments[:min(1, len(arguments))], "")]
+	benches := map[string]bench{"mirror": mirrorBench(), "distance": distanceBench(), "clone": cloneBench()}
+	b, known := benches[strings.Join(arguments[:min(1, len(arguments))], "")]
 	if !known {
 		return "", b, nil, errors.New("want mirror, distance or clone, and options")
 	}

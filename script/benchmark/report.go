@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -151,10 +150,10 @@ func writePart(name, part, text string) error {
 		return err
 	}
 	opening, closing := "<!-- bench "+part+" -->\n", "<!-- /bench "+part+" -->"
-	above, rest, opens := bytes.Cut(raw, []byte(opening))
-	_, below, closes := bytes.Cut(rest, []byte(closing))
+	above, rest, opens := strings.Cut(string(raw), opening)
+	_, below, closes := strings.Cut(rest, closing)
 	if !opens || !closes {
 		return fmt.Errorf("write the table into %q: it lacks the markers %q and %q", name, opening, closing)
 	}
-	return os.WriteFile(name, slices.Concat(above, []byte(opening), []byte(text), []byte(closing), below), 0o644)
+	return os.WriteFile(name, []byte(above+opening+text+closing+below), 0o644)
 }

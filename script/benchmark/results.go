@@ -57,14 +57,14 @@ func (r *results) median(c cell, v value) (float64, bool) {
 	return middle(all)
 }
 
-// middle is the median of some numbers, and whether there are any.
+// middle is the median of some numbers, which it sorts, and whether there are any.
 func middle(numbers []float64) (float64, bool) {
 	n := len(numbers)
 	if n == 0 {
 		return 0, false
 	}
-	sorted := slices.Sorted(slices.Values(numbers))
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2, true
+	slices.Sort(numbers)
+	return (numbers[(n-1)/2] + numbers[n/2]) / 2, true
 }
 
 // most is the largest number of all rounds and distances of rows; what the row leaves
@@ -86,29 +86,22 @@ func most(of row, v value) func(*results) (largest float64, ok bool) {
 // ratio is the median of the rounds' ratios, at the far end.
 func ratio(v value, above row, below ...row) func(*results) (float64, bool) {
 	return func(r *results) (float64, bool) {
-		cells := make([]cell, len(below))
-		for i := range below {
-			cells[i] = r.cell(below[i])
-		}
-		return r.ratio(v, r.cell(above), cells...)
-	}
-}
-
-func (r *results) ratio(v value, above cell, below ...cell) (float64, bool) {
-	var all []float64
-	for round, s := range r.samples[above] {
-		sum := 0.0
-		for _, c := range below {
-			if round >= len(r.samples[c]) {
-				return 0, false
+		var all []float64
+		for round, s := range r.samples[r.cell(above)] {
+			sum := 0.0
+			for _, of := range below {
+				samples := r.samples[r.cell(of)]
+				if round >= len(samples) {
+					return 0, false
+				}
+				sum += v(samples[round])
 			}
-			sum += v(r.samples[c][round])
+			if sum > 0 {
+				all = append(all, v(s)/sum)
+			}
 		}
-		if sum > 0 {
-			all = append(all, v(s)/sum)
-		}
+		return middle(all)
 	}
-	return middle(all)
 }
 
 // compared is a row's ratio between the present program and the one before, each in the

@@ -1,16 +1,13 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http/cgi"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/hackage-mirror/hackage-mirror/internal/gitrepo/sshtest"
@@ -30,18 +27,14 @@ type servers struct {
 }
 
 // startServers starts them, those of git if they are wanted, with their files in a folder:
-// also a key to sign with and one for ssh.
-func startServers(ctx context.Context, versitygw, dir string, git bool) (_ *servers, err error) {
+// also a key to sign with and one for ssh. Those that it returns are to be stopped, also
+// beside an error.
+func startServers(versitygw, dir string, git bool) (*servers, error) {
 	s := &servers{folder: filepath.Join(dir, "s3"), stop: func() {}}
-	defer func() {
-		if err != nil {
-			s.stop()
-		}
-	}()
 	key, err := openpgp.Generate("Benchmark", "benchmark@example.org", nil, time.Now(), time.Time{})
 	err = errors.Join(err, os.WriteFile(filepath.Join(dir, "signing"), key, 0o600), os.Mkdir(s.folder, 0o755))
 	if err != nil {
-		return nil, err
+		return s, err
 	}
 	address, stop, err := servertest.Start(func(address string) *exec.Cmd {
 		c := exec.Command(versitygw, "--port", address, "--region", region, "--keep-alive", "--quiet", "posix", s.folder)
@@ -49,16 +42,16 @@ func startServers(ctx context.Context, versitygw, dir string, git bool) (_ *serv
 		return c
 	})
 	if err != nil {
-		return nil, err
+		return s, err
 	}
 	s.s3, s.stop = address, stop
 	if !git {
 		return s, nil
 	}
 	if err := s.startSSH(dir); err != nil {
-		return nil, err
+		return s, err
 	}
-	return s, s.startWeb(ctx, dir)
+	return s, s.startWeb(dir)
 }
 
 // startSSH starts an sshd, which lets git speak its newer protocol, as the large hosts
@@ -75,13 +68,13 @@ func (s *servers) startSSH(dir string) error {
 }
 
 // startWeb serves the repositories below a folder over HTTP.
-func (s *servers) startWeb(ctx context.Context, dir string) error {
-	path, err := exec.CommandContext(ctx, "git", "--exec-path").Output()
+func (s *servers) startWeb(dir string) error {
+	program, err := exec.LookPath("git")
 	if err != nil {
-		return fmt.Errorf("ask git where its programs are: %w", err)
+		return err
 	}
 	web := httptest.NewServer(&cgi.Handler{
-		Path: filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"), InheritEnv: []string{"PATH"}, Stderr: io.Discard,
+		Path: program, Args: []string{"http-backend"}, InheritEnv: []string{"PATH"}, Stderr: io.Discard,
 		Env: []string{"GIT_PROJECT_ROOT=" + dir, "GIT_HTTP_EXPORT_ALL=1"},
 	})
 	stop := s.stop
@@ -92,14 +85,9 @@ func (s *servers) startWeb(ctx context.Context, dir string) error {
 // environment is what a client of S3 wants, and nothing that the user's own
 // environment says to it or to git.
 func (s *servers) environment(home string) []string {
-	env := []string{
+	return []string{
 		"AWS_ACCESS_KEY_ID=benchmark", "AWS_SECRET_ACCESS_KEY=benchmark", "AWS_REGION=" + region,
 		"AWS_EC2_METADATA_DISABLED=true", "HOME=" + home, "GIT_CONFIG_NOSYSTEM=1",
+		"PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.Getenv("TMPDIR"),
 	}
-	for _, name := range []string{"PATH", "TMPDIR", "SystemRoot", "TEMP"} {
-		if value, set := os.LookupEnv(name); set {
-			env = append(env, name+"="+value)
-		}
-	}
-	return env
 }

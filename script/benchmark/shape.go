@@ -25,9 +25,9 @@ type planned struct {
 // madeUp returns the changes that lead to so many releases, in the order of their time
 // and in the shape that Hackage had in October 2024: a package has 4 versions in the
 // median and 7.9 in the mean, every fifth release has revisions, a .cabal file is
-// of 2.4 kB in the median and of 3.5 kB in the mean and like that of the version
-// before, every sixth package has preferred-versions. All of it
-// are 141,641 releases of 17,974 packages. The same number gives the same changes.
+// of 2.4 kB in the median and of 3.5 kB in the mean and like that of the version before,
+// every sixth package has preferred-versions. All of it are 141,641 releases of 17,974
+// packages. The same number gives the same changes.
 func madeUp(releases int) iter.Seq2[change, error] {
 	var plan []planned
 	var packages []*pkg
