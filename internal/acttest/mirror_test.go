@@ -204,7 +204,7 @@ func (s *stage) stall(release string, whom func(act int) (pid int)) *log {
 	s.hackage.Upload(name, version, nil, nil)
 	s.upstream.Fault("/package/"+release+".tar.gz", hackagetest.Stall(0))
 	defer s.upstream.Heal()
-	ctx, cancel := context.WithTimeout(s.T.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(s.T.Context(), 5*time.Minute)
 	defer cancel()
 	out := &log{}
 	cmd := s.command(ctx, out, "mirror.yml", "workflow_dispatch")

@@ -128,9 +128,11 @@ func (s *stage) release() {
 	s.Helper()
 	served, action := s.T.TempDir(), s.T.TempDir()
 	program := filepath.Join(served, release, "hackage-mirror-linux-"+goarch(s.T))
-	must(s.T, root(s.T), append(environment(), "CGO_ENABLED=0"), "go", "build", "-buildvcs=false", "-trimpath",
-		"-ldflags", "-s -w -X github.com/hackage-mirror/hackage-mirror/internal/cli.version="+release, "-o", program, ".")
-	raw := read(s.T, program)
+	raw, err := built()
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	write(s.T, program, string(raw), 0o644)
 	for name, mode := range map[string]os.FileMode{
 		"action.yml": 0o644, "script/action-bootstrap": 0o755,
 		".github/actions/notice/action.yml": 0o644, ".github/actions/notice/notice": 0o755,
@@ -138,7 +140,7 @@ func (s *stage) release() {
 		write(s.T, filepath.Join(action, name), read(s.T, filepath.Join(root(s.T), name)), mode)
 	}
 	write(s.T, filepath.Join(action, "VERSION"), release+"\n", 0o644)
-	write(s.T, filepath.Join(action, "checksums.txt"), fmt.Sprintf("%x  %s\n", sha256.Sum256([]byte(raw)), filepath.Base(program)), 0o644)
+	write(s.T, filepath.Join(action, "checksums.txt"), fmt.Sprintf("%x  %s\n", sha256.Sum256(raw), filepath.Base(program)), 0o644)
 	server := httptest.NewServer(http.FileServer(http.Dir(served)))
 	s.T.Cleanup(server.Close)
 	s.variables["DOWNLOAD_BASE"] = server.URL
@@ -146,6 +148,23 @@ func (s *stage) release() {
 	write(s.T, filepath.Join(nothing, "action.yml"), "name: nothing\nruns:\n  using: composite\n  steps:\n    - shell: bash\n      run: exit 1\n", 0o644)
 	s.stubs = []string{"hackage-mirror/hackage-mirror@v1=" + action, awsAction + "=" + nothing, appAction + "=" + nothing}
 }
+
+// built returns the program as a release has it, which is made once for all tests.
+var built = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "act")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	program := filepath.Join(dir, "program")
+	build := exec.Command("go", "build", "-buildvcs=false", "-trimpath",
+		"-ldflags", "-s -w -X github.com/hackage-mirror/hackage-mirror/internal/cli.version="+release, "-o", program, ".")
+	build.Dir, build.Env = filepath.Join("..", ".."), append(environment(), "CGO_ENABLED=0")
+	if said, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build the program: %w: %s", err, said)
+	}
+	return os.ReadFile(program)
+})
 
 func goarch(t testing.TB) string {
 	t.Helper()
