@@ -401,7 +401,7 @@ func testPolicy(t *testing.T, window context.Context, base string) {
 		"connect": "fetch('" + elsewhere.URL + "').catch(() => {});",
 		"form":    "{ const f = document.createElement('form'); f.action = '" + elsewhere.URL + "'; document.body.append(f); f.submit(); }",
 	} {
-		violated := ask[string](b, "new Promise(done => { document.addEventListener('securitypolicyviolation', e => done(e.effectiveDirective), {once: true}); "+attempt+" setTimeout(() => done('nothing'), 3000); })")
+		violated := ask[string](b, "new Promise(done => { document.addEventListener('securitypolicyviolation', e => done(e.effectiveDirective), {once: true}); "+attempt+" setTimeout(() => done('nothing'), 60000); })")
 		if !strings.HasPrefix(violated, kind) {
 			t.Errorf("%s violates %s", kind, violated)
 		}
