@@ -142,9 +142,7 @@ func TestDemoShowsAFirstRunAndGrowth(t *testing.T) {
 	keyring := filepath.Join(d.dir, demoKeyring)
 	for _, name := range []string{demoFiles, demoHashes} {
 		repository := d.path(name)
-		for _, commit := range strings.Fields(d.git(repository, "rev-list", "hackage")) {
-			d.gitKeyring(keyring, repository, "verify-commit", commit)
-		}
+		d.gitKeyring(keyring, repository, append([]string{"verify-commit"}, strings.Fields(d.git(repository, "rev-list", "hackage"))...)...)
 		d.gitKeyring(keyring, repository, "verify-tag", "current-hackage")
 		d.git(repository, "fsck", "--strict")
 	}

@@ -58,9 +58,7 @@ func (k gpgKey) gpg(t *testing.T, passphrase string, args ...string) []byte {
 // checkSigned has git and gpg verify all of a repository's signatures.
 func (w *world) checkSigned(k gpgKey, repository string) {
 	w.Helper()
-	for _, commit := range strings.Fields(w.git(repository, "rev-list", "hackage", "display")) {
-		w.gitKeyring(k.home, repository, "verify-commit", commit)
-	}
+	w.gitKeyring(k.home, repository, append([]string{"verify-commit"}, strings.Fields(w.git(repository, "rev-list", "hackage", "display"))...)...)
 	w.gitKeyring(k.home, repository, "verify-tag", "current-hackage")
 }
 

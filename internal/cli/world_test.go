@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,6 +46,8 @@ type world struct {
 	callTime time.Duration
 	// look reads an object of the bucket; without one it is fs.ErrNotExist.
 	look func(key string) ([]byte, error)
+	// trusted holds the public half of key, once something was verified.
+	trusted *keyring
 }
 
 // newWorld returns a world around a Hackage, which is served over HTTP. Its
@@ -139,8 +143,13 @@ func (w *world) git(dir string, args ...string) string {
 }
 
 func (w *world) tryGit(dir string, args ...string) (string, error) {
+	return w.gitReads(dir, "", args...)
+}
+
+// gitReads is tryGit for a command with something on its standard input.
+func (w *world) gitReads(dir, input string, args ...string) (string, error) {
 	cmd := exec.Command("git", args...)
-	cmd.Dir = dir
+	cmd.Dir, cmd.Stdin = dir, strings.NewReader(input)
 	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_CONFIG_NOSYSTEM=1",
 		"GIT_AUTHOR_NAME=Somebody", "GIT_AUTHOR_EMAIL=somebody@example.invalid",
 		"GIT_COMMITTER_NAME=Somebody", "GIT_COMMITTER_EMAIL=somebody@example.invalid")
@@ -152,11 +161,43 @@ func (w *world) tryGit(dir string, args ...string) (string, error) {
 func (w *world) tree(repository string) map[string][]byte {
 	w.Helper()
 	tree := map[string][]byte{}
-	for _, name := range strings.Split(strings.TrimSuffix(w.git(repository, "ls-tree", "-r", "-z", "--name-only", "hackage"), "\x00"), "\x00") {
-		tree[name] = []byte(w.git(repository, "cat-file", "blob", "hackage:"+name))
+	paths := strings.Split(strings.TrimSuffix(w.git(repository, "ls-tree", "-r", "-z", "--name-only", "hackage"), "\x00"), "\x00")
+	names := make([]string, len(paths))
+	for i, path := range paths {
+		names[i] = "hackage:" + path
+	}
+	for i, content := range w.blobs(repository, names) {
+		if content == nil {
+			w.Fatalf("%s: no content at %q", repository, names[i])
+		}
+		tree[paths[i]] = content
 	}
 	delete(tree, ".gitattributes") // of a checkout
 	return tree
+}
+
+// blobs reads objects of a repository by their names with one git: nil is one that is
+// not there.
+func (w *world) blobs(repository string, names []string) [][]byte {
+	w.Helper()
+	out, err := w.gitReads(repository, strings.Join(names, "\n")+"\n", "cat-file", "--batch=%(objecttype) %(objectsize)")
+	if err != nil {
+		w.Fatalf("read objects of %q: %v\n%s", repository, err, out)
+	}
+	blobs, rest := make([][]byte, len(names)), []byte(out)
+	for i, name := range names {
+		head, content, _ := bytes.Cut(rest, []byte("\n"))
+		rest = content
+		if string(head) == name+" missing" {
+			continue
+		}
+		var size int
+		if _, err := fmt.Sscanf(string(head), "blob %d", &size); err != nil {
+			w.Fatalf("%s: %q is %q", repository, name, head)
+		}
+		blobs[i], rest = content[:size:size], content[size+1:]
+	}
+	return blobs
 }
 
 // subjects returns the messages of the branch, newest first.
@@ -265,11 +306,15 @@ func (w *world) checkFiles(g *hackagetest.Generation) {
 	for name := range tree {
 		w.Errorf("files repository has %q, the index has not", name)
 	}
+	var revisions, ids []string
 	for _, r := range g.Releases() {
 		for number, content := range g.Revisions(r) {
-			if _, err := w.tryGit(w.files(), "cat-file", "blob", gitpack.BlobID(content).String()); err != nil {
-				w.Errorf("files repository lost revision %d of %s", number, r)
-			}
+			revisions, ids = append(revisions, fmt.Sprintf("%d of %s", number, r)), append(ids, gitpack.BlobID(content).String())
+		}
+	}
+	for i, content := range w.blobs(w.files(), ids) {
+		if content == nil {
+			w.Errorf("files repository lost revision %s", revisions[i])
 		}
 	}
 	w.checkSignatures(w.files())
@@ -309,27 +354,55 @@ func (w *world) checkHashes(g *hackagetest.Generation, pending []index.Release) 
 // and gpg, and the tag at the head of the branch.
 func (w *world) checkSignatures(repository string) {
 	w.Helper()
-	keyring := w.keyring()
-	for _, commit := range strings.Fields(w.git(repository, "rev-list", "hackage")) {
-		w.gitKeyring(keyring, repository, "verify-commit", commit)
-	}
-	w.gitKeyring(keyring, repository, "verify-tag", "current-hackage")
-	if w.git(repository, "rev-parse", "current-hackage^{commit}") != w.git(repository, "rev-parse", "hackage") {
-		w.Errorf("%s: the tag is not at the head of the branch", repository)
-	}
-	for _, subject := range w.subjects(repository) {
+	var commits []string
+	for line := range strings.Lines(w.git(repository, "log", "--format=%H %s", "hackage")) {
+		commit, subject, _ := strings.Cut(strings.TrimSpace(line), " ")
+		commits = append(commits, commit)
 		if when, ok := strings.CutPrefix(subject, "Update from Hackage at "); !ok {
 			w.Errorf("%s: commit message %q", repository, subject)
 		} else if _, err := time.Parse("2006-01-02T15:04:05Z", when); err != nil {
 			w.Errorf("%s: commit message %q: %v", repository, subject, err)
 		}
 	}
+	w.verify(repository, "verify-commit", commits...)
+	tag := strings.Fields(w.git(repository, "rev-parse", "current-hackage", "current-hackage^{commit}"))
+	w.verify(repository, "verify-tag", tag[0])
+	if tag[1] != commits[0] {
+		w.Errorf("%s: the tag is not at the head of the branch", repository)
+	}
+}
+
+// verify has git and gpg verify objects by their ids. What they accepted before is left
+// out: an id is that of the same bytes forever.
+func (w *world) verify(repository, how string, ids ...string) {
+	w.Helper()
+	dir := w.keyring()
+	w.trusted.Lock()
+	defer w.trusted.Unlock()
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return w.trusted.verified[how+id] })
+	if len(ids) == 0 || !w.gitKeyring(dir, repository, append([]string{how}, ids...)...) {
+		return
+	}
+	for _, id := range ids {
+		w.trusted.verified[how+id] = true
+	}
+}
+
+// A keyring is a GNUPGHOME with one public key, and what was verified with it.
+type keyring struct {
+	dir string
+	key []byte // the private half
+	sync.Mutex
+	verified map[string]bool
 }
 
 // keyring returns a GNUPGHOME with the world's public key. Its path is short,
 // because gpg makes sockets in it.
 func (w *world) keyring() string {
 	w.Helper()
+	if w.trusted != nil && bytes.Equal(w.trusted.key, w.key) {
+		return w.trusted.dir
+	}
 	dir, err := os.MkdirTemp("", "gpg")
 	if err != nil {
 		w.Fatal(err)
@@ -347,17 +420,21 @@ func (w *world) keyring() string {
 	if out, err := gpg.CombinedOutput(); err != nil {
 		w.Fatalf("import public key: %v\n%s", err, out)
 	}
+	w.trusted = &keyring{dir: dir, key: w.key, verified: map[string]bool{}}
 	return dir
 }
 
-func (w *world) gitKeyring(keyring, repository string, args ...string) {
+// gitKeyring runs git with a keyring, and reports whether it succeeded.
+func (w *world) gitKeyring(keyring, repository string, args ...string) bool {
 	w.Helper()
 	cmd := exec.Command("git", args...)
 	cmd.Dir = repository
 	cmd.Env = append(os.Environ(), "GNUPGHOME="+keyring)
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
 		w.Errorf("git %q in %q: %v\n%s", args, repository, err, out)
 	}
+	return err == nil
 }
 
 // contents reads a folder, but for what a lock leaves, to see whether anything
