@@ -160,7 +160,7 @@ func (m *mirror) words(s *settings, command string) (words []string) {
 	} else if m.bucket == "S3" && s.s5cmd != "" {
 		names["{s3}"] = m.bucketFolder()
 	}
-	names["{s5cmd}"], names["{endpoint}"], names["{copy}"] = s.s5cmd, m.endpoint(), filepath.Base(m.dir)+"-copy"
+	names["{s5cmd}"], names["{endpoint}"], names["{copy}"] = s.s5cmd, "http://"+m.toS3.Addr().String(), filepath.Base(m.dir)+"-copy"
 	for word := range strings.FieldsSeq(command) {
 		for name, value := range names {
 			if strings.Contains(word, name) && value == "" {

@@ -2,7 +2,7 @@ package main
 
 import "time"
 
-// The rows that targets name.
+// The rows that targets name, what the last of them are of, and a row's command.
 const (
 	firstFill    = "first fill"
 	nothingNew   = "nothing new"
@@ -10,8 +10,8 @@ const (
 	byUpload     = "s5cmd: upload of what the first fill put"
 	byLsRemote   = "git ls-remote of one repository"
 	byPush       = "git push of a branch to one repository"
-
-	s5cmdUpload = "{s5cmd} --log error --endpoint-url {endpoint} --numworkers 16 cp --exclude .* {s3}/ s3://{copy}/"
+	repacked     = "after `git repack -adf`"
+	s5cmdUpload  = "{s5cmd} --log error --endpoint-url {endpoint} --numworkers 16 cp --exclude .* {s3}/ s3://{copy}/"
 )
 
 // mirrorBench is all that a mirror does, near by.
@@ -68,6 +68,8 @@ func distanceBench() bench {
 			{"nothing new, over https / git ls-remote", 1.5, ratio(wall, row{nothingNew, "https"}, row{byLsRemote, "https"})},
 			{"nothing new, over S3 and ssh / git ls-remote", 1.5, ratio(wall, row{nothingNew, all}, row{byLsRemote, all})},
 			{"two revisions into all three / git ls-remote and git push", 1.6, ratio(wall, row{twoRevisions, all}, row{byLsRemote, all}, row{byPush, all})},
+			{"rounds of two revisions into S3", 10, func(r *results) (float64, bool) { return r.rounds(r.cell(row{twoRevisions, "S3"})) }},
+			{"rounds of nothing new into S3", 3, func(r *results) (float64, bool) { return r.rounds(r.cell(row{nothingNew, "S3"})) }},
 			{"ssh connections of a run, to two repositories with one key", 1, most(row{"", "ssh"}, gitConnections)},
 			{"the same, with S3", 1, most(row{"", all}, gitConnections)},
 		},
@@ -104,8 +106,6 @@ func cloneBench() bench {
 	}
 	return b
 }
-
-const repacked = "after `git repack -adf`"
 
 func shallow(name, how string) string { return "clone `--depth 1`, " + name + ", " + how }
 func full(name, how string) string    { return "clone, " + name + ", " + how }

@@ -99,7 +99,7 @@ func newMirror(ctx context.Context, below, name string, m mirror, h *hackage) (*
 	case "folder":
 		m.sync = append(m.sync, "--bucket", filepath.Join(m.dir, "bucket"))
 	case "S3":
-		m.sync = append(m.sync, "--bucket", "s3://"+name+"?path-style=true&region="+region+"&endpoint="+m.endpoint())
+		m.sync = append(m.sync, "--bucket", "s3://"+name+"?path-style=true&region="+region+"&endpoint=http://"+m.toS3.Addr().String())
 	}
 	if m.git != "" {
 		m.sync = append(m.sync, "--signing-key", filepath.Join(below, "signing"), "--files-repository", m.repository("files"), "--hashes-repository", m.repository("hashes"))
@@ -110,9 +110,6 @@ func newMirror(ctx context.Context, below, name string, m mirror, h *hackage) (*
 	m.sync = append(m.sync, m.options...)
 	return &m, nil
 }
-
-// endpoint is S3's, at the end of the line.
-func (m *mirror) endpoint() string { return "http://" + m.toS3.Addr().String() }
 
 // bucketFolder is where the S3 server keeps the bucket of the mirror's name.
 func (m *mirror) bucketFolder() string { return filepath.Join(m.folder, filepath.Base(m.dir)) }

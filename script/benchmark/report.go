@@ -71,9 +71,8 @@ func (r *results) columns(compared bool) (all []column) {
 	}
 	if len(r.rtts) > 1 {
 		all = append(all, column{"rounds", func(c cell) string {
-			near, _ := r.median(cell{c.row, c.by, r.rtts[0]}, wall)
-			far, _ := r.median(c, wall)
-			return fmt.Sprintf("%.1f", (far-near)/r.far.Seconds())
+			got, _ := r.rounds(c)
+			return fmt.Sprintf("%.1f", got)
 		}}, column{"connections", func(c cell) string { return counts(last(c).Connections) }})
 	} else {
 		all[0].name = "wall"

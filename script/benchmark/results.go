@@ -57,6 +57,13 @@ func (r *results) median(c cell, v value) (float64, bool) {
 	return middle(all)
 }
 
+// rounds is how many times the distance that a cell's runs take longer than near by.
+func (r *results) rounds(c cell) (float64, bool) {
+	near, ok := r.median(cell{c.row, c.by, r.rtts[0]}, wall)
+	far, _ := r.median(c, wall)
+	return (far - near) / r.far.Seconds(), ok
+}
+
 // middle is the median of some numbers, which it sorts, and whether there are any.
 func middle(numbers []float64) (float64, bool) {
 	n := len(numbers)
