@@ -55,10 +55,10 @@ func reader(t *testing.T, b bucket.Bucket, key string, versions ...[]byte) (stop
 	return func() error { done.Store(true); return group.Wait() }
 }
 
-// TestFaultsOfAPutOnABase lets each request of a put fail once or for good, without or
+// TestServerFaultsOfAPutOnABase lets each request of a put fail once or for good, without or
 // with effect, while others read. Afterwards the object is the old or the new one, as
 // the put says; a second put ends with the new one.
-func TestFaultsOfAPutOnABase(t *testing.T) {
+func TestServerFaultsOfAPutOnABase(t *testing.T) {
 	t.Parallel()
 	before, after := grown()
 	for stage, is := range stages {
