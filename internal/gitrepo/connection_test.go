@@ -160,10 +160,10 @@ func TestOneConnectionOfARepoAlone(t *testing.T) {
 	}
 }
 
-// saidOnce holds what was told against a word of it.
+// saidOnce holds what was told against the host's name and a word of it.
 func (c *caller) saidOnce(word string) {
 	c.Helper()
-	if len(c.said) != 1 || !strings.Contains(c.said[0], word) || !strings.Contains(c.said[0], "each step of git connects anew") {
+	if len(c.said) != 1 || !strings.Contains(c.said[0], word) || !strings.HasPrefix(c.said[0], "127.0.0.1: each step of git connects anew: ") {
 		c.Errorf("said %q, want %q once", c.said, word)
 	}
 }

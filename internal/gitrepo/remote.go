@@ -59,7 +59,7 @@ func (r *Repo) runRemote(ctx context.Context, env []string, stdin []byte, args .
 		return out, said, err
 	}
 	if why := r.connection.StepDone(); why != "" {
-		r.notify(fmt.Sprintf("%s: each step of git connects anew: %s", r.git.clean(r.connection.Host()), r.git.clean(why)))
+		r.notify(fmt.Sprintf("%s: each step of git connects anew: %s", r.connection.Host(), r.git.clean(why)))
 	}
 	return out, said, nil
 }

@@ -90,8 +90,11 @@ type Connection struct {
 	reported bool      // why was returned by StepDone
 }
 
-// Host is where the connection leads, as ssh is told: USER@HOST or HOST.
-func (c *Connection) Host() string { return c.destination[len(c.destination)-1] }
+// Host is the name of the host that the connection leads to.
+func (c *Connection) Host() string {
+	to := c.destination[len(c.destination)-1]
+	return to[strings.LastIndex(to, "@")+1:]
+}
 
 // Open reports whether there is a connection, which it makes if there is none yet. The
 // login's files are in dir, which is the step's working folder. An error is one that
