@@ -187,7 +187,7 @@ func measured() *results {
 					continue
 				}
 				for _, rtt := range r.rtts {
-					wall := 500 + 5*int(rtt.Milliseconds())
+					wall := 500 + 2*int(rtt.Milliseconds())
 					r.samples[cell{row{s.name, d.name}, by, rtt}] = []sample{took(wall + 200), took(wall), took(wall + 100)}
 				}
 			}
@@ -209,6 +209,12 @@ func TestTargets(t *testing.T) {
 			r.samples[cell{row{nothingNew, "ssh"}, now, far}] = []sample{took(2000), took(1900), took(2000)}
 		}, 2}, // as its target has it, and beside the program before
 		"a second connection": {func(r *results) { r.samples[cell{row{firstFill, "ssh"}, now, 0}][0].Connections[2] = 2 }, 1},
+		"more rounds": {func(r *results) {
+			for _, by := range []string{before, now} {
+				r.samples[cell{row{twoRevisions, "S3"}, by, far}] = []sample{took(1700)}
+				r.samples[cell{row{nothingNew, "S3"}, by, far}] = []sample{took(950)}
+			}
+		}, 2},
 		"more CPU": {func(r *results) {
 			r.samples[cell{row{firstFill, "S3"}, before, far}] = []sample{{CPU: time.Second}}
 			r.samples[cell{row{firstFill, "S3"}, now, far}] = []sample{{CPU: 1200 * time.Millisecond}}
@@ -231,8 +237,8 @@ func TestTargets(t *testing.T) {
 	for _, want := range []string{
 		"Hackage has 1,234 releases at first, made up. The median of 3 rounds",
 		"| nothing new, over ssh / git ls-remote | at most 1.5 | 1.00 | met |\n",
-		"| first fill | S3 | 0.60 s | 0.75 s | 1.10 s | 5.0 | 0, 0, 0 | 0.00 s | 50 MB | 0, 0, 0 | 0.00 MB | 1.00 |  | 1.00 |\n",
-		"| git ls-remote of one repository | ssh | 0.60 s | 0.75 s | 1.10 s | 5.0 | 0, 0, 0 | 0.00 s | 50 MB | 0, 0, 0 | 0.00 MB |  |  |  |\n",
+		"| first fill | S3 | 0.60 s | 0.66 s | 0.80 s | 2.0 | 0, 0, 0 | 0.00 s | 50 MB | 0, 0, 0 | 0.00 MB | 1.00 |  | 1.00 |\n",
+		"| git ls-remote of one repository | ssh | 0.60 s | 0.66 s | 0.80 s | 2.0 | 0, 0, 0 | 0.00 s | 50 MB | 0, 0, 0 | 0.00 MB |  |  |  |\n",
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("%q is not in\n%s", want, said)

@@ -95,8 +95,8 @@ func parse(arguments []string) (name string, b bench, s *settings, err error) {
 	switch {
 	case flags.NArg() > 0:
 		return "", b, nil, fmt.Errorf("what is %q?", flags.Arg(0))
-	case s.rounds < 1 || s.releases < 0:
-		return "", b, nil, errors.New("-rounds has to be at least 1, and -releases at least 0")
+	case mirror == "" || s.versitygw == "" || s.rounds < 1 || s.releases < 0:
+		return "", b, nil, errors.New("-mirror and -versitygw are required (script/bench gives them), -rounds has to be at least 1, and -releases at least 0")
 	case earlier != "":
 		s.programs = append(s.programs, program{before, earlier})
 	}
